@@ -1,0 +1,244 @@
+"""The study as a list of jobs: which stage, which config, after which others."""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+  """One run of one stage.
+
+  Attributes:
+    name: its directory below the workdir.
+    module: the stage's module.
+    config: plain dict; paths are absolute.
+    needs: names of the jobs whose outputs it reads.
+    program: jobs with one key share compiled programs, so one worker gets them.
+    weight: rough cost, longest first.
+  """
+
+  name: str
+  module: str
+  config: dict
+  needs: tuple[str, ...] = ()
+  program: str = ''
+  weight: float = 1.0
+
+
+COST = {'3K': 1, '13K': 1.3, '42K': 2.5, '197K': 6, '810K': 20}
+
+
+def _weight(size):
+  return COST.get(size, 50)
+
+
+def _multiple(table, size):
+  """Learning-rate multiple of a rung (`_2_7M` stands for 2.7M)."""
+  key = '_' + size.replace('.', '_')
+  if key not in table:
+    raise ValueError(
+      f'pm.lr_multiple has no entry {key} for the size {size}: add it'
+    )
+  return table[key]
+
+
+def text_job(config, root):
+  """Stage 1."""
+  settings = {
+    'data': config['data'],
+    'world': config['world'],
+    'test_fraction': config['test_fraction'],
+    'max_prompt': config['max_prompt'],
+    'max_reply': config['max_reply'],
+    **config['text'],
+  }
+  return Job('text', 'experiments.make_text', settings)
+
+
+def lm_jobs(config, root):
+  """Stage 2: one language model a size."""
+  lm = dict(config['lm'])
+  sizes = lm.pop('sizes')
+  return [
+    Job(
+      name=f'lm/{size}',
+      module='experiments.train_lm',
+      config={
+        'data': config['data'],
+        'world': config['world'],
+        'dtype': config['dtype'],
+        'max_prompt': config['max_prompt'],
+        'max_reply': config['max_reply'],
+        'text_dir': f'{root}/text',
+        'size': size,
+        'learning_rate': 0.0,
+        **lm,
+      },
+      needs=('text',),
+      program=f'lm-{size}',
+      weight=10 * _weight(size),
+    )
+    for size in sizes
+  ]
+
+
+def comparison_job(config, root):
+  """Stage 3."""
+  settings = dict(config['comparisons'])
+  size = settings.pop('size')
+  settings |= {
+    'data': config['data'],
+    'world': config['world'],
+    'dtype': config['dtype'],
+    'max_prompt': config['max_prompt'],
+    'max_reply': config['max_reply'],
+    'test_fraction': config['test_fraction'],
+    'coin_flip_labels': config['null'],
+    'text_dir': f'{root}/text',
+    'lm_size': size,
+    'lm_dir': f'{root}/lm/{size}',
+  }
+  return Job(
+    name='comparisons',
+    module='experiments.make_comparisons',
+    config=settings,
+    needs=('text', f'lm/{size}'),
+    weight=100,
+  )
+
+
+def pm_job(config, root, role, size, seed, half, subset, schedule, pairs):
+  """Stage 4: one preference model."""
+  pm = config['pm']
+  keys = (
+    'epochs',
+    'batch_size',
+    'microbatches',
+    'warmup',
+    'b2',
+    'curve_points',
+    'curve_eval_pairs',
+    'eval_batch',
+    'log_every',
+    'checkpoint_every',
+  )
+  settings = {k: pm[k] for k in keys} | {
+    'source': config['data']['source'],
+    'dtype': config['dtype'],
+    'text_dir': f'{root}/text',
+    'comparisons_dir': f'{root}/comparisons',
+    'lm_dir': f'{root}/lm/{size}',
+    'lr_multiple': _multiple(pm['lr_multiple'], size),
+    'role': role,
+    'size': size,
+    'seed': seed,
+    'half': half,
+    'train_subset': subset,
+    'schedule': schedule,
+    'schedule_shape': 'linear' if schedule == 'decay' else 'constant',
+    'pairs': pairs,
+    'final_eval': role in ('calibration', 'mixture', 'single')
+    or (role == 'scaling' and size == pm['largest']),
+  }
+  return Job(
+    name=f'pm/{role}-{size}-{subset}-{half}-s{seed}',
+    module='experiments.train_pm',
+    config=settings,
+    needs=('comparisons', f'lm/{size}'),
+    program=f'pm-{size}',
+    weight=_weight(size) * pairs / 15360,
+  )
+
+
+def pm_jobs(config, root, seed):
+  """The preference models of one seed."""
+  pm = config['pm']
+  make = lambda *args: pm_job(config, root, *args)
+  top, robust = pm['largest'], pm['robust_size']
+  jobs = [
+    make('scaling', size, seed, 'a', 'mix', 'constant', pm['pairs'])
+    for size in pm['sizes']
+  ]
+  jobs.append(make('rl', top, seed, 'b', 'mix', 'constant', pm['pairs']))
+  many, few = pm['calibration_pairs'], pm['single_pairs']
+  jobs.append(make('calibration', top, seed, 'all', 'helpful', 'decay', many))
+  jobs.append(make('mixture', top, seed, 'all', 'mix', 'decay', many))
+  jobs += [
+    make('single', top, seed, 'all', subset, 'decay', few)
+    for subset in ('helpful', 'harmless')
+  ]
+  jobs += [
+    make('robust', robust, seed, half, 'mix', 'constant', pm['robust_pairs'])
+    for half in 'ab'
+  ]
+  return jobs
+
+
+def rl_job(config, root, role, size, seed, half, kl_coef, pms, pm_size, pairs):
+  """Stage 5: one PPO run; `pms` are the names of (train, test, value) PMs."""
+  rl = dict(config['rl'])
+  for key in ('sizes', 'small'):
+    rl.pop(key)
+  iterations, lr = rl.pop('robust_iterations'), rl.pop('robust_lr_multiple')
+  if role == 'robust':
+    rl |= {'iterations': iterations, 'lr_multiple': lr}
+  train, test, value = pms
+  settings = rl | {
+    'source': config['data']['source'],
+    'world': config['world'],
+    'dtype': config['dtype'],
+    'max_prompt': config['max_prompt'],
+    'max_reply': config['max_reply'],
+    'hashed_rewards': config['null'],
+    'text_dir': f'{root}/text',
+    'comparisons_dir': f'{root}/comparisons',
+    'lm_dir': f'{root}/lm/{size}',
+    'train_pm_dir': f'{root}/{train}',
+    'test_pm_dir': f'{root}/{test}',
+    'value_pm_dir': f'{root}/{value}',
+    'role': role,
+    'size': size,
+    'seed': seed,
+    'half': half,
+    'kl_coef': kl_coef,
+    'pm_size': pm_size,
+    'pm_pairs': pairs,
+  }
+  return Job(
+    name=f'rl/{role}-{size}-{half}-s{seed}',
+    module='experiments.train_ppo',
+    config=settings,
+    needs=tuple(dict.fromkeys((*pms, f'lm/{size}'))),
+    program=f'rl-{size}',
+    weight=3 * _weight(size) * settings['iterations'] / 72,
+  )
+
+
+def rl_jobs(config, root, seed):
+  """The PPO runs of one seed."""
+  rl, pm = config['rl'], config['pm']
+  top, robust, small = pm['largest'], pm['robust_size'], rl['small']
+  scaling = lambda size: f'pm/scaling-{size}-mix-a-s{seed}'
+  pair = (scaling(top), f'pm/rl-{top}-mix-b-s{seed}')
+  make = lambda *args: rl_job(config, root, *args)
+  jobs = []
+  for size in rl['sizes']:
+    pms = (*pair, scaling(size))
+    args = (size, seed, 'a', rl['kl_coef'], pms, top, pm['pairs'])
+    jobs.append(make('linear', *args))
+  pms = (*pair, scaling(small))
+  jobs.append(make('inert', small, seed, 'a', 0.0, pms, top, pm['pairs']))
+  halves = {h: f'pm/robust-{robust}-mix-{h}-s{seed}' for h in 'ab'}
+  for half, other in ('ab', 'ba'):
+    pms = (halves[half], halves[other], scaling(small))
+    args = (small, seed, half, rl['kl_coef'], pms, robust, pm['robust_pairs'])
+    jobs.append(make('robust', *args))
+  return jobs
+
+
+def all_jobs(config, root):
+  """Every job of the study, with what it needs."""
+  jobs = [text_job(config, root), *lm_jobs(config, root)]
+  jobs.append(comparison_job(config, root))
+  for seed in config['seeds']:
+    jobs += pm_jobs(config, root, seed) + rl_jobs(config, root, seed)
+  return jobs

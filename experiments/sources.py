@@ -1,0 +1,162 @@
+"""Where texts, comparisons and judgements come from: simulated or real.
+
+Changing `data.source` in the config is all that separates the two.
+"""
+
+import dataclasses
+import functools
+import gzip
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+
+from rlhf_jax.crowd import tasks, workers, writers
+from rlhf_jax.crowd.world import World, WorldConfig
+from rlhf_jax.data import tfds_builder
+from rlhf_jax.data.jsonl import DataError
+from rlhf_jax.data.pairs import split_by_prompt
+from rlhf_jax.data.records import prompt_hash
+from rlhf_jax.text.dialogue import (
+  format_dialogue,
+  parse_dialogue,
+  split_reply,
+)
+
+TRANCHES = {'helpful': 'helpful-base', 'harmless': 'harmless-base'}
+
+
+def world_of(settings):
+  """The World of a dict of WorldConfig fields, cached."""
+  return _world(tuple(sorted(settings.items())))
+
+
+@functools.cache
+def _world(items):
+  settings = {k: tuple(v) if isinstance(v, list) else v for k, v in items}
+  return World(WorldConfig(**settings))
+
+
+def simulated_texts(world, rng, dialogues, plain_texts):
+  """Dialogues by authors of mixed quality, and plain text of the world."""
+  texts = [writers.dialogue(world, rng) for _ in range(dialogues)]
+  texts += [writers.plain_text(world, rng) for _ in range(plain_texts)]
+  return texts
+
+
+def real_comparisons(path, data_dir, on_error, test_fraction, seed):
+  """The HH pairs under `path`, split so that no conversation is on two sides.
+
+  The split goes by the first human turn, since the release holds several
+  comparisons of one conversation.
+
+  Returns:
+    (train, test): lists of Comparison.
+
+  Raises:
+    DataError: if the folder is missing or malformed.
+  """
+  if not Path(path).is_dir():
+    raise DataError(
+      f'{path} is not a directory: set --config.data.path to the data folder'
+    )
+  records = []
+  for tranche in TRANCHES.values():
+    for split in tfds_builder.source_files(path, tranche):
+      records += tfds_builder.load(path, tranche, split, data_dir, on_error)
+  keyed = [
+    dataclasses.replace(
+      item, prompt_id=prompt_hash(parse_dialogue(item.chosen)[0].text)
+    )
+    for item in records
+  ]
+  return split_by_prompt(keyed, [1 - test_fraction, test_fraction], seed)
+
+
+def real_texts(path, dialogues):
+  """(plain texts, dialogues): every assistant turn of the given records."""
+  path = Path(path)
+  plain = []
+  files = sorted(path.glob('text_*/*.txt.gz'))
+  if not files:
+    raise DataError(f'{path} holds no text_*/*.txt.gz for the language model')
+  for file in files:
+    with gzip.open(file, 'rt', encoding='utf-8') as stream:
+      plain.append(re.sub(r'(?<!\n)\n(?!\n)', ' ', stream.read()))
+  for file in sorted(path.glob('reddit_top_posts/*.jsonl.gz')):
+    with gzip.open(file, 'rt', encoding='utf-8') as stream:
+      for line in stream:
+        row = json.loads(line)
+        plain.append(row['title'] + '\n' + row['selftext'])
+  talk = []
+  for item in dialogues:
+    turns = parse_dialogue(item.chosen)
+    talk += [
+      format_dialogue(turns[: i + 1])
+      for i in range(1, len(turns), 2)
+      if turns[i].text.strip()
+    ]
+  return plain, talk
+
+
+def sample_prompts(world, rng, count):
+  """Simulated prompts, as they are asked: popular ones come often."""
+  return [tasks.sample_prompt(world, rng) for _ in range(count)]
+
+
+def compare_replies(world, rng, prompts, replies):
+  """Simulated workers compare two replies to each prompt.
+
+  Args:
+    world: the World.
+    rng: numpy Generator.
+    prompts: list of tasks.Prompt.
+    replies: list of (first, second).
+  """
+  return [
+    workers.compare(
+      world,
+      rng,
+      prompt,
+      first,
+      second,
+      source=TRANCHES['helpful' if prompt.kind == 'helpful' else 'harmless'],
+    )
+    for prompt, (first, second) in zip(prompts, replies, strict=True)
+  ]
+
+
+def gold_scores(world, prompts, kinds, replies):
+  """The gold score that the labels use, of each reply; NaN on real data."""
+  if world is None:
+    return np.full(len(replies), np.nan)
+  return np.array(
+    [
+      workers.score_reply(world, prompt, reply, kind)
+      for prompt, kind, reply in zip(prompts, kinds, replies, strict=True)
+    ]
+  )
+
+
+def win_probability(world, kinds, gold_N, reference_NC):
+  """P(a worker prefers each reply to pi_0's on the same prompt), over C."""
+  if world is None:
+    return np.full(len(gold_N), np.nan)
+  out = np.zeros(len(gold_N))
+  kinds = np.asarray(kinds)
+  for kind in np.unique(kinds):
+    rows = kinds == kind
+    p = workers.label_probability(
+      world, str(kind), gold_N[rows][:, None], reference_NC[rows]
+    )
+    out[rows] = p.mean(axis=1)
+  return out
+
+
+def prompts_of(comparisons):
+  """[(prompt, kind)] of comparisons, each prompt once, in order."""
+  found = {}
+  for item in comparisons:
+    found.setdefault(split_reply(item.chosen)[0], item.kind)
+  return list(found.items())

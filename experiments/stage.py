@@ -1,0 +1,86 @@
+"""What every stage script shares: flags, one-line errors, tidy CSV files."""
+
+import csv
+import json
+import sys
+from pathlib import Path
+
+from absl import app, flags, logging
+from ml_collections import config_flags
+
+from rlhf_jax.data.jsonl import DataError
+from rlhf_jax.text.dialogue import DialogueError
+from rlhf_jax.train.run import RunError
+
+EXPECTED = (RunError, DataError, DialogueError, ValueError, FileNotFoundError)
+
+
+def main(run, default_config, default_workdir=None):
+  """Runs `run(config: dict, workdir: Path)` with --config and --workdir.
+
+  A known error ends in one line and exit code 2; --config.KEY=VALUE overrides a
+  key, and a key that does not exist is an error.
+  """
+  config_flag = config_flags.DEFINE_config_file(
+    'config', default_config, 'Path of a config file, :PRESET appended.'
+  )
+  workdir_flag = flags.DEFINE_string(
+    'workdir', default_workdir, 'Directory of the run.'
+  )
+
+  def guarded(argv):
+    logging.set_verbosity(logging.WARNING)
+    if len(argv) > 1:
+      print(f'error: unknown argument {argv[1]!r}: see --help', file=sys.stderr)
+      return 2
+    if not workdir_flag.value:
+      print('error: --workdir is required', file=sys.stderr)
+      return 2
+    try:
+      run(config_flag.value.to_dict(), Path(workdir_flag.value))
+    except EXPECTED as error:
+      print(f'error: {str(error).splitlines()[0]}', file=sys.stderr)
+      return 2
+    return 0
+
+  app.run(guarded, flags_parser=parse_flags)
+
+
+def parse_flags(argv):
+  """absl's parser, with one line for a bad flag, key or preset."""
+  try:
+    return flags.FLAGS(argv)
+  except (
+    flags.Error,
+    AttributeError,
+    KeyError,
+    ValueError,
+    TypeError,
+    OSError,
+  ) as error:
+    line = (str(error.args[0] if error.args else error).splitlines() or [''])[0]
+    print(f'error: {line} (see --help)', file=sys.stderr)
+    raise SystemExit(2) from None
+
+
+def write_csv(path, rows):
+  """Writes a list of dicts with equal keys; atomically."""
+  path = Path(path)
+  part = path.with_name(path.name + '.part')
+  with part.open('w', newline='') as file:
+    writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+    writer.writeheader()
+    writer.writerows(rows)
+  part.replace(path)
+
+
+def read_json(path):
+  """Reads JSON, or says which stage has to run first.
+
+  Raises:
+    FileNotFoundError: with the path.
+  """
+  path = Path(path)
+  if not path.exists():
+    raise FileNotFoundError(f'{path} is missing: run the stage that writes it')
+  return json.loads(path.read_text())

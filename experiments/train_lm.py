@@ -1,0 +1,114 @@
+"""Stage 2: a language model of one size, trained on the texts of stage 1.
+
+    python -m experiments.train_lm --config=configs/lm.py --workdir=DIR
+"""
+
+import jax
+import numpy as np
+
+from experiments import make_text, programs, sources, stage
+from rlhf_jax.data.pipeline import Batches
+from rlhf_jax.data.prompts import encode_prompts
+from rlhf_jax.models import ladder
+from rlhf_jax.train.optimiser import learning_rate_at
+from rlhf_jax.train.run import Run, load_params, save_params
+from rlhf_jax.train.steps import init_state
+from rlhf_jax.types import LMBatch, LMHyper, Prompts
+
+
+def load(workdir, size, vocab_size, dtype='float32'):
+  """Parameters of a finished language model."""
+  like = jax.eval_shape(
+    programs.model(size, vocab_size, dtype).init, jax.random.key(0)
+  )
+  return load_params(workdir, like)
+
+
+def sample_gold(config, tokenizer, params):
+  """Mean gold of the model's own replies; NaN on real data."""
+  if config['data']['source'] != 'simulated':
+    return float('nan')
+  world = sources.world_of(config['world'])
+  rng = np.random.default_rng(config['seed'] + 1)
+  prompts = sources.sample_prompts(world, rng, config['samples'])
+  arrays = encode_prompts(
+    [p.text for p in prompts], tokenizer, config['max_prompt']
+  )
+  sample = programs.sampler(
+    config['size'],
+    tokenizer.vocab_size,
+    config['dtype'],
+    programs.sampling_config(tokenizer, config['max_reply']),
+  )
+  rows = Prompts(arrays.tokens_NP, arrays.length_N, np.arange(len(prompts)))
+  rollout = jax.device_get(sample(params, rows, jax.random.key(config['seed'])))
+  replies = [
+    tokenizer.decode_reply(ids[p:n].tolist())
+    for ids, p, n in zip(
+      rollout.tokens_BT, rollout.prompt_length_B, rollout.length_B, strict=True
+    )
+  ]
+  kinds = [p.kind for p in prompts]
+  return float(
+    sources.gold_scores(world, arrays.text, kinds, replies).mean()
+  )
+
+
+def run(config, workdir):
+  """Trains; writes `params`, `lm.csv`."""
+  size = ladder.rung(config['size'])
+  row = {'role': 'lm', 'size': config['size'], 'seed': config['seed']}
+  row |= {'n_params': size.non_embedding, 'half': 'all'}
+  with Run(workdir, config, row) as run_:
+    if run_.done:
+      return
+    tokenizer = make_text.load_tokenizer(config['text_dir'])
+    data = np.load(f'{config["text_dir"]}/rows.npz')
+    arrays = LMBatch(
+      data['tokens_NT'].astype(np.int32),
+      data['length_N'],
+      np.zeros_like(data['length_N']),
+    )
+    batches = Batches(arrays, config['batch_size'], config['seed'])
+    functions = programs.model(
+      config['size'], tokenizer.vocab_size, config['dtype']
+    )
+    static = (config['b2'], config['weight_decay'])
+    tx = programs.optimiser(*static)
+    rng = jax.random.key(config['seed'])
+    state = init_state(functions.init(rng), tx)
+    state = run_.restore(state, batches)
+    step_fn = programs.lm_step(
+      config['size'],
+      tokenizer.vocab_size,
+      config['dtype'],
+      *static,
+      config['microbatches'],
+    )
+    total = config['steps']
+    for step in run_.progress(int(state.step), total):
+      rate = learning_rate_at(
+        step,
+        peak=config['learning_rate'] or size.learning_rate,
+        total=total,
+        warmup=int(config['warmup'] * total),
+        shape='cosine',
+      )
+      state, metrics = step_fn(state, next(batches), rng, LMHyper(rate))
+      if (step + 1) % config['log_every'] == 0 or step + 1 == total:
+        run_.log(step + 1, metrics)
+      if (step + 1) % config['checkpoint_every'] == 0:
+        run_.save(state, batches)
+    save_params(run_.path, state.params)
+    last = [r['loss'] for r in run_.rows('train')][-10:]
+    summary = {
+      'tokens': int(total * config['batch_size'] * arrays.length_B.mean()),
+      'nats_per_token': float(np.mean(last)),
+      'gold': sample_gold(config, tokenizer, state.params),
+    }
+    stage.write_csv(run_.path / 'lm.csv', [summary])
+    run_.finish(**summary)
+
+
+if __name__ == '__main__':
+  stage.main(run, 'configs/lm.py')

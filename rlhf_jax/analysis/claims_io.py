@@ -1,0 +1,149 @@
+"""claims.json in and out, merged over runs, and as a Markdown table."""
+
+import json
+import math
+import pathlib
+from collections.abc import Mapping, Sequence
+
+from rlhf_jax.analysis.claims_registry import CLAIMS
+from rlhf_jax.analysis.intervals import NOT_RUN
+
+MARK_BEGIN = '<!-- claims:begin -->'
+MARK_END = '<!-- claims:end -->'
+
+
+def write_claims(path, document: Mapping) -> None:
+  """Writes claims.json; numbers that are not finite become null."""
+  path = pathlib.Path(path)
+  path.parent.mkdir(parents=True, exist_ok=True)
+  text = json.dumps(_plain(document), indent=2, allow_nan=False)
+  path.write_text(text + '\n')
+
+
+def read_claims(path) -> dict:
+  """Reads claims.json.
+
+  Raises:
+    ValueError: if it is not JSON, or does not hold every claim once.
+  """
+  path = pathlib.Path(path)
+  try:
+    document = json.loads(path.read_text())
+  except json.JSONDecodeError as error:
+    raise ValueError(f'{path}:{error.lineno}: not JSON: {error.msg}') from error
+  rows = document.get('claims') if isinstance(document, dict) else None
+  if not isinstance(rows, list):
+    raise ValueError(f"{path}: wanted an object with a list 'claims'")
+  found = sorted(row.get('id', 0) for row in rows)
+  if found != [spec.id for spec in CLAIMS]:
+    raise ValueError(
+      f'{path}: wanted claims 1 to {len(CLAIMS)} once each, got {found}'
+    )
+  return document
+
+
+def merge(files: Sequence) -> dict:
+  """One document of several: of each claim the latest row that was run.
+
+  Later files win. A claim that several files ran says so in its note, with
+  the verdicts that were passed over.
+  """
+  if not files:
+    raise ValueError('nothing to merge: give at least one claims.json')
+  documents = [(str(file), read_claims(file)) for file in files]
+  rows = []
+  for spec in CLAIMS:
+    found = [
+      (file, row)
+      for file, document in documents
+      for row in document['claims']
+      if row['id'] == spec.id
+    ]
+    run = [pair for pair in found if pair[1]['verdict'] != NOT_RUN]
+    row = dict((run or found)[-1][1])
+    others = [
+      f'{other.get("preset") or file}: {other["verdict"]}'
+      for file, other in run[:-1]
+    ]
+    if others:
+      note = f'also run by {", ".join(others)}'
+      row['note'] = '; '.join(filter(None, [row.get('note', ''), note]))
+    rows.append(row)
+  return {
+    'preset': _joined(documents, 'preset'),
+    'commit': _joined(documents, 'commit'),
+    'device': _joined(documents, 'device'),
+    'seconds': sum(doc.get('seconds') or 0 for _, doc in documents),
+    'config_hash': _joined(documents, 'config_hash'),
+    'claims': rows,
+    'checks': [
+      {'preset': doc.get('preset'), **check}
+      for _, doc in documents
+      for check in doc.get('checks', [])
+    ],
+  }
+
+
+def to_markdown_table(document: Mapping) -> str:
+  """The claims that were run as a table, and a line on those that were not."""
+  lines = [
+    '| # | claim | measured | 95 % interval | threshold | seeds | verdict |',
+    '|---|---|---|---|---|---|---|',
+  ]
+  waiting = []
+  for row in document['claims']:
+    if row['verdict'] == NOT_RUN:
+      waiting.append(str(row['id']))
+      continue
+    name, value = next(iter(row['measured'].items()), ('', None))
+    cells = (
+      str(row['id']),
+      row['title'],
+      f'{name} {_number(value)}',
+      '-' if row['ci'] is None else ' to '.join(map(_number, row['ci'])),
+      row['threshold'],
+      str(row['seeds']),
+      row['verdict'],
+    )
+    # A bare | would open a new cell.
+    cells = (cell.replace('|', '\\|') for cell in cells)
+    lines.append('| ' + ' | '.join(cells) + ' |')
+  if waiting:
+    lines += ['', f'Not run: {", ".join(waiting)}.']
+  return '\n'.join(lines) + '\n'
+
+
+def replace_block(text: str, table: str) -> str:
+  """`text` with the lines between the two claim markers replaced.
+
+  Raises:
+    ValueError: unless each marker stands there once, in order.
+  """
+  begin, end = text.find(MARK_BEGIN), text.find(MARK_END)
+  once = text.count(MARK_BEGIN) == 1 and text.count(MARK_END) == 1
+  if not once or end < begin:
+    raise ValueError(f'wanted {MARK_BEGIN} and {MARK_END} once, in this order')
+  head = text[: begin + len(MARK_BEGIN)]
+  return f'{head}\n{table.rstrip()}\n{text[end:]}'
+
+
+def _number(value):
+  return '-' if value is None else f'{value:.3g}'
+
+
+def _joined(documents, key):
+  values = [document.get(key) for _, document in documents]
+  return '+'.join(dict.fromkeys(str(v) for v in values if v is not None))
+
+
+def _plain(value):
+  """Plain Python for JSON: numpy scalars unwrapped, nan and inf to None."""
+  if isinstance(value, Mapping):
+    return {str(key): _plain(item) for key, item in value.items()}
+  if isinstance(value, (list, tuple)):
+    return [_plain(item) for item in value]
+  if hasattr(value, 'item'):
+    value = value.item()
+  if isinstance(value, float) and not math.isfinite(value):
+    return None
+  return value

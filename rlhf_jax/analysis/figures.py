@@ -1,0 +1,154 @@
+"""Draws and saves the figures of `drawings`: the one user of matplotlib.
+
+`FIGURES[name](tables, out_dir)` saves one figure and returns its path, or None
+when the tables hold nothing to draw. Bands are 95 % t-intervals over seeds.
+A colour is a model size, the same in every figure of a study, unless the
+legend of the figure says otherwise.
+"""
+
+import functools
+import pathlib
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from rlhf_jax.analysis import drawings, intervals
+
+STYLE = {
+  'axes.axisbelow': True,
+  'axes.grid': True,
+  'axes.prop_cycle': mpl.cycler(color=['#1f6fb4', '#d95f02', '#2a9d55']),
+  'axes.spines.right': False,
+  'axes.spines.top': False,
+  'axes.titlesize': 10,
+  'font.size': 9,
+  'grid.color': '#e4e4e4',
+  'legend.frameon': False,
+  'svg.hashsalt': 'rlhf_jax',
+}
+# The figure that shows the measurement of a claim.
+CLAIM_FIGURES = {
+  1: 'pm_accuracy_vs_pairs',
+  2: 'pm_accuracy_vs_size',
+  3: 'pm_accuracy_vs_pairs',
+  4: 'pm_calibration',
+  5: 'pm_calibration',
+  6: 'pm_min_score',
+  **dict.fromkeys((11, 13, 14, 15, 16, 17, 18), 'reward_vs_sqrt_kl'),
+  19: 'train_test_gold',
+  20: 'gap_vs_samples',
+  21: 'gap_vs_samples',
+  24: 'overoptimisation',
+  27: 'entropy_length',
+  37: 'helpful_harmless',
+}
+PANEL_INCHES = (3.6, 3.4)
+LEGEND_INCHES = 1.8
+
+
+def save(draw, tables, out_dir, suffix='svg') -> pathlib.Path | None:
+  """Draws one figure and saves it as `out_dir/NAME.suffix`.
+
+  Args:
+    draw: a function of `drawings.DRAWINGS`.
+    tables: name -> frame, from `runs.read_tables`.
+    out_dir: made if missing.
+    suffix: 'svg' or 'png'. Equal tables give equal bytes.
+
+  Returns:
+    The path, or None when the tables hold nothing to draw.
+  """
+  path = pathlib.Path(out_dir) / f'{draw.__name__}.{suffix}'
+  with mpl.rc_context(STYLE):
+    canvas = Canvas(tables)
+    try:
+      draw(canvas, tables)
+    except drawings.NothingToDrawError:
+      return None
+    canvas.add_legend()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The date of drawing would make every redrawn file differ.
+    metadata = {'Date': None} if suffix == 'svg' else {}
+    canvas.figure.savefig(path, metadata=metadata)
+  return path
+
+
+FIGURES = {
+  draw.__name__: functools.partial(save, draw) for draw in drawings.DRAWINGS
+}
+
+
+def draw_all(tables, out_dir, suffix='svg') -> dict[str, pathlib.Path | None]:
+  """Draws every figure whose rows are in `tables`, in the paper's order."""
+  return {name: draw(tables, out_dir, suffix) for name, draw in FIGURES.items()}
+
+
+class Canvas:
+  """One figure, and the marks that the drawings have in common.
+
+  Attributes:
+    figure: matplotlib figure; nothing global is touched.
+    colours: size -> colour, light to dark by the number of parameters.
+  """
+
+  def __init__(self, tables):
+    self.figure = Figure(layout='constrained', dpi=150)
+    sizes = [frame[['size', 'n_params']] for frame in tables.values()]
+    order = drawings.by_size(pd.concat(sizes).dropna()) if sizes else []
+    self.colours = self.shades([size for size, _ in order])
+
+  @staticmethod
+  def shades(keys, name='viridis_r'):
+    """Key -> colour, evenly spaced on a colour map."""
+    shade_NC = mpl.colormaps[name](np.linspace(0.15, 0.95, len(keys)))
+    return dict(zip(keys, shade_NC, strict=True))
+
+  def panels(self, titles, x_label, y_labels, **shared):
+    """One row of axes with titles and labels; one y label serves all."""
+    width, height = PANEL_INCHES
+    self.figure.set_size_inches(LEGEND_INCHES + width * len(titles), height)
+    axes = self.figure.subplots(1, len(titles), squeeze=False, **shared)[0]
+    if isinstance(y_labels, str):
+      y_labels = [y_labels] * len(titles)
+    for axis, title, y_label in zip(axes, titles, y_labels, strict=True):
+      axis.set(title=title, xlabel=x_label, ylabel=y_label)
+    return axes
+
+  def mean_line(self, axis, frame, step, x, y, **style):
+    """Mean of `y` over seeds at each `step`, with its band.
+
+    A seed counts once: its rows at one step (two halves, several policies)
+    are averaged first. One seed has no band.
+    """
+    per_seed = frame.groupby([step, 'seed'])[list({x, y})].mean()
+    steps = [means for _, means in per_seed.groupby(level=0)]
+    steps.sort(key=lambda means: means[x].mean())
+    x_N = np.array([means[x].mean() for means in steps])
+    mean_N, low_N, high_N = np.array(
+      [
+        (interval.mean, interval.low, interval.high)
+        for interval in (intervals.t_interval(means[y]) for means in steps)
+      ]
+    ).T
+    style = {'marker': 'o', 'ms': 2.5, **style}
+    (line,) = axis.plot(x_N, mean_N, **style)
+    some_N = np.isfinite(low_N)
+    band = {'color': line.get_color(), 'alpha': 0.15, 'lw': 0}
+    axis.fill_between(x_N, low_N, high_N, some_N, **band)
+
+  def size_lines(self, axis, frame, step, x, y):
+    """`mean_line` for each size, in its colour."""
+    for size, rows in drawings.by_size(frame):
+      style = {'color': self.colours[size], 'label': size}
+      self.mean_line(axis, rows, step, x, y, **style)
+
+  def add_legend(self):
+    """One legend for all panels, outside the data."""
+    handles = {}
+    for axis in self.figure.axes:
+      for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
+        handles.setdefault(label, handle)
+    if handles:
+      self.figure.legend(handles.values(), handles, loc='outside right upper')

@@ -1,0 +1,171 @@
+"""Intervals, and the one function that gives every verdict.
+
+The seed is the unit of replication: intervals over seeds are t-intervals (a
+percentile bootstrap over three seeds covers 73 %, not 95 %); the bootstrap is
+for the prompts inside one seed.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from scipy import stats
+
+PASS, FAIL, INCONCLUSIVE = 'pass', 'fail', 'inconclusive'
+NOT_RUN = 'not run'
+_ROUNDING = 1e-9
+
+
+@dataclasses.dataclass(frozen=True)
+class Interval:
+  """An estimate with its interval; `n` is the number of units behind it."""
+
+  mean: float
+  low: float
+  high: float
+  n: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Contrast:
+  """One sentence 'the quantity lies on this side of this bound'.
+
+  Attributes:
+    name: of the quantity, e.g. 'slope'.
+    interval: the measured quantity.
+    bound: a number for the sides '>', '>=', '<', '<='; a pair (low, high) for
+      'inside'; for 'contains' the value, with the pair in `margin`.
+    side: '>' | '>=' | '<' | '<=' | 'inside' | 'contains'.
+    margin: used by 'contains' alone.
+  """
+
+  name: str
+  interval: Interval
+  bound: float | tuple[float, float]
+  side: str
+  margin: tuple[float, float] | None = None
+
+
+def t_interval(values: Sequence[float], level: float = 0.95) -> Interval:
+  """Student's t-interval for the mean of independent units.
+
+    mean -+ t[(1 + level) / 2, n - 1] * sd / sqrt(n)
+
+  One unit says nothing about the spread, so its interval is the whole line. A
+  unit that is NaN (a measurement that could not be made) makes it all NaN.
+  """
+  value_N = np.asarray(values, float)
+  n = len(value_N)
+  if n == 0 or np.isnan(value_N).any():
+    return Interval(math.nan, math.nan, math.nan, n)
+  mean = float(value_N.mean())
+  if n == 1:
+    return Interval(mean, -math.inf, math.inf, 1)
+  error = value_N.std(ddof=1) / math.sqrt(n)
+  half = float(stats.t.ppf((1 + level) / 2, n - 1) * error)
+  return Interval(mean, mean - half, mean + half, n)
+
+
+def exact(value: float, n: int) -> Interval:
+  """A statistic that already pools all `n` units: an interval of width 0."""
+  return Interval(float(value), float(value), float(value), n)
+
+
+def bootstrap_interval(
+  seed: int,
+  data: np.ndarray,
+  statistic: Callable[[np.ndarray], float],
+  *,
+  n_resamples: int = 1000,
+  level: float = 0.95,
+) -> Interval:
+  """Percentile bootstrap over the rows of `data` (prompts inside one seed).
+
+  Args:
+    seed: of the resampling.
+    data: [N, ...] rows are resampled with replacement.
+    statistic: of such an array.
+    n_resamples: number of resamples.
+    level: coverage.
+
+  Returns:
+    The statistic of the data itself, with the percentiles of its resamples.
+  """
+  data = np.asarray(data)
+  rng = np.random.default_rng(seed)
+  n = len(data)
+  draws = [statistic(data[rng.integers(0, n, n)]) for _ in range(n_resamples)]
+  low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
+  return Interval(float(statistic(data)), float(low), float(high), n)
+
+
+def wilson_interval(successes: float, n: int, level: float = 0.95) -> Interval:
+  """Wilson's score interval for a proportion.
+
+    centre = (p + z^2 / 2n) / (1 + z^2 / n)
+    half   = z / (1 + z^2 / n) * sqrt(p (1 - p) / n + z^2 / 4n^2)
+
+  `successes` may be fractional (expected labels).
+  """
+  if n <= 0:
+    return Interval(math.nan, math.nan, math.nan, 0)
+  if not 0 <= successes <= n:
+    raise ValueError(f'successes must lie in [0, {n}], got {successes}')
+  z = float(stats.norm.ppf((1 + level) / 2))
+  p = successes / n
+  scale = 1 + z * z / n
+  centre = (p + z * z / (2 * n)) / scale
+  half = z / scale * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+  return Interval(p, max(0.0, centre - half), min(1.0, centre + half), int(n))
+
+
+def verdict(contrasts: Sequence[Contrast]) -> str:
+  """The verdict on a claim: the only place where one is given.
+
+  pass: the interval of EACH contrast lies on the claimed side of its bound;
+  fail: one lies wholly on the other side; inconclusive: the rest.
+
+  'inside' claims that the quantity lies in the margin (low, high): "equal".
+  'contains' is claim 14's wording: the interval lies in the margin, or it
+  contains the value while its mean lies in the margin.
+  """
+  if not contrasts:
+    return INCONCLUSIVE
+  sides = [_side(contrast) for contrast in contrasts]
+  if FAIL in sides:
+    return FAIL
+  return PASS if all(side == PASS for side in sides) else INCONCLUSIVE
+
+
+def _side(contrast: Contrast) -> str:
+  interval = contrast.interval
+  low, high = interval.low, interval.high
+  if math.isnan(low) or math.isnan(high):
+    return INCONCLUSIVE
+  if contrast.side == 'inside':
+    return _inside(low, high, *contrast.bound)
+  if contrast.side == 'contains':
+    side = _inside(low, high, *contrast.margin)
+    left, right = contrast.margin
+    near = left <= interval.mean <= right and math.isfinite(high - low)
+    return PASS if near and low <= contrast.bound <= high else side
+  if contrast.side in ('<', '<='):
+    low, high, bound = -high, -low, -contrast.bound
+  elif contrast.side in ('>', '>='):
+    bound = contrast.bound
+  else:
+    raise ValueError(
+      "side must be '>', '>=', '<', '<=', 'inside' or 'contains', got "
+      f'{contrast.side!r}'
+    )
+  slack = _ROUNDING if contrast.side.endswith('=') else -_ROUNDING
+  if low > bound - slack:
+    return PASS
+  return FAIL if high < bound - _ROUNDING else INCONCLUSIVE
+
+
+def _inside(low, high, left, right):
+  if left <= low and high <= right:
+    return PASS
+  return FAIL if high < left or low > right else INCONCLUSIVE

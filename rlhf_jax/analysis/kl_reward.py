@@ -1,0 +1,174 @@
+"""Reward against sqrt(KL): the early window and what is fitted in it.
+
+Source: Bai et al. 2022, section 4.3. KL is the exact per-prefix sum, in nats
+per reply.
+"""
+
+import dataclasses
+import math
+
+import numpy as np
+import pandas as pd
+
+from rlhf_jax.analysis import fits
+
+WINDOW_SQRT_KL = 3.5
+WINDOW_ERRORS = 3.0
+WINDOW_SPAN = 10.0
+WINDOW_POINTS = 8
+FORECAST_SQRT_KL = (1.25, 2.5)
+
+
+@dataclasses.dataclass(frozen=True)
+class WindowFit:
+  """What one run says in its early window; NaN where the window is too short.
+
+  Attributes:
+    s0: the measured score of pi_0.
+    slope: of the score on sqrt(KL) through (0, s0).
+    r2: of that line.
+    bow: signed, as `fits.quadratic_bow`.
+    p: the exponent of (score - s0) = a KL^p.
+    aic: {'sqrt', 'kl', 'log'}; the first two go through (0, s0), the last has
+      an intercept, since log KL has no value at pi_0.
+    n_points: in the window.
+    span: largest over smallest KL of the window.
+  """
+
+  s0: float
+  slope: float
+  r2: float
+  bow: float
+  p: float
+  aic: dict[str, float]
+  n_points: int
+  span: float
+
+  @property
+  def usable(self) -> bool:
+    """Whether the window was long enough for anything to be fitted."""
+    return not math.isnan(self.slope)
+
+  @property
+  def best(self) -> str:
+    """The regressor with the lowest AIC."""
+    return min(self.aic, key=self.aic.get) if self.aic else 'none'
+
+
+def early_window(run: pd.DataFrame) -> pd.DataFrame:
+  """The checkpoints of the early phase of one run.
+
+  From the first one with KL > 3 standard errors to the last one before
+  sqrt(KL) first exceeds 3.5. Checkpoints between with KL <= 3 s.e. are left
+  out too.
+  """
+  run = run.sort_values('samples')
+  clear_N = (run['kl'] > WINDOW_ERRORS * run['kl_se']) & (run['kl'] > 0)
+  late_N = (run['kl'] > WINDOW_SQRT_KL**2).cummax()
+  return run[clear_N & ~late_N]
+
+
+def fit_window(run: pd.DataFrame, scorer: str, s0: float) -> WindowFit:
+  """Fits the score of `scorer` ('train_pm', 'test_pm') in the early window.
+
+  The window must hold at least 8 points and span a factor of 10 in KL.
+  """
+  window = early_window(run)
+  n = len(window)
+  span = float(window['kl'].max() / window['kl'].min()) if n else 0.0
+  nan = math.nan
+  if n < WINDOW_POINTS or span < WINDOW_SPAN:
+    return WindowFit(s0, nan, nan, nan, nan, {}, n, span)
+  kl_N = window['kl'].to_numpy()
+  score_N = window[scorer].to_numpy()
+  root_N = np.sqrt(kl_N)
+  root = fits.line_from(s0, root_N, score_N)
+  aic = {
+    'sqrt': root.aic,
+    'kl': fits.line_from(s0, kl_N, score_N).aic,
+    'log': fits.line(np.log(kl_N), score_N).aic,
+  }
+  return WindowFit(
+    s0=s0,
+    slope=float(root.coefficient_K[0]),
+    r2=root.r2,
+    bow=fits.quadratic_bow(root_N, score_N - s0),
+    p=fits.power_exponent(kl_N, score_N - s0),
+    aic=aic,
+    n_points=n,
+    span=span,
+  )
+
+
+def pi0_score(pi0: pd.DataFrame, run_id: str, scorer: str) -> float:
+  """The mean score of pi_0 in `rl_pi0.csv`; NaN when it was not measured."""
+  return _pi0_value(pi0, run_id, scorer, 'mean')
+
+
+def within_variance(pi0: pd.DataFrame, run_id: str, scorer: str) -> float:
+  """V = E_x[Var_{y ~ pi_0(.|x)} r(x, y)], in squared score units."""
+  return _pi0_value(pi0, run_id, scorer, 'within_variance')
+
+
+def _pi0_value(pi0, run_id, scorer, column):
+  rows = pi0[(pi0['run_id'] == run_id) & (pi0['scorer'] == scorer)]
+  return float(rows[column].mean()) if len(rows) else math.nan
+
+
+def theory_slope(variance: float) -> float:
+  """The steepest early slope, sqrt(2 V).
+
+  Along pi_b ~ pi_0 exp(b r): gain = b V and KL = b^2 V / 2 to leading order,
+  hence gain = sqrt(2 V KL).
+  """
+  return math.sqrt(2 * variance)
+
+
+def parallel(runs: dict[str, tuple[pd.DataFrame, float]]) -> dict[str, float]:
+  """Are the lines of several policy sizes, under one train PM, parallel?
+
+  Args:
+    runs: size -> (run, s0), all with the same train PM.
+
+  Returns:
+    cv: standard deviation (n - 1) of the slopes over their mean; p_value and
+    share of the ANCOVA interaction; interaction: the share, or 0 where
+    p > 0.05. All NaN when a window is too short.
+  """
+  slopes, x, y, group = [], [], [], []
+  for size, (run, s0) in runs.items():
+    fit = fit_window(run, 'train_pm', s0)
+    window = early_window(run)
+    slopes.append(fit.slope)
+    x.extend(np.sqrt(window['kl']))
+    y.extend(window['train_pm'])
+    group.extend([size] * len(window))
+  if np.isnan(slopes).any():
+    keys = ('cv', 'p_value', 'share', 'interaction')
+    return dict.fromkeys(keys, math.nan)
+  p_value, share = fits.slope_interaction(x, y, group)
+  return {
+    'cv': float(np.std(slopes, ddof=1) / abs(np.mean(slopes))),
+    'p_value': p_value,
+    'share': share,
+    'interaction': 0.0 if p_value > 0.05 else share,
+  }
+
+
+def forecast_error(slope: float, s0: float, run: pd.DataFrame) -> float:
+  """Relative error of s0 + slope sqrt(KL) as a forecast of another run.
+
+    mean |forecast - score| / mean (score - s0)
+
+  over the checkpoints with sqrt(KL) in [1.25, 2.5], where the gain is large
+  against its noise and the small PMs are not saturated. NaN without any.
+  """
+  root_N = np.sqrt(run['kl'].clip(lower=0))
+  matched = run[root_N.between(*FORECAST_SQRT_KL)]
+  if matched.empty:
+    return math.nan
+  gain_N = matched['train_pm'] - s0
+  forecast_N = slope * np.sqrt(matched['kl'])
+  if gain_N.mean() <= 0:
+    return math.nan
+  return float((forecast_N - gain_N).abs().mean() / gain_N.mean())

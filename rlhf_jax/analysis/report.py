@@ -1,0 +1,166 @@
+"""The report of a study: one self-contained HTML page.
+
+Everything is inlined (style, figures as data URIs), so the page works without
+a network; everything a model wrote is escaped.
+"""
+
+import base64
+import math
+import pathlib
+from collections import Counter
+from collections.abc import Mapping
+
+import jinja2
+import pandas as pd
+
+from rlhf_jax.analysis import intervals, runs
+
+TEMPLATE = pathlib.Path(__file__).with_name('report.html.j2')
+VERDICTS = (
+  intervals.PASS,
+  intervals.FAIL,
+  intervals.INCONCLUSIVE,
+  intervals.NOT_RUN,
+)
+MEDIA_TYPES = {'.svg': 'image/svg+xml', '.png': 'image/png'}
+
+
+def write_report(workdir, claims, tables, figures, extras) -> pathlib.Path:
+  """Writes DIR/report/index.html.
+
+  Args:
+    workdir: DIR.
+    claims: the document of `claims_io.read_claims`: claims and, if there are
+      any, checks, which are rows of the same shape with a name for a title.
+    tables: name -> frame, from `runs.read_tables`; any may be missing.
+    figures: name -> path or None, from `figures.draw_all`.
+    extras: all keys optional. samples: dicts of prompt, pi0_reply,
+      final_reply and scores (name -> number). env: name -> value. stages:
+      dicts of name, seconds.
+
+  Returns:
+    The path of the page.
+  """
+  path = pathlib.Path(workdir) / 'report' / 'index.html'
+  path.parent.mkdir(parents=True, exist_ok=True)
+  images = {name: data_uri(file) for name, file in figures.items() if file}
+  rows = [_claim(row, images) for row in claims['claims']]
+  run_rows = run_list(tables)
+  page = _environment().get_template(TEMPLATE.name)
+  html = page.render(
+    title=f'rlhf_jax: claims of the preset {claims.get("preset")}',
+    summary=summary(claims, run_rows),
+    judged=[row for row in rows if row['verdict'] != intervals.NOT_RUN],
+    waiting=[row for row in rows if row['verdict'] == intervals.NOT_RUN],
+    checks=claims.get('checks', []),
+    images=images,
+    samples=extras.get('samples', []),
+    ledger=compile_ledger(tables),
+    stages=extras.get('stages', []),
+    runs=run_rows,
+    env=extras.get('env', {}),
+  )
+  path.write_text(html, encoding='utf-8')
+  return path
+
+
+def summary(claims: Mapping, run_rows: list[dict]) -> list[str]:
+  """Five lines: what ran, the count of verdicts, what failed, what is open."""
+  rows = claims['claims']
+  count = Counter(row['verdict'] for row in rows)
+  counted = ', '.join(f'{count[verdict]} {verdict}' for verdict in VERDICTS)
+  seeds = sorted({row['seed'] for row in run_rows if row['seed'] is not None})
+  evidence = Counter(
+    row.get('evidence', 'simulated')
+    for row in rows
+    if row['verdict'] != intervals.NOT_RUN
+  )
+  kinds = ', '.join(f'{n} on {kind}' for kind, n in evidence.items())
+  return [
+    f'Preset {claims.get("preset")} on {claims.get("device")}, commit '
+    f'{claims.get("commit")}, {duration(claims.get("seconds"))}.',
+    f'Of {len(rows)} claims: {counted}.',
+    f'Failed: {_ids(rows, intervals.FAIL)}.',
+    f'Inconclusive: {_ids(rows, intervals.INCONCLUSIVE)}.',
+    f'Behind the numbers: {len(run_rows)} finished runs, seeds '
+    f'{", ".join(map(cell, seeds)) or "none"}; evidence: {kinds or "none"}.',
+  ]
+
+
+def _ids(rows, verdict):
+  found = [str(row['id']) for row in rows if row['verdict'] == verdict]
+  return ', '.join(found) or 'none'
+
+
+def _claim(row, images):
+  """A claim with the name of its figure, or None when it is not drawn."""
+  name = pathlib.PurePosixPath(row.get('figure') or '').stem
+  return {**row, 'figure': name if name in images else None}
+
+
+def run_list(tables) -> list[dict]:
+  """The runs behind the tables, one row each."""
+  columns = list(runs.RUN_COLUMNS)
+  found = [frame[columns] for frame in tables.values()]
+  if not found:
+    return []
+  frame = pd.concat(found).drop_duplicates('run_id').sort_values('run_id')
+  return _records(frame)
+
+
+def compile_ledger(tables) -> list[dict]:
+  """Programs with how often and how long each was compiled, longest first."""
+  if 'programs' not in tables:
+    return []
+  by_program = tables['programs'].groupby('program', as_index=False)
+  total = by_program[['count', 'seconds']].sum()
+  return _records(total.sort_values('seconds', ascending=False))
+
+
+def _records(frame):
+  """Rows as dicts of plain values, missing ones None."""
+  return frame.astype(object).where(frame.notna(), None).to_dict('records')
+
+
+def data_uri(path) -> str:
+  """A figure file as a data URI, which needs no network."""
+  path = pathlib.Path(path)
+  data = base64.b64encode(path.read_bytes()).decode('ascii')
+  return f'data:{MEDIA_TYPES[path.suffix]};base64,{data}'
+
+
+def cell(value) -> str:
+  """A table cell: three significant digits, or a dash for a missing value.
+
+  Whole numbers and numbers from 1,000 on are written in full; text is kept.
+  """
+  if value is None or (isinstance(value, float) and math.isnan(value)):
+    return '–'
+  if isinstance(value, (str, bool)):
+    return str(value)
+  whole = math.isfinite(value) and value == int(value)
+  return f'{value:,.0f}' if whole or abs(value) >= 1000 else f'{value:.3g}'
+
+
+def duration(seconds) -> str:
+  """Seconds as a reader says them: 42.0 s, 3 min 5 s, 2 h 10 min."""
+  if seconds is None:
+    return 'unknown time'
+  if seconds < 60:
+    return f'{seconds:.1f} s'
+  minutes, rest = divmod(round(seconds), 60)
+  if minutes < 60:
+    return f'{minutes} min {rest} s'
+  return f'{minutes // 60} h {minutes % 60} min'
+
+
+def _environment():
+  environment = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(TEMPLATE.parent),
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+  )
+  environment.filters |= {'cell': cell, 'duration': duration}
+  return environment

@@ -1,0 +1,296 @@
+"""Run directories in, tidy tables out.
+
+A run is a directory with `config.json`, `env.json`, `metrics.jsonl`, its
+result tables and, written last, `done.json`. A run without `done.json` is
+unfinished and is never read into a table. The columns are listed in
+`docs/tables.md`.
+"""
+
+import gzip
+import io
+import json
+import os
+import pathlib
+import zlib
+
+import pandas as pd
+
+RUN_COLUMNS = (
+  'run_id',
+  'seed',
+  'config_hash',
+  'commit',
+  'role',
+  'size',
+  'n_params',
+  'half',
+)
+
+TABLES = {
+  name: tuple(columns.split())
+  for name, columns in {
+    'lm': 'tokens nats_per_token gold',
+    'pm_curve': (
+      'train_subset schedule pairs eval_subset accuracy expected_accuracy '
+      'n_eval'
+    ),
+    'pm_pairs': (
+      'train_subset schedule pairs pair_id prompt_id subset turn '
+      'score_chosen score_rejected p_label words_chosen words_rejected'
+    ),
+    'rl_curve': (
+      'kl_coef pm_size pm_pairs iteration samples kl kl_se kl_k1 kl_k3 '
+      'entropy length truncated train_pm train_pm_se test_pm test_pm_se '
+      'gold gold_se win_rate win_rate_se distinct'
+    ),
+    'rl_pi0': (
+      'scorer mean se within_variance pooled_variance n_prompts n_samples'
+    ),
+    'programs': 'program seconds count worker',
+  }.items()
+}
+
+COMPRESSED = ('pm_pairs',)
+
+# Names that look like numbers stay text: a commit 12e4567 is not infinity.
+TEXT_COLUMNS = (
+  'run_id',
+  'config_hash',
+  'commit',
+  'role',
+  'size',
+  'half',
+  'train_subset',
+  'schedule',
+  'eval_subset',
+  'subset',
+  'pm_size',
+  'scorer',
+  'program',
+  'worker',
+  'pair_id',
+  'prompt_id',
+)
+
+
+def find_runs(workdir) -> list[pathlib.Path]:
+  """The finished runs under `workdir`, itself included, sorted by path.
+
+  Args:
+    workdir: directory of a study.
+
+  Returns:
+    Directories that hold both `config.json` and `done.json`.
+
+  Raises:
+    FileNotFoundError: if `workdir` is not a directory.
+  """
+  workdir = pathlib.Path(workdir)
+  if not workdir.is_dir():
+    raise FileNotFoundError(
+      f'no directory {workdir}: run a study first, or pass its --workdir'
+    )
+  found = []
+  for folder, folders, files in os.walk(workdir):
+    folders[:] = [name for name in folders if name != 'checkpoints']
+    if 'config.json' in files and 'done.json' in files:
+      found.append(pathlib.Path(folder))
+  return sorted(found)
+
+
+def _read_json(path: pathlib.Path) -> dict:
+  try:
+    return json.loads(path.read_text())
+  except json.JSONDecodeError as error:
+    raise ValueError(
+      f'{path}:{error.lineno}: not JSON ({error.msg}); delete the run '
+      'directory and run its stage again'
+    ) from None
+
+
+def read_run(path) -> dict:
+  """The three JSON files of a finished run.
+
+  Args:
+    path: run directory.
+
+  Returns:
+    {'config': dict, 'env': dict, 'done': dict}; `env` is empty if the run
+    has no `env.json`.
+
+  Raises:
+    FileNotFoundError: if the run has no `config.json` or no `done.json`.
+    ValueError: if a file is not JSON.
+  """
+  path = pathlib.Path(path)
+  for name in ('config.json', 'done.json'):
+    if not (path / name).is_file():
+      raise FileNotFoundError(f'{path} has no {name}: not a finished run')
+  env = path / 'env.json'
+  return {
+    'config': _read_json(path / 'config.json'),
+    'env': _read_json(env) if env.is_file() else {},
+    'done': _read_json(path / 'done.json'),
+  }
+
+
+def read_metrics(path) -> pd.DataFrame:
+  """`metrics.jsonl` of a run, one row a line.
+
+  A last line without its newline is still being written and is left out.
+
+  Args:
+    path: run directory, finished or not.
+
+  Returns:
+    A frame with one column for each key that any line has.
+
+  Raises:
+    FileNotFoundError: if the run has no `metrics.jsonl`.
+    ValueError: if a whole line is not JSON; names file and line.
+  """
+  file = pathlib.Path(path) / 'metrics.jsonl'
+  if not file.is_file():
+    raise FileNotFoundError(f'no {file}: this run has logged nothing')
+  rows = []
+  lines = file.read_text().split('\n')
+  for number, line in enumerate(lines[:-1], start=1):
+    try:
+      rows.append(json.loads(line))
+    except json.JSONDecodeError as error:
+      raise ValueError(f'{file}:{number}: not JSON ({error.msg})') from None
+  return pd.DataFrame(rows)
+
+
+def _read_csv(file: pathlib.Path) -> pd.DataFrame:
+  """One CSV file, plain or gzipped; a half-written one is an error."""
+  data = file.read_bytes()
+  try:
+    if file.suffix == '.gz':
+      data = gzip.decompress(data)
+    if not data.endswith(b'\n'):
+      raise ValueError('its last line has no end')
+    dtypes = {name: 'str' for name in TEXT_COLUMNS}
+    return pd.read_csv(io.BytesIO(data), dtype=dtypes)
+  except (ValueError, EOFError, OSError, zlib.error) as error:
+    reason = str(error).strip().splitlines()[0]
+    raise ValueError(
+      f'{file} is half-written or damaged ({reason}); write it again'
+    ) from None
+
+
+def _table_file(folder: pathlib.Path, name: str) -> pathlib.Path | None:
+  for file in (folder / f'{name}.csv', folder / f'{name}.csv.gz'):
+    if file.is_file():
+      return file
+  return None
+
+
+def _run_table(file, name, run_id, run) -> pd.DataFrame:
+  """A table of one run, with the run columns in front."""
+  frame = _read_csv(file)
+  missing = [column for column in TABLES[name] if column not in frame]
+  if missing:
+    raise ValueError(
+      f'{file} lacks the columns {", ".join(missing)} of docs/tables.md'
+    )
+  if not isinstance(run['config'].get('row'), dict):
+    raise ValueError(
+      f"{file.parent / 'config.json'} has no dict 'row': wanted seed, role, "
+      'size, n_params, half, config_hash'
+    )
+  row = run['config']['row']
+  known = {'run_id': run_id, 'commit': run['env'].get('commit')}
+  for position, column in enumerate(RUN_COLUMNS):
+    value = known[column] if column in known else row.get(column)
+    if column in frame:
+      frame = frame.drop(columns=column)
+    frame.insert(position, column, value)
+  return frame
+
+
+def collect(workdir) -> dict[str, pd.DataFrame]:
+  """Every table of every finished run, joined, with the run columns.
+
+  Args:
+    workdir: directory of a study.
+
+  Returns:
+    Table name -> frame, rows in order of run path; a table that no run wrote
+    is absent.
+
+  Raises:
+    FileNotFoundError: if `workdir` is not a directory.
+    ValueError: if it holds no finished run, or a table is damaged.
+  """
+  workdir = pathlib.Path(workdir)
+  paths = find_runs(workdir)
+  if not paths:
+    raise ValueError(
+      f'{workdir} holds no finished run (a directory with config.json and '
+      'done.json)'
+    )
+  parts = {name: [] for name in TABLES}
+  for path in paths:
+    run = read_run(path)
+    run_id = path.relative_to(workdir).as_posix()
+    for name in TABLES:
+      file = _table_file(path, name)
+      if file is not None:
+        parts[name].append(_run_table(file, name, run_id, run))
+  return {
+    name: pd.concat(frames, ignore_index=True)
+    for name, frames in parts.items()
+    if frames
+  }
+
+
+def write_tables(tables, directory) -> list[pathlib.Path]:
+  """Writes each table as CSV; equal tables give equal bytes.
+
+  Args:
+    tables: name -> frame. `pm_pairs` is gzipped, with no time stamp.
+    directory: made if missing.
+
+  Returns:
+    The files written.
+  """
+  directory = pathlib.Path(directory)
+  directory.mkdir(parents=True, exist_ok=True)
+  files = []
+  for name, frame in tables.items():
+    text = frame.to_csv(index=False, lineterminator='\n').encode()
+    file = directory / f'{name}.csv'
+    if name in COMPRESSED:
+      file = directory / f'{name}.csv.gz'
+      text = gzip.compress(text, mtime=0)
+    file.write_bytes(text)
+    files.append(file)
+  return files
+
+
+def read_tables(directory) -> dict[str, pd.DataFrame]:
+  """The tables that `write_tables` wrote.
+
+  Args:
+    directory: usually `DIR/tables`.
+
+  Returns:
+    Table name -> frame, for the tables that are there.
+
+  Raises:
+    FileNotFoundError: if the directory is missing or holds no table.
+    ValueError: if a table is damaged; names the file.
+  """
+  directory = pathlib.Path(directory)
+  if not directory.is_dir():
+    raise FileNotFoundError(
+      f'no directory {directory}: `analysis.runs.write_tables` makes it'
+    )
+  files = {name: _table_file(directory, name) for name in TABLES}
+  tables = {n: _read_csv(file) for n, file in files.items() if file}
+  if not tables:
+    raise FileNotFoundError(
+      f'{directory} holds none of {", ".join(f"{n}.csv" for n in TABLES)}'
+    )
+  return tables

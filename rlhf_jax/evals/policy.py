@@ -1,0 +1,105 @@
+"""One checkpoint of a policy, judged on held-out prompts.
+
+Score, KL, entropy and length are taken on the same replies, never on the
+training rollouts.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rlhf_jax.losses import kl, language, masked
+from rlhf_jax.types import Prompts
+
+
+def make_evaluate(collect, logits_fn, rewards, *, temperature=1.0, parts=1):
+  """Builds evaluate(params, ref_params, reward_params, prompts, rng) -> dict.
+
+    kl      sum_t KL(pi(. | x, y_<t) || pi_0(. | x, y_<t)), whole vocabulary
+    kl_k1   sum_t log pi(t) - log pi_0(t)
+    kl_k3   sum_t (r - 1) - log r,  r = pi_0(t) / pi(t)
+
+  all in nats per reply, on replies sampled from pi; the first is an unbiased
+  and low-variance estimate of the sequence KL (Rao-Blackwell).
+
+  Args:
+    collect: (params, prompts, rng) -> Rollout.
+    logits_fn: (params, tokens_BT, length_B) -> logits_BTV.
+    rewards: tuple of (reward_params, tokens_BT, prompt_length_B, length_B) ->
+      score_B.
+    temperature: the sampler's.
+    parts: the forward passes run over this many parts of the batch.
+
+  Returns:
+    The function; its dict holds, per row: `kl`, `kl_k1`, `kl_k3`, `entropy`
+    (nats per token), `length` (tokens), `truncated`, `score_<i>`, and
+    `tokens`, `prompt_length`, `total_length`.
+  """
+
+  def measure(params, ref_params, part):
+    tokens_BT, prompt_length_B, length_B = part
+    mask_BT = masked.reply_mask(prompt_length_B, length_B, tokens_BT.shape[1])
+    logits_BTV = logits_fn(params, tokens_BT, length_B)
+    ref_BTV = logits_fn(ref_params, tokens_BT, length_B)
+    logp_BT = language.token_logps(logits_BTV, tokens_BT, temperature)
+    ref_logp_BT = language.token_logps(ref_BTV, tokens_BT, temperature)
+    total = lambda x_BT: masked.zero_masked(x_BT, mask_BT).sum(1)
+    entropy_B = total(language.entropy(logits_BTV, temperature))
+    return {
+      'kl': total(kl.kl_exact(logits_BTV, ref_BTV, temperature)),
+      'kl_k1': total(kl.kl_k1(logp_BT, ref_logp_BT)),
+      'kl_k3': total(kl.kl_k3(logp_BT, ref_logp_BT)),
+      'entropy': entropy_B / jnp.maximum(mask_BT.sum(1), 1.0),
+    }
+
+  def evaluate(params, ref_params, reward_params, prompts, rng):
+    rollout = collect(params, prompts, rng)
+    whole = (rollout.tokens_BT, rollout.prompt_length_B, rollout.length_B)
+    split = jax.tree.map(lambda x: x.reshape(parts, -1, *x.shape[1:]), whole)
+
+    def one(part):
+      out = measure(params, ref_params, part)
+      for i, (reward, weights) in enumerate(
+        zip(rewards, reward_params, strict=True)
+      ):
+        out[f'score_{i}'] = reward(weights, *part)
+      return out
+
+    out = jax.lax.map(one, split)
+    out = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), out)
+    reply_B = rollout.length_B - rollout.prompt_length_B
+    return out | {
+      'length': reply_B.astype(jnp.float32),
+      'truncated': 1.0 - rollout.ended_B.astype(jnp.float32),
+      'tokens': rollout.tokens_BT,
+      'prompt_length': rollout.prompt_length_B,
+      'total_length': rollout.length_B,
+    }
+
+  return evaluate
+
+
+def evaluate_prompts(evaluate, params, ref, rewards, prompts, rng, batch_size):
+  """Runs a jitted `evaluate` over all prompts; arrays [N, ...] in NumPy.
+
+  The number of prompts must be a multiple of `batch_size`, so that one program
+  serves all calls.
+  """
+  N = len(prompts.length_B)
+  if N % batch_size:
+    raise ValueError(f'{N} prompts are no multiple of batches of {batch_size}')
+  parts = []
+  for i in range(0, N, batch_size):
+    part = Prompts(*(np.asarray(x)[i : i + batch_size] for x in prompts))
+    parts.append(jax.device_get(evaluate(params, ref, rewards, part, rng)))
+  return {k: np.concatenate([p[k] for p in parts]) for k in parts[0]}
+
+
+def standard_error(x_N):
+  """Sample standard deviation over sqrt(N)."""
+  return float(np.std(x_N, ddof=1) / len(x_N) ** 0.5)
+
+
+def within_variance(score_NC):
+  """V = mean over prompts of the unbiased variance over C replies."""
+  return float(np.mean(np.var(score_NC, axis=1, ddof=1)))

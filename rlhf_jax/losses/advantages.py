@@ -1,0 +1,71 @@
+"""Advantages of the tokens of a reply."""
+
+import functools
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from rlhf_jax.losses import masked
+
+
+def gae(reward_T, value_T, mask_T, *, discount, gae_lambda):
+  """Generalised advantage estimates for one trajectory.
+
+    delta[t] = r[t] + discount * v[t+1] - v[t]
+    A[t]     = delta[t] + discount * gae_lambda * A[t+1]
+    G[t]     = A[t] + v[t]
+
+  The reply is one run of tokens with prompt before it and pads after it; past
+  its last token v and A are 0. What the arrays hold outside it is not read.
+
+  Reference: Schulman et al. 2016 (arXiv:1506.02438), section 3.
+
+  Args:
+    reward_T: [T], in PM-score units (log-odds).
+    value_T: [T], value before token t is emitted, same units.
+    mask_T: [T], 1 on reply tokens, 0 on prompt and padding.
+    discount: scalar in [0, 1].
+    gae_lambda: scalar in [0, 1].
+
+  Returns:
+    (advantage_T, return_T), float32, both zero where mask_T is 0.
+
+  Raises:
+    AssertionError: if the three arrays are not equal-length vectors.
+  """
+  chex.assert_rank([reward_T, value_T, mask_T], 1)
+  chex.assert_equal_shape([reward_T, value_T, mask_T])
+  reward_T = masked.zero_masked(reward_T, mask_T)
+  value_T = masked.zero_masked(value_T, mask_T)
+  next_value_T = jnp.append(value_T[1:], 0.0)
+  delta_T = masked.zero_masked(
+    reward_T + discount * next_value_T - value_T, mask_T
+  )
+
+  def step(next_advantage, inputs):
+    delta, in_reply = inputs
+    advantage = delta + discount * gae_lambda * next_advantage
+    advantage = jnp.where(in_reply, advantage, 0.0)
+    return advantage, advantage
+
+  inputs = (delta_T, jnp.asarray(mask_T) > 0)
+  _, advantage_T = jax.lax.scan(step, jnp.float32(0.0), inputs, reverse=True)
+  return advantage_T, advantage_T + value_T
+
+
+def gae_batch(reward_BT, value_BT, mask_BT, *, discount, gae_lambda):
+  """Runs `gae` on every row.
+
+  Args:
+    reward_BT: [B, T].
+    value_BT: [B, T].
+    mask_BT: [B, T].
+    discount: scalar in [0, 1].
+    gae_lambda: scalar in [0, 1].
+
+  Returns:
+    (advantage_BT, return_BT), float32, both zero where mask_BT is 0.
+  """
+  one_row = functools.partial(gae, discount=discount, gae_lambda=gae_lambda)
+  return jax.vmap(one_row)(reward_BT, value_BT, mask_BT)

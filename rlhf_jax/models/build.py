@@ -1,0 +1,112 @@
+"""From a config to the plain functions that the other rooms are handed.
+
+Parameters are nested dicts: a language model is {'trunk'}; a preference model
+or a value function is {'trunk', 'head'}; a policy that shares its trunk with
+the value function is {'trunk', 'head'} too. The names are the checkpoint format
+and the sharding keys.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from rlhf_jax.losses.masked import length_mask
+from rlhf_jax.models.config import TransformerConfig
+from rlhf_jax.models.heads import ScalarHead
+from rlhf_jax.models.transformer import Transformer
+
+
+class Model(NamedTuple):
+  """Functions of one architecture; see docs/architecture.md for shapes."""
+
+  config: TransformerConfig
+  init: Any
+  init_head: Any
+  logits_fn: Any
+  score_fn: Any
+  value_fn: Any
+  logits_and_value_fn: Any
+  hidden_fn: Any
+  prefill_fn: Any
+  decode_fn: Any
+
+
+def build(config):
+  """Builds every function of a Transformer with a scalar head.
+
+  Args:
+    config: TransformerConfig.
+
+  Returns:
+    Model. `init(rng)` gives {'trunk'}; `init_head(rng, kind)` gives a 'head'
+    for it, `kind` being 'score' (normal with std 1 / sqrt(D + 1), Stiennon et
+    al. 2020, appendix B.1) or 'zero'.
+  """
+  trunk, head = Transformer(config), ScalarHead(config.d_model)
+
+  def init(rng):
+    tokens = jnp.zeros((1, 2), jnp.int32)
+    return {'trunk': trunk.init(rng, tokens, jnp.ones_like(tokens))['params']}
+
+  def init_head(rng, kind='score'):
+    params = head.init(rng, jnp.zeros((1, config.d_model)))['params']
+    if kind == 'zero':
+      return jax.tree.map(jnp.zeros_like, params)
+    if kind != 'score':
+      raise ValueError(f"head kind must be 'score' or 'zero', got {kind!r}")
+    return params
+
+  def hidden_fn(params, tokens_BT, length_B):
+    mask_BT = length_mask(length_B, tokens_BT.shape[1])
+    return trunk.apply(
+      {'params': params['trunk']}, tokens_BT, mask_BT, method='hidden'
+    )
+
+  def unembed(params, hidden):
+    return trunk.apply({'params': params['trunk']}, hidden, method='unembed')
+
+  def logits_fn(params, tokens_BT, length_B):
+    return unembed(params, hidden_fn(params, tokens_BT, length_B))
+
+  def score_fn(params, tokens_BT, length_B):
+    hidden_BTD = hidden_fn(params, tokens_BT, length_B)
+    last = (length_B - 1)[:, None, None]
+    hidden_BD = jnp.take_along_axis(hidden_BTD, last, axis=1)[:, 0]
+    return head.apply({'params': params['head']}, hidden_BD)
+
+  def value_fn(params, tokens_BT, length_B):
+    hidden_BTD = hidden_fn(params, tokens_BT, length_B)
+    return head.apply({'params': params['head']}, hidden_BTD)
+
+  def logits_and_value_fn(params, tokens_BT, length_B):
+    hidden_BTD = hidden_fn(params, tokens_BT, length_B)
+    value_BT = head.apply({'params': params['head']}, hidden_BTD)
+    return unembed(params, hidden_BTD), value_BT
+
+  def prefill_fn(params, tokens_BP, length_B, cache_slots):
+    return trunk.apply(
+      {'params': params['trunk']},
+      tokens_BP,
+      length_B,
+      cache_slots,
+      method='prefill',
+    )
+
+  def decode_fn(params, token_B, position_B, cache):
+    return trunk.apply(
+      {'params': params['trunk']}, token_B, position_B, cache, method='decode'
+    )
+
+  return Model(
+    config=config,
+    init=init,
+    init_head=init_head,
+    logits_fn=logits_fn,
+    score_fn=score_fn,
+    value_fn=value_fn,
+    logits_and_value_fn=logits_and_value_fn,
+    hidden_fn=hidden_fn,
+    prefill_fn=prefill_fn,
+    decode_fn=decode_fn,
+  )

@@ -1,0 +1,47 @@
+"""Exact parameter and FLOP counts of a Transformer config."""
+
+
+def parameter_counts(config):
+  """Parameters by part.
+
+  Returns:
+    dict with `embedding` (token, position and untied head), `blocks` (all
+    layers, norms and biases included), `final_norm`, and `total`.
+  """
+  D, K = config.d_model, config.head_size
+  qkv_out = (config.n_heads + 2 * config.n_kv_heads) * K
+  mlp_in = (2 if config.activation == 'swiglu' else 1) * config.d_mlp
+  weights = D * qkv_out + config.n_heads * K * D
+  weights += D * mlp_in + config.d_mlp * D
+  if config.use_bias:
+    weights += qkv_out + D + mlp_in + D
+  norm = D if config.norm == 'rms' else 2 * D
+  embedding = config.vocab_size * D * (1 if config.tied else 2)
+  if config.positions == 'learned':
+    embedding += config.max_length * D
+  blocks = config.n_layers * (weights + 2 * norm)
+  return {
+    'embedding': embedding,
+    'blocks': blocks,
+    'final_norm': norm,
+    'total': embedding + blocks + norm,
+  }
+
+
+def forward_flops(config, T, logits=True):
+  """FLOPs of the matrix products of one forward pass over T tokens.
+
+    2 FLOPs a multiply-add: projections and MLP 2 T (weights), attention
+    2 * 2 T^2 H K a layer (scores and mixing, the masked half included), head
+    2 T D V.
+
+  Training costs three times as much (one forward, two backward products).
+  """
+  D, K = config.d_model, config.head_size
+  qkv_out = (config.n_heads + 2 * config.n_kv_heads) * K
+  mlp_in = (2 if config.activation == 'swiglu' else 1) * config.d_mlp
+  weights = D * qkv_out + config.n_heads * K * D
+  weights += D * mlp_in + config.d_mlp * D
+  layer = 2 * T * weights + 4 * T * T * config.n_heads * K
+  head = 2 * T * D * config.vocab_size if logits else 0
+  return config.n_layers * layer + head

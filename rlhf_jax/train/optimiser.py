@@ -1,0 +1,116 @@
+"""Adam without a learning rate: the rate is a traced argument of the step."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import optax
+
+
+def make_optimiser(
+  *, b1=0.9, b2=0.98, eps=1e-8, weight_decay=0.0, max_grad_norm=1.0
+):
+  """Gradient clipping by global norm, Adam, decoupled weight decay.
+
+    g <- g min(1, max_grad_norm / |g|)   over the union of all trees
+    u = mhat / (sqrt(vhat) + eps) + weight_decay * w
+
+  The step multiplies u by -learning_rate (`apply_updates`), so that runs with
+  different rates share one compiled program. Defaults: Adam betas of the micro
+  study; the paper states none.
+  """
+  parts = []
+  if max_grad_norm:
+    parts.append(optax.clip_by_global_norm(max_grad_norm))
+  parts.append(optax.scale_by_adam(b1=b1, b2=b2, eps=eps))
+  if weight_decay:
+    parts.append(optax.add_decayed_weights(weight_decay))
+  return optax.chain(*parts)
+
+
+def apply_updates(params, updates, learning_rate):
+  """params - learning_rate * updates; the rate is a scalar or a tree prefix."""
+  if isinstance(learning_rate, dict):
+    return {
+      name: apply_updates(params[name], updates[name], learning_rate[name])
+      for name in params
+    }
+  return jax.tree.map(
+    lambda w, u: (w - learning_rate * u).astype(w.dtype), params, updates
+  )
+
+
+def learning_rate_at(step, *, peak, total, warmup=0, shape='constant'):
+  """Learning rate of one step: linear warm-up, then a shape.
+
+    step < warmup: peak (step + 1) / warmup
+    'constant': peak; 'linear': to 0 at `total`; 'cosine': to 0 at `total`
+
+  With 'linear' the rate of the last step (total - 1) is peak / (total -
+  warmup), and 0 right after it: it is never spent on a zero step.
+
+  Raises:
+    ValueError: if the shape is unknown.
+  """
+  if shape not in ('constant', 'linear', 'cosine'):
+    raise ValueError(
+      f"shape must be 'constant', 'linear' or 'cosine', got {shape!r}"
+    )
+  left = 1.0 - (step - warmup) / max(total - warmup, 1)
+  left = min(max(left, 0.0), 1.0)
+  if step < warmup:
+    return peak * (step + 1) / warmup
+  if shape == 'linear':
+    return peak * left
+  if shape == 'cosine':
+    return peak * 0.5 * (1.0 - math.cos(math.pi * left))
+  return peak
+
+
+def accumulate_gradients(loss_fn, params, batch, weight_fn, microbatches):
+  """Gradient of a mean over the batch, one microbatch at a time.
+
+    loss = sum_m w_m loss(batch_m) / sum_m w_m,  w_m = weight_fn(batch_m)
+
+  which is exactly the whole batch's mean when `weight_fn` counts what the loss
+  averages over (tokens for a token mean, rows for a row mean), ragged or not.
+  Metrics are averaged in the same way.
+
+  Args:
+    loss_fn: (params, batch) -> (loss, metrics dict of scalars).
+    params: pytree.
+    batch: pytree of arrays with one leading batch axis.
+    weight_fn: batch -> [] weight.
+    microbatches: static int that divides the batch size.
+
+  Returns:
+    (gradients, metrics with 'loss').
+  """
+  grad_fn = jax.value_and_grad(loss_fn, has_aux=True)
+  if microbatches == 1:
+    (loss, metrics), grads = grad_fn(params, batch)
+    return grads, {**metrics, 'loss': loss}
+  size = jax.tree.leaves(batch)[0].shape[0]
+  if size % microbatches:
+    raise ValueError(
+      f'{microbatches} microbatches do not divide a batch of {size} rows'
+    )
+  split = jax.tree.map(
+    lambda x: x.reshape(microbatches, size // microbatches, *x.shape[1:]), batch
+  )
+  total = weight_fn(batch)
+
+  def add(carry, micro):
+    (loss, metrics), grads = grad_fn(params, micro)
+    share = weight_fn(micro) / total
+    new = (grads, {**metrics, 'loss': loss})
+    return jax.tree.map(lambda a, b: a + share * b, carry, new), None
+
+  first = jax.tree.map(lambda x: x[0], split)
+  shapes = jax.eval_shape(grad_fn, params, first)
+  zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+  (loss, metrics), grads = zeros
+  (grads, metrics), _ = jax.lax.scan(
+    add, (grads, {**metrics, 'loss': loss}), split
+  )
+  return grads, metrics

@@ -1,0 +1,305 @@
+"""PPO in named pieces: collect, score, penalise, estimate, update.
+
+Each piece is a pure function; `make_ppo_iteration` composes them into one that
+can be jitted whole. With a reward in plain Python the caller runs `collect`,
+judges the text on the host, and hands the scores to `make_learn`.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from rlhf_jax.losses import advantages, kl, language, masked, ppo
+from rlhf_jax.train.optimiser import accumulate_gradients
+from rlhf_jax.train.steps import advance
+from rlhf_jax.types import Experience
+
+
+class Frozen(NamedTuple):
+  """What an iteration reads and never changes: pi_0 and the preference model."""
+
+  ref: Any
+  reward: Any
+
+
+def separate(logits_fn, value_fn):
+  """Joint function of a policy and a value network with their own weights.
+
+  Returns:
+    logits_and_value_fn(params, tokens_BT, length_B) -> (logits_BTV, value_BT)
+    for params {'policy': ..., 'value': ...}.
+  """
+
+  def logits_and_value_fn(params, tokens_BT, length_B):
+    return (
+      logits_fn(params['policy'], tokens_BT, length_B),
+      value_fn(params['value'], tokens_BT, length_B),
+    )
+
+  return logits_and_value_fn
+
+
+def align_values(raw_BT):
+  """Value of the state before token t: read at position t - 1; column 0 is 0."""
+  return language.align(raw_BT[:, :-1])
+
+
+def map_microbatches(fn, batch, microbatches):
+  """`fn` over parts of the batch, one after the other; results rejoined."""
+  if microbatches == 1:
+    return fn(batch)
+  split = jax.tree.map(
+    lambda x: x.reshape(microbatches, -1, *x.shape[1:]), batch
+  )
+  parts = jax.lax.map(fn, split)
+  return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), parts)
+
+
+def make_penalise(ref_logits_fn, *, temperature=1.0, microbatches=1):
+  """Builds penalise(ref_params, rollout, score_B, hyper) -> (reward_BT, kl_BT).
+
+    r[t] = - lambda_KL (log pi(t) - log pi_0(t)) + 1[t last] score
+
+  Reference: Bai et al. 2022, section 4.1, per token as in Stiennon et al. 2020.
+  pi_0 is scored at the temperature of the sampler, so that equal models have no
+  penalty at any temperature. `kl_BT` is the k1 that was penalised, in nats.
+  """
+
+  def penalise(ref_params, rollout, score_B, hyper):
+    def ref_logps(part):
+      tokens_BT, length_B = part
+      logits_BTV = ref_logits_fn(ref_params, tokens_BT, length_B)
+      return language.token_logps(logits_BTV, tokens_BT, temperature)
+
+    ref_logp_BT = map_microbatches(
+      ref_logps, (rollout.tokens_BT, rollout.length_B), microbatches
+    )
+    mask_BT = masked.reply_mask(
+      rollout.prompt_length_B, rollout.length_B, rollout.tokens_BT.shape[1]
+    )
+    score_B = ppo.truncation_adjusted(
+      score_B, rollout.ended_B, hyper.truncation_penalty
+    )
+    reward_BT = ppo.kl_penalised_rewards(
+      score_B, rollout.logp_BT, ref_logp_BT, mask_BT, hyper.kl_coef
+    )
+    kl_BT = jnp.where(mask_BT > 0, kl.kl_k1(rollout.logp_BT, ref_logp_BT), 0.0)
+    return reward_BT, kl_BT
+
+  return penalise
+
+
+def make_estimate(value_fn, *, microbatches=1):
+  """Builds estimate(params, rollout, reward_BT, hyper) -> Experience.
+
+  Advantages by GAE (gamma, lambda of `hyper`), with the values of the current
+  value function; log-probabilities are the sampler's, frozen here.
+
+  Args:
+    value_fn: (params, tokens_BT, length_B) -> raw value_BT, of the joint params.
+    microbatches: the forward pass runs in this many parts.
+  """
+
+  def estimate(params, rollout, reward_BT, hyper):
+    value_BT = map_microbatches(
+      lambda part: align_values(value_fn(params, *part)),
+      (rollout.tokens_BT, rollout.length_B),
+      microbatches,
+    )
+    mask_BT = masked.reply_mask(
+      rollout.prompt_length_B, rollout.length_B, rollout.tokens_BT.shape[1]
+    )
+    advantage_BT, return_BT = advantages.gae_batch(
+      reward_BT,
+      value_BT,
+      mask_BT,
+      discount=hyper.discount,
+      gae_lambda=hyper.gae_lambda,
+    )
+    return Experience(
+      tokens_BT=rollout.tokens_BT,
+      prompt_length_B=rollout.prompt_length_B,
+      length_B=rollout.length_B,
+      old_logp_BT=rollout.logp_BT,
+      old_value_BT=jnp.where(mask_BT > 0, value_BT, 0.0),
+      advantage_BT=advantage_BT,
+      return_BT=return_BT,
+    )
+
+  return estimate
+
+
+def _mask(part):
+  T = part.tokens_BT.shape[1]
+  return masked.reply_mask(part.prompt_length_B, part.length_B, T)
+
+
+def make_ppo_loss(logits_and_value_fn, hyper, *, temperature=1.0):
+  """Builds loss(params, Experience) -> (loss, stats).
+
+    L = policy_loss + value_coef * value_loss, both means over reply tokens.
+  """
+
+  def loss_fn(params, part):
+    mask_BT = _mask(part)
+    logits_BTV, raw_BT = logits_and_value_fn(
+      params, part.tokens_BT, part.length_B
+    )
+    logp_BT = language.token_logps(logits_BTV, part.tokens_BT, temperature)
+    policy, stats = ppo.policy_loss(
+      logp_BT, part.old_logp_BT, part.advantage_BT, mask_BT, hyper.clip
+    )
+    value = ppo.value_loss(
+      align_values(raw_BT),
+      part.old_value_BT,
+      part.return_BT,
+      mask_BT,
+      hyper.value_clip,
+    )
+    stats = {**stats, 'policy_loss': policy, 'value_loss': value}
+    return policy + hyper.value_coef * value, stats
+
+  return loss_fn
+
+
+def _rates(params, hyper):
+  """A learning rate for each network, or one for a shared trunk."""
+  if set(params) == {'policy', 'value'}:
+    return {
+      'policy': hyper.policy_learning_rate,
+      'value': hyper.value_learning_rate,
+    }
+  return hyper.policy_learning_rate
+
+
+def make_ppo_update(
+  logits_and_value_fn,
+  tx,
+  *,
+  passes,
+  minibatch_size,
+  microbatches=1,
+  temperature=1.0,
+):
+  """Builds update(state, Experience, rng, PPOHyper) -> (state, metrics).
+
+  K inner passes over the batch, each in another order, in minibatches; the old
+  log-probabilities and values stay frozen. Advantages are whitened within each
+  minibatch (masked mean 0, variance 1); rewards are not whitened.
+
+  Args:
+    logits_and_value_fn: (params, tokens_BT, length_B) -> (logits, raw values).
+    tx: optimiser over the union of the trainable trees.
+    passes: K (Bai et al. 2022, appendix B.1: 1, 2 or 4).
+    minibatch_size: rows a minibatch; must divide the batch.
+    microbatches: parts a minibatch's gradient is accumulated over.
+    temperature: the sampler's.
+
+  Returns:
+    The function. Each metric is an array [passes * minibatches], in order.
+  """
+
+  def update(state, experience, rng, hyper):
+    B = experience.length_B.shape[0]
+    if B % minibatch_size:
+      raise ValueError(
+        f'minibatches of {minibatch_size} rows do not divide a batch of {B}'
+      )
+    rng = jax.random.fold_in(rng, state.step)
+    loss_fn = make_ppo_loss(logits_and_value_fn, hyper, temperature=temperature)
+
+    def one(state, rows):
+      part = jax.tree.map(lambda x: x[rows], experience)
+      mask_BT = _mask(part)
+      whitened_BT = masked.masked_whiten(part.advantage_BT, mask_BT)
+      part = part._replace(advantage_BT=whitened_BT)
+      grads, metrics = accumulate_gradients(
+        loss_fn,
+        state.params,
+        part,
+        lambda micro: _mask(micro).sum(),
+        microbatches,
+      )
+      state, grad_norm = advance(state, grads, tx, _rates(state.params, hyper))
+      return state, {**metrics, 'grad_norm': grad_norm}
+
+    return jax.lax.scan(one, state, minibatches(rng, B, passes, minibatch_size))
+
+  return update
+
+
+def minibatches(rng, B, passes, minibatch_size):
+  """Row numbers [passes * B / minibatch_size, minibatch_size].
+
+  Every pass is a fresh permutation; every row occurs once a pass.
+  """
+  order = [
+    jax.random.permutation(jax.random.fold_in(rng, p), B) for p in range(passes)
+  ]
+  return jnp.concatenate(order).reshape(-1, minibatch_size)
+
+
+def rollout_metrics(rollout, score_B, kl_BT):
+  """Means over replies: score, KL (k1, nats), length, share cut at the cap."""
+  reply_B = rollout.length_B - rollout.prompt_length_B
+  return {
+    'score': score_B.mean(),
+    'kl_k1': kl_BT.sum(1).mean(),
+    'length': reply_B.mean(dtype=jnp.float32),
+    'truncated': 1.0 - rollout.ended_B.mean(dtype=jnp.float32),
+  }
+
+
+def make_learn(penalise, estimate, update):
+  """Builds learn(state, ref_params, rollout, score_B, rng, hyper).
+
+  Everything after the score, so a Python reward fits in between.
+
+  Returns:
+    The function, giving (state, metrics of scalars).
+  """
+
+  def learn(state, ref_params, rollout, score_B, rng, hyper):
+    score_B = jnp.asarray(score_B, jnp.float32)
+    reward_BT, kl_BT = penalise(ref_params, rollout, score_B, hyper)
+    experience = estimate(state.params, rollout, reward_BT, hyper)
+    mask_BT = _mask(experience)
+    explained = ppo.explained_variance(
+      experience.old_value_BT, experience.return_BT, mask_BT
+    )
+    state, steps = update(state, experience, rng, hyper)
+    metrics = {name: values.mean() for name, values in steps.items()}
+    metrics |= rollout_metrics(rollout, score_B, kl_BT)
+    return state, {**metrics, 'explained_variance': explained}
+
+  return learn
+
+
+def make_ppo_iteration(collect, reward, penalise, estimate, update):
+  """One whole iteration as a pure function, to be jitted and donated.
+
+  Args:
+    collect: (params, prompts, rng) -> Rollout, of the joint params.
+    reward: (reward_params, tokens_BT, prompt_length_B, length_B) -> reward_B.
+    penalise: of `make_penalise`.
+    estimate: of `make_estimate`.
+    update: of `make_ppo_update`.
+
+  Returns:
+    iteration(state, frozen, prompts, rng, hyper) -> (state, metrics). Sampling
+    uses fold_in(fold_in(rng, 0), step), the minibatch order fold_in(rng, 1).
+  """
+  learn = make_learn(penalise, estimate, update)
+
+  def iteration(state, frozen, prompts, rng, hyper):
+    sample_rng = jax.random.fold_in(jax.random.fold_in(rng, 0), state.step)
+    rollout = collect(state.params, prompts, sample_rng)
+    score_B = reward(
+      frozen.reward, rollout.tokens_BT, rollout.prompt_length_B, rollout.length_B
+    )
+    return learn(
+      state, frozen.ref, rollout, score_B, jax.random.fold_in(rng, 1), hyper
+    )
+
+  return iteration

@@ -1,0 +1,107 @@
+"""Training steps of the language model and the preference model."""
+
+import jax.numpy as jnp
+import optax
+
+from rlhf_jax.losses import language, masked, preference
+from rlhf_jax.train.optimiser import accumulate_gradients, apply_updates
+from rlhf_jax.types import TrainState
+
+
+def init_state(params, tx):
+  """TrainState at step 0."""
+  return TrainState(jnp.int32(0), params, tx.init(params))
+
+
+def advance(state, grads, tx, learning_rate):
+  """One optimiser update: (new state, global gradient norm)."""
+  updates, opt_state = tx.update(grads, state.opt_state, state.params)
+  params = apply_updates(state.params, updates, learning_rate)
+  return TrainState(state.step + 1, params, opt_state), optax.tree.norm(grads)
+
+
+def make_lm_step(logits_fn, tx, *, microbatches=1):
+  """Next-token training: mean nats over the tokens that count.
+
+    L = - sum_{b, t} m[b, t] log p(x[b, t] | x[b, < t]) / sum m
+
+  with m = 1 for max(1, loss_start) <= t < length: all tokens in pretraining,
+  the reply in supervised finetuning.
+
+  Args:
+    logits_fn: (params, tokens_BT, length_B) -> logits_BTV.
+    tx: optimiser of `make_optimiser`.
+    microbatches: gradients are accumulated over this many parts of the batch.
+
+  Returns:
+    step(state, LMBatch, rng, LMHyper) -> (state, metrics): `loss` (nats per
+    token), `grad_norm`.
+  """
+
+  def mask_of(batch):
+    T = batch.tokens_BT.shape[1]
+    start_B = jnp.maximum(batch.loss_start_B, 1)
+    return masked.reply_mask(start_B, batch.length_B, T)
+
+  def loss_fn(params, batch):
+    logits_BTV = logits_fn(params, batch.tokens_BT, batch.length_B)
+    loss = language.next_token_loss(
+      logits_BTV, batch.tokens_BT, mask_of(batch)
+    )
+    return loss, {}
+
+  def step(state, batch, rng, hyper):
+    del rng  # no dropout anywhere
+    weight_fn = lambda part: mask_of(part).sum()
+    grads, metrics = accumulate_gradients(
+      loss_fn, state.params, batch, weight_fn, microbatches
+    )
+    state, grad_norm = advance(state, grads, tx, hyper.learning_rate)
+    return state, {**metrics, 'grad_norm': grad_norm}
+
+  return step
+
+
+def score_pairs(score_fn, params, batch):
+  """Scores of both sides in one forward pass: (chosen_B, rejected_B)."""
+  B = batch.chosen_length_B.shape[0]
+  tokens = jnp.concatenate([batch.chosen_tokens_BT, batch.rejected_tokens_BT])
+  length = jnp.concatenate([batch.chosen_length_B, batch.rejected_length_B])
+  score = score_fn(params, tokens, length)
+  return score[:B], score[B:]
+
+
+def make_pm_step(score_fn, tx, *, microbatches=1):
+  """Preference-model training on comparisons.
+
+    L = mean log(1 + exp(r_rejected - r_chosen))
+
+  Reference: Bai et al. 2022, section 3.1; Askell et al. 2021, section 2.
+
+  Args:
+    score_fn: (params, tokens_BT, length_B) -> score_B, log-odds.
+    tx: optimiser of `make_optimiser`.
+    microbatches: gradients are accumulated over this many parts of the batch.
+
+  Returns:
+    step(state, PairBatch, rng, PMHyper) -> (state, metrics): `loss` (nats a
+    pair), `accuracy`, `score` (mean), `grad_norm`.
+  """
+
+  def loss_fn(params, batch):
+    chosen_B, rejected_B = score_pairs(score_fn, params, batch)
+    loss = preference.pairwise_loss(chosen_B, rejected_B)
+    accuracy = preference.pairwise_accuracy(chosen_B, rejected_B)
+    score = (chosen_B.mean() + rejected_B.mean()) / 2
+    return loss, {'accuracy': accuracy, 'score': score}
+
+  def step(state, batch, rng, hyper):
+    del rng
+    weight_fn = lambda part: jnp.float32(part.chosen_length_B.shape[0])
+    grads, metrics = accumulate_gradients(
+      loss_fn, state.params, batch, weight_fn, microbatches
+    )
+    state, grad_norm = advance(state, grads, tx, hyper.learning_rate)
+    return state, {**metrics, 'grad_norm': grad_norm}
+
+  return step

@@ -1,0 +1,142 @@
+"""Containers that cross rooms, and the shape letters.
+
+B batch, T tokens, S cache slots, P prompt tokens, R reply tokens, V vocabulary,
+D width, H heads, K head size, L layers, C candidates of one prompt, N anything
+counted in an analysis. Scalars and pytrees carry no suffix.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+
+Array = jax.Array
+Params = Any
+
+
+class TrainState(NamedTuple):
+  """What a step function reads and returns.
+
+  Attributes:
+    step: [] int32, optimiser updates done so far; randomness is
+      `fold_in(rng, step)`, so no key needs to be saved.
+    params: pytree of float32 arrays.
+    opt_state: the optimiser's own pytree.
+  """
+
+  step: Array
+  params: Params
+  opt_state: Any
+
+
+class LMBatch(NamedTuple):
+  """Right-padded sequences for next-token training.
+
+  Attributes:
+    tokens_BT: int32.
+    length_B: int32, real tokens of each row.
+    loss_start_B: int32, first token whose loss counts (0: all of them).
+  """
+
+  tokens_BT: Array
+  length_B: Array
+  loss_start_B: Array
+
+
+class PairBatch(NamedTuple):
+  """Comparisons, both sides ending in the end-of-context token."""
+
+  chosen_tokens_BT: Array
+  chosen_length_B: Array
+  rejected_tokens_BT: Array
+  rejected_length_B: Array
+
+
+class Prompts(NamedTuple):
+  """Prompts to answer; `row_B` names each row for its sampling key."""
+
+  tokens_BP: Array
+  length_B: Array
+  row_B: Array
+
+
+class Rollout(NamedTuple):
+  """Sampled replies in the compact layout (prompt, reply, pads).
+
+  Attributes:
+    tokens_BT: int32, T = P + R.
+    prompt_length_B: int32.
+    length_B: int32, prompt and reply, the reply's end token included.
+    ended_B: bool, False where the reply was cut at the cap.
+    logp_BT: float32, log-probability of each reply token under the distribution
+      that it was sampled from; 0 elsewhere.
+  """
+
+  tokens_BT: Array
+  prompt_length_B: Array
+  length_B: Array
+  ended_B: Array
+  logp_BT: Array
+
+
+class Experience(NamedTuple):
+  """One iteration's rollouts with everything that PPO needs, frozen."""
+
+  tokens_BT: Array
+  prompt_length_B: Array
+  length_B: Array
+  old_logp_BT: Array
+  old_value_BT: Array
+  advantage_BT: Array
+  return_BT: Array
+
+
+class KVCache(NamedTuple):
+  """Keys and values of one batch, one heads-major pair a layer.
+
+  Attributes:
+    layers: tuple over layers of (k_BHSK, v_BHSK).
+    valid_BS: bool, slots that hold a real token.
+    slot: [] int32, the next slot to write, the same for all rows.
+  """
+
+  layers: tuple[tuple[Array, Array], ...]
+  valid_BS: Array
+  slot: Array
+
+
+class LMHyper(NamedTuple):
+  """Traced scalars of a language-model step."""
+
+  learning_rate: Array | float
+
+
+class PMHyper(NamedTuple):
+  """Traced scalars of a preference-model step."""
+
+  learning_rate: Array | float
+
+
+class PPOHyper(NamedTuple):
+  """Traced scalars of a PPO iteration (Bai et al. 2022, section 4.1, B.1).
+
+  Attributes:
+    policy_learning_rate: step size of the policy.
+    value_learning_rate: step size of the value function.
+    kl_coef: lambda_KL, reward units per nat.
+    clip: PPO's epsilon.
+    value_clip: half-width of the value clip, in reward units; inf for none.
+    value_coef: weight of the value loss (a shared trunk needs it).
+    discount: gamma.
+    gae_lambda: lambda of generalised advantage estimation.
+    truncation_penalty: subtracted from the score of a reply without an end.
+  """
+
+  policy_learning_rate: Array | float
+  value_learning_rate: Array | float
+  kl_coef: Array | float = 0.001
+  clip: Array | float = 0.2
+  value_clip: Array | float = 0.2
+  value_coef: Array | float = 1.0
+  discount: Array | float = 1.0
+  gae_lambda: Array | float = 0.95
+  truncation_penalty: Array | float = 0.0

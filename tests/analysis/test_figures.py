@@ -1,0 +1,221 @@
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rlhf_jax.analysis import drawings, figures, kl_reward, runs
+from tests.analysis import tables_fixture
+
+
+@pytest.fixture(scope='module')
+def tables():
+  return tables_fixture.tables()
+
+
+@pytest.fixture(scope='module')
+def drawn(tables, tmp_path_factory):
+  return figures.draw_all(tables, tmp_path_factory.mktemp('figures'))
+
+
+def _canvas(draw, tables):
+  canvas = figures.Canvas(tables)
+  draw(canvas, tables)
+  return canvas
+
+
+def _line(axis, label):
+  (line,) = [line for line in axis.lines if line.get_label() == label]
+  return line
+
+
+def test_every_figure_is_drawn_as_a_whole_svg(drawn):
+  assert len(drawn) == 12
+  for name, path in drawn.items():
+    assert path.name == f'{name}.svg'
+    assert ElementTree.parse(path).getroot().tag.endswith('svg')
+
+
+def test_equal_tables_give_equal_bytes(drawn, tables, tmp_path):
+  again = figures.FIGURES['pm_min_score'](tables, tmp_path)
+  assert again.read_bytes() == drawn['pm_min_score'].read_bytes()
+
+
+def test_png_is_drawn_too(tables, tmp_path):
+  path = figures.FIGURES['gap_vs_samples'](tables, tmp_path, 'png')
+  assert path.read_bytes().startswith(b'\x89PNG')
+
+
+def test_a_figure_without_its_table_or_rows_is_none(tables, tmp_path):
+  assert set(figures.draw_all({}, tmp_path).values()) == {None}
+  other = {**tables, 'rl_curve': tables['rl_curve'].query('role == "inert"')}
+  drawn = figures.draw_all(other, tmp_path)
+  missing = {name for name, path in drawn.items() if path is None}
+  assert missing == {
+    'reward_vs_sqrt_kl',
+    'train_test_gold',
+    'overoptimisation',
+    'gap_vs_samples',
+    'entropy_length',
+  }
+
+
+def test_one_seed_is_drawn_without_a_band(tables, tmp_path):
+  one = {name: frame.query('seed == 0') for name, frame in tables.items()}
+  assert None not in figures.draw_all(one, tmp_path).values()
+  axis = _canvas(drawings.pm_accuracy_vs_pairs, one).figure.axes[0]
+  assert not any(len(band.get_paths()) for band in axis.collections)
+
+
+def test_real_data_without_gold_or_label_probabilities_is_drawn(
+  tables, tmp_path
+):
+  real = {
+    **tables,
+    'pm_curve': tables['pm_curve'].assign(expected_accuracy=np.nan),
+    'pm_pairs': tables['pm_pairs'].assign(p_label=np.nan),
+    'rl_curve': tables['rl_curve'].assign(gold=np.nan, win_rate=np.nan),
+  }
+  assert None not in figures.draw_all(real, tmp_path).values()
+  axis = _canvas(drawings.train_test_gold, real).figure.axes[0]
+  assert {line.get_label() for line in axis.lines} == {'train PM', 'test PM'}
+
+
+def test_the_mean_line_is_over_seeds_and_a_seed_counts_once():
+  """Two rows of seed 0 weigh as much as the one of seed 1."""
+  frame = pd.DataFrame(
+    {
+      'seed': [0, 0, 1],
+      'step': 1,
+      'x': [1.0, 3.0, 4.0],
+      'y': [0.0, 2.0, 5.0],
+    }
+  )
+  canvas = figures.Canvas({})
+  (axis,) = canvas.panels([''], 'x', 'y')
+  canvas.mean_line(axis, frame, 'step', 'x', 'y', label='mean')
+  assert _line(axis, 'mean').get_xydata() == pytest.approx(
+    np.array([[3.0, 3.0]])
+  )
+
+
+def test_the_band_is_the_t_interval_of_three_seeds():
+  """Values 1, 2, 3 have sd 1, so the half-width is 4.3027 / sqrt(3)."""
+  frame = pd.DataFrame(
+    {'seed': [0, 1, 2] * 2, 'x': [1] * 3 + [2] * 3, 'y': [1.0, 2.0, 3.0] * 2}
+  )
+  canvas = figures.Canvas({})
+  (axis,) = canvas.panels([''], 'x', 'y')
+  canvas.mean_line(axis, frame, 'x', 'x', 'y')
+  (band,) = axis.collections
+  y_N = band.get_paths()[0].vertices[:, 1]
+  assert y_N.max() == pytest.approx(2 + 4.302653 / 3**0.5, rel=1e-5)
+  assert y_N.min() == pytest.approx(2 - 4.302653 / 3**0.5, rel=1e-5)
+
+
+def test_a_size_has_one_colour_in_all_figures(tables):
+  seen = {}
+  for draw in (drawings.lm_loss, drawings.entropy_length):
+    for axis in _canvas(draw, tables).figure.axes:
+      for size in tables_fixture.SIZES:
+        colour = tuple(_line(axis, size).get_color())
+        assert seen.setdefault(size, colour) == colour
+  assert len(set(seen.values())) == len(tables_fixture.SIZES)
+
+
+def test_the_legend_lies_outside_and_names_each_mark_once(tables):
+  canvas = _canvas(drawings.reward_vs_sqrt_kl, tables)
+  canvas.add_legend()
+  (legend,) = canvas.figure.legends
+  labels = [text.get_text() for text in legend.get_texts()]
+  assert labels[:3] == ['3K', '13K', '42K']
+  assert len(labels) == len(set(labels)) == 5
+  assert not any(axis.get_legend() for axis in canvas.figure.axes)
+  for axis in canvas.figure.axes:
+    assert axis.get_xlabel() and axis.get_ylabel()
+
+
+def test_the_bound_has_slope_sqrt_2v_and_the_fit_the_slope_of_the_data(tables):
+  """V = 0.5 and reward = s0 + 0.5 sqrt(KL)."""
+  axis = _canvas(drawings.reward_vs_sqrt_kl, tables).figure.axes[0]
+  slopes = {'--': [], ':': []}
+  for line in axis.lines:
+    x_N, y_N = line.get_data()
+    if len(x_N) == 2 and x_N[1] == kl_reward.WINDOW_SQRT_KL and x_N[0] == 0:
+      slopes[line.get_linestyle()].append((y_N[1] - y_N[0]) / x_N[1])
+  assert slopes['--'] == pytest.approx([1.0] * 3)
+  assert slopes[':'] == pytest.approx([0.5] * 3, abs=0.02)
+
+
+def test_a_run_whose_pi0_was_not_measured_has_no_early_lines(tables):
+  pi0 = tables['rl_pi0'].query('size == "3K" and scorer == "train"')
+  canvas = _canvas(drawings.reward_vs_sqrt_kl, {**tables, 'rl_pi0': pi0})
+  for axis, count in zip(canvas.figure.axes, (1, 0), strict=True):
+    drawn = [line for line in axis.lines if len(line.get_xdata()) == 2]
+    assert sum(line.get_linestyle() == '--' for line in drawn) == count
+
+
+def test_gains_start_at_zero_and_average_both_directions(tables):
+  rows = tables['rl_curve'].query('role == "robust"')
+  shifted = rows.assign(train_pm=rows['train_pm'] + 7 * (rows['half'] == 'a'))
+  axis = _canvas(drawings.train_test_gold, {'rl_curve': shifted}).figure.axes[0]
+  gain_N = _line(axis, 'train PM').get_ydata()
+  assert gain_N[0] == pytest.approx(0, abs=1e-9)
+  last = rows.query('iteration == 11')['train_pm'].mean()
+  first = rows.query('iteration == 0')['train_pm'].mean()
+  assert gain_N[-1] == pytest.approx(last - first)
+
+
+def test_longer_wins_and_ceiling_are_lines_of_the_accuracy_figure(tables):
+  axis = _canvas(drawings.pm_accuracy_vs_pairs, tables).figure.axes[0]
+  pairs = tables['pm_pairs'].query('train_subset == "mix"')
+  wanted = np.maximum(pairs['p_label'], 1 - pairs['p_label']).mean()
+  assert _line(axis, 'ceiling').get_ydata()[0] == pytest.approx(wanted)
+  # The fixture's labels know nothing of lengths.
+  longer = _line(axis, 'longer wins').get_ydata()[0]
+  assert longer == pytest.approx(0.5, abs=0.03)
+
+
+def test_the_calibration_bins_of_a_calibrated_pm_lie_on_the_line(tables):
+  for axis in _canvas(drawings.pm_calibration, tables).figure.axes:
+    (bars,) = axis.containers
+    delta_K, agreement_K = bars.lines[0].get_data()
+    assert len(delta_K) == 10
+    wanted_K = 1 / (1 + np.exp(-np.asarray(delta_K, float)))
+    agreement_K = np.asarray(agreement_K, float)
+    np.testing.assert_allclose(agreement_K, wanted_K, atol=0.01)
+
+
+def test_bars_stand_at_the_mean_accuracy_of_each_pm(tables):
+  axis = _canvas(drawings.helpful_harmless, tables).figure.axes[0]
+  assert [tick.get_text() for tick in axis.get_xticklabels()] == [
+    'harmless',
+    'helpful',
+  ]
+  heights = {round(bar.get_x(), 2): bar.get_height() for bar in axis.patches}
+  left = {x: heights[x] for x in sorted(heights)}
+  assert list(left.values()) == pytest.approx([0.41, 0.71, 0.71, 0.41])
+
+
+def test_every_claim_figure_exists():
+  assert set(figures.CLAIM_FIGURES.values()) <= set(figures.FIGURES)
+
+
+def test_the_script_redraws_from_the_tables_without_jax(tables, tmp_path):
+  runs.write_tables(tables, tmp_path / 'tables')
+  code = (
+    'import sys; from experiments import figures; '
+    'code = figures.main(sys.argv[1:]); assert "jax" not in sys.modules; '
+    'sys.exit(code)'
+  )
+  command = [sys.executable, '-c', code, f'--workdir={tmp_path}']
+  done = subprocess.run(command, capture_output=True, text=True, check=False)
+  assert done.returncode == 0, done.stderr
+  assert len(list((tmp_path / 'figures').glob('*.svg'))) == 12
+  missing = [*command[:-1], f'--workdir={tmp_path / "nowhere"}']
+  done = subprocess.run(missing, capture_output=True, text=True, check=False)
+  assert done.returncode == 1
+  assert done.stderr.count('\n') == 1
+  assert 'nowhere' in done.stderr

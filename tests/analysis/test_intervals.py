@@ -1,0 +1,126 @@
+import math
+
+import numpy as np
+import pytest
+
+from rlhf_jax.analysis.intervals import (
+  Contrast,
+  Interval,
+  bootstrap_interval,
+  t_interval,
+  verdict,
+  wilson_interval,
+)
+
+
+def judged(low, high, side, bound, margin=None):
+  interval = Interval((low + high) / 2, low, high, 3)
+  return verdict([Contrast('x', interval, bound, side, margin)])
+
+
+def test_t_interval_by_hand():
+  found = t_interval([1.0, 2.0, 3.0])
+  half = 4.302652729911275 * 1.0 / math.sqrt(3)
+  assert found.n == 3
+  np.testing.assert_allclose(
+    (found.mean, found.low, found.high), (2, 2 - half, 2 + half)
+  )
+
+
+def test_one_seed_gives_the_whole_line_and_no_verdict_but_inconclusive():
+  found = t_interval([7.0])
+  assert (found.mean, found.low, found.high) == (7.0, -math.inf, math.inf)
+  for side in ('>', '<', '>=', '<='):
+    assert verdict([Contrast('x', found, 0.0, side)]) == 'inconclusive'
+  inside = Contrast('x', found, (6.0, 8.0), 'inside')
+  contains = Contrast('x', found, 7.0, 'contains', (6.0, 8.0))
+  assert verdict([inside]) == verdict([contains]) == 'inconclusive'
+
+
+def test_an_unmeasured_seed_makes_the_interval_nan():
+  assert math.isnan(t_interval([1.0, math.nan]).low)
+  assert math.isnan(t_interval([]).mean)
+  assert judged(math.nan, math.nan, '>', 0.0) == 'inconclusive'
+
+
+def test_t_interval_covers_95_percent_at_three_seeds():
+  rng = np.random.default_rng(0)
+  found = [t_interval(rng.standard_normal(3)) for _ in range(2000)]
+  cover = np.mean([i.low <= 0 <= i.high for i in found])
+  assert 0.935 < cover < 0.965
+
+
+@pytest.mark.parametrize(
+  ('low', 'high', 'side', 'bound', 'want'),
+  [
+    (0.1, 0.2, '>', 0.0, 'pass'),
+    (-0.2, -0.1, '>', 0.0, 'fail'),
+    (-0.1, 0.1, '>', 0.0, 'inconclusive'),
+    (0.0, 0.0, '>', 0.0, 'inconclusive'),
+    (0.0, 0.0, '>=', 0.0, 'pass'),
+    (0.8 - 1e-12, 1.0, '>=', 0.8, 'pass'),
+    (0.1, 0.2, '<', 0.0, 'fail'),
+    (-0.2, -0.1, '<', 0.0, 'pass'),
+    (-0.1, 0.1, '<', 0.0, 'inconclusive'),
+    (0.0, 0.0, '<', 0.0, 'inconclusive'),
+    (-0.1, 0.0, '<=', 0.0, 'pass'),
+    (-0.01, 0.01, 'inside', (-0.02, 0.02), 'pass'),
+    (-0.01, 0.03, 'inside', (-0.02, 0.02), 'inconclusive'),
+    (0.03, 0.04, 'inside', (-0.02, 0.02), 'fail'),
+    (-0.04, -0.03, 'inside', (-0.02, 0.02), 'fail'),
+    (-0.04, 0.04, 'inside', (-0.02, 0.02), 'inconclusive'),
+  ],
+)
+def test_the_verdict_on_one_contrast(low, high, side, bound, want):
+  assert judged(low, high, side, bound) == want
+
+
+@pytest.mark.parametrize(
+  ('low', 'high', 'want'),
+  [
+    (0.41, 0.44, 'pass'),
+    (0.45, 0.65, 'pass'),
+    (0.35, 0.47, 'inconclusive'),
+    (0.48, 0.80, 'inconclusive'),
+    (0.65, 0.75, 'fail'),
+    (0.20, 0.35, 'fail'),
+  ],
+)
+def test_the_verdict_on_an_exponent(low, high, want):
+  assert judged(low, high, 'contains', 0.5, (0.4, 0.6)) == want
+
+
+def test_all_contrasts_must_pass_and_one_can_fail_the_claim():
+  good = Contrast('a', Interval(1, 0.5, 1.5, 3), 0.0, '>')
+  open_ = Contrast('b', Interval(0, -1, 1, 3), 0.0, '>')
+  bad = Contrast('c', Interval(-1, -1.5, -0.5, 3), 0.0, '>')
+  assert verdict([good, good]) == 'pass'
+  assert verdict([good, open_]) == 'inconclusive'
+  assert verdict([good, open_, bad]) == 'fail'
+  assert verdict([]) == 'inconclusive'
+
+
+def test_an_unknown_side_is_an_error():
+  with pytest.raises(ValueError, match='side must be'):
+    judged(0, 1, '!=', 0.0)
+
+
+def test_wilson_by_hand():
+  found = wilson_interval(8, 10)
+  np.testing.assert_allclose(
+    (found.mean, found.low, found.high), (0.8, 0.4902, 0.9433), atol=1e-4
+  )
+  assert wilson_interval(0, 5).low == 0.0
+  assert math.isnan(wilson_interval(0, 0).low)
+  with pytest.raises(ValueError, match='successes'):
+    wilson_interval(6, 5)
+
+
+def test_bootstrap_resamples_rows_and_matches_the_normal_interval():
+  data = np.random.default_rng(1).standard_normal((400, 1))
+  found = bootstrap_interval(0, data, lambda rows: rows[:, 0].mean())
+  half = 1.96 * data.std() / math.sqrt(400)
+  assert found.mean == data.mean()
+  np.testing.assert_allclose(found.high - found.low, 2 * half, rtol=0.1)
+  again = bootstrap_interval(0, data, lambda rows: rows[:, 0].mean())
+  assert found == again

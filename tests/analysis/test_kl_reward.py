@@ -1,0 +1,105 @@
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rlhf_jax.analysis import kl_reward
+
+
+def run_of(gain, root, se=0.01, s0=0.0):
+  root = np.asarray(root, float)
+  return pd.DataFrame(
+    {
+      'samples': np.arange(len(root)),
+      'kl': root**2,
+      'kl_se': se,
+      'train_pm': s0 + gain(root),
+    }
+  )
+
+
+def test_the_window_starts_above_the_noise_and_ends_at_3_5():
+  run = run_of(lambda x: x, np.linspace(0, 5, 51), se=0.1)
+  root = np.sqrt(kl_reward.early_window(run)['kl'])
+  # KL > 0.3 means sqrt(KL) > 0.548; the grid has steps of 0.1.
+  assert root.min() == pytest.approx(0.6)
+  assert root.max() == pytest.approx(3.5)
+
+
+def test_the_window_does_not_reopen_when_the_kl_falls_back():
+  run = run_of(lambda x: x, [0, 1, 2, 4, 2, 1])
+  assert list(np.sqrt(kl_reward.early_window(run)['kl'])) == [1, 2]
+
+
+@pytest.mark.parametrize(
+  'root', [np.linspace(0.5, 3, 7), np.linspace(1.5, 3.4, 30)]
+)
+def test_a_short_window_gives_nothing(root):
+  fit = kl_reward.fit_window(run_of(lambda x: x, root), 'train_pm', 0.0)
+  assert not fit.usable
+  assert math.isnan(fit.r2)
+  assert fit.best == 'none'
+
+
+@pytest.mark.parametrize(
+  ('power', 'best', 'p'), [(1, 'sqrt', 0.5), (2, 'kl', 1.0)]
+)
+def test_the_fit_recovers_the_law(power, best, p):
+  rng = np.random.default_rng(0)
+  root = np.linspace(0, 3.5, 30)
+  noise = 0.01 * rng.standard_normal(30)
+  run = run_of(lambda x: 0.4 * x**power + noise, root, s0=0.7)
+  fit = kl_reward.fit_window(run, 'train_pm', 0.7)
+  assert fit.best == best
+  assert fit.p == pytest.approx(p, abs=0.03)
+  assert (abs(fit.bow) < 0.01) == (power == 1)
+  if power == 1:
+    assert fit.slope == pytest.approx(0.4, abs=0.01)
+    assert fit.r2 > 0.99
+
+
+def test_log_kl_can_win():
+  run = run_of(lambda x: 1 + 0.3 * np.log(x + 1e-9), np.linspace(0.3, 3.5, 30))
+  assert kl_reward.fit_window(run, 'train_pm', 0.0).best == 'log'
+
+
+def test_the_theory_slope_is_that_of_an_exponential_tilt():
+  """Policies pi_0 exp(b r) on enumerable prompts gain sqrt(2 V KL)."""
+  rng = np.random.default_rng(0)
+  pi0 = rng.dirichlet(np.ones(40), size=25)
+  reward = rng.standard_normal((25, 40))
+  mean = (pi0 * reward).sum(1, keepdims=True)
+  variance = (pi0 * (reward - mean) ** 2).sum(1).mean()
+  for b in (0.05, 0.2):
+    tilt = pi0 * np.exp(b * reward)
+    tilt /= tilt.sum(1, keepdims=True)
+    kl = (tilt * np.log(tilt / pi0)).sum(1).mean()
+    gain = ((tilt - pi0) * reward).sum(1).mean()
+    slope = gain / math.sqrt(kl)
+    assert slope == pytest.approx(kl_reward.theory_slope(variance), rel=0.01)
+
+
+def test_parallel_runs_are_parallel():
+  root = np.linspace(0, 3.5, 30)
+  runs = {
+    size: (run_of(lambda x: 0.4 * x, root, s0=s0), s0)
+    for size, s0 in (('a', 0.0), ('b', 1.0), ('c', 2.0))
+  }
+  found = kl_reward.parallel(runs)
+  assert found['cv'] == pytest.approx(0, abs=1e-9)
+  assert found['interaction'] == 0.0
+  runs['c'] = run_of(lambda x: 1.2 * x, root, s0=2.0), 2.0
+  found = kl_reward.parallel(runs)
+  want = np.std([0.4, 0.4, 1.2], ddof=1) / np.mean([0.4, 0.4, 1.2])
+  assert found['cv'] == pytest.approx(want)
+  runs['c'] = run_of(lambda x: x, root[:5]), 0.0
+  assert math.isnan(kl_reward.parallel(runs)['cv'])
+
+
+def test_forecast_error_by_hand():
+  run = run_of(lambda x: 0.5 * x, np.linspace(0, 3.5, 36), s0=0.3)
+  error = kl_reward.forecast_error(0.6, 0.3, run)
+  assert error == pytest.approx(0.2)
+  assert kl_reward.forecast_error(0.5, 0.3, run) == pytest.approx(0)
+  assert math.isnan(kl_reward.forecast_error(0.5, 0.3, run[:5]))

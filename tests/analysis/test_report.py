@@ -1,0 +1,267 @@
+import html.parser
+import math
+import re
+
+import pytest
+
+from rlhf_jax.analysis import claims, claims_io, figures, report
+from tests.analysis import tables_fixture
+
+NASTY = '<script>alert("x")</script> & </td>'
+
+
+class _Page(html.parser.HTMLParser):
+  """Tags with their attributes, and the text of the page."""
+
+  void = {'meta', 'img', 'br', 'link', 'input'}
+
+  def __init__(self, text):
+    super().__init__()
+    self.tags, self.open, self.text = [], [], ''
+    self.feed(text)
+
+  def handle_starttag(self, tag, attrs):
+    self.tags.append((tag, dict(attrs)))
+    if tag not in self.void:
+      self.open.append(tag)
+
+  def handle_endtag(self, tag):
+    assert self.open.pop() == tag, f'</{tag}> closes nothing'
+
+  def handle_data(self, data):
+    self.text += data
+
+  def of_class(self, name):
+    return [a for _, a in self.tags if name in a.get('class', '').split()]
+
+
+def _claims():
+  verdicts = {1: 'pass', 2: 'fail', 3: 'inconclusive', 4: 'pass', 5: 'fail'}
+  rows = []
+  for number in range(1, 66):
+    verdict = verdicts.get(number, 'not run')
+    ran = verdict != 'not run'
+    rows.append(
+      {
+        'id': number,
+        'title': f'Claim number {number}',
+        'statement': 'Accuracy grows.',
+        'source': 'Bai et al. 2022, Fig. 7',
+        'measured': {'slope': 0.01234567, 'r2': None} if ran else {},
+        'ci': [0.0101, 0.0149] if ran else None,
+        'contrasts': [
+          {'name': 'slope', 'mean': 0.01234567, 'ci': [0.0101, 0.0149]},
+          {'name': 'r2', 'mean': None, 'ci': [0.811, 0.911]},
+        ][: 2 * ran],
+        'threshold': 'slope > 0',
+        'seeds': 3 * ran,
+        'verdict': verdict,
+        'evidence': 'identity' if number == 4 else 'simulated',
+        'figure': figures.CLAIM_FIGURES.get(number),
+        'note': 'no table x.csv' if not ran else '',
+      }
+    )
+  for row, name in ((rows[0], 'kl_estimators'), (rows[1], 'never_drawn')):
+    row['figure'] = f'figures/{name}.svg'
+  return {
+    'preset': 'micro',
+    'device': 'cpu <2 cores>',
+    'commit': 'abc1234',
+    'seconds': 3725.0,
+    'claims': rows,
+    'checks': [
+      {
+        'name': 'reward and length',
+        'measured': {'excess': 0.25},
+        'ci': [0.125, 0.375],
+        'threshold': 'excess > 0',
+        'seeds': 3,
+        'verdict': 'pass',
+        'note': NASTY,
+      }
+    ],
+  }
+
+
+def _extras():
+  return {
+    'samples': [
+      {
+        'prompt': NASTY,
+        'pi0_reply': 'two\nlines ' + NASTY,
+        'final_reply': '{{ 7 * 7 }}\x00\u202e',
+        'scores': {'train PM': 1.5, 'gold': math.nan},
+      }
+    ],
+    'env': {'jax': '0.10.2', 'device': NASTY},
+    'stages': [{'name': 'train_lm', 'seconds': 65.0}],
+  }
+
+
+@pytest.fixture(scope='module')
+def text(tmp_path_factory):
+  workdir = tmp_path_factory.mktemp('study')
+  tables = tables_fixture.tables()
+  drawn = {
+    'kl_estimators': figures.FIGURES['kl_estimators'](tables, workdir),
+    'lm_loss': figures.FIGURES['lm_loss'](tables, workdir, 'png'),
+    'gap_vs_samples': None,
+  }
+  path = report.write_report(workdir, _claims(), tables, drawn, _extras())
+  assert path == workdir / 'report' / 'index.html'
+  return path.read_text(encoding='utf-8')
+
+
+@pytest.fixture(scope='module')
+def page(text):
+  return _Page(text)
+
+
+def test_every_tag_is_closed(text, page):
+  assert text.startswith('<!DOCTYPE html>')
+  assert page.open == []
+
+
+def test_all_65_claims_are_listed_once(page):
+  ids = [attrs['id'] for attrs in page.of_class('claim')]
+  assert sorted(ids) == sorted(f'claim-{n}' for n in range(1, 66))
+
+
+def test_the_summary_has_five_lines_and_counts_the_verdicts(text):
+  body = re.search(r'<ol class="summary">(.*?)</ol>', text, re.S)[1]
+  lines = re.findall(r'<li>(.*?)</li>', body)
+  assert len(lines) == 5
+  assert 'micro' in lines[0] and '1 h 2 min' in lines[0]
+  assert '65 claims: 2 pass, 2 fail, 1 inconclusive, 60 not run' in lines[1]
+  assert lines[2] == 'Failed: 2, 5.'
+  assert lines[3] == 'Inconclusive: 3.'
+  assert 'seeds 0, 1, 2' in lines[4]
+  assert '4 on simulated, 1 on identity' in lines[4]
+
+
+def test_model_text_is_escaped_everywhere(text, page):
+  assert not [tag for tag, _ in page.tags if tag == 'script']
+  assert '<script>' not in text
+  assert text.count('&lt;script&gt;') == 4
+  assert page.text.count(NASTY) == 4
+  assert '{{ 7 * 7 }}' in page.text  # model text is never a template
+  assert 'cpu &lt;2 cores&gt;' in text
+
+
+def test_the_page_needs_no_network(text, page):
+  for tag, attrs in page.tags:
+    for name in ('src', 'href', 'data', 'poster', 'srcset', 'action'):
+      if name in attrs:
+        assert attrs[name].startswith(('data:', '#')), (tag, attrs)
+    assert tag not in ('link', 'iframe', 'object')
+  assert not re.search(r'url\(|@import|http-equiv', text)
+
+
+def test_figures_are_inline_and_missing_ones_left_out(page):
+  sources = [attrs['src'] for tag, attrs in page.tags if tag == 'img']
+  assert len(sources) == 2
+  assert sources[0].startswith('data:image/svg+xml;base64,')
+  assert sources[1].startswith('data:image/png;base64,')
+
+
+def test_every_link_has_its_target_and_no_id_stands_twice(page):
+  ids = [attrs['id'] for _, attrs in page.tags if 'id' in attrs]
+  assert len(ids) == len(set(ids))
+  links = [attrs['href'] for tag, attrs in page.tags if tag == 'a']
+  assert {link[1:] for link in links} <= set(ids)
+  # Claim 1 and the table of contents; claim 2's figure was never drawn.
+  assert links.count('#figure-kl_estimators') == 2
+  assert '#figure-never_drawn' not in links
+
+
+def test_verdicts_are_coloured_by_class(page):
+  shown = [attrs['class'] for attrs in page.of_class('verdict')]
+  assert shown.count('verdict pass') == 2 + 1  # two claims and the check
+  assert shown.count('verdict not-run') == 60
+
+
+def test_tables_list_checks_samples_programs_runs_and_stages(page):
+  for name, count in {
+    'check': 1,
+    'sample': 1,
+    'stage': 1,
+    'program': 2,
+    'run': len(report.run_list(tables_fixture.tables())),
+  }.items():
+    assert len(page.of_class(name)) == count, name
+  for wanted in (
+    '12e4567',
+    '0e9999',
+    '0.0123',
+    '0.0101 to 0.0149',
+    '0.125 to 0.375',
+    '1 min 5 s',
+  ):
+    assert wanted in page.text
+
+
+def test_the_ledger_adds_up_workers_and_puts_the_longest_first():
+  assert report.compile_ledger(tables_fixture.tables()) == [
+    {'program': 'pm_step', 'count': 2, 'seconds': 15.0},
+    {'program': 'lm_step', 'count': 2, 'seconds': 5.5},
+  ]
+
+
+def test_a_run_in_several_tables_is_listed_once():
+  run_ids = [row['run_id'] for row in report.run_list(tables_fixture.tables())]
+  assert len(run_ids) == len(set(run_ids))
+  assert run_ids == sorted(run_ids)
+
+
+def test_a_study_without_tables_figures_or_extras_still_has_a_page(tmp_path):
+  claims = {**_claims(), 'seconds': None}
+  claims.pop('checks')
+  for row in claims['claims']:
+    row['verdict'] = 'not run'
+  path = report.write_report(tmp_path, claims, {}, {}, {})
+  page = _Page(path.read_text(encoding='utf-8'))
+  assert len(page.of_class('claim')) == 65
+  assert 'No claim was run.' in page.text
+  assert 'unknown time' in page.text
+
+
+@pytest.mark.parametrize(
+  ('value', 'wanted'),
+  [
+    (None, '–'),
+    (math.nan, '–'),
+    (0.0123456, '0.0123'),
+    (-2.5, '-2.5'),
+    (3, '3'),
+    (12345.6, '12,346'),
+    (math.inf, 'inf'),
+    ('12e4567', '12e4567'),
+    (True, 'True'),
+  ],
+)
+def test_cells(value, wanted):
+  assert report.cell(value) == wanted
+
+
+@pytest.mark.parametrize(
+  ('seconds', 'wanted'),
+  [(42, '42.0 s'), (185.2, '3 min 5 s'), (7800, '2 h 10 min')],
+)
+def test_durations(seconds, wanted):
+  assert report.duration(seconds) == wanted
+
+
+def test_what_the_judges_write_is_what_the_page_reads(tmp_path):
+  tables = tables_fixture.tables()
+  paths = {
+    number: f'figures/{name}.svg'
+    for number, name in figures.CLAIM_FIGURES.items()
+  }
+  context = {'preset': 'micro', 'device': 'cpu', 'figures': paths}
+  file = tmp_path / 'claims.json'
+  claims_io.write_claims(file, claims.claims_document(tables, context))
+  document = claims_io.read_claims(file)
+  path = report.write_report(tmp_path, document, tables, {}, {})
+  page = _Page(path.read_text(encoding='utf-8'))
+  assert len(page.of_class('claim')) == 65
+  assert len(page.of_class('check')) == len(document['checks']) > 0

@@ -1,0 +1,71 @@
+"""Twins and hand values of rlhf_jax.losses.preference."""
+
+import math
+
+import jax
+import numpy as np
+
+from rlhf_jax.losses import preference
+
+CHOSEN_B = np.array([1.0, -0.5, 2.0, 0.25], np.float32)
+REJECTED_B = np.array([0.0, 0.5, 2.0, -3.0], np.float32)
+
+
+def test_pairwise_loss_equals_a_loop():
+  """The loss is -log sigmoid(r_c - r_r) (checklist 18)."""
+  terms = []
+  for good, bad in zip(CHOSEN_B, REJECTED_B, strict=True):
+    terms.append(-math.log(1.0 / (1.0 + math.exp(float(bad) - float(good)))))
+  loss = preference.pairwise_loss(CHOSEN_B, REJECTED_B)
+  assert np.isclose(loss, np.mean(terms))
+
+
+def test_pairwise_loss_hand_values_and_extremes():
+  """log 2 at a tie; 0 and 2e4 at +-1e4, finite gradients (checklist 18)."""
+  function = jax.value_and_grad(preference.pairwise_loss)
+  cases = [
+    (0.0, 0.0, math.log(2), -0.5),
+    (math.log(3), 0.0, math.log(4 / 3), -0.25),
+    (1e4, -1e4, 0.0, 0.0),
+    (-1e4, 1e4, 2e4, -1.0),
+  ]
+  for good, bad, expected, slope in cases:
+    loss, gradient = function(np.float32([good]), np.float32([bad]))
+    assert np.isclose(loss, expected, atol=1e-6)
+    assert np.isclose(gradient[0], slope, atol=1e-6)
+
+
+def test_a_common_shift_changes_no_gradient():
+  """Adding c to both scores changes nothing (checklist 19)."""
+  gradient = jax.grad(preference.pairwise_loss, argnums=(0, 1))
+  before = gradient(CHOSEN_B, REJECTED_B)
+  after = gradient(CHOSEN_B + 64.0, REJECTED_B + 64.0)
+  np.testing.assert_array_equal(before[0], after[0])
+  np.testing.assert_array_equal(before[1], after[1])
+  assert np.any(np.asarray(before[0]) != 0.0)
+  np.testing.assert_array_equal(before[0], -before[1])
+
+
+def test_swapping_the_pair_mirrors_the_accuracy():
+  """a -> 1 - a, a tie counts one half (checklist 20)."""
+  accuracy = preference.pairwise_accuracy(CHOSEN_B, REJECTED_B)
+  assert accuracy == 0.625  # right, wrong, tie, right
+  assert preference.pairwise_accuracy(REJECTED_B, CHOSEN_B) == 1.0 - accuracy
+
+
+def test_integer_scores_are_compared_as_floats():
+  """Scores become float32, whatever comes in (checklist 49)."""
+  loss = preference.pairwise_loss(np.array([1, 2]), np.array([0, 4]))
+  expected = (math.log1p(math.exp(-1)) + math.log1p(math.exp(2))) / 2
+  assert np.isclose(loss, expected)
+
+
+def test_preference_probability_equals_its_formula():
+  p = np.asarray(preference.preference_probability(CHOSEN_B, REJECTED_B))
+  for b in range(4):
+    difference = float(CHOSEN_B[b]) - float(REJECTED_B[b])
+    assert np.isclose(p[b], 1.0 / (1.0 + math.exp(-difference)))
+  q = preference.preference_probability(REJECTED_B, CHOSEN_B)
+  np.testing.assert_allclose(p + np.asarray(q), 1.0, atol=1e-6)
+  scalar = preference.preference_probability(np.float32(1e4), np.float32(-1e4))
+  assert scalar == 1.0
