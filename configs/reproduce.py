@@ -24,12 +24,12 @@ def base():
   config.world = dict(seed=0)
   config.null = False
   config.test_fraction = 0.33
-  config.max_prompt = 20
+  config.max_prompt = 24
   config.max_reply = 28
 
   config.text = dict(
     seed=0,
-    vocab_size=512,
+    vocab_size=1024,
     dialogues=64000,
     plain_texts=4000,
     plain_rows=0,
@@ -52,15 +52,16 @@ def base():
   config.pm = dict(
     sizes=('3K', '13K', '42K', '197K'),
     largest='197K',
+    middle='42K',
     pairs=15360,
     epochs=1,
     batch_size=32,
     microbatches=1,
-    lr_multiple=dict(_3K=0.67, _13K=0.6, _42K=0.5, _197K=0.4),
+    lr_multiple=dict(_3K=0.4, _13K=0.3, _42K=0.25, _197K=0.4),
     warmup=0.02,
     b2=0.98,
     curve_points=6,
-    curve_eval_pairs=4096,
+    curve_eval_pairs=2048,
     eval_batch=256,
     robust_pairs=3840,
     robust_size='197K',
@@ -72,13 +73,14 @@ def base():
   config.rl = dict(
     sizes=('13K', '42K', '197K'),
     small='13K',
-    iterations=72,
+    linear_seeds=3,
+    iterations=48,
     batch_size=256,
     minibatch_size=64,
     microbatches=4,
     scoring_parts=8,
     passes=2,
-    lr_multiple=0.03,
+    lr_multiple=0.06,
     value_lr_ratio=1.0,
     warmup_iterations=6,
     b2=0.95,
@@ -90,13 +92,13 @@ def base():
     truncation_penalty=0.0,
     eval_prompts=512,
     pi0_samples=8,
-    dense_iterations=40,
+    dense_iterations=32,
     dense_every=2,
     sparse_every=8,
-    robust_iterations=120,
-    robust_lr_multiple=0.05,
+    robust_iterations=72,
+    robust_lr_multiple=0.1,
     log_every=1,
-    checkpoint_every=24,
+    checkpoint_every=16,
   )
   config.claims = dict(rl_requires_test_pm=False)
   return config
@@ -107,7 +109,7 @@ def smoke():
   config = base()
   config.preset = 'smoke'
   config.seeds = (0, 1)
-  config.max_prompt, config.max_reply = 20, 24
+  config.max_prompt, config.max_reply = 24, 24
   config.text.update(dialogues=3000, plain_texts=100, tokenizer_texts=1000)
   config.lm.update(
     sizes=('3K', '13K'), steps=150, samples=64, checkpoint_every=100
@@ -116,6 +118,7 @@ def smoke():
   config.pm.update(
     sizes=('3K', '13K'),
     largest='13K',
+    middle='13K',
     robust_size='13K',
     pairs=768,
     robust_pairs=256,
@@ -200,6 +203,7 @@ def gpu():
   config.pm.update(
     sizes=('197K', '810K', '2.7M', '13M'),
     largest='13M',
+    middle='2.7M',
     robust_size='13M',
     lr_multiple=dict(_197K=0.4, _810K=0.3, _2_7M=0.2, _13M=0.1),
     eval_batch=2048,

@@ -100,8 +100,9 @@ def run(config, workdir):
       return
     tokenizer = make_text.load_tokenizer(config['text_dir'])
     splits = comparisons_of(config, tokenizer, run_)
-    summary = {}
+    summary, shuffle = {}, np.random.default_rng(config['seed'])
     for split, items in splits.items():
+      items = [items[i] for i in shuffle.permutation(len(items))]
       pairs, counts = encode_pairs(
         items,
         tokenizer,

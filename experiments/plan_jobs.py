@@ -153,17 +153,17 @@ def pm_jobs(config, root, seed):
   """The preference models of one seed."""
   pm = config['pm']
   make = lambda *args: pm_job(config, root, *args)
-  top, robust = pm['largest'], pm['robust_size']
+  top, robust, middle = pm['largest'], pm['robust_size'], pm['middle']
   jobs = [
     make('scaling', size, seed, 'a', 'mix', 'constant', pm['pairs'])
     for size in pm['sizes']
   ]
   jobs.append(make('rl', top, seed, 'b', 'mix', 'constant', pm['pairs']))
   many, few = pm['calibration_pairs'], pm['single_pairs']
-  jobs.append(make('calibration', top, seed, 'all', 'helpful', 'decay', many))
-  jobs.append(make('mixture', top, seed, 'all', 'mix', 'decay', many))
+  jobs.append(make('calibration', middle, seed, 'all', 'helpful', 'decay', many))
+  jobs.append(make('mixture', middle, seed, 'all', 'mix', 'decay', many))
   jobs += [
-    make('single', top, seed, 'all', subset, 'decay', few)
+    make('single', middle, seed, 'all', subset, 'decay', few)
     for subset in ('helpful', 'harmless')
   ]
   jobs += [
@@ -176,7 +176,7 @@ def pm_jobs(config, root, seed):
 def rl_job(config, root, role, size, seed, half, kl_coef, pms, pm_size, pairs):
   """Stage 5: one PPO run; `pms` are the names of (train, test, value) PMs."""
   rl = dict(config['rl'])
-  for key in ('sizes', 'small'):
+  for key in ('sizes', 'small', 'linear_seeds'):
     rl.pop(key)
   iterations, lr = rl.pop('robust_iterations'), rl.pop('robust_lr_multiple')
   if role == 'robust':
@@ -216,12 +216,13 @@ def rl_job(config, root, role, size, seed, half, kl_coef, pms, pm_size, pairs):
 def rl_jobs(config, root, seed):
   """The PPO runs of one seed."""
   rl, pm = config['rl'], config['pm']
+  few = seed not in config['seeds'][: rl['linear_seeds']]
   top, robust, small = pm['largest'], pm['robust_size'], rl['small']
   scaling = lambda size: f'pm/scaling-{size}-mix-a-s{seed}'
   pair = (scaling(top), f'pm/rl-{top}-mix-b-s{seed}')
   make = lambda *args: rl_job(config, root, *args)
   jobs = []
-  for size in rl['sizes']:
+  for size in rl['sizes'][:1] if few else rl['sizes']:
     pms = (*pair, scaling(size))
     args = (size, seed, 'a', rl['kl_coef'], pms, top, pm['pairs'])
     jobs.append(make('linear', *args))

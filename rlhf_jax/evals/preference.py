@@ -11,8 +11,8 @@ def score_all(score_fn, params, pairs, batch_size):
   Args:
     score_fn: (params, tokens_BT, length_B) -> score_B, jitted by the caller.
     params: of the preference model.
-    pairs: arrays with the fields of `PairBatch` under `<name>N` or `<name>B`,
-      end-of-context appended.
+    pairs: `PairArrays`, or anything with its four columns of tokens and
+      lengths, end-of-context appended.
     batch_size: rows a call; the last call is padded to keep one shape.
 
   Returns:

@@ -82,7 +82,8 @@ class Attention(nn.Module):
       kernel_init=nn.initializers.normal(D**-0.5),
       name=name,
     )
-    qkv = dense((H + 2 * G) * K, 'qkv')(x_BTD)
+    # Flat rows: XLA's CPU products of [B T, D] are faster than of [B, T, D].
+    qkv = dense((H + 2 * G) * K, 'qkv')(x_BTD.reshape(B * T, D))
     qkv = qkv.reshape(B, T, H + 2 * G, K).transpose(0, 2, 1, 3)
     q, k, v = qkv[:, :H], qkv[:, H : H + G], qkv[:, H + G :]
     if config.positions == 'rotary':
@@ -92,7 +93,7 @@ class Attention(nn.Module):
       put = jax.lax.dynamic_update_slice_in_dim
       k, v = put(cache[0], k, slot, 2), put(cache[1], v, slot, 2)
     out = attend(q, k, v, mask_BTS)
-    out = out.transpose(0, 2, 1, 3).reshape(B, T, H * K)
+    out = out.transpose(0, 2, 1, 3).reshape(B * T, H * K)
     scale = (2 * config.n_layers * H * K) ** -0.5
     project = nn.Dense(
       D,
@@ -101,4 +102,4 @@ class Attention(nn.Module):
       kernel_init=nn.initializers.normal(scale),
       name='out',
     )
-    return project(out), (k, v)
+    return project(out).reshape(B, T, D), (k, v)

@@ -14,6 +14,7 @@ class ScalarHead(nn.Module):
 
   @nn.compact
   def __call__(self, hidden):
+    """[..., D] to [...], float32."""
     std = (self.d_model + 1) ** -0.5
     kernel = self.param('kernel', nn.initializers.normal(std), (self.d_model,))
     bias = self.param('bias', nn.initializers.zeros, ())

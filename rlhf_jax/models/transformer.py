@@ -23,6 +23,7 @@ class MLP(nn.Module):
 
   @nn.compact
   def __call__(self, x_BTD):
+    """[B, T, D] to [B, T, D]."""
     config = self.config
     width = config.d_mlp
     gated = config.activation == 'swiglu'
@@ -33,14 +34,15 @@ class MLP(nn.Module):
       kernel_init=nn.initializers.normal(scale),
       name=name,
     )
-    hidden = dense((1 + gated) * width, 'in', config.d_model**-0.5)(x_BTD)
+    x = x_BTD.reshape(-1, config.d_model)  # flat rows are faster on a CPU
+    hidden = dense((1 + gated) * width, 'in', config.d_model**-0.5)(x)
     if gated:
       gate, up = jnp.split(hidden, 2, axis=-1)
       hidden = jax.nn.silu(gate) * up
     else:
       hidden = jax.nn.gelu(hidden)
     out_scale = (2 * config.n_layers * width) ** -0.5
-    return dense(config.d_model, 'out', out_scale)(hidden)
+    return dense(config.d_model, 'out', out_scale)(hidden).reshape(x_BTD.shape)
 
 
 class Block(nn.Module):
@@ -50,6 +52,7 @@ class Block(nn.Module):
 
   @nn.compact
   def __call__(self, x_BTD, position_BT, mask_BTS, cache=None, slot=None):
+    """As `Attention`: (output_BTD, keys and values)."""
     config = self.config
     attention = Attention(config, name='attention')
     mlp = MLP(config, name='mlp')
@@ -69,6 +72,7 @@ class Transformer(nn.Module):
   config: TransformerConfig
 
   def setup(self):
+    """Declares parameters and blocks, by the names of checkpoints."""
     config = self.config
     init = nn.initializers.normal(config.d_model**-0.5)
     self.embed = self.param('embed', init, (config.vocab_size, config.d_model))
@@ -83,6 +87,14 @@ class Transformer(nn.Module):
     if not config.tied:
       self.lm_head = self.param(
         'lm_head', init, (config.vocab_size, config.d_model)
+      )
+
+  def _check_length(self, length):
+    limit = self.config.max_length
+    if self.config.positions == 'learned' and length > limit:
+      raise ValueError(
+        f'{length} tokens need as many learned positions, got {limit}: raise '
+        'max_length'
       )
 
   def _embed(self, tokens_BT, position_BT):
@@ -104,7 +116,11 @@ class Transformer(nn.Module):
 
     Returns:
       hidden_BTD float32, or (hidden_BTD, layers).
+
+    Raises:
+      ValueError: if positions are learned and T is more than there are.
     """
+    self._check_length(tokens_BT.shape[1])
     mask_BT = mask_BT.astype(bool)
     count = jnp.cumsum(mask_BT.astype(jnp.int32), axis=1)
     position_BT = jnp.maximum(count - 1, 0)
@@ -124,6 +140,7 @@ class Transformer(nn.Module):
     return hidden.astype(jnp.float32) @ weights.T
 
   def __call__(self, tokens_BT, mask_BT):
+    """Next-token logits of whole sequences."""
     return self.unembed(self.hidden(tokens_BT, mask_BT))
 
   def prefill(self, tokens_BP, length_B, cache_slots):
@@ -136,12 +153,18 @@ class Transformer(nn.Module):
 
     Returns:
       (logits_BV after the last prompt token, KVCache with slot = P).
+
+    Raises:
+      ValueError: if positions are learned and S is more than there are.
     """
+    self._check_length(cache_slots)
     B, P = tokens_BP.shape
     mask_BP = jnp.arange(P)[None] < length_B[:, None]
     x_BPD, layers = self.hidden(tokens_BP, mask_BP, with_cache=True)
     last_BD = jnp.take_along_axis(x_BPD, (length_B - 1)[:, None, None], 1)[:, 0]
-    grow = lambda kv: jnp.pad(kv, ((0, 0), (0, 0), (0, cache_slots - P), (0, 0)))
+    grow = lambda kv: jnp.pad(
+      kv, ((0, 0), (0, 0), (0, cache_slots - P), (0, 0))
+    )
     cache = KVCache(
       layers=tuple((grow(k), grow(v)) for k, v in layers),
       valid_BS=jnp.pad(mask_BP, ((0, 0), (0, cache_slots - P))),

@@ -48,7 +48,8 @@ def make_generate(prefill_fn, decode_fn, config):
   alone. Everything after the first stop token is pad, and contributes nothing.
 
   Args:
-    prefill_fn: (params, tokens_BP, length_B, cache_slots) -> (logits_BV, cache).
+    prefill_fn: (params, tokens_BP, length_B, cache_slots) -> (logits_BV,
+      cache).
     decode_fn: (params, token_B, position_B, cache) -> (logits_BV, cache).
     config: SamplingConfig.
 

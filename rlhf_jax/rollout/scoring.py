@@ -83,17 +83,19 @@ def make_hash_reward(scale):
   """A reward that is noise: standard logistic of a hash of the tokens, scaled.
 
   The null study optimises it, to see that no analysis finds an effect where
-  there is none. `seed` plays the part of the reward model's parameters.
+  there is none. `seed` plays the part of the reward model's parameters. Pads,
+  their number included, change nothing.
   """
 
   def reward(seed, tokens_BT, prompt_length_B, length_B):
     del prompt_length_B
     T = tokens_BT.shape[1]
     real_BT = jnp.arange(T)[None] < length_B[:, None]
-    word_BT = jnp.where(real_BT, tokens_BT + 1, 0).astype(jnp.uint32)
+    word_BT = (tokens_BT + 1).astype(jnp.uint32)
     state_B = jnp.full(tokens_BT.shape[0], seed, jnp.uint32)
     for t in range(T):  # FNV-1a, then a finaliser
-      state_B = (state_B ^ word_BT[:, t]) * jnp.uint32(16777619)
+      mixed_B = (state_B ^ word_BT[:, t]) * jnp.uint32(16777619)
+      state_B = jnp.where(real_BT[:, t], mixed_B, state_B)
     state_B = (state_B ^ (state_B >> 15)) * jnp.uint32(2246822519)
     state_B = (state_B ^ (state_B >> 13)) * jnp.uint32(3266489917)
     uniform_B = ((state_B >> 8).astype(jnp.float32) + 0.5) / 2**24

@@ -29,7 +29,7 @@ def make_optimiser(
 
 
 def apply_updates(params, updates, learning_rate):
-  """params - learning_rate * updates; the rate is a scalar or a tree prefix."""
+  """Takes learning_rate * updates from params; a rate for all or a tree."""
   if isinstance(learning_rate, dict):
     return {
       name: apply_updates(params[name], updates[name], learning_rate[name])
@@ -67,6 +67,22 @@ def learning_rate_at(step, *, peak, total, warmup=0, shape='constant'):
   return peak
 
 
+def split_rows(batch, parts):
+  """Every array [B, ...] of the batch as [parts, B / parts, ...].
+
+  Raises:
+    ValueError: if `parts` does not divide B.
+  """
+  size = jax.tree.leaves(batch)[0].shape[0]
+  if size % parts:
+    raise ValueError(
+      f'{parts} microbatches do not divide a batch of {size} rows'
+    )
+  return jax.tree.map(
+    lambda x: x.reshape(parts, size // parts, *x.shape[1:]), batch
+  )
+
+
 def accumulate_gradients(loss_fn, params, batch, weight_fn, microbatches):
   """Gradient of a mean over the batch, one microbatch at a time.
 
@@ -80,7 +96,7 @@ def accumulate_gradients(loss_fn, params, batch, weight_fn, microbatches):
     loss_fn: (params, batch) -> (loss, metrics dict of scalars).
     params: pytree.
     batch: pytree of arrays with one leading batch axis.
-    weight_fn: batch -> [] weight.
+    weight_fn: batch -> [] how many tokens or rows count.
     microbatches: static int that divides the batch size.
 
   Returns:
@@ -90,15 +106,8 @@ def accumulate_gradients(loss_fn, params, batch, weight_fn, microbatches):
   if microbatches == 1:
     (loss, metrics), grads = grad_fn(params, batch)
     return grads, {**metrics, 'loss': loss}
-  size = jax.tree.leaves(batch)[0].shape[0]
-  if size % microbatches:
-    raise ValueError(
-      f'{microbatches} microbatches do not divide a batch of {size} rows'
-    )
-  split = jax.tree.map(
-    lambda x: x.reshape(microbatches, size // microbatches, *x.shape[1:]), batch
-  )
-  total = weight_fn(batch)
+  split = split_rows(batch, microbatches)
+  total = jnp.maximum(weight_fn(batch), 1)  # nothing counts: 0, not NaN
 
   def add(carry, micro):
     (loss, metrics), grads = grad_fn(params, micro)

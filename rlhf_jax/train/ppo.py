@@ -11,13 +11,13 @@ import jax
 import jax.numpy as jnp
 
 from rlhf_jax.losses import advantages, kl, language, masked, ppo
-from rlhf_jax.train.optimiser import accumulate_gradients
+from rlhf_jax.train.optimiser import accumulate_gradients, split_rows
 from rlhf_jax.train.steps import advance
 from rlhf_jax.types import Experience
 
 
 class Frozen(NamedTuple):
-  """What an iteration reads and never changes: pi_0 and the preference model."""
+  """What an iteration reads but never changes: pi_0 and the reward model."""
 
   ref: Any
   reward: Any
@@ -41,18 +41,20 @@ def separate(logits_fn, value_fn):
 
 
 def align_values(raw_BT):
-  """Value of the state before token t: read at position t - 1; column 0 is 0."""
+  """Value of the state before token t, read at t - 1; column 0 is 0."""
   return language.align(raw_BT[:, :-1])
+
+
+def _mask(part):
+  T = part.tokens_BT.shape[1]
+  return masked.reply_mask(part.prompt_length_B, part.length_B, T)
 
 
 def map_microbatches(fn, batch, microbatches):
   """`fn` over parts of the batch, one after the other; results rejoined."""
   if microbatches == 1:
     return fn(batch)
-  split = jax.tree.map(
-    lambda x: x.reshape(microbatches, -1, *x.shape[1:]), batch
-  )
-  parts = jax.lax.map(fn, split)
+  parts = jax.lax.map(fn, split_rows(batch, microbatches))
   return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), parts)
 
 
@@ -75,9 +77,7 @@ def make_penalise(ref_logits_fn, *, temperature=1.0, microbatches=1):
     ref_logp_BT = map_microbatches(
       ref_logps, (rollout.tokens_BT, rollout.length_B), microbatches
     )
-    mask_BT = masked.reply_mask(
-      rollout.prompt_length_B, rollout.length_B, rollout.tokens_BT.shape[1]
-    )
+    mask_BT = _mask(rollout)
     score_B = ppo.truncation_adjusted(
       score_B, rollout.ended_B, hyper.truncation_penalty
     )
@@ -97,7 +97,7 @@ def make_estimate(value_fn, *, microbatches=1):
   value function; log-probabilities are the sampler's, frozen here.
 
   Args:
-    value_fn: (params, tokens_BT, length_B) -> raw value_BT, of the joint params.
+    value_fn: (joint params, tokens_BT, length_B) -> raw value_BT.
     microbatches: the forward pass runs in this many parts.
   """
 
@@ -107,9 +107,7 @@ def make_estimate(value_fn, *, microbatches=1):
       (rollout.tokens_BT, rollout.length_B),
       microbatches,
     )
-    mask_BT = masked.reply_mask(
-      rollout.prompt_length_B, rollout.length_B, rollout.tokens_BT.shape[1]
-    )
+    mask_BT = _mask(rollout)
     advantage_BT, return_BT = advantages.gae_batch(
       reward_BT,
       value_BT,
@@ -130,15 +128,12 @@ def make_estimate(value_fn, *, microbatches=1):
   return estimate
 
 
-def _mask(part):
-  T = part.tokens_BT.shape[1]
-  return masked.reply_mask(part.prompt_length_B, part.length_B, T)
-
-
 def make_ppo_loss(logits_and_value_fn, hyper, *, temperature=1.0):
   """Builds loss(params, Experience) -> (loss, stats).
 
-    L = policy_loss + value_coef * value_loss, both means over reply tokens.
+    L = policy_loss + value_coef * value_loss
+
+  Both are means over reply tokens.
   """
 
   def loss_fn(params, part):
@@ -165,7 +160,7 @@ def make_ppo_loss(logits_and_value_fn, hyper, *, temperature=1.0):
 
 def _rates(params, hyper):
   """A learning rate for each network, or one for a shared trunk."""
-  if set(params) == {'policy', 'value'}:
+  if isinstance(params, dict) and set(params) == {'policy', 'value'}:
     return {
       'policy': hyper.policy_learning_rate,
       'value': hyper.value_learning_rate,
@@ -210,7 +205,7 @@ def make_ppo_update(
     loss_fn = make_ppo_loss(logits_and_value_fn, hyper, temperature=temperature)
 
     def one(state, rows):
-      part = jax.tree.map(lambda x: x[rows], experience)
+      part = jax.tree.map(lambda x: jnp.take(x, rows, axis=0), experience)
       mask_BT = _mask(part)
       whitened_BT = masked.masked_whiten(part.advantage_BT, mask_BT)
       part = part._replace(advantage_BT=whitened_BT)
@@ -295,9 +290,7 @@ def make_ppo_iteration(collect, reward, penalise, estimate, update):
   def iteration(state, frozen, prompts, rng, hyper):
     sample_rng = jax.random.fold_in(jax.random.fold_in(rng, 0), state.step)
     rollout = collect(state.params, prompts, sample_rng)
-    score_B = reward(
-      frozen.reward, rollout.tokens_BT, rollout.prompt_length_B, rollout.length_B
-    )
+    score_B = reward(frozen.reward, *rollout[:3])  # tokens, both lengths
     return learn(
       state, frozen.ref, rollout, score_B, jax.random.fold_in(rng, 1), hyper
     )

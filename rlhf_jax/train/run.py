@@ -74,8 +74,22 @@ def read_json(path):
 
 def _plain(value):
   if hasattr(value, 'item') and np.ndim(value) == 0:
-    value = np.asarray(value).item()
+    return np.asarray(value).item()
   return value
+
+
+def _require_fit(saved, wanted, where):
+  """Raises RunError when two trees differ in an array's name or shape."""
+  name = lambda path: jax.tree_util.keystr(path, simple=True, separator='/')
+  leaves = jax.tree_util.tree_leaves_with_path
+  wanted = {name(path): tuple(x.shape) for path, x in leaves(wanted)}
+  saved = {name(path): tuple(x.shape) for path, x in leaves(saved)}
+  for key in wanted | saved:
+    if wanted.get(key) != saved.get(key):
+      raise RunError(
+        f'{where} does not fit this model (wanted shape {wanted.get(key)} of '
+        f'{key}, got {saved.get(key)}): use the config it was written with'
+      )
 
 
 class Run:
@@ -97,7 +111,11 @@ class Run:
     self.path.mkdir(parents=True, exist_ok=True)
     self._lock()
     self.config = json.loads(json.dumps(config, default=str))
-    self._claim(row or {})
+    try:
+      self._claim(row or {})
+    except RunError:
+      self._lock_file.close()  # a caller that tries again is not locked out
+      raise
     self._keep = keep
     self._manager = None
     self._metrics = None
@@ -118,11 +136,8 @@ class Run:
     if path.exists():
       old = read_json(path).get('config', {})
       if old != self.config:
-        keys = sorted(
-          k
-          for k in set(old) | set(self.config)
-          if old.get(k) != self.config.get(k)
-        )
+        both = sorted(old | self.config)
+        keys = [k for k in both if old.get(k) != self.config.get(k)]
         raise RunError(
           f'{self.path} holds a run with another config (differs in '
           f'{", ".join(keys)}): choose another --workdir or delete it'
@@ -152,24 +167,26 @@ class Run:
     if self._manager is None:
       self._manager = ocp.CheckpointManager(
         (self.path / 'checkpoints').absolute(),
+        item_handlers={
+          'state': ocp.StandardCheckpointHandler(),
+          'position': ocp.JsonCheckpointHandler(),
+        },
         options=ocp.CheckpointManagerOptions(
           max_to_keep=self._keep, enable_async_checkpointing=False, create=True
         ),
       )
     return self._manager
 
-  def save(self, state, batches=None, extra=None):
-    """Writes state, data position and `extra` (json-able) at state.step."""
+  def save(self, state, batches=None):
+    """Writes the state and the position in the data, at state.step."""
     position = batches.get_state() if batches is not None else None
-    if isinstance(position, bytes):
-      position = position.decode()
     if self._metrics is not None:
       self._metrics.flush()
     self._checkpoints().save(
       int(state.step),
       args=ocp.args.Composite(
         state=ocp.args.StandardSave(state),
-        position=ocp.args.JsonSave({'data': position, 'extra': extra}),
+        position=ocp.args.JsonSave({'data': position}),
       ),
     )
 
@@ -184,20 +201,15 @@ class Run:
     self._cut_metrics(0 if step is None else step)
     if step is None:
       return state
-    try:
-      restored = manager.restore(
-        step,
-        args=ocp.args.Composite(
-          state=ocp.args.StandardRestore(state),
-          position=ocp.args.JsonRestore(),
-        ),
-      )
-    except (ValueError, KeyError, TypeError) as error:
-      first = str(error).splitlines()[0]
-      raise RunError(
-        f'checkpoint {step} in {self.path} does not fit this model ({first}): '
-        'use the config it was written with, or another --workdir'
-      ) from None
+    saved = manager.item_metadata(step)['state'].tree
+    _require_fit(saved, state, f'checkpoint {step} in {self.path}')
+    restored = manager.restore(
+      step,
+      args=ocp.args.Composite(
+        state=ocp.args.StandardRestore(state),
+        position=ocp.args.JsonRestore(),
+      ),
+    )
     if batches is not None:
       batches.set_state(restored['position']['data'])
     return restored['state']
@@ -256,7 +268,7 @@ def load_params(workdir, like):
 
   Args:
     workdir: a run directory.
-    like: TrainState (or abstract one) of the same structure.
+    like: parameters (or abstract ones) of the same structure.
 
   Raises:
     RunError: if there is no checkpoint or it has other shapes.
@@ -266,15 +278,10 @@ def load_params(workdir, like):
     raise RunError(
       f'{workdir} holds no finished parameters: run its stage first'
     )
-  try:
-    with ocp.StandardCheckpointer() as checkpointer:
-      return checkpointer.restore(path.absolute(), like)
-  except (ValueError, KeyError, TypeError) as error:
-    first = str(error).splitlines()[0]
-    raise RunError(
-      f'{path} does not fit this model ({first}): use the config that it was '
-      'written with'
-    ) from None
+  with ocp.StandardCheckpointer() as checkpointer:
+    saved = checkpointer.metadata(path.absolute()).item_metadata.tree
+    _require_fit(saved, like, path)
+    return checkpointer.restore(path.absolute(), like)
 
 
 def save_params(workdir, params):

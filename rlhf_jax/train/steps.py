@@ -45,9 +45,7 @@ def make_lm_step(logits_fn, tx, *, microbatches=1):
 
   def loss_fn(params, batch):
     logits_BTV = logits_fn(params, batch.tokens_BT, batch.length_B)
-    loss = language.next_token_loss(
-      logits_BTV, batch.tokens_BT, mask_of(batch)
-    )
+    loss = language.next_token_loss(logits_BTV, batch.tokens_BT, mask_of(batch))
     return loss, {}
 
   def step(state, batch, rng, hyper):

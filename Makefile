@@ -1,0 +1,49 @@
+# Needs Python 3.11+, make and the package index; everything else is installed
+# into .venv. Every target can be run again: what is done is not done twice.
+#
+#   make reproduce [PRESET=micro|smoke|null|hh|gpu] [DATA=folder] [WORKDIR=dir]
+#   make test
+#   make figures [STUDIES="dir ..."]
+#   make checklist
+#   make clean
+
+PYTHON ?= python3
+PRESET ?= micro
+WORKDIR ?= runs/reproduce$(if $(filter-out micro,$(PRESET)),-$(PRESET))
+STUDIES ?= $(patsubst %/tables/,%,$(wildcard results/*/tables/))
+BIN := .venv/bin
+STAMP := .venv/installed
+
+.PHONY: reproduce test figures checklist clean
+
+reproduce: $(STAMP)
+	$(BIN)/python -m experiments.reproduce \
+	  --config=configs/reproduce.py:$(PRESET) --workdir=$(WORKDIR) \
+	  $(if $(DATA),--config.data.path=$(DATA))
+
+test: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+figures: $(STAMP)
+	@for study in $(STUDIES); do \
+	  $(BIN)/python -m experiments.figures --workdir=$$study || exit 1; \
+	done
+
+checklist: $(STAMP)
+	$(BIN)/python -m scripts.make_checklist
+	$(BIN)/python -m scripts.make_claims_doc
+
+$(STAMP): setup.py
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo 'Python 3.11 or newer is needed: make PYTHON=python3.12 ...' >&2; \
+	  exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet -e '.[dev]'
+	touch $@
+
+clean:
+	rm -rf .venv build dist *.egg-info .jax_cache .hypothesis
+	rm -rf .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,43 @@
+"""Stage 2: one language model, the largest of the study.
+
+    python -m experiments.train_lm --config=configs/lm.py --workdir=DIR
+
+What: next-token loss on every token of the texts of stage 1, Adam, cosine decay
+to zero. learning_rate 0 takes the rate of the rung. Presets: micro and smoke,
+as in the study.
+"""
+
+import ml_collections
+
+
+def get_config(preset='micro'):
+  """Config of a preset: micro or smoke."""
+  if preset not in ('micro', 'smoke'):
+    raise ValueError(f'unknown preset {preset!r}: one of micro, smoke')
+  root = {'micro': 'runs/reproduce', 'smoke': 'runs/reproduce-smoke'}[preset]
+  config = ml_collections.ConfigDict()
+  config.text_dir = f'{root}/text'
+  config.data = dict(source='simulated', path='', on_error='raise')
+  config.world = dict(seed=0)
+  config.dtype = 'float32'
+  config.max_prompt = 24
+  config.max_reply = 28
+  config.size = '197K'
+  config.seed = 0
+  config.steps = 2000
+  config.batch_size = 64
+  config.microbatches = 4
+  config.learning_rate = 0.0
+  config.warmup = 0.05  # of the steps
+  config.b2 = 0.98
+  config.weight_decay = 0.01
+  config.samples = 512  # replies whose mean gold is reported
+  config.log_every = 50
+  config.checkpoint_every = 1000
+  if preset == 'smoke':
+    config.max_reply = 24
+    config.size = '13K'
+    config.steps = 150
+    config.samples = 64
+    config.checkpoint_every = 100
+  return config

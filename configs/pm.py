@@ -1,0 +1,54 @@
+"""Stage 4: one preference model, the largest of the learning curve.
+
+    python -m experiments.train_pm --config=configs/pm.py --workdir=DIR
+
+What: the pairwise loss of Bai et al. 2022, section 3, one epoch, from the
+language model of its size. The learning rate is a multiple of the language
+model's. `half` is a, b or all; `train_subset` is mix, helpful or harmless;
+`schedule` names the rate's course in the tables, `schedule_shape` sets it
+(constant or linear). Presets: micro and smoke, as in the study.
+"""
+
+import ml_collections
+
+
+def get_config(preset='micro'):
+  """Config of a preset: micro or smoke."""
+  if preset not in ('micro', 'smoke'):
+    raise ValueError(f'unknown preset {preset!r}: one of micro, smoke')
+  root = {'micro': 'runs/reproduce', 'smoke': 'runs/reproduce-smoke'}[preset]
+  config = ml_collections.ConfigDict()
+  config.source = 'simulated'
+  config.dtype = 'float32'
+  config.role = 'scaling'
+  config.size = '197K'
+  config.seed = 100
+  config.half = 'a'
+  config.train_subset = 'mix'
+  config.pairs = 15360
+  config.epochs = 1
+  config.batch_size = 32
+  config.microbatches = 1
+  config.lr_multiple = 0.4
+  config.schedule = 'constant'
+  config.schedule_shape = 'constant'
+  config.warmup = 0.02  # of the steps
+  config.b2 = 0.98
+  config.curve_points = 6
+  config.curve_eval_pairs = 2048
+  config.eval_batch = 256
+  config.final_eval = True  # scores of every test pair at the end
+  config.log_every = 20
+  config.checkpoint_every = 400
+  if preset == 'smoke':
+    config.size = '13K'
+    config.seed = 0
+    config.pairs = 768
+    config.lr_multiple = 0.6
+    config.curve_points = 5
+    config.curve_eval_pairs = 512
+    config.checkpoint_every = 100
+  config.text_dir = f'{root}/text'
+  config.comparisons_dir = f'{root}/comparisons'
+  config.lm_dir = f'{root}/lm/' + config.get_ref('size')
+  return config

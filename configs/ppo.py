@@ -1,0 +1,83 @@
+"""Stage 5: PPO of the largest policy against the largest preference model.
+
+    python -m experiments.train_ppo --config=configs/ppo.py --workdir=DIR
+
+What: Bai et al. 2022, section 4: clip 0.2, discount 1, total reward r_PM -
+kl_coef KL with kl_coef 0.001, no entropy bonus; a train PM rewards and a test
+PM, trained on the other half of the comparisons, watches. value_pm_dir empty
+starts the value network from the language model with a zero head.
+hashed_rewards replaces both PMs by noise, for the null study. Presets: micro
+and smoke, as in the study.
+"""
+
+import ml_collections
+
+
+def get_config(preset='micro'):
+  """Config of a preset: micro or smoke."""
+  if preset not in ('micro', 'smoke'):
+    raise ValueError(f'unknown preset {preset!r}: one of micro, smoke')
+  root = {'micro': 'runs/reproduce', 'smoke': 'runs/reproduce-smoke'}[preset]
+  config = ml_collections.ConfigDict()
+  config.source = 'simulated'
+  config.world = dict(seed=0)
+  config.dtype = 'float32'
+  config.role = 'linear'
+  config.seed = 100
+  config.half = 'a'
+  config.max_prompt = 24
+  config.max_reply = 28
+  config.size = '197K'
+  config.pm_size = '197K'
+  config.pm_pairs = 15360
+  config.hashed_rewards = False
+  config.iterations = 72
+  config.passes = 2
+  config.batch_size = 256
+  config.minibatch_size = 64
+  config.microbatches = 4
+  config.scoring_parts = 8
+  config.lr_multiple = 0.03
+  config.value_lr_ratio = 1.0
+  config.warmup_iterations = 6
+  config.b2 = 0.95
+  config.clip = 0.2
+  config.value_clip = 0.0  # 0: no clipping
+  config.kl_coef = 0.001
+  config.discount = 1.0
+  config.gae_lambda = 0.95
+  config.truncation_penalty = 0.0
+  config.eval_prompts = 512
+  config.pi0_samples = 8  # replies of pi_0 to each held-out prompt
+  config.dense_iterations = 40
+  config.dense_every = 2
+  config.sparse_every = 8
+  config.log_every = 1
+  config.checkpoint_every = 24
+  if preset == 'smoke':
+    config.seed = 0
+    config.max_reply = 24
+    config.size = '13K'
+    config.pm_size = '13K'
+    config.pm_pairs = 768
+    config.iterations = 8
+    config.batch_size = 64
+    config.minibatch_size = 32
+    config.microbatches = 1
+    config.scoring_parts = 1
+    config.warmup_iterations = 1
+    config.eval_prompts = 64
+    config.pi0_samples = 2
+    config.dense_iterations = 8
+    config.dense_every = 1
+    config.checkpoint_every = 4
+  pm, seed = config.pm_size, config.seed
+  config.text_dir = f'{root}/text'
+  config.comparisons_dir = f'{root}/comparisons'
+  config.lm_dir = f'{root}/lm/' + config.get_ref('size')
+  config.train_pm_dir = f'{root}/pm/scaling-{pm}-mix-a-s{seed}'
+  config.test_pm_dir = f'{root}/pm/rl-{pm}-mix-b-s{seed}'
+  config.value_pm_dir = (
+    f'{root}/pm/scaling-' + config.get_ref('size') + f'-mix-a-s{seed}'
+  )
+  return config

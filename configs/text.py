@@ -1,0 +1,35 @@
+"""Stage 1: the texts of the language models, and their tokenizer.
+
+    python -m experiments.make_text --config=configs/text.py --workdir=DIR
+
+What: dialogues by simulated authors of mixed quality and plain text of their
+world, cut into rows of max_prompt + max_reply tokens. For the real pairs set
+--config.data.source=hh and --config.data.path to their folder. Presets: micro
+and smoke, as in the study.
+"""
+
+import ml_collections
+
+
+def get_config(preset='micro'):
+  """Config of a preset: micro or smoke."""
+  if preset not in ('micro', 'smoke'):
+    raise ValueError(f'unknown preset {preset!r}: one of micro, smoke')
+  config = ml_collections.ConfigDict()
+  config.data = dict(source='simulated', path='', on_error='raise')
+  config.world = dict(seed=0)
+  config.seed = 0
+  config.test_fraction = 0.33
+  config.max_prompt = 24
+  config.max_reply = 28
+  config.vocab_size = 1024
+  config.dialogues = 64000
+  config.plain_texts = 4000
+  config.plain_rows = 0  # 0: all of them
+  config.tokenizer_texts = 4000
+  if preset == 'smoke':
+    config.max_reply = 24
+    config.dialogues = 3000
+    config.plain_texts = 100
+    config.tokenizer_texts = 1000
+  return config

@@ -1,0 +1,170 @@
+r"""A sweep: one stage under every combination of some settings, locally.
+
+    python -m experiments.sweep --stage=pm --config=configs/pm.py:smoke \
+        --grid seed=0,1,2 --grid lr_multiple=0.1,0.3 --workdir=DIR --workers=2
+
+Each run has a directory named by its settings. What is done is skipped, what
+was interrupted resumes, and a table of all runs ends the sweep. --config.KEY
+sets a key for every run; --dry_run only lists them.
+"""
+
+import ast
+import copy
+import difflib
+import itertools
+import os
+import sys
+from pathlib import Path
+
+import pandas as pd
+from absl import app, flags
+from ml_collections import config_flags
+
+from experiments import stage
+from experiments.plan_jobs import Job
+from experiments.pool import Pool
+from rlhf_jax.train.run import read_json
+
+STAGES = {
+  'lm': 'experiments.train_lm',
+  'pm': 'experiments.train_pm',
+  'ppo': 'experiments.train_ppo',
+}
+
+
+def parse_grid(text, known):
+  """('lr_multiple', [0.1, 0.3]) from 'lr_multiple=0.1,0.3'.
+
+  Raises:
+    ValueError: if it is no KEY=VALUE,VALUE or the key is not in `known`.
+  """
+  key, _, values = text.partition('=')
+  if not all(values.split(',')):
+    raise ValueError(f'--grid {text!r}: wanted KEY=VALUE,VALUE,...')
+  if key not in known:
+    close = difflib.get_close_matches(key, known)
+    hint = f'did you mean {close[0]}?' if close else 'see the config'
+    raise ValueError(f'--grid {text!r}: the config has no key {key!r}, {hint}')
+  return key, [parse_value(value) for value in values.split(',')]
+
+
+def parse_value(text):
+  """A number or a boolean where the text is one, else the text."""
+  try:
+    return ast.literal_eval(text)
+  except (ValueError, SyntaxError):
+    return text
+
+
+def flat_keys(config, prefix=''):
+  """Dotted names of all leaves of a nested dict."""
+  keys = []
+  for key, value in config.items():
+    nested = isinstance(value, dict)
+    keys += flat_keys(value, f'{prefix}{key}.') if nested else [prefix + key]
+  return keys
+
+
+def combinations(grids):
+  """[{key: value}] of the cartesian product, the last key fastest.
+
+  Raises:
+    ValueError: if a key stands in two grids.
+  """
+  keys = [key for key, _ in grids]
+  twice = {key for key in keys if keys.count(key) > 1}
+  if twice:
+    raise ValueError(f'--grid {min(twice)!r} is given twice')
+  return [
+    dict(zip(keys, values, strict=True))
+    for values in itertools.product(*(values for _, values in grids))
+  ]
+
+
+def make_job(name, config, settings):
+  """The Job of one combination; dependent paths follow its settings.
+
+  Raises:
+    ValueError: if a value has another type than the config's.
+  """
+  label = ','.join(f'{key}={value}' for key, value in settings.items())
+  changed = copy.deepcopy(config)
+  for key, value in settings.items():
+    try:
+      changed.update_from_flattened_dict({key: value})
+    except TypeError as error:
+      raise ValueError(f'--grid {key}={value}: {error}') from None
+  plain = changed.to_dict()
+  return Job(
+    name=(label or 'base').replace('/', '_'),
+    module=STAGES[name],
+    config=plain,
+    program=f'{name}-{plain["size"]}',
+  )
+
+
+def table(jobs, combos, root):
+  """What is known of each run: settings, state, and its summary if done."""
+  rows = []
+  for job, settings in zip(jobs, combos, strict=True):
+    path = root / job.name / 'done.json'
+    done = read_json(path) if path.exists() else {}
+    rows.append(settings | {'state': 'done' if done else 'to do'} | done)
+  return pd.DataFrame(rows).to_string(index=False, float_format='{:.4g}'.format)
+
+
+def report_line(text):
+  """One line of progress, at once."""
+  print(text, file=sys.stderr, flush=True)
+
+
+def sweep(jobs, root, workers):
+  """Runs the jobs on a pool.
+
+  Raises:
+    RuntimeError: naming the run that failed.
+  """
+  root.mkdir(parents=True, exist_ok=True)
+  cache = os.environ.get('RLHF_JAX_CACHE', root / 'jax_cache')
+  pool = Pool(min(workers, len(jobs)), root, cache, report_line)
+  try:
+    pool.run(jobs)
+  finally:
+    pool.close()
+
+
+def main():
+  """Reads the flags, runs, and prints the table."""
+  config = config_flags.DEFINE_config_file(
+    'config', None, 'Path of the config file of the stage, :PRESET appended.'
+  )
+  stage_name = flags.DEFINE_enum('stage', None, sorted(STAGES), 'Which stage.')
+  grid = flags.DEFINE_multi_string(
+    'grid', [], 'KEY=VALUE,VALUE,...; several grids are multiplied.'
+  )
+  workdir = flags.DEFINE_string('workdir', None, 'Directory of the sweep.')
+  workers = flags.DEFINE_integer('workers', 2, 'Processes.', lower_bound=1)
+  dry_run = flags.DEFINE_bool('dry_run', False, 'Only list the runs.')
+  flags.mark_flags_as_required(['stage', 'config', 'workdir'])
+
+  def guarded(argv):
+    try:
+      if len(argv) > 1:
+        raise ValueError(f'unknown argument {argv[1]!r}: see --help')
+      known = flat_keys(config.value.to_dict())
+      combos = combinations([parse_grid(text, known) for text in grid.value])
+      jobs = [make_job(stage_name.value, config.value, c) for c in combos]
+      root = Path(workdir.value).resolve()
+      if not dry_run.value:
+        sweep(jobs, root, workers.value)
+      print(table(jobs, combos, root))
+    except (*stage.EXPECTED, OSError, RuntimeError) as error:
+      print(f'error: {str(error).splitlines()[0]}', file=sys.stderr)
+      return 2
+    return 0
+
+  app.run(guarded, flags_parser=stage.parse_flags)
+
+
+if __name__ == '__main__':
+  main()

@@ -1,0 +1,48 @@
+"""Installs rlhf_jax: `pip install -e .[dev]`, or another extra."""
+
+import setuptools
+
+setuptools.setup(
+  name='rlhf-jax',
+  version='0.1.0',
+  description='Reinforcement learning from human feedback, studied in JAX.',
+  license='Apache-2.0',
+  python_requires='>=3.11',
+  packages=setuptools.find_packages(include=['rlhf_jax', 'rlhf_jax.*']),
+  package_data={'rlhf_jax.analysis': ['*.j2']},
+  install_requires=[
+    'absl-py>=2.3.1',
+    'array-record>=0.8.1',
+    'chex>=0.1.92',
+    'flax>=0.12.8',
+    'grain>=0.2.18',
+    'jax>=0.10.2',
+    'jinja2>=3.1',
+    'matplotlib>=3.10',
+    'ml-collections>=1.1.0',
+    'numpy>=2.4',
+    'optax>=0.2.8',
+    'orbax-checkpoint>=0.12.8',
+    'pandas>=3.0',
+    'scipy>=1.17',
+    'sentencepiece>=0.2.1',
+    'tensorflow-datasets>=4.9.10',
+    'tqdm>=4.66',
+  ],
+  extras_require={
+    'cuda': ['jax[cuda13]>=0.10.2'],
+    'tpu': ['jax[tpu]>=0.10.2'],
+    'hf': ['safetensors>=0.6', 'tokenizers>=0.22'],
+    'parquet': ['pyarrow>=20'],
+    'dev': [
+      'hypothesis>=6.150',
+      'ipykernel>=7.0',
+      'nbclient>=0.10',
+      'nbformat>=5.10',
+      'pyarrow>=20',
+      'pytest>=9.0',
+      'pytest-xdist>=3.8',
+      'ruff>=0.17,<0.18',
+    ],
+  },
+)

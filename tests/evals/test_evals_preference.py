@@ -1,0 +1,85 @@
+"""Accuracy by hand, and scores of all pairs in batches of one shape."""
+
+import numpy as np
+import pytest
+
+from rlhf_jax.evals import preference
+from rlhf_jax.types import PairBatch
+
+
+def score_fn(weight_V, tokens_BT, length_B):
+  """The last token's weight and the length, in NumPy."""
+  last_B = tokens_BT[np.arange(len(length_B)), length_B - 1]
+  return (weight_V[last_B] + length_B).astype(np.float32)
+
+
+class Arrays:
+  """Random pairs under the names of `PairArrays`."""
+
+  def __init__(self, N):
+    rng = np.random.default_rng(0)
+    self.chosen_tokens_NT = rng.integers(0, 8, (N, 5)).astype(np.int32)
+    self.chosen_length_N = rng.integers(1, 6, N).astype(np.int32)
+    self.rejected_tokens_NT = rng.integers(0, 8, (N, 5)).astype(np.int32)
+    self.rejected_length_N = rng.integers(1, 6, N).astype(np.int32)
+
+
+@pytest.mark.parametrize('batch_size', [1, 3, 7, 10])
+def test_padding_of_the_last_batch_changes_nothing(batch_size):
+  """Seven pairs: every call has one shape, every score its place."""
+  pairs, weight_V, shapes = Arrays(7), np.arange(8.0), set()
+
+  def counted(params, tokens_BT, length_B):
+    shapes.add(tokens_BT.shape)
+    return score_fn(params, tokens_BT, length_B)
+
+  chosen_N, rejected_N = preference.score_all(
+    counted, weight_V, pairs, batch_size
+  )
+  assert shapes == {(batch_size, 5)}
+  for got_N, tokens_NT, length_N in (
+    (chosen_N, pairs.chosen_tokens_NT, pairs.chosen_length_N),
+    (rejected_N, pairs.rejected_tokens_NT, pairs.rejected_length_N),
+  ):
+    np.testing.assert_array_equal(
+      got_N, score_fn(weight_V, tokens_NT, length_N)
+    )
+
+
+def test_no_pairs_give_no_scores():
+  chosen_N, rejected_N = preference.score_all(score_fn, None, Arrays(0), 4)
+  assert chosen_N.shape == rejected_N.shape == (0,)
+
+
+def test_pair_batch_takes_the_four_columns():
+  pairs = Arrays(2)
+  batch = preference.pair_batch(pairs)
+  assert isinstance(batch, PairBatch)
+  assert batch.chosen_tokens_BT is pairs.chosen_tokens_NT
+  assert batch.chosen_length_B is pairs.chosen_length_N
+  assert batch.rejected_tokens_BT is pairs.rejected_tokens_NT
+  assert batch.rejected_length_B is pairs.rejected_length_N
+
+
+CHOSEN_N = np.array([2.0, 0.0, 1.0, 1.0])
+REJECTED_N = np.array([1.0, 3.0, 1.0, 0.0])  # right, wrong, tie, right
+
+
+def test_accuracy_counts_a_tie_as_one_half():
+  """2.5 of 4; swapping the sides gives 1 - a (checklist 20)."""
+  assert preference.accuracy(CHOSEN_N, REJECTED_N) == 0.625
+  assert preference.accuracy(REJECTED_N, CHOSEN_N) == 0.375
+
+
+def test_expected_accuracy_by_hand():
+  """(0.9 + (1 - 0.4) + 0.5 + 0.2) / 4."""
+  p_N = np.array([0.9, 0.4, 0.8, 0.2])
+  got = preference.expected_accuracy(CHOSEN_N, REJECTED_N, p_N)
+  assert got == pytest.approx((0.9 + 0.6 + 0.5 + 0.2) / 4)
+  ceiling = preference.expected_accuracy(p_N, 1 - p_N, p_N)
+  assert ceiling == pytest.approx(np.maximum(p_N, 1 - p_N).mean())
+
+
+def test_expected_accuracy_is_unknown_on_real_data():
+  p_N = np.full(4, np.nan)
+  assert np.isnan(preference.expected_accuracy(CHOSEN_N, REJECTED_N, p_N))

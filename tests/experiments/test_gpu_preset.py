@@ -1,0 +1,50 @@
+"""The preset for a GPU, two steps a stage on the CPU."""
+
+import json
+
+from experiments_command import call, succeeded
+
+# One rung instead of four, since compiling is what takes the time.
+SMALL = {
+  'seeds': '(0,)',
+  'text.dialogues': 400,
+  'text.plain_texts': 20,
+  'text.tokenizer_texts': 400,
+  'lm.sizes': "('197K',)",
+  'lm.steps': 2,
+  'lm.batch_size': 8,
+  'lm.samples': 8,
+  'comparisons.size': '197K',
+  'comparisons.pairs': 300,
+  'comparisons.sample_batch': 64,
+  'pm.sizes': "('197K',)",
+  'pm.largest': '197K',
+  'pm.middle': '197K',
+  'pm.robust_size': '197K',
+  'pm.pairs': 32,
+  'pm.batch_size': 16,
+  'pm.robust_pairs': 32,
+  'pm.calibration_pairs': 32,
+  'pm.single_pairs': 32,
+  'pm.curve_eval_pairs': 32,
+  'pm.eval_batch': 32,
+  'rl.sizes': "('197K',)",
+  'rl.iterations': 2,
+  'rl.robust_iterations': 2,
+  'rl.batch_size': 8,
+  'rl.minibatch_size': 8,
+  'rl.warmup_iterations': 1,
+  'rl.eval_prompts': 16,
+  'rl.pi0_samples': 2,
+}
+
+
+def test_the_gpu_preset_runs_on_a_cpu(tmp_path):
+  flags = [f'--config.{key}={value}' for key, value in SMALL.items()]
+  config = '--config=configs/reproduce.py:gpu'
+  done = call('reproduce', config, *flags, f'--workdir={tmp_path}/study')
+  assert 'report/index.html' in succeeded(done).stdout
+  report = tmp_path / 'study' / 'report' / 'claims.json'
+  document = json.loads(report.read_text())
+  assert document['preset'] == 'gpu'
+  assert any(c['verdict'] != 'not run' for c in document['claims'])

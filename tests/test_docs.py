@@ -1,0 +1,60 @@
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from rlhf_jax.analysis.claims_registry import CLAIMS
+from scripts import make_checklist, make_claims_doc
+from scripts.checklist_items import ITEMS, TITLES
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+
+def _write_test(root, docstring):
+  (root / 'tests').mkdir()
+  source = f'def test_one():\n  """{docstring}"""\n'
+  (root / 'tests' / 'test_a.py').write_text(source)
+
+
+def test_the_checklist_is_what_the_tests_say():
+  written = (ROOT / 'docs' / 'checklist.md').read_text()
+  assert written == make_checklist.generate(), 'run `make checklist`'
+
+
+def test_the_claims_page_is_what_the_registry_says():
+  written = (ROOT / 'docs' / 'claims.md').read_text()
+  assert written == make_claims_doc.generate(), 'run `make checklist`'
+
+
+def test_every_item_and_every_claim_has_its_number():
+  assert list(ITEMS) == list(range(1, 91))
+  assert set(TITLES) <= set(ITEMS)
+  assert [spec.id for spec in CLAIMS] == list(range(1, 66))
+
+
+def test_an_item_lists_its_tests_and_one_without_is_open(tmp_path):
+  _write_test(tmp_path, 'A sentence (checklist 44, 46).')
+  lines = make_checklist.generate(tmp_path).splitlines()
+  for number, expected in (
+    (44, '   - `tests/test_a.py::test_one`'),
+    (45, '   - open'),
+    (46, '   - `tests/test_a.py::test_one`'),
+  ):
+    assert lines[lines.index(f'{number}. {ITEMS[number]}') + 1] == expected
+  assert '2 of 90 items are covered.' in ' '.join(lines)
+
+
+@pytest.mark.parametrize('mention', ['44-46', '91', 'item 4', ''])
+def test_a_mention_that_names_no_item_is_an_error(tmp_path, mention):
+  _write_test(tmp_path, f'A sentence (checklist {mention}).')
+  with pytest.raises(ValueError, match='checklist|names item'):
+    make_checklist.generate(tmp_path)
+
+
+def test_reading_the_registry_needs_no_jax():
+  code = 'import sys, scripts.make_claims_doc; print("jax" in sys.modules)'
+  out = subprocess.run(
+    [sys.executable, '-c', code], cwd=ROOT, capture_output=True, text=True
+  )
+  assert out.stdout == 'False\n', out.stderr

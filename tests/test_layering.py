@@ -1,0 +1,173 @@
+"""The arrows of docs/architecture.md, checked on the source."""
+
+import ast
+import pathlib
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+OURS = ('rlhf_jax', 'experiments', 'benchmarks', 'configs', 'scripts', 'tests')
+LONGEST_FILE, LONGEST_FUNCTION = 350, 80
+STANDARD = set(sys.stdlib_module_names)
+
+# What each room may import besides itself.
+INNER = {'losses', 'text', 'types'}
+MAY_IMPORT = {
+  'types': set(),
+  'losses': {'types'},
+  'text': {'types'},
+  'models': INNER,
+  'data': INNER,
+  'crowd': INNER | {'data'},
+  'rollout': INNER,
+  'train': INNER,
+  'evals': INNER | {'rollout'},
+  'analysis': set(),
+}
+
+# Modules that only these files, or the files of these folders, import.
+ONLY_IN = {
+  'flax': ('rlhf_jax/models/',),
+  'optax': ('rlhf_jax/train/', 'experiments/'),
+  'tensorflow_datasets': ('rlhf_jax/data/tfds_builder.py',),
+  'orbax': ('rlhf_jax/train/run.py',),
+  'matplotlib': ('rlhf_jax/analysis/figures.py',),
+  'jinja2': ('rlhf_jax/analysis/report.py',),
+  'ml_collections': ('configs/', 'experiments/'),
+  'sentencepiece': ('rlhf_jax/text/tokenizer.py',),
+  'grain': ('rlhf_jax/data/pipeline.py',),
+}
+
+# Everything a room may import that is not ours and not in the standard library.
+LIBRARIES = {
+  'rlhf_jax/losses/': {'jax', 'chex'},
+  'rlhf_jax/analysis/': {'numpy', 'scipy', 'pandas', 'matplotlib', 'jinja2'},
+  'configs/': {'ml_collections'},
+}
+
+
+def imports_of(source, package=''):
+  """Every module that a source text imports, `from a import b` as a.b."""
+  found = set()
+  for node in ast.walk(ast.parse(source)):
+    if isinstance(node, ast.Import):
+      found |= {alias.name for alias in node.names}
+    elif isinstance(node, ast.ImportFrom):
+      above = package.split('.')[: len(package.split('.')) - node.level + 1]
+      parts = [*above, node.module] if node.level else [node.module]
+      base = '.'.join(part for part in parts if part)
+      found |= {f'{base}.{alias.name}' for alias in node.names}
+  return found
+
+
+def violations(path, source):
+  """Sentences that say which imports of a file break which rule."""
+  package = '.'.join(pathlib.PurePosixPath(path).parent.parts)
+  modules = imports_of(source, package)
+  top, _, rest = path.partition('/')
+  wrong = []
+  if path == 'rlhf_jax/__init__.py' and modules:
+    wrong.append(f'{path} imports something')
+  for module in sorted(modules):
+    first, *others = module.split('.')
+    for name, places in ONLY_IN.items():
+      if first == name and not path.startswith(places):
+        wrong.append(f'{path} imports {name}, which is for {places} only')
+    for folder, libraries in LIBRARIES.items():
+      if path.startswith(folder) and first not in OURS:
+        if first not in STANDARD | libraries:
+          wrong.append(f'{path} imports {first}')
+    if first not in OURS:
+      continue
+    if top == 'rlhf_jax' and rest != '__init__.py':
+      room = rest.split('/')[0].removesuffix('.py')
+      target = others[0] if others else ''
+      allowed = MAY_IMPORT.get(room, set()) | {room}
+      if first != 'rlhf_jax' or target not in allowed:
+        wrong.append(f'{path} imports {module}')
+    elif top == 'configs':
+      wrong.append(f'{path} imports {module}')
+    elif top in ('experiments', 'benchmarks'):
+      if first not in ('rlhf_jax', top):
+        wrong.append(f'{path} imports {module}')
+  return wrong
+
+
+FILES = sorted(
+  path.relative_to(ROOT).as_posix()
+  for top in ('rlhf_jax', 'experiments', 'benchmarks', 'configs')
+  for path in (ROOT / top).rglob('*.py')
+)
+
+
+@pytest.mark.parametrize('path', FILES)
+def test_imports_point_down_only(path):
+  assert violations(path, (ROOT / path).read_text()) == []
+
+
+@pytest.mark.parametrize(
+  ('path', 'source'),
+  [
+    ('rlhf_jax/__init__.py', 'import json'),
+    ('rlhf_jax/types.py', 'from rlhf_jax.losses import kl'),
+    ('rlhf_jax/losses/kl.py', 'from rlhf_jax.models import build'),
+    ('rlhf_jax/losses/kl.py', 'from rlhf_jax import train'),
+    ('rlhf_jax/losses/kl.py', 'import numpy as np'),
+    ('rlhf_jax/losses/kl.py', 'from ..models import build'),
+    ('rlhf_jax/rollout/generate.py', 'import rlhf_jax.models.build'),
+    ('rlhf_jax/train/ppo.py', 'def f():\n  from rlhf_jax.models import heads'),
+    ('rlhf_jax/train/ppo.py', 'from orbax import checkpoint'),
+    ('rlhf_jax/rollout/generate.py', 'from rlhf_jax.evals import policy'),
+    ('rlhf_jax/data/pairs.py', 'from rlhf_jax.crowd import gold'),
+    ('rlhf_jax/models/build.py', 'import experiments.programs'),
+    ('rlhf_jax/models/build.py', 'import optax'),
+    ('rlhf_jax/train/steps.py', 'import flax.linen as nn'),
+    ('rlhf_jax/analysis/fits.py', 'import jax'),
+    ('rlhf_jax/analysis/fits.py', 'from rlhf_jax.types import Batch'),
+    ('rlhf_jax/analysis/fits.py', 'import matplotlib.pyplot as plt'),
+    ('configs/pm.py', 'from rlhf_jax.models import ladder'),
+    ('configs/pm.py', 'from configs import ppo'),
+    ('configs/pm.py', 'import numpy'),
+    ('experiments/sweep.py', 'from tests import conftest'),
+    ('rlhf_jax/train/run.py', 'import ml_collections'),
+  ],
+)
+def test_a_forbidden_import_is_seen(path, source):
+  assert len(violations(path, source)) >= 1
+
+
+@pytest.mark.parametrize(
+  ('path', 'source'),
+  [
+    ('rlhf_jax/evals/policy.py', 'from rlhf_jax.rollout import generate'),
+    ('rlhf_jax/crowd/workers.py', 'from rlhf_jax.data.records import hash'),
+    ('rlhf_jax/losses/kl.py', 'from .masked import mean'),
+    ('experiments/analyse.py', 'from rlhf_jax.analysis import claims'),
+    ('configs/pm.py', 'import ml_collections'),
+  ],
+)
+def test_an_allowed_import_is_allowed(path, source):
+  assert violations(path, source) == []
+
+
+def test_every_room_has_its_arrows():
+  rooms = {
+    path.split('/')[1].removesuffix('.py')
+    for path in FILES
+    if path.startswith('rlhf_jax/')
+  }
+  assert rooms - {'__init__'} == set(MAY_IMPORT)
+
+
+MEASURED = [f for f in FILES if f.startswith(('rlhf_jax/', 'experiments/'))]
+
+
+@pytest.mark.parametrize('path', MEASURED)
+def test_files_and_functions_are_short(path):
+  source = (ROOT / path).read_text()
+  assert len(source.splitlines()) <= LONGEST_FILE
+  for node in ast.walk(ast.parse(source)):
+    if isinstance(node, ast.FunctionDef):
+      lines = node.end_lineno - node.lineno + 1
+      assert lines <= LONGEST_FUNCTION, f'{node.name} has {lines} lines'
