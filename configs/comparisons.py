@@ -18,15 +18,21 @@ def get_config(preset='micro'):
   root = {'micro': 'runs/reproduce', 'smoke': 'runs/reproduce-smoke'}[preset]
   config = ml_collections.ConfigDict()
   config.data = dict(source='simulated', path='', on_error='raise')
-  config.world = dict(seed=0)
+  config.world = dict(
+    seed=0,
+    style_cap=2.0,
+    tone_sd=0.45,
+    interaction_sd=0.3,
+    temperature=0.8,
+  )
   config.dtype = 'float32'
   config.seed = 0
-  config.test_fraction = 0.33
+  config.test_fraction = 0.29
   config.coin_flip_labels = False
   config.max_prompt = 24
   config.max_reply = 28
   config.lm_size = '197K'
-  config.pairs = 50000
+  config.pairs = 47000
   config.sample_batch = 512
   if preset == 'smoke':
     config.max_reply = 24

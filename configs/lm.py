@@ -18,7 +18,13 @@ def get_config(preset='micro'):
   config = ml_collections.ConfigDict()
   config.text_dir = f'{root}/text'
   config.data = dict(source='simulated', path='', on_error='raise')
-  config.world = dict(seed=0)
+  config.world = dict(
+    seed=0,
+    style_cap=2.0,
+    tone_sd=0.45,
+    interaction_sd=0.3,
+    temperature=0.8,
+  )
   config.dtype = 'float32'
   config.max_prompt = 24
   config.max_reply = 28

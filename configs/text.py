@@ -17,9 +17,15 @@ def get_config(preset='micro'):
     raise ValueError(f'unknown preset {preset!r}: one of micro, smoke')
   config = ml_collections.ConfigDict()
   config.data = dict(source='simulated', path='', on_error='raise')
-  config.world = dict(seed=0)
+  config.world = dict(
+    seed=0,
+    style_cap=2.0,
+    tone_sd=0.45,
+    interaction_sd=0.3,
+    temperature=0.8,
+  )
   config.seed = 0
-  config.test_fraction = 0.33
+  config.test_fraction = 0.29
   config.max_prompt = 24
   config.max_reply = 28
   config.vocab_size = 1024

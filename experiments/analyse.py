@@ -1,6 +1,6 @@
 """Stage 6: from run directories to tables, claims, figures and the report.
 
-    python -m experiments.analyse --workdir=DIR
+python -m experiments.analyse --workdir=DIR
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """Stage 1: texts for the language models, and the tokenizer trained on them.
 
-    python -m experiments.make_text --config=configs/text.py --workdir=DIR
+python -m experiments.make_text --config=configs/text.py --workdir=DIR
 """
 
 import collections

@@ -1,4 +1,4 @@
-"""The study as a list of jobs: which stage, which config, after which others."""
+"""The study as a list of jobs: which stage and config, after which others."""
 
 import dataclasses
 
@@ -106,6 +106,18 @@ def comparison_job(config, root):
   )
 
 
+def final_eval_pairs(pm, role, size):
+  """Test pairs whose scores are kept at the end of a run; 0: none."""
+  if role == 'calibration':
+    return pm['calibration_eval_pairs']
+  if role in ('mixture', 'single') or (role, size) == (
+    'scaling',
+    pm['largest'],
+  ):
+    return pm['final_eval_pairs']
+  return 0
+
+
 def pm_job(config, root, role, size, seed, half, subset, schedule, pairs):
   """Stage 4: one preference model."""
   pm = config['pm']
@@ -115,7 +127,6 @@ def pm_job(config, root, role, size, seed, half, subset, schedule, pairs):
     'microbatches',
     'warmup',
     'b2',
-    'curve_points',
     'curve_eval_pairs',
     'eval_batch',
     'log_every',
@@ -127,7 +138,8 @@ def pm_job(config, root, role, size, seed, half, subset, schedule, pairs):
     'text_dir': f'{root}/text',
     'comparisons_dir': f'{root}/comparisons',
     'lm_dir': f'{root}/lm/{size}',
-    'lr_multiple': _multiple(pm['lr_multiple'], size),
+    'lr_multiple': _multiple(pm['lr_multiple'], size)
+    * (pm['decay_lr_ratio'] if schedule == 'decay' else 1.0),
     'role': role,
     'size': size,
     'seed': seed,
@@ -136,8 +148,8 @@ def pm_job(config, root, role, size, seed, half, subset, schedule, pairs):
     'schedule': schedule,
     'schedule_shape': 'linear' if schedule == 'decay' else 'constant',
     'pairs': pairs,
-    'final_eval': role in ('calibration', 'mixture', 'single')
-    or (role == 'scaling' and size == pm['largest']),
+    'curve_points': pm['curve_points'] if role == 'scaling' else 1,
+    'final_eval_pairs': final_eval_pairs(pm, role, size),
   }
   return Job(
     name=f'pm/{role}-{size}-{subset}-{half}-s{seed}',
@@ -160,7 +172,9 @@ def pm_jobs(config, root, seed):
   ]
   jobs.append(make('rl', top, seed, 'b', 'mix', 'constant', pm['pairs']))
   many, few = pm['calibration_pairs'], pm['single_pairs']
-  jobs.append(make('calibration', middle, seed, 'all', 'helpful', 'decay', many))
+  jobs.append(
+    make('calibration', middle, seed, 'all', 'helpful', 'decay', many)
+  )
   jobs.append(make('mixture', middle, seed, 'all', 'mix', 'decay', many))
   jobs += [
     make('single', middle, seed, 'all', subset, 'decay', few)

@@ -51,8 +51,10 @@ def _worker(pipe, core, cache, log):
       pipe.send(('done', time.time() - started, ledger.rows()))
     except EXPECTED as error:
       pipe.send(('failed', str(error).splitlines()[0]))
-    except Exception:  # noqa: BLE001 (whatever a stage raises ends the study)
-      pipe.send(('failed', traceback.format_exc()))
+    except Exception as error:  # noqa: BLE001 (any error ends the study)
+      traceback.print_exc()
+      what = f'{type(error).__name__}: {error}'.splitlines()[0]
+      pipe.send(('failed', f'{what} (see {log})'))
 
 
 # glibc hands large buffers back to the system after each step, and the page
@@ -163,7 +165,9 @@ class Pool:
   def programs(self):
     """Compile ledger of all workers: rows for programs.csv."""
     return [
-      {**row, 'worker': i} for i, rows in enumerate(self.ledgers) for row in rows
+      {**row, 'worker': i}
+      for i, rows in enumerate(self.ledgers)
+      for row in rows
     ]
 
   def close(self):

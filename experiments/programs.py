@@ -96,8 +96,7 @@ def ppo_iteration(
 ):
   """Jitted whole PPO iteration with a value network of the policy's size.
 
-  Args:
-    update: (passes, minibatch_size, microbatches, scoring_parts).
+  `update` is (passes, minibatch_size, microbatches, scoring_parts).
   """
   functions = model(size, vocab_size, dtype)
   passes, minibatch_size, microbatches, parts = update
@@ -143,7 +142,7 @@ def policy_eval(size, pm_size, vocab_size, dtype, sampling, ids, null, parts):
 
 
 def _jit(function, name, **options):
-  """jit under a name that the compile ledger shows."""
+  """Jits under a name that the compile ledger shows."""
 
   def named(*args):
     return function(*args)

@@ -87,7 +87,9 @@ def run(config, workdir):
     stages, programs = stages_of(spent['jobs']), spent['programs']
     study.finish(seconds=spent['seconds'], stages=stages, programs=programs)
     report_line(f'{len(seconds)} jobs done; analysing')
-    programs = [{k: v for k, v in p.items() if k != 'session'} for p in programs]
+    programs = [
+      {k: v for k, v in p.items() if k != 'session'} for p in programs
+    ]
     document = analyse.analyse(root, spent['seconds'], programs, stages)
   analyse.print_claims(document)
   print(f'report: {root}/report/index.html')

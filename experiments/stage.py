@@ -12,7 +12,7 @@ from rlhf_jax.data.jsonl import DataError
 from rlhf_jax.text.dialogue import DialogueError
 from rlhf_jax.train.run import RunError
 
-EXPECTED = (RunError, DataError, DialogueError, ValueError, FileNotFoundError)
+EXPECTED = (RunError, DataError, DialogueError, ValueError, OSError)
 
 
 def main(run, default_config, default_workdir=None):
@@ -39,15 +39,25 @@ def main(run, default_config, default_workdir=None):
     try:
       run(config_flag.value.to_dict(), Path(workdir_flag.value))
     except EXPECTED as error:
-      print(f'error: {str(error).splitlines()[0]}', file=sys.stderr)
+      print(f'error: {one_line(error)}', file=sys.stderr)
       return 2
     return 0
 
   app.run(guarded, flags_parser=parse_flags)
 
 
+def one_line(error):
+  """What an error says, in one line; of a quoted traceback its last line."""
+  first = error.args[0] if error.args else ''
+  text = first if isinstance(first, str) else str(error)
+  lines = [line.strip() for line in text.splitlines() if line.strip()]
+  if any(line.startswith('Traceback ') for line in lines):
+    return lines[-1]
+  return ' '.join(lines)
+
+
 def parse_flags(argv):
-  """absl's parser, with one line for a bad flag, key or preset."""
+  """Parses as absl does; one line for a bad flag, and --help succeeds."""
   try:
     return flags.FLAGS(argv)
   except (
@@ -58,9 +68,12 @@ def parse_flags(argv):
     TypeError,
     OSError,
   ) as error:
-    line = (str(error.args[0] if error.args else error).splitlines() or [''])[0]
+    inner = error.__context__ if isinstance(error, AttributeError) else error
+    line = one_line(inner or error)
     print(f'error: {line} (see --help)', file=sys.stderr)
     raise SystemExit(2) from None
+  except SystemExit:  # --help was printed, which absl calls a failure
+    raise SystemExit(0) from None
 
 
 def write_csv(path, rows):

@@ -1,6 +1,6 @@
 """Stage 2: a language model of one size, trained on the texts of stage 1.
 
-    python -m experiments.train_lm --config=configs/lm.py --workdir=DIR
+python -m experiments.train_lm --config=configs/lm.py --workdir=DIR
 """
 
 import jax
@@ -49,9 +49,7 @@ def sample_gold(config, tokenizer, params):
     )
   ]
   kinds = [p.kind for p in prompts]
-  return float(
-    sources.gold_scores(world, arrays.text, kinds, replies).mean()
-  )
+  return float(sources.gold_scores(world, arrays.text, kinds, replies).mean())
 
 
 def run(config, workdir):

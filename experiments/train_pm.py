@@ -1,6 +1,6 @@
 """Stage 4: a preference model, from the language model of its size.
 
-    python -m experiments.train_pm --config=configs/pm.py --workdir=DIR
+python -m experiments.train_pm --config=configs/pm.py --workdir=DIR
 """
 
 import hashlib
@@ -185,9 +185,8 @@ def run(config, workdir):
         run_.log(step + 1, metrics)
       if step + 1 in points:
         seen = (step + 1) * batch_size
-        for line in evaluate(
-          score_fn, state.params, curve_test, config, seen
-        )[0]:
+        lines, *_ = evaluate(score_fn, state.params, curve_test, config, seen)
+        for line in lines:
           run_.log(step + 1, line, kind='curve')
       if (step + 1) % config['checkpoint_every'] == 0:
         run_.save(state, batches)
@@ -201,7 +200,8 @@ def finish(run_, config, score_fn, params, test, seen):
     {k: v for k, v in line.items() if k != 'step'}
     for line in run_.rows('curve')
   ]
-  if config['final_eval']:
+  if config['final_eval_pairs']:
+    test = test.take(slice(None, config['final_eval_pairs']))
     final, chosen, rejected = evaluate(score_fn, params, test, config, seen)
     table = pair_table(config, test, chosen, rejected, seen)
     table.to_csv(

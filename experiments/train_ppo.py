@@ -81,7 +81,7 @@ class Study:
     rng = jax.random.key(10_000 + config['seed'])
     rng = jax.random.fold_in(rng, iteration)
     out = policy.evaluate_prompts(
-      fn, params, self.ref, self.rewards, prompts, rng, config['batch_size']
+      fn, params, self.ref, self.rewards, prompts, rng, config['eval_batch']
     )
     replies = [
       self.tokenizer.decode_reply(ids[p:n].tolist())
@@ -174,7 +174,7 @@ def sample_replies(study, before, after, count=12):
         'gold': float(after['gold'][i]),
       },
     }
-    for i in range(count)
+    for i in range(min(count, len(study.held.text)))
   ]
 
 
@@ -251,7 +251,9 @@ def run(config, workdir):
     )
     frozen = Frozen(study.ref, study.rewards[0])
     rng = jax.random.key(config['seed'])
-    updates = config['passes'] * config['batch_size'] // config['minibatch_size']
+    updates = (
+      config['passes'] * config['batch_size'] // config['minibatch_size']
+    )
     points, total = evaluated_iterations(config), config['iterations']
     pi0 = study.measure_pi0()
     before = study.evaluate(study.ref, 0)

@@ -154,7 +154,7 @@ CLAIMS = (
     'The early slope does not exceed sqrt(2 V), V the within-prompt variance '
     'of the score under pi_0.',
     f'derived from {BAI}, section 4.3',
-    'slope - sqrt(2 V) < 0 at every size',
+    'slope > 0 and slope - sqrt(2 V) < 0 at every size',
     'slope_bound',
   ),
   ClaimSpec(

@@ -213,13 +213,13 @@ def _named(rows):
 
 
 def slope_bound(tables) -> Finding:
-  """Claim 17: slope - sqrt(2 V), with the ratio beside it."""
+  """Claim 17: 0 < slope < sqrt(2 V): without a gain nothing is bounded."""
   rows = _fitted(tables, 'train')
   rows['excess'] = rows['slope'] - rows['limit']
   rows['ratio'] = rows['slope'] / rows['limit']
   return Finding(
-    _by_size(rows, 'excess', '<', 0.0),
-    _means_by_size(rows, 'ratio', 'slope', 'limit'),
+    _by_size(rows, 'excess', '<', 0.0) + _by_size(rows, 'slope', '>', 0.0),
+    _means_by_size(rows, 'ratio', 'limit'),
     _window_note(rows),
   )
 

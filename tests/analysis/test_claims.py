@@ -59,7 +59,7 @@ def test_the_registry_holds_65_claims_and_every_evaluator_once():
 def test_the_thresholds_are_frozen():
   """A threshold may change only together with this line, in plain sight."""
   text = '\n'.join(f'{spec.id} {spec.threshold}' for spec in CLAIMS)
-  assert hashlib.sha256(text.encode()).hexdigest()[:16] == 'd1282a1f9c38ebce'
+  assert hashlib.sha256(text.encode()).hexdigest()[:16] == '7acb39710bbc04ff'
 
 
 def test_all_65_rows_have_every_key_and_the_context():
@@ -114,8 +114,7 @@ def test_no_claim_of_an_effect_passes_on_null_data(seed, real):
   passed = {
     n for n, row in verdicts(tables).items() if row['verdict'] == 'pass'
   }
-  # Claim 17 is an upper bound: a policy that gains nothing keeps to it.
-  assert passed <= {17}
+  assert not passed
   # With sampled labels the gate itself errs once in 40.
   if not real:
     gated = verdicts(tables, rl_requires=True).values()

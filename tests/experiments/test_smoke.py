@@ -50,7 +50,7 @@ def test_the_study_ends_with_a_report_and_all_claims(study):
   assert [claim['id'] for claim in claims] == list(range(1, 66))
   judged = {c['id'] for c in claims if c['verdict'] != 'not run'}
   assert MEASURED <= judged
-  assert '<svg' in (path / 'report' / 'index.html').read_text()
+  assert 'data:image/svg+xml' in (path / 'report' / 'index.html').read_text()
   assert f'{path}/report/index.html' in printed
   for number in MEASURED:
     assert any(x.split()[:1] == [str(number)] for x in printed.splitlines())
@@ -117,7 +117,7 @@ def _sweep(study, workdir, *flags):
       f'--config.lm_dir={study}/lm/3K',
       '--config.size=3K',
       '--config.pairs=64',
-      '--config.final_eval=False',
+      '--config.final_eval_pairs=0',
       '--grid=seed=0,1',
       '--grid=lr_multiple=0.3',
       f'--workdir={workdir}',

@@ -1,0 +1,71 @@
+"""Copies what is committed of a finished study: tables, figures, claims.
+
+    python -m experiments.publish --workdir=runs/reproduce --out=results/micro \
+        [--readme README.md]
+
+With --readme the claims table of that file is rewritten from claims.json.
+"""
+
+import argparse
+import json
+import shutil
+import sys
+from pathlib import Path
+
+from experiments import claims as claims_script
+
+NOTE = """# {preset}
+
+One run of `{command}` at commit `{commit}` on {device}, {minutes:.1f} minutes
+of wall time. `claims.json` holds the verdicts, `tables/` every number behind
+the figures (docs/tables.md); `make figures` redraws `figures/` from them.
+"""
+
+
+def publish(workdir, out):
+  """Copies the study's tables, figures and claims, with a note on its origin.
+
+  Raises:
+    FileNotFoundError: if the study has no report yet.
+  """
+  workdir, out = Path(workdir), Path(out)
+  document = json.loads((workdir / 'report' / 'claims.json').read_text())
+  out.mkdir(parents=True, exist_ok=True)
+  for name in ('tables', 'figures'):
+    shutil.rmtree(out / name, ignore_errors=True)
+    shutil.copytree(workdir / name, out / name)
+  shutil.copy(workdir / 'report' / 'claims.json', out / 'claims.json')
+  preset = document['preset']
+  command = 'make reproduce' + (
+    '' if preset == 'micro' else f' PRESET={preset}'
+  )
+  note = NOTE.format(
+    preset=preset,
+    command=command,
+    commit=document['commit'],
+    device=document['device'],
+    minutes=document['seconds'] / 60,
+  )
+  (out / 'README.md').write_text(note)
+
+
+def main(arguments=None):
+  """Publishes a study; returns the exit code."""
+  parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+  parser.add_argument('--workdir', required=True)
+  parser.add_argument('--out', required=True)
+  parser.add_argument('--readme', help='file whose claims table is rewritten')
+  args = parser.parse_args(arguments)
+  try:
+    publish(args.workdir, args.out)
+  except (OSError, ValueError) as error:
+    print(f'error: {error}', file=sys.stderr)
+    return 2
+  if args.readme:
+    file = str(Path(args.out) / 'claims.json')
+    return claims_script.main(['table', file, '--readme', args.readme])
+  return 0
+
+
+if __name__ == '__main__':
+  sys.exit(main())
