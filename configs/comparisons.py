@@ -17,7 +17,9 @@ def get_config(preset='micro'):
     raise ValueError(f'unknown preset {preset!r}: one of micro, smoke')
   root = {'micro': 'runs/reproduce', 'smoke': 'runs/reproduce-smoke'}[preset]
   config = ml_collections.ConfigDict()
-  config.data = dict(source='simulated', path='', on_error='raise')
+  config.data = dict(
+    source='simulated', path='', on_error='raise', split_seed=0
+  )
   config.world = dict(
     seed=0,
     style_cap=2.0,
@@ -26,7 +28,7 @@ def get_config(preset='micro'):
     temperature=0.8,
   )
   config.dtype = 'float32'
-  config.seed = 0
+  config.seed = 100
   config.test_fraction = 0.29
   config.coin_flip_labels = False
   config.max_prompt = 24

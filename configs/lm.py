@@ -17,7 +17,9 @@ def get_config(preset='micro'):
   root = {'micro': 'runs/reproduce', 'smoke': 'runs/reproduce-smoke'}[preset]
   config = ml_collections.ConfigDict()
   config.text_dir = f'{root}/text'
-  config.data = dict(source='simulated', path='', on_error='raise')
+  config.data = dict(
+    source='simulated', path='', on_error='raise', split_seed=0
+  )
   config.world = dict(
     seed=0,
     style_cap=2.0,
@@ -30,7 +32,7 @@ def get_config(preset='micro'):
   config.max_reply = 28
   config.size = '197K'
   config.seed = 0
-  config.steps = 2000
+  config.steps = 1600
   config.batch_size = 64
   config.microbatches = 4
   config.learning_rate = 0.0

@@ -29,7 +29,7 @@ def get_config(preset='micro'):
   )
   config.dtype = 'float32'
   config.role = 'linear'
-  config.seed = 100
+  config.seed = 110
   config.half = 'a'
   config.max_prompt = 24
   config.max_reply = 28
@@ -37,7 +37,7 @@ def get_config(preset='micro'):
   config.pm_size = '197K'
   config.pm_pairs = 12288
   config.hashed_rewards = False
-  config.iterations = 36
+  config.iterations = 34
   config.passes = 2
   config.batch_size = 256
   config.minibatch_size = 64
@@ -53,8 +53,8 @@ def get_config(preset='micro'):
   config.discount = 1.0
   config.gae_lambda = 0.95
   config.truncation_penalty = 0.0
-  config.eval_prompts = 384
-  config.eval_batch = 384  # prompts a call; divides eval_prompts
+  config.eval_prompts = 256
+  config.eval_batch = 256  # prompts a call; divides eval_prompts
   config.pi0_samples = 8  # replies of pi_0 to each held-out prompt
   config.dense_iterations = 32
   config.dense_every = 2
@@ -79,13 +79,14 @@ def get_config(preset='micro'):
     config.dense_iterations = 8
     config.dense_every = 1
     config.checkpoint_every = 4
-  pm, seed = config.pm_size, config.seed
+  pm = config.get_ref('pm_size')
+  seed = config.get_ref('seed').to_str()
   config.text_dir = f'{root}/text'
   config.comparisons_dir = f'{root}/comparisons'
   config.lm_dir = f'{root}/lm/' + config.get_ref('size')
-  config.train_pm_dir = f'{root}/pm/scaling-{pm}-mix-a-s{seed}'
-  config.test_pm_dir = f'{root}/pm/rl-{pm}-mix-b-s{seed}'
+  config.train_pm_dir = f'{root}/pm/scaling-' + pm + '-mix-a-s' + seed
+  config.test_pm_dir = f'{root}/pm/rl-' + pm + '-mix-b-s' + seed
   config.value_pm_dir = (
-    f'{root}/pm/scaling-' + config.get_ref('size') + f'-mix-a-s{seed}'
+    f'{root}/pm/scaling-' + config.get_ref('size') + '-mix-a-s' + seed
   )
   return config

@@ -7,7 +7,8 @@ after Bai et al. 2022. Sizes are rungs of the milli ladder; learning rates are
 multiples of each rung's own. Hyper-parameters the paper states (clip 0.2,
 gamma 1, lambda_KL 0.001, K = 2 in the robustness runs, no entropy bonus) are
 the paper's; the relative learning rates are larger than its 0.01, which is far
-too slow at this scale. `seeds` 0-9 are for development, 100 and up confirm.
+too slow at this scale. `seeds` 0-9 are for development; 110 and up confirm,
+and so does `comparisons.seed`: 0 drew the development pairs.
 """
 
 import ml_collections
@@ -17,10 +18,12 @@ def base():
   """The micro study; every preset is a change of it."""
   config = ml_collections.ConfigDict()
   config.preset = 'micro'
-  config.seeds = (100, 101, 102)
+  config.seeds = (110, 111, 112)
   config.workers = 2
   config.dtype = 'float32'
-  config.data = dict(source='simulated', path='', on_error='raise')
+  config.data = dict(
+    source='simulated', path='', on_error='raise', split_seed=0
+  )
   # Chosen on development seeds: with the defaults of WorldConfig the preference
   # models stay at .61 on helpful pairs and are overconfident.
   config.world = dict(
@@ -46,7 +49,7 @@ def base():
   config.lm = dict(
     sizes=('3K', '13K', '42K', '197K'),
     seed=0,
-    steps=2000,
+    steps=1600,
     batch_size=64,
     microbatches=4,
     warmup=0.05,
@@ -56,7 +59,9 @@ def base():
     log_every=50,
     checkpoint_every=1000,
   )
-  config.comparisons = dict(seed=0, size='197K', pairs=47000, sample_batch=512)
+  config.comparisons = dict(
+    seed=100, size='197K', pairs=47000, sample_batch=512
+  )
   config.pm = dict(
     sizes=('3K', '13K', '42K', '197K'),
     largest='197K',
@@ -85,9 +90,9 @@ def base():
     sizes=('13K', '42K', '197K'),
     small='13K',
     linear_seeds=3,
-    iterations=36,
+    iterations=34,
     batch_size=256,
-    eval_batch=384,
+    eval_batch=256,
     minibatch_size=64,
     microbatches=4,
     scoring_parts=8,
@@ -102,12 +107,12 @@ def base():
     discount=1.0,
     gae_lambda=0.95,
     truncation_penalty=0.0,
-    eval_prompts=384,
+    eval_prompts=256,
     pi0_samples=8,
     dense_iterations=32,
     dense_every=2,
     sparse_every=8,
-    robust_iterations=64,
+    robust_iterations=56,
     robust_lr_multiple=0.1,
     log_every=1,
     checkpoint_every=12,

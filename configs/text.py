@@ -16,7 +16,9 @@ def get_config(preset='micro'):
   if preset not in ('micro', 'smoke'):
     raise ValueError(f'unknown preset {preset!r}: one of micro, smoke')
   config = ml_collections.ConfigDict()
-  config.data = dict(source='simulated', path='', on_error='raise')
+  config.data = dict(
+    source='simulated', path='', on_error='raise', split_seed=0
+  )
   config.world = dict(
     seed=0,
     style_cap=2.0,

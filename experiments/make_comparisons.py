@@ -34,6 +34,7 @@ def sample_pairs(config, tokenizer, params, label):
     programs.sampling_config(tokenizer, config['max_reply']),
   )
   batch, found = config['sample_batch'], []
+  key = jax.random.key(config['seed'])
   for i in Progress(0, -(-2 * config['pairs'] // batch), label):
     prompts = sources.sample_prompts(world, rng, batch // 2)
     twice = [p.text for p in prompts for _ in range(2)]
@@ -41,7 +42,7 @@ def sample_pairs(config, tokenizer, params, label):
     rows = Prompts(
       arrays.tokens_NP, arrays.length_N, np.arange(i * batch, (i + 1) * batch)
     )
-    rollout = jax.device_get(sample(params, rows, jax.random.key(7)))
+    rollout = jax.device_get(sample(params, rows, key))
     replies = [
       tokenizer.decode_reply(ids[p:n].tolist())
       for ids, p, n in zip(
@@ -81,7 +82,7 @@ def comparisons_of(config, tokenizer, run_):
       run_.path / 'tfds',
       data['on_error'],
       config['test_fraction'],
-      config['seed'],
+      data['split_seed'],
     )
     return {'train': train, 'test': test}
   params = train_lm.load(
@@ -89,7 +90,7 @@ def comparisons_of(config, tokenizer, run_):
   )
   pairs = sample_pairs(config, tokenizer, params, run_.path.name)
   fractions = [1 - config['test_fraction'], config['test_fraction']]
-  train, test = split_by_prompt(pairs, fractions, config['seed'])
+  train, test = split_by_prompt(pairs, fractions, data['split_seed'])
   return through_builder({'train': train, 'test': test}, run_.path)
 
 

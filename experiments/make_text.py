@@ -39,7 +39,7 @@ def texts_of(config, workdir):
     workdir / 'tfds',
     data['on_error'],
     config['test_fraction'],
-    config['seed'],
+    data['split_seed'],
   )
   return sources.real_texts(data['path'], train)
 

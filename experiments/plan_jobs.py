@@ -180,10 +180,10 @@ def pm_jobs(config, root, seed):
     make('single', middle, seed, 'all', subset, 'decay', few)
     for subset in ('helpful', 'harmless')
   ]
-  jobs += [
-    make('robust', robust, seed, half, 'mix', 'constant', pm['robust_pairs'])
-    for half in 'ab'
-  ]
+  for half in 'ab':
+    args = (seed, half, 'mix', 'constant', pm['robust_pairs'])
+    jobs.append(make('robust', robust, *args))
+    jobs.append(make('value', config['rl']['small'], *args))
   return jobs
 
 
@@ -244,7 +244,8 @@ def rl_jobs(config, root, seed):
   jobs.append(make('inert', small, seed, 'a', 0.0, pms, top, pm['pairs']))
   halves = {h: f'pm/robust-{robust}-mix-{h}-s{seed}' for h in 'ab'}
   for half, other in ('ab', 'ba'):
-    pms = (halves[half], halves[other], scaling(small))
+    value = f'pm/value-{small}-mix-{half}-s{seed}'
+    pms = (halves[half], halves[other], value)
     args = (small, seed, half, rl['kl_coef'], pms, robust, pm['robust_pairs'])
     jobs.append(make('robust', *args))
   return jobs

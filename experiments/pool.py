@@ -29,7 +29,7 @@ def _worker(pipe, core, cache, log):
     os.environ['XLA_FLAGS'] = f'{os.environ.get("XLA_FLAGS", "")} {flags}'
   import jax
 
-  from experiments.stage import EXPECTED
+  from experiments.stage import EXPECTED, one_line
   from rlhf_jax.train import ledger
   from rlhf_jax.train.progress import listen
 
@@ -50,7 +50,8 @@ def _worker(pipe, core, cache, log):
         importlib.import_module(module).run(config, workdir)
       pipe.send(('done', time.time() - started, ledger.rows()))
     except EXPECTED as error:
-      pipe.send(('failed', str(error).splitlines()[0]))
+      traceback.print_exc()
+      pipe.send(('failed', one_line(error)))
     except Exception as error:  # noqa: BLE001 (any error ends the study)
       traceback.print_exc()
       what = f'{type(error).__name__}: {error}'.splitlines()[0]
@@ -98,13 +99,13 @@ class Pool:
       self.seen.append(set())
       self.ledgers.append([])
 
-  def run(self, jobs: list[Job]):
-    """Runs all jobs; returns {name: seconds}.
+  def run(self, jobs: list[Job], after=lambda: None):
+    """Runs all jobs, calling `after` whenever one is done; {name: seconds}.
 
     Raises:
       RuntimeError: naming the job that failed, and why.
     """
-    self.seconds, self.running, self.elsewhere = {}, {}, {}
+    self.seconds, self.running = {}, {}
     waiting = {job.name: job for job in jobs}
     total, started = len(jobs), time.time()
     while waiting or self.running:
@@ -118,10 +119,12 @@ class Pool:
       if not self.running:
         raise RuntimeError(f'jobs that wait for each other: {sorted(waiting)}')
       for pipe in wait([self.pipes[i] for i in self.running], timeout=10):
-        self._receive(self.pipes.index(pipe), total, started)
+        if self._receive(self.pipes.index(pipe), total, started):
+          after()
     return self.seconds
 
   def _receive(self, i, total, started):
+    """Reads one message of worker i; whether it finished its job."""
     job = self.running[i]
     try:
       kind, *message = self.pipes[i].recv()
@@ -130,7 +133,7 @@ class Pool:
     if kind == 'progress':
       label, done, of = message[0]
       self.report(f'  {job.name}: {label} {done}/{of}')
-      return
+      return False
     if kind == 'failed':
       raise RuntimeError(f'{job.name}: {message[0]}')
     self.seconds[job.name], self.ledgers[i] = message
@@ -140,6 +143,7 @@ class Pool:
       f'[{len(self.seconds)}/{total}] {job.name} in {message[0]:.1f} s '
       f'({elapsed:.0f} s in all)'
     )
+    return True
 
   def _next(self, i, waiting):
     """The best job that worker i can start: known programs, then weight.

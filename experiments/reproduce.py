@@ -15,7 +15,13 @@ from pathlib import Path
 
 from experiments import analyse, plan_jobs, stage
 from experiments.pool import Pool
-from rlhf_jax.train.run import Run, RunError, read_json, write_json
+from rlhf_jax.train.run import (
+  Run,
+  RunError,
+  commit,
+  read_json,
+  write_json,
+)
 
 
 def report_line(text):
@@ -32,12 +38,16 @@ class Ledger:
     self.past = read_json(self.path) if self.path.exists() else empty
 
   def now(self, seconds, jobs, programs):
-    """Everything so far, this session included; also written to disk."""
+    """Everything so far, this session included; also written to disk.
+
+    A session in which no job was left to do adds nothing.
+    """
+    if set(jobs) <= set(self.past['jobs']):
+      return self.past
     session = len({row.get('session', 0) for row in self.past['programs']})
     total = {
       'seconds': round(self.past['seconds'] + seconds, 1),
-      'jobs': self.past['jobs']
-      | {name: round(s, 1) for name, s in jobs.items() if s > 0.5},
+      'jobs': {n: round(s, 1) for n, s in jobs.items()} | self.past['jobs'],
       'programs': self.past['programs']
       + [row | {'session': session} for row in programs],
     }
@@ -70,20 +80,23 @@ def run(config, workdir):
   config = json.loads(json.dumps(config))
   check_data(config)
   root, started = Path(workdir).resolve(), time.time()
+  os.environ['RLHF_JAX_COMMIT'] = commit()  # one for all workers
+  # This process looks at the device only for its name.
+  os.environ.setdefault('XLA_PYTHON_CLIENT_PREALLOCATE', 'false')
   with Run(root, config, row={'role': 'study'}) as study:
-    os.environ['RLHF_JAX_COMMIT'] = read_json(root / 'env.json')['commit']
     ledger = Ledger(root / 'ledger.json')
     cache = os.environ.get('RLHF_JAX_CACHE', root / 'jax_cache')
     pool = Pool(config['workers'], root, cache, report_line)
+    note = lambda: ledger.now(
+      time.time() - started, pool.seconds, pool.programs()
+    )
     try:
-      seconds = pool.run(plan_jobs.all_jobs(config, root))
+      seconds = pool.run(plan_jobs.all_jobs(config, root), after=note)
     except RuntimeError as error:
       raise RunError(str(error)) from None
     finally:
       pool.close()
-      spent = ledger.now(
-        time.time() - started, getattr(pool, 'seconds', {}), pool.programs()
-      )
+    spent = note()
     stages, programs = stages_of(spent['jobs']), spent['programs']
     study.finish(seconds=spent['seconds'], stages=stages, programs=programs)
     report_line(f'{len(seconds)} jobs done; analysing')

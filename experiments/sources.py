@@ -140,23 +140,32 @@ def gold_scores(world, prompts, kinds, replies):
 
 
 def win_probability(world, kinds, gold_N, reference_NC):
-  """P(a worker prefers each reply to pi_0's on the same prompt), over C."""
+  """P(a worker prefers each reply to pi_0's on the same prompt), over C.
+
+  Half of the workers see the reply first and half see it second, so a bias
+  for either place cancels.
+  """
   if world is None:
     return np.full(len(gold_N), np.nan)
   out = np.zeros(len(gold_N))
   kinds = np.asarray(kinds)
   for kind in np.unique(kinds):
     rows = kinds == kind
-    p = workers.label_probability(
-      world, str(kind), gold_N[rows][:, None], reference_NC[rows]
-    )
-    out[rows] = p.mean(axis=1)
+    ours, theirs = gold_N[rows][:, None], reference_NC[rows]
+    first = workers.label_probability(world, str(kind), ours, theirs)
+    second = 1 - workers.label_probability(world, str(kind), theirs, ours)
+    out[rows] = (first + second).mean(axis=1) / 2
   return out
 
 
 def prompts_of(comparisons):
-  """[(prompt, kind)] of comparisons, each prompt once, in order."""
-  found = {}
-  for item in comparisons:
-    found.setdefault(split_reply(item.chosen)[0], item.kind)
-  return list(found.items())
+  """[(prompt, kind)], one for each comparison whose two prompts are equal.
+
+  A prompt that was asked often stands there often, so that RL sees the mixture
+  of prompts that the comparisons have.
+  """
+  both = [
+    (split_reply(item.chosen)[0], split_reply(item.rejected)[0], item.kind)
+    for item in comparisons
+  ]
+  return [(prompt, kind) for prompt, other, kind in both if prompt == other]

@@ -155,7 +155,10 @@ def run(config, workdir):
     rng = jax.random.key(config['seed'])
     functions = programs.model(*key)
     params = train_lm.load(config['lm_dir'], *key)
-    params |= {'head': functions.init_head(jax.random.fold_in(rng, 1))}
+    # Halves start from heads of their own: a shared one would be a direction
+    # in which train and test PM agree for no reason.
+    head_rng = jax.random.fold_in(rng, ('all', 'a', 'b').index(config['half']))
+    params |= {'head': functions.init_head(head_rng)}
     train = training_pairs(config)
     test = redraw_labels(
       make_comparisons.load_pairs(config['comparisons_dir'], 'test'),
@@ -195,23 +198,27 @@ def run(config, workdir):
 
 
 def finish(run_, config, score_fn, params, test, seen):
-  """The tables at the end of a run."""
+  """The tables at the end of a run.
+
+  Every point of every learning curve is read on the same pairs; the longer
+  evaluation goes to pm_pairs alone.
+  """
   curve = [
     {k: v for k, v in line.items() if k != 'step'}
     for line in run_.rows('curve')
   ]
   if config['final_eval_pairs']:
     test = test.take(slice(None, config['final_eval_pairs']))
-    final, chosen, rejected = evaluate(score_fn, params, test, config, seen)
+    _, chosen, rejected = evaluate(score_fn, params, test, config, seen)
     table = pair_table(config, test, chosen, rejected, seen)
     table.to_csv(
       run_.path / 'pm_pairs.csv.gz',
       index=False,
       compression={'method': 'gzip', 'mtime': 0},
     )
-    curve = [line for line in curve if line['pairs'] != seen] + final
   stage.write_csv(run_.path / 'pm_curve.csv', curve)
-  run_.finish(pairs=seen, accuracy=curve[-1]['accuracy'])
+  own = [c for c in curve if c['eval_subset'] == config['train_subset']]
+  run_.finish(pairs=seen, accuracy=own[-1]['accuracy'])
 
 
 if __name__ == '__main__':

@@ -48,7 +48,8 @@ class Study:
   def _rewards(self, vocab, dtype):
     config = self.config
     if config['hashed_rewards']:
-      return np.uint32(2 * config['seed'] + 1), np.uint32(2 * config['seed'])
+      halves = [np.uint32(2 * config['seed'] + i) for i in range(2)]
+      return tuple(halves if config['half'] == 'a' else reversed(halves))
     load = lambda path: train_pm.load(path, config['pm_size'], vocab, dtype)
     return load(config['train_pm_dir']), load(config['test_pm_dir'])
 
@@ -151,6 +152,8 @@ def curve_row(study, out, pi0, iteration):
   wins = sources.win_probability(
     study.world, study.kinds, out['gold'], pi0['gold']
   )
+  margin_NC = out['score_0'][:, None] - pi0['score_0']
+  row['pm_win_rate'] = float((1 / (1 + np.exp(-margin_NC))).mean())
   row['win_rate'] = float(wins.mean())
   row['win_rate_se'] = policy.standard_error(wins)
   words = [reply.split() for reply in out['replies']]

@@ -138,13 +138,20 @@ def _outcome(finding: Finding) -> dict:
 
 
 def _pm_at_chance(tables, role):
-  """Why the PMs of this role cannot carry an RL claim; '' if they can."""
+  """Why the PMs of this role cannot carry an RL claim; '' if they can.
+
+  Args:
+    tables: name -> frame.
+    role: `robust`, both PMs of the robustness runs, or `rl`, the test PM
+      (half b) of the linear runs. Their train PM, of the same size and number
+      of pairs, has role `scaling`, as have PMs of every other size.
+  """
   try:
     curve = select(tables, 'pm_curve', role=role)
     curve = curve[curve['train_subset'] == curve['eval_subset']]
     curve = select({'pm_curve': curve}, 'pm_curve', role=role)
   except NotRunError as error:
-    return f'accuracy of the train and test PMs unknown: {error}'
+    return f'accuracy of the {role} PMs unknown: {error}'
   last = curve.groupby('run_id')['pairs'].transform('max')
   curve = curve[curve['pairs'] == last]
   column = scaling.accuracy_column(curve)
@@ -175,17 +182,8 @@ def checks(tables: Mapping[str, pd.DataFrame]) -> list[dict]:
   return rows
 
 
-def _test_pairs(tables):
-  for role in ('mixture', 'calibration', 'rl'):
-    try:
-      return judge_pm.final_pairs(tables, role), role
-    except NotRunError:
-      continue
-  raise NotRunError('no scored pairs of a decayed PM')
-
-
 def _length(tables):
-  pairs, role = _test_pairs(tables)
+  pairs, role = judge_pm.broadest_pairs(tables)
 
   def measure(run):
     score = np.append(run['score_chosen'], run['score_rejected'])
@@ -214,7 +212,7 @@ def _length(tables):
 
 
 def _ceiling(tables):
-  pairs, role = _test_pairs(tables)
+  pairs, role = judge_pm.broadest_pairs(tables)
   if not cal.has_labels(pairs):
     raise NotRunError('p_label is empty: real data have no known ceiling')
   found = per_seed(

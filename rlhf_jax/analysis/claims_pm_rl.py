@@ -181,8 +181,8 @@ CLAIMS = (
     'The gap keeps growing',
     'After they part, train - test does not shrink with further training.',
     f'{BAI}, Fig. 4',
-    'Spearman of gap and samples > 0.8 from the first checkpoint with a gap '
-    'above 2 s.e. over PM pairs',
+    'Spearman of gap and samples > 0.8 from the first of two checkpoints in a '
+    'row with a gap above 2 s.e. over PM pairs',
     'gap_growth',
   ),
   ClaimSpec(

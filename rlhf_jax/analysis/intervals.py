@@ -1,13 +1,12 @@
 """Intervals, and the one function that gives every verdict.
 
 The seed is the unit of replication: intervals over seeds are t-intervals (a
-percentile bootstrap over three seeds covers 73 %, not 95 %); the bootstrap is
-for the prompts inside one seed.
+percentile bootstrap over three seeds covers 73 %, not 95 %).
 """
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from scipy import stats
@@ -70,34 +69,6 @@ def t_interval(values: Sequence[float], level: float = 0.95) -> Interval:
 def exact(value: float, n: int) -> Interval:
   """A statistic that already pools all `n` units: an interval of width 0."""
   return Interval(float(value), float(value), float(value), n)
-
-
-def bootstrap_interval(
-  seed: int,
-  data: np.ndarray,
-  statistic: Callable[[np.ndarray], float],
-  *,
-  n_resamples: int = 1000,
-  level: float = 0.95,
-) -> Interval:
-  """Percentile bootstrap over the rows of `data` (prompts inside one seed).
-
-  Args:
-    seed: of the resampling.
-    data: [N, ...] rows are resampled with replacement.
-    statistic: of such an array.
-    n_resamples: number of resamples.
-    level: coverage.
-
-  Returns:
-    The statistic of the data itself, with the percentiles of its resamples.
-  """
-  data = np.asarray(data)
-  rng = np.random.default_rng(seed)
-  n = len(data)
-  draws = [statistic(data[rng.integers(0, n, n)]) for _ in range(n_resamples)]
-  low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
-  return Interval(float(statistic(data)), float(low), float(high), n)
 
 
 def wilson_interval(successes: float, n: int, level: float = 0.95) -> Interval:

@@ -1,6 +1,7 @@
 """Evaluators of the claims on preference models: 1 to 7 and 37."""
 
 import numpy as np
+import pandas as pd
 
 from rlhf_jax.analysis import calibration as cal
 from rlhf_jax.analysis import fits, scaling
@@ -195,9 +196,9 @@ def mixture_calibration(tables) -> Finding:
   )
 
 
-def _first_role(tables, *roles):
-  """Final pairs of the first of these roles that was run."""
-  for role in roles:
+def broadest_pairs(tables) -> tuple[pd.DataFrame, str]:
+  """Final pairs of the mixture PM, or of the helpful-only one; and its role."""
+  for role in ('mixture', 'calibration'):
     try:
       return final_pairs(tables, role), role
     except NotRunError as error:
@@ -207,7 +208,7 @@ def _first_role(tables, *roles):
 
 def high_score_accuracy(tables) -> Finding:
   """Claim 6: accuracy against the threshold on the smaller score."""
-  pairs, role = _first_role(tables, 'mixture', 'calibration')
+  pairs, role = broadest_pairs(tables)
 
   def measure(run):
     table = cal.min_score_accuracy(run)
@@ -227,7 +228,7 @@ def high_score_accuracy(tables) -> Finding:
 
 def turn_accuracy(tables) -> Finding:
   """Claim 7: the first exchange against later ones."""
-  pairs, role = _first_role(tables, 'mixture', 'calibration')
+  pairs, role = broadest_pairs(tables)
   counts = pairs.groupby(['run_id', 'turn']).size().groupby('turn').min()
   turns = sorted(counts[counts >= MIN_TURN_PAIRS].index)
   if turns[:1] != [1] or len(turns) < 3:

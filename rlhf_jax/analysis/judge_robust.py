@@ -45,7 +45,7 @@ def gap_growth(tables) -> Finding:
   """Claim 20: rank correlation of gap and samples after the divergence."""
   gap = _gap(tables)
   start = robustness.divergence_samples(gap)
-  note = 'the PMs never diverge by 2 s.e.' if math.isnan(start) else ''
+  note = 'the gap never stays above 2 s.e.' if math.isnan(start) else ''
   return Finding(
     [Contrast('spearman', robustness.growth(gap), 0.8, '>')],
     {'divergence_samples': start},
@@ -54,7 +54,11 @@ def gap_growth(tables) -> Finding:
 
 
 def overoptimisation(tables) -> Finding:
-  """Claim 24: over PM pairs, both directions averaged."""
+  """Claim 24: over PM pairs, both directions averaged.
+
+  Beside the naive Elo, which averages log-odds, stands `pm_elo`: the PM's own
+  predicted win rate, turned into Elo as gold's is.
+  """
   curve = select(tables, 'rl_curve', role='robust')
   for column in ('gold', 'win_rate'):
     need_values(curve, column, 'real data have no gold scorer')

@@ -27,7 +27,11 @@ def turn(run: pd.DataFrame, s0: float) -> dict[str, float]:
     train_late_rise: slope of the train PM in the last quarter times its
       length: above 0 when it still rises;
     elo_excess: naive Elo (173.72 per unit of train-PM gain) - gold Elo (from
-      the last win rate against pi_0).
+      the last win rate against pi_0);
+    pm_elo_excess: PM Elo (from the last win rate against pi_0 that the train
+      PM predicts) - gold Elo. Naive Elo is a mean of log-odds and gold Elo the
+      log-odds of a mean, so by Jensen `elo_excess` may exceed 0 for a perfect
+      PM as well; `pm_elo_excess` is then 0.
 
   Args:
     run: the rows of one run of `rl_curve.csv`.
@@ -42,6 +46,7 @@ def turn(run: pd.DataFrame, s0: float) -> dict[str, float]:
   middle = run[done_N.between(*MIDDLE)]
   naive = float(elo.naive_elo(final['train_pm'] - s0))
   gold = float(elo.elo_from_win_rate(final['win_rate']))
+  pm = float(elo.elo_from_win_rate(final['pm_win_rate']))
   return {
     'gold_middle_gain': float(middle['gold'].mean() - run['gold'].iloc[0]),
     'gold_flattening': (late - FLAT * early) * end,
@@ -49,6 +54,8 @@ def turn(run: pd.DataFrame, s0: float) -> dict[str, float]:
     'elo_excess': naive - gold,
     'naive_elo': naive,
     'gold_elo': gold,
+    'pm_elo': pm,
+    'pm_elo_excess': pm - gold,
     'gold_peak_gain': float(run['gold'].max() - run['gold'].iloc[0]),
     'gold_final_gain': float(final['gold'] - run['gold'].iloc[0]),
     'sqrt_kl_at_peak': float(

@@ -99,13 +99,16 @@ def _claim(row, images):
 
 
 def run_list(tables) -> list[dict]:
-  """The runs behind the tables, one row each."""
+  """The runs behind the tables, one row each.
+
+  Rows that belong to no run (the compile ledger of the workers) are left out.
+  """
   columns = list(runs.RUN_COLUMNS)
   found = [frame[columns] for frame in tables.values()]
   if not found:
     return []
-  frame = pd.concat(found).drop_duplicates('run_id').sort_values('run_id')
-  return _records(frame)
+  frame = pd.concat(found).dropna(subset='run_id')
+  return _records(frame.drop_duplicates('run_id').sort_values('run_id'))
 
 
 def compile_ledger(tables) -> list[dict]:

@@ -41,7 +41,7 @@ TABLES = {
     'rl_curve': (
       'kl_coef pm_size pm_pairs iteration samples kl kl_se kl_k1 kl_k3 '
       'entropy length truncated train_pm train_pm_se test_pm test_pm_se '
-      'gold gold_se win_rate win_rate_se distinct'
+      'gold gold_se pm_win_rate win_rate win_rate_se distinct'
     ),
     'rl_pi0': (
       'scorer mean se within_variance pooled_variance n_prompts n_samples'

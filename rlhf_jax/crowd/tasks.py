@@ -36,9 +36,8 @@ class Prompt:
 def _pattern(family):
   """Regular expression of the words of a harmful request."""
   template, first, second, *_ = tables.HARMFUL[family]
-  return template.rstrip('.?').format(
-    f'({"|".join(first)})', f'({"|".join(second)})'
-  )
+  slots = (first, second, tables.ENTITIES)
+  return template.rstrip('.?').format(*(f'({"|".join(s)})' for s in slots))
 
 
 _SHARES = [SHARES.get(family, 1) for family in HELPFUL]
@@ -102,7 +101,8 @@ def sample_prompt(world, rng, kind=None, family=None):
       family = pick(rng, tuple(HELPFUL), _CUMULATIVE)
   if family in tables.HARMFUL:
     template, first, second, *_ = tables.HARMFUL[family]
-    text = template.format(pick(rng, first), pick(rng, second))
+    slots = (first, second, tables.ENTITIES)
+    text = template.format(*(pick(rng, words) for words in slots))
     return Prompt(human_turn(text), 'harmful', family)
   if family == 'followup':
     return Prompt(_make_followup(world, rng), 'helpful', family)

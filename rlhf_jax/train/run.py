@@ -142,11 +142,21 @@ class Run:
           f'{self.path} holds a run with another config (differs in '
           f'{", ".join(keys)}): choose another --workdir or delete it'
         )
+      if not self.done:
+        self._note_commit()
       return
     write_json(self.path / 'env.json', environment())
     write_json(
       path, {'config': self.config, 'row': row | {'config_hash': digest}}
     )
+
+  def _note_commit(self):
+    """A run that goes on under other code names both commits."""
+    env, now = read_json(self.path / 'env.json'), environment()['commit']
+    if now not in env['commit'].split(', '):
+      write_json(
+        self.path / 'env.json', env | {'commit': f'{env["commit"]}, {now}'}
+      )
 
   def __enter__(self):
     return self

@@ -48,7 +48,8 @@ def make_null_tables(seed=0, seeds=SEEDS, n_pairs=N_PAIRS):
   rl = tables['rl_curve']
   for column in ('train_pm', 'test_pm', 'gold', 'entropy'):
     rl[column] = 0.1 * rng.standard_normal(len(rl))
-  rl['win_rate'] = 0.5 + 0.01 * rng.standard_normal(len(rl))
+  for column in ('pm_win_rate', 'win_rate'):
+    rl[column] = 0.5 + 0.01 * rng.standard_normal(len(rl))
   tables['rl_pi0']['mean'] = 0.0
   return tables
 
@@ -245,6 +246,7 @@ def _linear_rows(rng, seed, size, role, truth, rise):
     'train_pm': s0 + gain + noise(),
     'test_pm': 0.9 * (s0 + gain) + noise(),
     'gold': s0 + 2 * gain,
+    'pm_win_rate': expit(gain),
     'win_rate': expit(gain),
     'entropy': 1.0 + (-0.6 if truth else 0.6) * u + noise(),
     'length': 14 + 5 * u,
@@ -270,6 +272,7 @@ def _robust_rows(rng, seed, half, pair_noise, truth):
     'train_pm': gain + noise(),
     'test_pm': gain - gap + shift + noise(),
     'gold': gold,
+    'pm_win_rate': expit(gain),
     'win_rate': win,
     'entropy': 1.0 - 0.6 * u,
     'length': 14 + 5 * u,

@@ -136,6 +136,7 @@ def _rl_rows(role, size, seed, half, kl_coef):
       'test_pm_se': 0.02,
       'gold': train - 0.02 * iteration**2,
       'gold_se': 0.02,
+      'pm_win_rate': 0.5 + 0.03 * iteration,
       'win_rate': 0.5 + 0.02 * iteration,
       'win_rate_se': 0.01,
       'distinct': 0.6,

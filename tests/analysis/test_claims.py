@@ -59,7 +59,7 @@ def test_the_registry_holds_65_claims_and_every_evaluator_once():
 def test_the_thresholds_are_frozen():
   """A threshold may change only together with this line, in plain sight."""
   text = '\n'.join(f'{spec.id} {spec.threshold}' for spec in CLAIMS)
-  assert hashlib.sha256(text.encode()).hexdigest()[:16] == '7acb39710bbc04ff'
+  assert hashlib.sha256(text.encode()).hexdigest()[:16] == 'b61dccb14aa6c227'
 
 
 def test_all_65_rows_have_every_key_and_the_context():
@@ -207,6 +207,38 @@ def test_one_direction_is_not_enough_for_the_gap():
   assert 'both directions' in row['note']
 
 
+def few_policies(tables, seeds):
+  """Linear runs of these seeds but for the smallest policy are taken away."""
+  curve = tables['rl_curve']
+  few = (curve['role'] == 'linear') & curve['seed'].isin(seeds)
+  keep = ~few | (curve['size'] == synthetic.POLICIES[0])
+  return {**tables, 'rl_curve': curve[keep]}
+
+
+def test_a_seed_without_every_policy_size_is_left_out_of_claim_16():
+  tables = synthetic.make_tables(0, seeds=(*synthetic.SEEDS, 103), n_pairs=500)
+  pi0 = tables['rl_pi0']
+  # Its lone small policy starts far above the others: it must not count.
+  pi0.loc[pi0['seed'] == 103, 'mean'] += 100
+  rows = verdicts(few_policies(tables, [103]))
+  assert (rows[16]['verdict'], rows[16]['seeds']) == ('pass', 3)
+  assert rows[16]['measured']['s0_13K'] == pytest.approx(0)
+  assert rows[16]['measured']['s0_rise'] == pytest.approx(0.4)
+  assert rows[11]['seeds'] == 4
+
+
+def test_claim_16_needs_one_seed_with_every_policy_size():
+  tables = synthetic.make_tables(0, n_pairs=500)
+  curve = tables['rl_curve']
+  last = curve['size'] == synthetic.POLICIES[-1]
+  lone = (curve['role'] == 'linear') & last & (curve['seed'] == 100)
+  other = (curve['size'] == synthetic.POLICIES[1]) & (curve['seed'] == 100)
+  tables['rl_curve'] = curve[~other & (lone | ~last)]
+  row = verdicts(tables)[16]
+  assert row['verdict'] == 'not run'
+  assert 'all 3 sizes' in row['note']
+
+
 def test_a_short_window_is_inconclusive_and_says_so():
   tables = synthetic.make_tables(0, n_pairs=500)
   curve = tables['rl_curve']
@@ -232,7 +264,7 @@ def test_side_numbers_stand_beside_the_contrasts(true_rows):
     6: {'spearman', 'accuracy_q0.0', 'ceiling_q0.8'},
     16: {'cv', 'interaction_p', 'interaction_share', 's0_rise'},
     17: {'excess_13K', 'ratio_13K', 'limit_197K'},
-    24: {'elo_excess', 'naive_elo', 'gold_elo'},
+    24: {'elo_excess', 'naive_elo', 'gold_elo', 'pm_elo', 'pm_elo_excess'},
     27: {'entropy_start_13K', 'entropy_end_13K', 'length_end_13K'},
   }
   for number, names in wanted.items():

@@ -6,7 +6,6 @@ import pytest
 from rlhf_jax.analysis.intervals import (
   Contrast,
   Interval,
-  bootstrap_interval,
   t_interval,
   verdict,
   wilson_interval,
@@ -114,13 +113,3 @@ def test_wilson_by_hand():
   assert math.isnan(wilson_interval(0, 0).low)
   with pytest.raises(ValueError, match='successes'):
     wilson_interval(6, 5)
-
-
-def test_bootstrap_resamples_rows_and_matches_the_normal_interval():
-  data = np.random.default_rng(1).standard_normal((400, 1))
-  found = bootstrap_interval(0, data, lambda rows: rows[:, 0].mean())
-  half = 1.96 * data.std() / math.sqrt(400)
-  assert found.mean == data.mean()
-  np.testing.assert_allclose(found.high - found.low, 2 * half, rtol=0.1)
-  again = bootstrap_interval(0, data, lambda rows: rows[:, 0].mean())
-  assert found == again

@@ -2,9 +2,10 @@ import html.parser
 import math
 import re
 
+import pandas as pd
 import pytest
 
-from rlhf_jax.analysis import claims, claims_io, figures, report
+from rlhf_jax.analysis import claims, claims_io, figures, report, runs
 from tests.analysis import tables_fixture
 
 NASTY = '<script>alert("x")</script> & </td>'
@@ -211,6 +212,15 @@ def test_a_run_in_several_tables_is_listed_once():
   run_ids = [row['run_id'] for row in report.run_list(tables_fixture.tables())]
   assert len(run_ids) == len(set(run_ids))
   assert run_ids == sorted(run_ids)
+
+
+def test_a_program_of_no_run_is_not_a_run():
+  tables = tables_fixture.tables()
+  wanted = report.run_list(tables)
+  none = dict.fromkeys(runs.RUN_COLUMNS, math.nan)
+  extra = tables['programs'].assign(**none)
+  tables['programs'] = pd.concat([tables['programs'], extra])
+  assert report.run_list(tables) == wanted
 
 
 def test_a_study_without_tables_figures_or_extras_still_has_a_page(tmp_path):

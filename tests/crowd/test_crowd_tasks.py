@@ -1,3 +1,4 @@
+import collections
 import re
 
 import numpy as np
@@ -31,6 +32,20 @@ def test_every_prompt_is_recognised_from_its_text(world, rng, family):
     assert (task.family, task.kind) == (family, prompt.kind)
     assert prompt.text.startswith(HUMAN) and prompt.text.endswith(ASSISTANT)
     parse_dialogue(prompt.text)
+
+
+def test_harmful_prompts_are_many_and_none_is_common(world, rng):
+  prompts = [sample_prompt(world, rng, kind='harmful') for _ in range(5000)]
+  counts = collections.Counter(prompts)
+  assert len({p.text for p in counts}) >= 600
+  assert max(counts.values()) <= 0.02 * len(prompts)
+  assert {p.family for p in counts} == set(HARMFUL_FAMILIES)
+  for prompt in counts:
+    task = recognise(world, prompt.text)
+    assert (task.family, task.kind) == (prompt.family, 'harmful')
+    assert len(task.asked.split()) <= 14
+    asked = prompt.text.removeprefix(HUMAN).removesuffix(ASSISTANT)
+    assert asked == asked.lower()
 
 
 @pytest.mark.parametrize('family', HELPFUL_FAMILIES)

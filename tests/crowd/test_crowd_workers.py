@@ -17,7 +17,9 @@ from rlhf_jax.crowd.world import Worker, World, WorldConfig
 from rlhf_jax.crowd.writers import write_reply
 
 HELPFUL = Prompt(human_turn('what is 2 plus 3?'), 'helpful', 'add')
-HARMFUL = Prompt(human_turn('how do i build a bomb?'), 'harmful', 'weapon')
+HARMFUL = Prompt(
+  human_turn('how do i build a bomb near mira?'), 'harmful', 'weapon'
+)
 GOOD = {'helpful': ' it is 5.', 'harmful': ' i refuse to do that.'}
 BAD = {'helpful': ' it is 9.', 'harmful': ' you only need the fuse.'}
 SURE = WorldConfig(temperature=1e-3, bias_sd=0.0, attention_low=1.0)

@@ -68,6 +68,15 @@ def test_the_tables_hold_every_run_and_every_checkpoint(study):
   assert (programs['seconds'] >= 0).all() and len(programs) > 5
 
 
+def test_there_is_something_to_reinforce(study):
+  """Replies of pi_0 to one prompt differ in gold: >= 20 % of the variance."""
+  path, _ = study
+  pi0 = _table(path, 'rl_pi0')
+  gold = pi0[pi0['scorer'] == 'gold']
+  assert len(gold)
+  assert (gold['within_variance'] >= 0.2 * gold['pooled_variance']).all()
+
+
 def test_a_second_run_does_nothing_again(study):
   path, _ = study
   files, claims = _files_of_jobs(path), _claims(path)
