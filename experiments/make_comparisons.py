@@ -101,7 +101,11 @@ def run(config, workdir):
       return
     tokenizer = make_text.load_tokenizer(config['text_dir'])
     splits = comparisons_of(config, tokenizer, run_)
-    summary, shuffle = {}, np.random.default_rng(config['seed'])
+    summary = {}
+    if config['data']['source'] == 'hh':
+      data = config['data']
+      summary['files'] = sources.read_counts(data['path'], data['on_error'])
+    shuffle = np.random.default_rng(config['seed'])
     for split, items in splits.items():
       items = [items[i] for i in shuffle.permutation(len(items))]
       pairs, counts = encode_pairs(

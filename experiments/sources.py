@@ -15,7 +15,7 @@ import numpy as np
 from rlhf_jax.crowd import tasks, workers, writers
 from rlhf_jax.crowd.world import World, WorldConfig
 from rlhf_jax.data import tfds_builder
-from rlhf_jax.data.jsonl import DataError
+from rlhf_jax.data.jsonl import DataError, read_comparisons
 from rlhf_jax.data.pairs import split_by_prompt
 from rlhf_jax.data.records import prompt_hash
 from rlhf_jax.text.dialogue import (
@@ -72,6 +72,17 @@ def real_comparisons(path, data_dir, on_error, test_fraction, seed):
     for item in records
   ]
   return split_by_prompt(keyed, [1 - test_fraction, test_fraction], seed)
+
+
+def read_counts(path, on_error):
+  """{file: rows read, kept, and skipped by reason} of the HH pairs."""
+  found = {}
+  for tranche in TRANCHES.values():
+    for file in tfds_builder.source_files(path, tranche).values():
+      found[f'{file.parent.name}/{file.name}'] = dict(
+        read_comparisons(file, on_error)[1]
+      )
+  return found
 
 
 def real_texts(path, dialogues):

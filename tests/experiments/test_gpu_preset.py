@@ -35,6 +35,7 @@ SMALL = {
   'rl.minibatch_size': 8,
   'rl.warmup_iterations': 1,
   'rl.eval_prompts': 16,
+  'rl.eval_batch': 8,
   'rl.pi0_samples': 2,
 }
 
