@@ -17,7 +17,7 @@ from rlhf_jax.analysis.scaling import accuracy_column
 SAMPLES = 'RL samples (replies)'
 PARAMS = 'non-embedding parameters'
 ACCURACY = 'test accuracy'
-SCORE = 'PM score (log-odds)'
+GAIN = 'PM score less that of $\\pi_0$ (log-odds)'
 SQRT_KL = r'$\sqrt{\mathrm{KL}(\pi\,||\,\pi_0)}$ (sqrt nats per reply)'
 SIZE_AND_SEED = ['size', 'n_params', 'seed']
 SCORERS = {'train_pm': 'train PM', 'test_pm': 'test PM', 'gold': 'gold'}
@@ -191,9 +191,19 @@ def _rl_rows(tables, role):
 
 
 def reward_vs_sqrt_kl(canvas, tables):
-  """PM score against sqrt(KL), by policy size (Figs. 4 and 13)."""
-  curve, pi0 = _rl_rows(tables, 'linear'), _rows(tables, 'rl_pi0')
-  axes = canvas.panels(['Train PM', 'Test PM'], SQRT_KL, SCORE, sharey=True)
+  """PM score against sqrt(KL), by policy size (Figs. 4 and 13).
+
+  A PM's zero means nothing, so the mean score of pi_0 over the sizes is taken
+  off each PM's scores; starting points of the sizes still differ.
+  """
+  curve, pi0 = _rl_rows(tables, 'linear'), _rows(tables, 'rl_pi0').copy()
+  for name in ('train', 'test'):
+    first = curve[curve['iteration'] == 0]
+    zero = first.groupby('seed')[f'{name}_pm'].mean()
+    curve[f'{name}_pm'] -= curve['seed'].map(zero)
+    own = pi0['scorer'] == name
+    pi0.loc[own, 'mean'] -= pi0.loc[own, 'seed'].map(zero)
+  axes = canvas.panels(['Train PM', 'Test PM'], SQRT_KL, GAIN, sharey=True)
   colours = [canvas.colours[size] for size in curve['size']]
   for axis, y in zip(axes, ('train_pm', 'test_pm'), strict=True):
     canvas.size_lines(axis, curve, 'iteration', 'root', y)
