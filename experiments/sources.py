@@ -105,8 +105,8 @@ def real_texts(path, dialogues):
     turns = parse_dialogue(item.chosen)
     talk += [
       format_dialogue(turns[: i + 1])
-      for i in range(1, len(turns), 2)
-      if turns[i].text.strip()
+      for i, turn in enumerate(turns)
+      if turn.role == 'assistant' and turn.text.strip()
     ]
   return plain, talk
 
