@@ -5,10 +5,11 @@
 What: language models -> comparisons -> preference models -> PPO -> claims,
 after Bai et al. 2022. Sizes are rungs of the milli ladder; learning rates are
 multiples of each rung's own. Hyper-parameters the paper states (clip 0.2,
-gamma 1, lambda_KL 0.001, K = 2 in the robustness runs, no entropy bonus) are
-the paper's; the relative learning rates are larger than its 0.01, which is far
-too slow at this scale. `seeds` 0-9 are for development; 110 and up confirm,
-and so does `comparisons.seed`: 0 drew the development pairs.
+gamma 1, lambda_KL 0.001, no entropy bonus; K = 2, its value for the robustness
+runs, here in all runs) are the paper's; the relative learning rates are larger
+than its 0.01, which is far too slow at this scale. `seeds` 0-9 are for
+development; 110 and up confirm, and so does `comparisons.seed`: 0 drew the
+development pairs.
 """
 
 import ml_collections

@@ -11,7 +11,6 @@ import json
 import os
 import platform
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -299,9 +298,3 @@ def save_params(workdir, params):
   path = (Path(workdir) / 'params').absolute()
   with ocp.StandardCheckpointer() as checkpointer:
     checkpointer.save(path, params, force=True)
-
-
-def fail(message):
-  """Prints one clear line and exits with code 2."""
-  print(f'error: {message}', file=sys.stderr)
-  raise SystemExit(2)

@@ -168,10 +168,3 @@ def zeros_of(params):
     'trunk': {'w': jnp.zeros_like(params['trunk']['w'])},
     'head': jnp.zeros(2),
   }
-
-
-def test_fail_prints_one_line(capsys):
-  with pytest.raises(SystemExit) as exit_:
-    run_module.fail('no such thing')
-  assert exit_.value.code == 2
-  assert capsys.readouterr().err == 'error: no such thing\n'
