@@ -21,9 +21,11 @@ def get_config(preset='micro'):
   )
   config.world = dict(
     seed=0,
-    style_cap=2.0,
-    tone_sd=0.45,
-    interaction_sd=0.3,
+    correctness_weight=3.0,
+    style_cap=8.0,
+    tone_sd=0.3,
+    interaction_sd=0.2,
+    harmless_style=0.1,
     temperature=0.8,
   )
   config.seed = 0

@@ -127,6 +127,7 @@ def pm_job(config, root, role, size, seed, half, subset, schedule, pairs):
     'microbatches',
     'warmup',
     'b2',
+    'average_eta',
     'curve_eval_pairs',
     'eval_batch',
     'log_every',
@@ -161,6 +162,11 @@ def pm_job(config, root, role, size, seed, half, subset, schedule, pairs):
   )
 
 
+def has_rl(config, seed):
+  """Whether PPO runs on this seed."""
+  return seed in config['seeds'][: config['rl']['seeds']]
+
+
 def pm_jobs(config, root, seed):
   """The preference models of one seed."""
   pm = config['pm']
@@ -170,7 +176,6 @@ def pm_jobs(config, root, seed):
     make('scaling', size, seed, 'a', 'mix', 'constant', pm['pairs'])
     for size in pm['sizes']
   ]
-  jobs.append(make('rl', top, seed, 'b', 'mix', 'constant', pm['pairs']))
   many, few = pm['calibration_pairs'], pm['single_pairs']
   jobs.append(
     make('calibration', middle, seed, 'all', 'helpful', 'decay', many)
@@ -180,6 +185,9 @@ def pm_jobs(config, root, seed):
     make('single', middle, seed, 'all', subset, 'decay', few)
     for subset in ('helpful', 'harmless')
   ]
+  if not has_rl(config, seed):
+    return jobs
+  jobs.append(make('rl', top, seed, 'b', 'mix', 'constant', pm['pairs']))
   for half in 'ab':
     args = (seed, half, 'mix', 'constant', pm['robust_pairs'])
     jobs.append(make('robust', robust, *args))
@@ -190,11 +198,14 @@ def pm_jobs(config, root, seed):
 def rl_job(config, root, role, size, seed, half, kl_coef, pms, pm_size, pairs):
   """Stage 5: one PPO run; `pms` are the names of (train, test, value) PMs."""
   rl = dict(config['rl'])
-  for key in ('sizes', 'small', 'linear_seeds'):
+  for key in ('sizes', 'small', 'seeds'):
     rl.pop(key)
   iterations, lr = rl.pop('robust_iterations'), rl.pop('robust_lr_multiple')
+  pi0_samples = rl.pop('linear_pi0_samples')
   if role == 'robust':
     rl |= {'iterations': iterations, 'lr_multiple': lr}
+  if role == 'linear':
+    rl |= {'pi0_samples': pi0_samples}
   train, test, value = pms
   settings = rl | {
     'source': config['data']['source'],
@@ -230,13 +241,12 @@ def rl_job(config, root, role, size, seed, half, kl_coef, pms, pm_size, pairs):
 def rl_jobs(config, root, seed):
   """The PPO runs of one seed."""
   rl, pm = config['rl'], config['pm']
-  few = seed not in config['seeds'][: rl['linear_seeds']]
   top, robust, small = pm['largest'], pm['robust_size'], rl['small']
   scaling = lambda size: f'pm/scaling-{size}-mix-a-s{seed}'
   pair = (scaling(top), f'pm/rl-{top}-mix-b-s{seed}')
   make = lambda *args: rl_job(config, root, *args)
   jobs = []
-  for size in rl['sizes'][:1] if few else rl['sizes']:
+  for size in rl['sizes']:
     pms = (*pair, scaling(size))
     args = (size, seed, 'a', rl['kl_coef'], pms, top, pm['pairs'])
     jobs.append(make('linear', *args))
@@ -256,5 +266,7 @@ def all_jobs(config, root):
   jobs = [text_job(config, root), *lm_jobs(config, root)]
   jobs.append(comparison_job(config, root))
   for seed in config['seeds']:
-    jobs += pm_jobs(config, root, seed) + rl_jobs(config, root, seed)
+    jobs += pm_jobs(config, root, seed)
+    if has_rl(config, seed):
+      jobs += rl_jobs(config, root, seed)
   return jobs

@@ -14,6 +14,7 @@ from rlhf_jax.models.build import build
 from rlhf_jax.rollout.generate import SamplingConfig, make_collect
 from rlhf_jax.rollout.scoring import make_hash_reward, make_pm_reward
 from rlhf_jax.train import ppo, steps
+from rlhf_jax.train.averaging import with_average
 from rlhf_jax.train.optimiser import make_optimiser
 
 
@@ -41,13 +42,14 @@ def lm_step(size, vocab_size, dtype, b2, weight_decay, microbatches):
 
 
 @functools.cache
-def pm_step(size, vocab_size, dtype, b2, microbatches):
-  """Jitted preference-model step."""
+def pm_step(size, vocab_size, dtype, b2, microbatches, average_eta):
+  """Jitted preference-model step, on an AveragedState."""
   step = steps.make_pm_step(
     model(size, vocab_size, dtype).score_fn,
     optimiser(b2),
     microbatches=microbatches,
   )
+  step = with_average(step, average_eta)
   return _jit(step, f'pm_step_{size}', donate_argnums=0)
 
 

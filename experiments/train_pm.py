@@ -13,6 +13,7 @@ from experiments import make_comparisons, make_text, programs, stage, train_lm
 from rlhf_jax.data.pipeline import Batches
 from rlhf_jax.evals import preference
 from rlhf_jax.models import ladder
+from rlhf_jax.train.averaging import AveragedState
 from rlhf_jax.train.optimiser import learning_rate_at
 from rlhf_jax.train.run import Run, load_params, save_params
 from rlhf_jax.train.steps import init_state
@@ -169,12 +170,15 @@ def run(config, workdir):
     batches = Batches(train, batch_size, config['seed'])
     total = len(train.kind_N) * epochs // batch_size
     state = init_state(params, programs.optimiser(config['b2']))
+    state = AveragedState(state, jax.tree.map(jax.numpy.copy, params))
     state = run_.restore(state, batches)
-    step_fn = programs.pm_step(*key, config['b2'], config['microbatches'])
+    step_fn = programs.pm_step(
+      *key, config['b2'], config['microbatches'], config['average_eta']
+    )
     score_fn = programs.score(*key)
     points = curve_points(total, batch_size, config['curve_points'])
     peak = size.learning_rate * config['lr_multiple']
-    for step in run_.progress(int(state.step), total):
+    for step in run_.progress(int(state.state.step), total):
       rate = learning_rate_at(
         step,
         peak=peak,
@@ -188,13 +192,13 @@ def run(config, workdir):
         run_.log(step + 1, metrics)
       if step + 1 in points:
         seen = (step + 1) * batch_size
-        lines, *_ = evaluate(score_fn, state.params, curve_test, config, seen)
+        lines, *_ = evaluate(score_fn, state.average, curve_test, config, seen)
         for line in lines:
           run_.log(step + 1, line, kind='curve')
       if (step + 1) % config['checkpoint_every'] == 0:
         run_.save(state, batches)
-    save_params(run_.path, state.params)
-    finish(run_, config, score_fn, state.params, test, total * batch_size)
+    save_params(run_.path, state.average)
+    finish(run_, config, score_fn, state.average, test, total * batch_size)
 
 
 def finish(run_, config, score_fn, params, test, seen):

@@ -15,7 +15,7 @@ SMALL = {
   'lm.batch_size': 8,
   'lm.samples': 8,
   'comparisons.size': '197K',
-  'comparisons.pairs': 300,
+  'comparisons.pairs': 500,
   'comparisons.sample_batch': 64,
   'pm.sizes': "('197K',)",
   'pm.largest': '197K',
@@ -29,6 +29,7 @@ SMALL = {
   'pm.curve_eval_pairs': 32,
   'pm.eval_batch': 32,
   'rl.sizes': "('197K',)",
+  'rl.seeds': 1,
   'rl.iterations': 2,
   'rl.robust_iterations': 2,
   'rl.batch_size': 8,
@@ -37,6 +38,7 @@ SMALL = {
   'rl.eval_prompts': 16,
   'rl.eval_batch': 8,
   'rl.pi0_samples': 2,
+  'rl.linear_pi0_samples': 2,
 }
 
 

@@ -1,0 +1,63 @@
+"""Averages of the parameters along a run at a constant learning rate."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from rlhf_jax.types import Params, TrainState
+
+
+class AveragedState(NamedTuple):
+  """A TrainState and the running average of its parameters.
+
+  Attributes:
+    state: what the optimiser works on.
+    average: pytree like `state.params`; the model to evaluate and to keep.
+  """
+
+  state: TrainState
+  average: Params
+
+
+def polynomial_average(average: Any, params: Any, step, eta: float) -> Any:
+  """The average after update `step` = 1, 2, ...
+
+    a[t] = (1 - w[t]) a[t-1] + w[t] params[t],   w[t] = (eta + 1) / (t + eta)
+
+  w[1] = 1, so nothing of the start stays. The weights reach back over about
+  t / (eta + 1) updates: early points of a learning curve and late ones are
+  averaged over the same share of their past. A constant rate so gives the
+  last model without the noise of its last steps, at every length of training.
+
+  Reference: Shamir and Zhang 2013 (arXiv:1212.1824), section 4.
+
+  Args:
+    average: pytree; any finite values at step 1.
+    params: pytree of the same shapes, after the update.
+    step: [] number of updates done, at least 1.
+    eta: >= 0; 0 is the plain mean of all steps.
+  """
+  weight = (eta + 1.0) / (step + eta)
+  return jax.tree.map(
+    lambda a, p: ((1 - weight) * a + weight * p).astype(p.dtype),
+    average,
+    params,
+  )
+
+
+def with_average(step, eta: float):
+  """The step of an AveragedState from the step of a TrainState.
+
+  Args:
+    step: (TrainState, batch, rng, hyper) -> (TrainState, metrics).
+    eta: of `polynomial_average`.
+  """
+
+  def averaged(state, batch, rng, hyper):
+    inner, metrics = step(state.state, batch, rng, hyper)
+    done = inner.step.astype(jnp.float32)
+    average = polynomial_average(state.average, inner.params, done, eta)
+    return AveragedState(inner, average), metrics
+
+  return averaged
