@@ -178,7 +178,7 @@ def run(config, workdir):
     score_fn = programs.score(*key)
     points = curve_points(total, batch_size, config['curve_points'])
     peak = size.learning_rate * config['lr_multiple']
-    for step in run_.progress(int(state.state.step), total):
+    for step in run_.progress(int(state.step), total):
       rate = learning_rate_at(
         step,
         peak=peak,

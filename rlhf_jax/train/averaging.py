@@ -19,6 +19,11 @@ class AveragedState(NamedTuple):
   state: TrainState
   average: Params
 
+  @property
+  def step(self):
+    """Updates done so far: a run names its checkpoints by it."""
+    return self.state.step
+
 
 def polynomial_average(average: Any, params: Any, step, eta: float) -> Any:
   """The average after update `step` = 1, 2, ...

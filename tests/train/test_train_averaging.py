@@ -65,4 +65,4 @@ def test_the_optimiser_never_sees_the_average():
   np.testing.assert_allclose(
     state.average, naive_average(np.array(seen), 2.0), rtol=1e-6
   )
-  assert int(state.state.step) == 4
+  assert int(state.step) == int(state.state.step) == 4

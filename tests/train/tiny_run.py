@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rlhf_jax.data.pipeline import Batches
+from rlhf_jax.train.averaging import AveragedState, with_average
 from rlhf_jax.train.optimiser import learning_rate_at, make_optimiser
 from rlhf_jax.train.run import Run
 from rlhf_jax.train.steps import init_state, make_pm_step
@@ -39,13 +40,15 @@ def start():
     'embed_VD': jnp.float32(rng.normal(size=(V, 4))),
     'head_D': jnp.float32(rng.normal(size=4)),
   }
-  return init_state(params, tx), tx, Batches(pairs, 8, seed=0)
+  state = AveragedState(init_state(params, tx), jax.tree.map(jnp.copy, params))
+  return state, tx, Batches(pairs, 8, seed=0)
 
 
 def train(workdir, on_step=lambda step: None):
   """Trains to the end from wherever the directory is."""
   state, tx, batches = start()
-  step_fn = jax.jit(make_pm_step(score_fn, tx), donate_argnums=0)
+  step = with_average(make_pm_step(score_fn, tx), eta=8.0)
+  step_fn = jax.jit(step, donate_argnums=0)
   with Run(workdir, {'steps': STEPS}) as run:
     state = run.restore(state, batches)
     for step in run.progress(int(state.step), STEPS):
