@@ -47,3 +47,8 @@ clean:
 	rm -rf .venv build dist *.egg-info .jax_cache .hypothesis
 	rm -rf .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Builds one environment for each peer under .peers/ (about 5 GB), and compares.
+.PHONY: bench-peers
+bench-peers: $(STAMP)
+	$(BIN)/python -m benchmarks.peers.compare

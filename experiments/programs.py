@@ -9,6 +9,7 @@ import functools
 import jax
 
 from rlhf_jax.evals.policy import make_evaluate
+from rlhf_jax.losses.chunked import SplitModel
 from rlhf_jax.models import ladder
 from rlhf_jax.models.build import build
 from rlhf_jax.rollout.generate import SamplingConfig, make_collect
@@ -17,11 +18,22 @@ from rlhf_jax.train import ppo, steps
 from rlhf_jax.train.averaging import with_average
 from rlhf_jax.train.optimiser import make_optimiser
 
+# Positions of a row whose logits are held at once, where the vocabulary is so
+# large that all of them would be most of a step's memory (docs/numerics.md).
+CHUNK, LARGE_VOCABULARY = 64, 8192
+
 
 @functools.cache
 def model(size, vocab_size, dtype='float32'):
   """The Transformer of a rung."""
   return build(ladder.config_for(size, vocab_size, dtype=dtype))
+
+
+def language_model(size, vocab_size, dtype='float32'):
+  """The Transformer of a rung, its logits made as they are needed."""
+  functions = model(size, vocab_size, dtype)
+  chunk = CHUNK if vocab_size >= LARGE_VOCABULARY else None
+  return SplitModel(functions.hidden_fn, functions.head_fn, chunk)
 
 
 @functools.cache
@@ -34,7 +46,7 @@ def optimiser(b2, weight_decay=0.0):
 def lm_step(size, vocab_size, dtype, b2, weight_decay, microbatches):
   """Jitted language-model step."""
   step = steps.make_lm_step(
-    model(size, vocab_size, dtype).logits_fn,
+    language_model(size, vocab_size, dtype),
     optimiser(b2, weight_decay),
     microbatches=microbatches,
   )
@@ -101,6 +113,7 @@ def ppo_iteration(
   `update` is (passes, minibatch_size, microbatches, scoring_parts).
   """
   functions = model(size, vocab_size, dtype)
+  policy = language_model(size, vocab_size, dtype)
   passes, minibatch_size, microbatches, parts = update
   generate = make_collect(
     sampling, prefill_fn=functions.prefill_fn, decode_fn=functions.decode_fn
@@ -116,14 +129,15 @@ def ppo_iteration(
   iteration = ppo.make_ppo_iteration(
     collect,
     in_parts,
-    ppo.make_penalise(functions.logits_fn, microbatches=parts),
+    ppo.make_penalise(policy, microbatches=parts, max_reply=sampling.max_reply),
     ppo.make_estimate(value_fn, microbatches=parts),
     ppo.make_ppo_update(
-      ppo.separate(functions.logits_fn, functions.value_fn),
+      ppo.separate(policy, functions.value_fn),
       optimiser(b2),
       passes=passes,
       minibatch_size=minibatch_size,
       microbatches=microbatches,
+      max_reply=sampling.max_reply,
     ),
   )
   return _jit(iteration, f'ppo_iteration_{size}', donate_argnums=0)
@@ -138,7 +152,11 @@ def policy_eval(size, pm_size, vocab_size, dtype, sampling, ids, null, parts):
   )
   scorer = reward(pm_size, vocab_size, dtype, ids, null)
   evaluate = make_evaluate(
-    collect, functions.logits_fn, (scorer, scorer), parts=parts
+    collect,
+    language_model(size, vocab_size, dtype),
+    (scorer, scorer),
+    parts=parts,
+    max_reply=sampling.max_reply,
   )
   return _jit(evaluate, f'policy_eval_{size}')
 

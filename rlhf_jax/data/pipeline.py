@@ -66,7 +66,7 @@ class Batches:
       .shuffle(seed=seed)
       .repeat(num_epochs)
       .batch(batch_size, drop_remainder=drop_remainder, batch_fn=np.asarray)
-      .map(lambda index_B: _take(arrays, index_B[share]))
+      .map(lambda index_B: take_rows(arrays, index_B[share]))
     )
     self._iterator = iter(
       dataset.to_iter_dataset(
@@ -102,7 +102,8 @@ class Batches:
     self._iterator.set_state(state['position'])
 
 
-def _take(arrays: Any, index_B: np.ndarray) -> Any:
+def take_rows(arrays: Any, index_B: np.ndarray) -> Any:
+  """The rows of every array of a dict or NamedTuple."""
   if isinstance(arrays, dict):
     return {name: column[index_B] for name, column in arrays.items()}
   return type(arrays)(*(column[index_B] for column in arrays))

@@ -8,11 +8,50 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rlhf_jax.losses import kl, language, masked
+from rlhf_jax.losses import chunked, kl, language, masked
 from rlhf_jax.types import Prompts
 
 
-def make_evaluate(collect, logits_fn, rewards, *, temperature=1.0, parts=1):
+def _make_measure(logits_fn, temperature, max_reply):
+  """Builds measure(params, ref_params, rows) -> the divergences and entropy."""
+  model = chunked.split_model(logits_fn)
+
+  def of_tokens(logits, tokens_BT):
+    logits_BTV, ref_BTV = logits
+    logp_BT = language.token_logps(logits_BTV, tokens_BT, temperature)
+    ref_logp_BT = language.token_logps(ref_BTV, tokens_BT, temperature)
+    return {
+      'kl': kl.kl_exact(logits_BTV, ref_BTV, temperature),
+      'kl_k1': kl.kl_k1(logp_BT, ref_logp_BT),
+      'kl_k3': kl.kl_k3(logp_BT, ref_logp_BT),
+      'entropy': language.entropy(logits_BTV, temperature),
+    }
+
+  def measure(params, ref_params, part):
+    tokens_BT, prompt_length_B, length_B = part
+    mask_BT = masked.reply_mask(prompt_length_B, length_B, tokens_BT.shape[1])
+    both = (params, ref_params)
+    of_replies = chunked.per_token(
+      of_tokens,
+      lambda hidden: tuple(map(model.head_fn, both, hidden)),
+      tuple(model.hidden_fn(p, tokens_BT, length_B) for p in both),
+      *part,
+      chunk=model.chunk,
+      max_reply=max_reply,
+    )
+    out = {
+      name: masked.zero_masked(x_BT, mask_BT).sum(1)
+      for name, x_BT in of_replies.items()
+    }
+    out['entropy'] /= jnp.maximum(mask_BT.sum(1), 1.0)
+    return out
+
+  return measure
+
+
+def make_evaluate(
+  collect, logits_fn, rewards, *, temperature=1.0, parts=1, max_reply=None
+):
   """Builds evaluate(params, ref_params, reward_params, prompts, rng) -> dict.
 
     kl      sum_t KL(pi(. | x, y_<t) || pi_0(. | x, y_<t)), whole vocabulary
@@ -24,33 +63,20 @@ def make_evaluate(collect, logits_fn, rewards, *, temperature=1.0, parts=1):
 
   Args:
     collect: (params, prompts, rng) -> Rollout.
-    logits_fn: (params, tokens_BT, length_B) -> logits_BTV.
+    logits_fn: (params, tokens_BT, length_B) -> logits_BTV, or a SplitModel.
     rewards: tuple of (reward_params, tokens_BT, prompt_length_B, length_B) ->
       score_B.
     temperature: the sampler's.
     parts: the forward passes run over this many parts of the batch.
+    max_reply: tokens of the longest reply, R: logits are made for R positions
+      a row in place of all T. A longer reply gives NaN.
 
   Returns:
     The function; its dict holds, per row: `kl`, `kl_k1`, `kl_k3`, `entropy`
     (nats per token), `length` (tokens), `truncated`, `score_<i>`, and
     `tokens`, `prompt_length`, `total_length`.
   """
-
-  def measure(params, ref_params, part):
-    tokens_BT, prompt_length_B, length_B = part
-    mask_BT = masked.reply_mask(prompt_length_B, length_B, tokens_BT.shape[1])
-    logits_BTV = logits_fn(params, tokens_BT, length_B)
-    ref_BTV = logits_fn(ref_params, tokens_BT, length_B)
-    logp_BT = language.token_logps(logits_BTV, tokens_BT, temperature)
-    ref_logp_BT = language.token_logps(ref_BTV, tokens_BT, temperature)
-    total = lambda x_BT: masked.zero_masked(x_BT, mask_BT).sum(1)
-    entropy_B = total(language.entropy(logits_BTV, temperature))
-    return {
-      'kl': total(kl.kl_exact(logits_BTV, ref_BTV, temperature)),
-      'kl_k1': total(kl.kl_k1(logp_BT, ref_logp_BT)),
-      'kl_k3': total(kl.kl_k3(logp_BT, ref_logp_BT)),
-      'entropy': entropy_B / jnp.maximum(mask_BT.sum(1), 1.0),
-    }
+  measure = _make_measure(logits_fn, temperature, max_reply)
 
   def evaluate(params, ref_params, reward_params, prompts, rng):
     rollout = collect(params, prompts, rng)

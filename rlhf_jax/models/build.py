@@ -28,6 +28,8 @@ class Model(NamedTuple):
   value_fn: Any
   logits_and_value_fn: Any
   hidden_fn: Any
+  hidden_and_value_fn: Any
+  head_fn: Any
   prefill_fn: Any
   decode_fn: Any
 
@@ -41,9 +43,15 @@ def build(config):
   Returns:
     Model. `init(rng)` gives {'trunk'}; `init_head(rng, kind)` gives a 'head'
     for it, `kind` being 'score' (normal with std 1 / sqrt(D + 1), Stiennon et
-    al. 2020, appendix B.1) or 'zero'.
+    al. 2020, appendix B.1) or 'zero'. `logits_fn` is `head_fn` after
+    `hidden_fn`; it and `hidden_fn` take segment_BT as an optional last
+    argument, for rows that hold several texts.
   """
   trunk, head = Transformer(config), ScalarHead(config.d_model)
+  run = lambda method, params, *args, **options: trunk.apply(
+    {'params': params['trunk']}, *args, method=method, **options
+  )
+  scalar = lambda params, x: head.apply({'params': params['head']}, x)
 
   def init(rng):
     tokens = jnp.zeros((1, 2), jnp.int32)
@@ -57,46 +65,37 @@ def build(config):
       raise ValueError(f"head kind must be 'score' or 'zero', got {kind!r}")
     return params
 
-  def hidden_fn(params, tokens_BT, length_B):
+  def hidden_fn(params, tokens_BT, length_B, segment_BT=None):
     mask_BT = length_mask(length_B, tokens_BT.shape[1])
-    return trunk.apply(
-      {'params': params['trunk']}, tokens_BT, mask_BT, method='hidden'
-    )
+    return run('hidden', params, tokens_BT, mask_BT, segment_BT=segment_BT)
 
-  def unembed(params, hidden):
-    return trunk.apply({'params': params['trunk']}, hidden, method='unembed')
+  def head_fn(params, hidden):
+    return run('unembed', params, hidden)
 
-  def logits_fn(params, tokens_BT, length_B):
-    return unembed(params, hidden_fn(params, tokens_BT, length_B))
+  def logits_fn(params, tokens_BT, length_B, segment_BT=None):
+    return head_fn(params, hidden_fn(params, tokens_BT, length_B, segment_BT))
 
   def score_fn(params, tokens_BT, length_B):
     hidden_BTD = hidden_fn(params, tokens_BT, length_B)
     last = (length_B - 1)[:, None, None]
-    hidden_BD = jnp.take_along_axis(hidden_BTD, last, axis=1)[:, 0]
-    return head.apply({'params': params['head']}, hidden_BD)
+    return scalar(params, jnp.take_along_axis(hidden_BTD, last, axis=1)[:, 0])
 
   def value_fn(params, tokens_BT, length_B):
+    return scalar(params, hidden_fn(params, tokens_BT, length_B))
+
+  def hidden_and_value_fn(params, tokens_BT, length_B):
     hidden_BTD = hidden_fn(params, tokens_BT, length_B)
-    return head.apply({'params': params['head']}, hidden_BTD)
+    return hidden_BTD, scalar(params, hidden_BTD)
 
   def logits_and_value_fn(params, tokens_BT, length_B):
-    hidden_BTD = hidden_fn(params, tokens_BT, length_B)
-    value_BT = head.apply({'params': params['head']}, hidden_BTD)
-    return unembed(params, hidden_BTD), value_BT
+    hidden_BTD, value_BT = hidden_and_value_fn(params, tokens_BT, length_B)
+    return head_fn(params, hidden_BTD), value_BT
 
   def prefill_fn(params, tokens_BP, length_B, cache_slots):
-    return trunk.apply(
-      {'params': params['trunk']},
-      tokens_BP,
-      length_B,
-      cache_slots,
-      method='prefill',
-    )
+    return run('prefill', params, tokens_BP, length_B, cache_slots)
 
   def decode_fn(params, token_B, position_B, cache):
-    return trunk.apply(
-      {'params': params['trunk']}, token_B, position_B, cache, method='decode'
-    )
+    return run('decode', params, token_B, position_B, cache)
 
   return Model(
     config=config,
@@ -107,6 +106,8 @@ def build(config):
     value_fn=value_fn,
     logits_and_value_fn=logits_and_value_fn,
     hidden_fn=hidden_fn,
+    hidden_and_value_fn=hidden_and_value_fn,
+    head_fn=head_fn,
     prefill_fn=prefill_fn,
     decode_fn=decode_fn,
   )

@@ -25,6 +25,8 @@ class TransformerConfig:
     parallel_residual: attention and MLP read the same input and add together.
     use_bias: biases on the projections.
     dtype: computation type; parameters, norms, softmax and heads are float32.
+    remat: whether the backward pass computes each block again instead of
+      keeping what it computed on the way; the numbers stay the same.
   """
 
   vocab_size: int
@@ -44,6 +46,7 @@ class TransformerConfig:
   parallel_residual: bool = False
   use_bias: bool = False
   dtype: str = 'float32'
+  remat: bool = False
 
   def __post_init__(self):
     kv_heads = self.n_kv_heads or self.n_heads

@@ -9,6 +9,19 @@ from rlhf_jax.models.config import TransformerConfig
 from rlhf_jax.types import KVCache
 
 
+def segment_positions(segment_BT):
+  """Place of each token in its own text: t minus the text's first t.
+
+  Args:
+    segment_BT: int32, which text of the row a token belongs to; the tokens of
+      a text stand together.
+  """
+  place_T = jnp.arange(segment_BT.shape[1], dtype=jnp.int32)
+  before_BT = jnp.pad(segment_BT[:, :-1], ((0, 0), (1, 0)), constant_values=-1)
+  first_BT = jnp.where(segment_BT != before_BT, place_T, 0)
+  return place_T - jax.lax.cummax(first_BT, axis=1)
+
+
 def _norm(config, name):
   """RMSNorm or LayerNorm, in float32 whatever the computation type."""
   if config.norm == 'rms':
@@ -80,8 +93,9 @@ class Transformer(nn.Module):
       self.position_embed = self.param(
         'position_embed', init, (config.max_length, config.d_model)
       )
+    block = nn.remat(Block) if config.remat else Block
     self.blocks = [
-      Block(config, name=f'layer_{i}') for i in range(config.n_layers)
+      block(config, name=f'layer_{i}') for i in range(config.n_layers)
     ]
     self.final_norm = _norm(config, 'final_norm')
     if not config.tied:
@@ -103,16 +117,20 @@ class Transformer(nn.Module):
       x = x + self.position_embed[position_BT] * self.config.d_model**0.5
     return x.astype(self.config.dtype)
 
-  def hidden(self, tokens_BT, mask_BT, with_cache=False):
+  def hidden(self, tokens_BT, mask_BT, with_cache=False, segment_BT=None):
     """Final-norm activations of whole sequences, padded on either side.
 
     Positions are the exclusive cumulative sum of the mask, so that left pads
     shift nothing; pads get an in-range position and are looked at by nobody.
+    With segments, positions start anew in each, and a token looks at its own
+    segment alone.
 
     Args:
       tokens_BT: int32.
       mask_BT: bool or 0/1, True at real tokens.
       with_cache: also return each layer's (k_BGTK, v_BGTK).
+      segment_BT: int32, which text a token belongs to, of rows that hold
+        several; None: one text a row.
 
     Returns:
       hidden_BTD float32, or (hidden_BTD, layers).
@@ -122,11 +140,15 @@ class Transformer(nn.Module):
     """
     self._check_length(tokens_BT.shape[1])
     mask_BT = mask_BT.astype(bool)
-    count = jnp.cumsum(mask_BT.astype(jnp.int32), axis=1)
-    position_BT = jnp.maximum(count - 1, 0)
     T = tokens_BT.shape[1]
     causal_TT = jnp.tril(jnp.ones((T, T), bool))
     mask_BTS = causal_TT[None] & mask_BT[:, None, :]
+    if segment_BT is None:
+      count = jnp.cumsum(mask_BT.astype(jnp.int32), axis=1)
+      position_BT = jnp.maximum(count - 1, 0)
+    else:
+      position_BT = segment_positions(segment_BT)
+      mask_BTS &= segment_BT[:, :, None] == segment_BT[:, None, :]
     x, layers = self._embed(tokens_BT, position_BT), []
     for block in self.blocks:
       x, cache = block(x, position_BT, mask_BTS)

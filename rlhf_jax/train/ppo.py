@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from rlhf_jax.losses import advantages, kl, language, masked, ppo
+from rlhf_jax.losses import advantages, chunked, kl, language, masked, ppo
 from rlhf_jax.train.optimiser import accumulate_gradients, split_rows
 from rlhf_jax.train.steps import advance
 from rlhf_jax.types import Experience
@@ -28,16 +28,22 @@ def separate(logits_fn, value_fn):
 
   Returns:
     logits_and_value_fn(params, tokens_BT, length_B) -> (logits_BTV, value_BT)
-    for params {'policy': ..., 'value': ...}.
+    for params {'policy': ..., 'value': ...}; of a SplitModel, a SplitModel
+    with (hidden_BTD, value_BT) for its hidden states.
   """
 
-  def logits_and_value_fn(params, tokens_BT, length_B):
-    return (
-      logits_fn(params['policy'], tokens_BT, length_B),
+  def joint(policy_fn):
+    return lambda params, tokens_BT, length_B: (
+      policy_fn(params['policy'], tokens_BT, length_B),
       value_fn(params['value'], tokens_BT, length_B),
     )
 
-  return logits_and_value_fn
+  if not isinstance(logits_fn, chunked.SplitModel):
+    return joint(logits_fn)
+  return logits_fn._replace(
+    hidden_fn=joint(logits_fn.hidden_fn),
+    head_fn=lambda params, hidden: logits_fn.head_fn(params['policy'], hidden),
+  )
 
 
 def align_values(raw_BT):
@@ -58,7 +64,9 @@ def map_microbatches(fn, batch, microbatches):
   return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), parts)
 
 
-def make_penalise(ref_logits_fn, *, temperature=1.0, microbatches=1):
+def make_penalise(
+  ref_logits_fn, *, temperature=1.0, microbatches=1, max_reply=None
+):
   """Builds penalise(ref_params, rollout, score_B, hyper) -> (reward_BT, kl_BT).
 
     r[t] = - lambda_KL (log pi(t) - log pi_0(t)) + 1[t last] score
@@ -66,17 +74,30 @@ def make_penalise(ref_logits_fn, *, temperature=1.0, microbatches=1):
   Reference: Bai et al. 2022, section 4.1, per token as in Stiennon et al. 2020.
   pi_0 is scored at the temperature of the sampler, so that equal models have no
   penalty at any temperature. `kl_BT` is the k1 that was penalised, in nats.
+
+  Args:
+    ref_logits_fn: (params, tokens_BT, length_B) -> logits_BTV, or a SplitModel.
+    temperature: the sampler's.
+    microbatches: the forward pass runs in this many parts.
+    max_reply: tokens of the longest reply, R: logits are made for R positions
+      a row in place of all T. A longer reply gives NaN.
   """
+  model = chunked.split_model(ref_logits_fn)
 
   def penalise(ref_params, rollout, score_B, hyper):
     def ref_logps(part):
-      tokens_BT, length_B = part
-      logits_BTV = ref_logits_fn(ref_params, tokens_BT, length_B)
-      return language.token_logps(logits_BTV, tokens_BT, temperature)
+      tokens_BT, _, length_B = part
+      return chunked.token_logps(
+        model,
+        ref_params,
+        model.hidden_fn(ref_params, tokens_BT, length_B),
+        *part,
+        temperature=temperature,
+        max_reply=max_reply,
+      )
 
-    ref_logp_BT = map_microbatches(
-      ref_logps, (rollout.tokens_BT, rollout.length_B), microbatches
-    )
+    rows = (rollout.tokens_BT, rollout.prompt_length_B, rollout.length_B)
+    ref_logp_BT = map_microbatches(ref_logps, rows, microbatches)
     mask_BT = _mask(rollout)
     score_B = ppo.truncation_adjusted(
       score_B, rollout.ended_B, hyper.truncation_penalty
@@ -128,20 +149,29 @@ def make_estimate(value_fn, *, microbatches=1):
   return estimate
 
 
-def make_ppo_loss(logits_and_value_fn, hyper, *, temperature=1.0):
+def make_ppo_loss(
+  logits_and_value_fn, hyper, *, temperature=1.0, max_reply=None
+):
   """Builds loss(params, Experience) -> (loss, stats).
 
     L = policy_loss + value_coef * value_loss
 
-  Both are means over reply tokens.
+  Both are means over reply tokens. The arguments are those of
+  `make_ppo_update`.
   """
+  model = chunked.split_model(logits_and_value_fn)
 
   def loss_fn(params, part):
     mask_BT = _mask(part)
-    logits_BTV, raw_BT = logits_and_value_fn(
-      params, part.tokens_BT, part.length_B
+    hidden_BTD, raw_BT = model.hidden_fn(params, part.tokens_BT, part.length_B)
+    logp_BT = chunked.token_logps(
+      model,
+      params,
+      hidden_BTD,
+      *part[:3],  # tokens, both lengths
+      temperature=temperature,
+      max_reply=max_reply,
     )
-    logp_BT = language.token_logps(logits_BTV, part.tokens_BT, temperature)
     policy, stats = ppo.policy_loss(
       logp_BT, part.old_logp_BT, part.advantage_BT, mask_BT, hyper.clip
     )
@@ -176,6 +206,7 @@ def make_ppo_update(
   minibatch_size,
   microbatches=1,
   temperature=1.0,
+  max_reply=None,
 ):
   """Builds update(state, Experience, rng, PPOHyper) -> (state, metrics).
 
@@ -184,12 +215,14 @@ def make_ppo_update(
   minibatch (masked mean 0, variance 1); rewards are not whitened.
 
   Args:
-    logits_and_value_fn: (params, tokens_BT, length_B) -> (logits, raw values).
+    logits_and_value_fn: (params, tokens_BT, length_B) -> (logits, raw values),
+      or a SplitModel whose hidden_fn gives (hidden states, raw values).
     tx: optimiser over the union of the trainable trees.
     passes: K (Bai et al. 2022, appendix B.1: 1, 2 or 4).
     minibatch_size: rows a minibatch; must divide the batch.
     microbatches: parts a minibatch's gradient is accumulated over.
     temperature: the sampler's.
+    max_reply: as in `make_penalise`.
 
   Returns:
     The function. Each metric is an array [passes * minibatches], in order.
@@ -202,7 +235,9 @@ def make_ppo_update(
         f'minibatches of {minibatch_size} rows do not divide a batch of {B}'
       )
     rng = jax.random.fold_in(rng, state.step)
-    loss_fn = make_ppo_loss(logits_and_value_fn, hyper, temperature=temperature)
+    loss_fn = make_ppo_loss(
+      logits_and_value_fn, hyper, temperature=temperature, max_reply=max_reply
+    )
 
     def one(state, rows):
       part = jax.tree.map(lambda x: jnp.take(x, rows, axis=0), experience)

@@ -3,6 +3,9 @@
 The only module that imports orbax. A run that was killed resumes bit for bit:
 the checkpoint holds the state and the position in the data, randomness is a
 function of (seed, step), and metrics past the checkpoint are cut off.
+
+Several processes make the same calls: each writes its part of a checkpoint,
+process 0 writes everything else.
 """
 
 import fcntl
@@ -108,6 +111,7 @@ class Run:
   def __init__(self, workdir, config, row=None, keep=1):
     self.path = Path(workdir)
     self.path.mkdir(parents=True, exist_ok=True)
+    self._writes = jax.process_index() == 0
     self._lock()
     self.config = json.loads(json.dumps(config, default=str))
     try:
@@ -122,6 +126,8 @@ class Run:
 
   def _lock(self):
     self._lock_file = open(self.path / '.lock', 'w')  # noqa: SIM115
+    if not self._writes:
+      return  # process 0 holds the lock for all of them
     try:
       fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -141,8 +147,10 @@ class Run:
           f'{self.path} holds a run with another config (differs in '
           f'{", ".join(keys)}): choose another --workdir or delete it'
         )
-      if not self.done:
+      if self._writes and not self.done:
         self._note_commit()
+      return
+    if not self._writes:
       return
     write_json(self.path / 'env.json', environment())
     write_json(
@@ -225,6 +233,8 @@ class Run:
 
   def _cut_metrics(self, step):
     """Drops metrics logged after the checkpoint that training resumes from."""
+    if not self._writes:
+      return
     path = self.path / 'metrics.jsonl'
     kept = []
     if path.exists():
@@ -242,6 +252,8 @@ class Run:
 
   def log(self, step, metrics, kind='train'):
     """Appends one row of metrics, at `step` updates done, to metrics.jsonl."""
+    if not self._writes:
+      return
     if self._metrics is None:
       self._metrics = (self.path / 'metrics.jsonl').open('a')
     row = {k: _plain(v) for k, v in metrics.items()}
@@ -269,7 +281,8 @@ class Run:
     if self._metrics is not None:
       self._metrics.flush()
     seconds = round(time.time() - self._started, 3)
-    write_json(self.path / 'done.json', {'seconds': seconds, **summary})
+    if self._writes:
+      write_json(self.path / 'done.json', {'seconds': seconds, **summary})
 
 
 def load_params(workdir, like):

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 import optax
 
-from rlhf_jax.losses import language, masked, preference
+from rlhf_jax.losses import chunked, masked, preference
 from rlhf_jax.train.optimiser import accumulate_gradients, apply_updates
 from rlhf_jax.types import TrainState
 
@@ -20,32 +20,43 @@ def advance(state, grads, tx, learning_rate):
   return TrainState(state.step + 1, params, opt_state), optax.tree.norm(grads)
 
 
-def make_lm_step(logits_fn, tx, *, microbatches=1):
+def make_lm_step(logits_fn, tx, *, microbatches=1, packed=False):
   """Next-token training: mean nats over the tokens that count.
 
     L = - sum_{b, t} m[b, t] log p(x[b, t] | x[b, < t]) / sum m
 
   with m = 1 for max(1, loss_start) <= t < length: all tokens in pretraining,
-  the reply in supervised finetuning.
+  the reply in supervised finetuning. Packed rows bring their own m.
 
   Args:
-    logits_fn: (params, tokens_BT, length_B) -> logits_BTV.
+    logits_fn: (params, tokens_BT, length_B) -> logits_BTV, or a SplitModel,
+      whose logits are made in chunks. It takes segment_BT too if packed.
     tx: optimiser of `make_optimiser`.
     microbatches: gradients are accumulated over this many parts of the batch.
+    packed: whether the batches are `data.packing.PackedBatch`, several texts a
+      row, in place of LMBatch.
 
   Returns:
-    step(state, LMBatch, rng, LMHyper) -> (state, metrics): `loss` (nats per
+    step(state, batch, rng, LMHyper) -> (state, metrics): `loss` (nats per
     token), `grad_norm`.
   """
+  model = chunked.split_model(logits_fn)
 
   def mask_of(batch):
+    if packed:
+      return batch.mask_BT
     T = batch.tokens_BT.shape[1]
     start_B = jnp.maximum(batch.loss_start_B, 1)
     return masked.reply_mask(start_B, batch.length_B, T)
 
   def loss_fn(params, batch):
-    logits_BTV = logits_fn(params, batch.tokens_BT, batch.length_B)
-    loss = language.next_token_loss(logits_BTV, batch.tokens_BT, mask_of(batch))
+    segments = (batch.segment_BT,) if packed else ()
+    hidden_BTD = model.hidden_fn(
+      params, batch.tokens_BT, batch.length_B, *segments
+    )
+    loss = chunked.next_token_loss(
+      model, params, hidden_BTD, batch.tokens_BT, mask_of(batch)
+    )
     return loss, {}
 
   def step(state, batch, rng, hyper):

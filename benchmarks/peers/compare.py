@@ -1,0 +1,178 @@
+"""Ours against the peers on the same shapes, in turns: A, B, A, B, ...
+
+    python -m benchmarks.peers.compare [--shapes S 197K] [--turns 2]
+
+Every turn is a process of its own on the same cores, the CPU only: warm-ups,
+then timed rounds. A rate is the work of a round over the median of all rounds.
+Writes `benchmarks/results/<device>/peers.json`. A peer that cannot be installed
+or fails is named with the reason, and has no row.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+from typing import NamedTuple
+
+from benchmarks.peers import environments
+from benchmarks.peers.driver import UNITS
+from benchmarks.shapes import SHAPES
+
+ROOT = environments.ROOT
+
+
+class Contest(NamedTuple):
+  """One metric and one peer: its environment and the module of its driver."""
+
+  metric: str
+  peer: str
+  environment: str
+  module: str
+
+
+CONTESTS = (
+  Contest('pm_pairs_per_s', 'TRL RewardTrainer', 'trl', 'trl_reward'),
+  Contest(
+    'decode_tokens_per_s',
+    'transformers generate',
+    'trl',
+    'transformers_generate',
+  ),
+  Contest('ppo_samples_per_s', 'TRL PPOTrainer', 'trl-1.10', 'trl_ppo'),
+  Contest(
+    'ppo_samples_per_s', 'TRL RLOOTrainer (no critic)', 'trl-1.10', 'trl_rloo'
+  ),
+  Contest('ppo_samples_per_s', 'Tunix PPOLearner', 'tunix', 'tunix_ppo'),
+)
+
+
+class DriverError(RuntimeError):
+  """A driver that did not report; the message is the last line it wrote."""
+
+
+def parse_lines(text):
+  """The reports among whatever else a driver printed."""
+  found = []
+  for line in text.splitlines():
+    if line.startswith('{"metric"'):
+      found.append(json.loads(line))
+  return found
+
+
+def drive(python, module, flags, cores):
+  """Runs a driver in its own process: its reports.
+
+  Raises:
+    DriverError: if it fails, or reports nothing.
+  """
+  variables = {'JAX_PLATFORMS': 'cpu', 'CUDA_VISIBLE_DEVICES': ''}
+  variables |= {'OMP_NUM_THREADS': str(len(cores)), 'HF_HUB_OFFLINE': '1'}
+  done = subprocess.run(
+    [str(python), '-m', f'benchmarks.peers.{module}', *flags],
+    cwd=ROOT,
+    env=os.environ | variables,
+    capture_output=True,
+    text=True,
+    check=False,
+    preexec_fn=lambda: os.sched_setaffinity(0, cores),
+  )
+  reports = parse_lines(done.stdout)
+  if done.returncode or not reports:
+    lines = (done.stdout + done.stderr).strip().splitlines()
+    raise DriverError(lines[-1] if lines else f'exit code {done.returncode}')
+  return reports
+
+
+def rate(reports):
+  """Work of a round over the median seconds of all rounds."""
+  seconds = statistics.median(report['seconds'] for report in reports)
+  return reports[0]['samples'] / seconds
+
+
+def merge(contest, shape, device, ours, theirs):
+  """One row of peers.json from the reports of both sides.
+
+  Raises:
+    ValueError: if they did not do the same work.
+  """
+  work = {(r['metric'], r['samples']) for r in ours + theirs}
+  if work != {(contest.metric, ours[0]['samples'])}:
+    raise ValueError(f'{contest.peer}: not the same work: {sorted(work)}')
+  return {
+    'shape': shape,
+    'metric': contest.metric,
+    'unit': UNITS[contest.metric],
+    'peer': contest.peer,
+    'version': theirs[0]['version'],
+    'ours': rate(ours),
+    'theirs': rate(theirs),
+    'ratio': rate(ours) / rate(theirs),
+    'device': device,
+    'commit': ours[0]['version'],
+  }
+
+
+def alternate(contest, shape, args, cores):
+  """Both sides in turns: a row, or None with the reason printed."""
+  flags = ['--shape', shape, '--rounds', str(args.rounds)]
+  flags += ['--warmups', str(args.warmups)]
+  python = environments.python_of(contest.environment)
+  ours, theirs = [], []
+  try:
+    for _ in range(args.turns):
+      ours += drive(
+        sys.executable, 'ours', [*flags, '--metric', contest.metric], cores
+      )
+      theirs += drive(python, contest.module, flags, cores)
+  except DriverError as error:
+    print(f'  {contest.peer}, shape {shape}: left out: {error}', flush=True)
+    return None
+  device = f'cpu-{len(cores)}-cores'
+  row = merge(contest, shape, device, ours, theirs)
+  print(
+    f'  {shape:5} {row["metric"]:20} {row["peer"]:28} {row["version"]:10} '
+    f'ours {row["ours"]:9.1f}  theirs {row["theirs"]:9.1f} {row["unit"]}  '
+    f'ratio {row["ratio"]:.2f}',
+    flush=True,
+  )
+  return row
+
+
+def main(argv=None):
+  """Builds the environments, runs every contest, writes the rows."""
+  parser = argparse.ArgumentParser(prog='python -m benchmarks.peers.compare')
+  parser.add_argument('--shapes', nargs='+', choices=list(SHAPES))
+  parser.add_argument('--only', nargs='+', help='modules of the drivers to run')
+  parser.add_argument('--turns', type=int, default=2)
+  parser.add_argument('--rounds', type=int, default=5)
+  parser.add_argument('--warmups', type=int, default=2)
+  parser.add_argument('--cores', type=int, default=2)
+  parser.add_argument('--json', type=pathlib.Path, help='file for the rows')
+  args = parser.parse_args(argv)
+  cores = sorted(os.sched_getaffinity(0))[: args.cores]
+  contests = [c for c in CONTESTS if not args.only or c.module in args.only]
+  failed = {
+    name: environments.build(name)
+    for name in dict.fromkeys(c.environment for c in contests)
+  }
+  rows = []
+  for contest in contests:
+    if failed[contest.environment]:
+      print(f'  {contest.peer}: left out: {failed[contest.environment]}')
+      continue
+    for shape in args.shapes or ('S', '197K'):
+      rows.append(alternate(contest, shape, args, cores))
+  folder = ROOT / 'benchmarks' / 'results' / f'cpu-{len(cores)}-cores'
+  path = args.json or folder / 'peers.json'
+  path.parent.mkdir(parents=True, exist_ok=True)
+  rows = [row for row in rows if row]
+  path.write_text(json.dumps(rows, indent=1) + '\n')
+  print(f'{len(rows)} rows in {path}')
+  return rows
+
+
+if __name__ == '__main__':
+  main()

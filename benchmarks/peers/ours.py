@@ -1,0 +1,33 @@
+"""Ours, as a peer sees it: python -m benchmarks.peers.ours --metric METRIC."""
+
+import jax
+
+from benchmarks import common, subjects
+from benchmarks.peers import driver
+from rlhf_jax.train.run import environment
+
+MAKE = {
+  'pm_pairs_per_s': subjects.pm_step,
+  'decode_tokens_per_s': subjects.decode,
+  'ppo_samples_per_s': subjects.ppo_iteration,
+}
+
+
+def main(argv=None):
+  """Times one of our functions and reports."""
+  args = driver.parse_args(argv, metric='pm_pairs_per_s')
+  subject = MAKE[args.metric](args.shape)
+  program = common.compile_program(
+    subject.function, subject.state, *subject.args, donate=0
+  )
+  call = common.threaded(program.call, subject.state, *subject.args)
+  seconds = driver.time_calls(
+    lambda: jax.block_until_ready(call()), args.rounds, args.warmups
+  )
+  decodes = args.metric == 'decode_tokens_per_s'
+  samples = subject.tokens if decodes else subject.samples
+  driver.report(args.metric, environment()['commit'], samples, seconds)
+
+
+if __name__ == '__main__':
+  main()

@@ -1,0 +1,54 @@
+"""TRL's experimental PPOTrainer: python -m benchmarks.peers.trl_ppo.
+
+Four models (policy, pi_0, value network, reward model), one epoch, one update
+on the whole batch, temperature 1, no stop token: every reply has R tokens.
+"""
+
+import datasets
+import trl
+from trl.experimental import ppo
+
+from benchmarks.peers import driver, torch_models
+
+
+def main():
+  """Times iterations: sample, score, penalise, estimate, update."""
+  args = driver.parse_args(micro=16)
+  torch_models.set_up()
+  shape, clock = args.shape, torch_models.StepClock()
+  micro = min(args.micro, shape.batch)
+  iterations = args.rounds + args.warmups
+  prompts = torch_models.random_tokens(
+    shape, shape.batch, shape.prompt_length
+  ).tolist()
+  dataset = datasets.Dataset.from_dict({'input_ids': prompts})
+  policy = torch_models.build(shape, 'lm')
+  trainer = ppo.PPOTrainer(
+    args=ppo.PPOConfig(
+      **torch_models.training_settings(args, micro),
+      total_episodes=iterations * shape.batch,
+      local_rollout_forward_batch_size=micro,
+      num_ppo_epochs=1,
+      num_mini_batches=1,
+      num_sample_generations=0,
+      response_length=shape.reply_length,
+      temperature=1.0,
+      kl_coef=0.001,
+    ),
+    processing_class=torch_models.tokenizer_of(shape),
+    model=policy,
+    ref_model=None,  # the trainer copies the policy
+    reward_model=torch_models.build(shape, 'score'),
+    value_model=torch_models.build(shape, 'score'),
+    train_dataset=dataset,
+    eval_dataset=dataset,
+    callbacks=[clock],
+  )
+  trainer.train()
+  assert policy.generation_config.eos_token_id is None  # all replies are full
+  seconds = driver.between(clock.ends, args.warmups)
+  driver.report('ppo_samples_per_s', trl.__version__, shape.batch, seconds)
+
+
+if __name__ == '__main__':
+  main()

@@ -1,0 +1,42 @@
+"""The shapes that every benchmark and every peer runs; imports no package."""
+
+from typing import NamedTuple
+
+
+class Shape(NamedTuple):
+  """One model and one batch, all prompts and all replies of one length.
+
+  Attributes:
+    n_layers, d_model, n_heads, d_mlp, vocab_size: of a Llama-like model: RMS
+      norm, rotary positions, no biases, tied embedding.
+    activation: 'swiglu' (gate, up, down) or 'gelu' (two matrices).
+    batch: prompts of a PPO iteration, and pairs of a preference-model step.
+    prompt_length: tokens of each prompt, P.
+    reply_length: tokens of each reply, R; both sides of a pair have P + R.
+    microbatch_rows: sequences that our steps hold at a time.
+    dtype: computation type.
+  """
+
+  n_layers: int
+  d_model: int
+  n_heads: int
+  d_mlp: int
+  vocab_size: int
+  activation: str
+  batch: int = 64
+  prompt_length: int = 64
+  reply_length: int = 64
+  microbatch_rows: int = 32
+  dtype: str = 'float32'
+
+  @property
+  def length(self):
+    """T = P + R."""
+    return self.prompt_length + self.reply_length
+
+
+SHAPES = {
+  'S': Shape(4, 256, 4, 1024, 2048, 'swiglu'),
+  '197K': Shape(4, 64, 4, 256, 1024, 'gelu'),  # the rung of that name
+  'tiny': Shape(2, 16, 2, 32, 64, 'swiglu', 4, 8, 8, 4),
+}

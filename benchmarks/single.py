@@ -1,0 +1,33 @@
+"""One subject in turns with the machine's own matrix products."""
+
+from benchmarks import common
+
+
+def lines(subject, shape, rounds, warmups, *, samples, tokens):
+  """Compiles, times and describes a subject.
+
+  Args:
+    subject: of `benchmarks.subjects`.
+    shape: its Shape.
+    rounds: timed calls.
+    warmups: calls before them.
+    samples: (metric, unit) of samples a second.
+    tokens: metric of tokens a second.
+
+  Returns:
+    [(metric, value, unit)].
+  """
+  program = common.compile_program(
+    subject.function, subject.state, *subject.args, donate=0
+  )
+  machine = common.machine_calls(shape, subject.products_tokens, subject.logits)
+  calls = {name: call for name, (call, _) in machine.items()}
+  calls['program'] = common.threaded(program.call, subject.state, *subject.args)
+  seconds = common.time_in_turns(calls, rounds, warmups)
+  own = seconds['program']
+  return [
+    *common.throughput_lines(samples[0], subject.samples, own, samples[1]),
+    *common.throughput_lines(tokens, subject.tokens, own, 'tokens/s'),
+    *common.rate_lines(seconds, subject.flops, machine),
+    *common.program_lines(program),
+  ]

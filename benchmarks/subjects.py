@@ -1,0 +1,191 @@
+"""What is timed: our steps, on random tokens of a shape.
+
+Every function is (state, *args) -> (state, anything) and pure; the state may be
+donated. The same subjects run alone and against the peers.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from benchmarks.common import config_of
+from rlhf_jax.losses.chunked import SplitModel
+from rlhf_jax.models.build import build
+from rlhf_jax.models.cost import forward_flops
+from rlhf_jax.rollout.generate import SamplingConfig, make_collect
+from rlhf_jax.rollout.scoring import make_pm_reward
+from rlhf_jax.train import ppo, steps
+from rlhf_jax.train.optimiser import make_optimiser
+from rlhf_jax.types import PairBatch, PMHyper, PPOHyper, Prompts
+
+END_OF_CONTEXT, EOS = 3, 2  # any two ids: all lengths are forced
+
+
+class Subject(NamedTuple):
+  """One function to time, with its first state and its other arguments.
+
+  Attributes:
+    function: (state, *args) -> (state, out).
+    state: first state.
+    args: the rest.
+    shared: positions of the arguments (the state is 0) that all members of a
+      sweep have in common.
+    samples: pairs, or prompts answered, a call.
+    tokens: tokens read (or, when decoding, written) a call.
+    flops: useful FLOPs of the matrix products of a call, attention included;
+      next-token logits count at reply tokens only.
+    products_tokens: rows of the weight products as the function runs them.
+    logits: whether it computes next-token logits.
+  """
+
+  function: Any
+  state: Any
+  args: tuple
+  shared: tuple[int, ...]
+  samples: int
+  tokens: int
+  flops: float
+  products_tokens: int
+  logits: bool
+
+
+def _tokens(rng, rows, length, shape):
+  return jax.random.randint(rng, (rows, length), 4, shape.vocab_size)
+
+
+def _head_flops(shape, positions):
+  return 2 * positions * shape.d_model * shape.vocab_size
+
+
+def _decode_flops(shape):
+  """One reply: the prompt read once, then each token attends to all slots."""
+  config = config_of(shape)
+  P, R, T = shape.prompt_length, shape.reply_length, shape.length
+  heads = config.n_heads * config.head_size
+  one = forward_flops(config, 1, logits=False)
+  one += 4 * (T - 1) * heads * config.n_layers
+  return (
+    forward_flops(config, P, logits=False) + R * one + _head_flops(shape, R + 1)
+  )
+
+
+def pm_step(shape, seed=0):
+  """A preference-model step on `batch` pairs of T tokens a side."""
+  rng = jax.random.key(seed)
+  config = config_of(shape)
+  model, tx = build(config), make_optimiser()
+  params = {**model.init(rng), 'head': model.init_head(rng)}
+  B, T = shape.batch, shape.length
+  step = steps.make_pm_step(
+    model.score_fn, tx, microbatches=2 * B // shape.microbatch_rows
+  )
+  tokens = _tokens(rng, 2 * B, T, shape)
+  length_B = jnp.full(B, T, jnp.int32)
+  batch = PairBatch(tokens[:B], length_B, tokens[B:], length_B)
+  return Subject(
+    function=step,
+    state=steps.init_state(params, tx),
+    args=(batch, rng, PMHyper(1e-4)),
+    shared=(),
+    samples=B,
+    tokens=2 * B * T,
+    flops=3 * 2 * B * forward_flops(config, T, logits=False),
+    products_tokens=shape.microbatch_rows * T,
+    logits=False,
+  )
+
+
+def _collect(shape, model):
+  """The sampler at temperature 1; no stop token, so lengths are forced."""
+  sampling = SamplingConfig(shape.reply_length, stop_ids=(), pad_id=0)
+  return make_collect(
+    sampling, prefill_fn=model.prefill_fn, decode_fn=model.decode_fn
+  )
+
+
+def _prompts(shape, rng):
+  B, P = shape.batch, shape.prompt_length
+  tokens_BP = _tokens(rng, B, P, shape)
+  return Prompts(tokens_BP, jnp.full(B, P, jnp.int32), jnp.arange(B))
+
+
+def decode(shape, seed=0):
+  """Replies of R tokens to `batch` prompts; the state counts the calls."""
+  rng = jax.random.key(seed)
+  model = build(config_of(shape))
+  collect = _collect(shape, model)
+
+  def function(calls, params, prompts, rng):
+    rollout = collect(params, prompts, jax.random.fold_in(rng, calls))
+    return calls + 1, rollout
+
+  B, R = shape.batch, shape.reply_length
+  return Subject(
+    function=function,
+    state=jnp.int32(0),
+    args=(model.init(rng), _prompts(shape, rng), rng),
+    shared=(),
+    samples=B,
+    tokens=B * R,
+    flops=B * _decode_flops(shape),
+    products_tokens=B,
+    logits=True,
+  )
+
+
+def ppo_iteration(shape, seed=0):
+  """A whole PPO iteration: four models of the shape, one pass, one update."""
+  rng = jax.random.key(seed)
+  config = config_of(shape)
+  model, tx = build(config), make_optimiser()
+  B, T, R = shape.batch, shape.length, shape.reply_length
+  parts = B // shape.microbatch_rows or 1
+  generate = _collect(shape, model)
+  policy_fn = SplitModel(model.hidden_fn, model.head_fn, None)
+  reward = make_pm_reward(
+    model.score_fn, end_of_context_id=END_OF_CONTEXT, eos_id=EOS
+  )
+  iteration = ppo.make_ppo_iteration(
+    lambda params, prompts, rng: generate(params['policy'], prompts, rng),
+    lambda weights, *rows: ppo.map_microbatches(
+      lambda part: reward(weights, *part), rows, parts
+    ),
+    ppo.make_penalise(policy_fn, microbatches=parts, max_reply=R),
+    ppo.make_estimate(
+      lambda params, *rows: model.value_fn(params['value'], *rows),
+      microbatches=parts,
+    ),
+    ppo.make_ppo_update(
+      ppo.separate(policy_fn, model.value_fn),
+      tx,
+      passes=1,
+      minibatch_size=B,
+      microbatches=parts,
+      max_reply=R,
+    ),
+  )
+  policy, pm = model.init(rng), model.init(jax.random.fold_in(rng, 1))
+  pm['head'] = model.init_head(rng)
+  value = {**policy, 'head': model.init_head(rng, 'zero')}
+  hidden = forward_flops(config, T, logits=False)
+  with_logits = hidden + _head_flops(shape, R)
+  # Sampling; pi_0, values and PM forward; policy and values with gradients.
+  each = _decode_flops(shape) + with_logits + 2 * hidden
+  each += 3 * (with_logits + hidden)
+  return Subject(
+    function=iteration,
+    state=steps.init_state({'policy': policy, 'value': value}, tx),
+    args=(
+      ppo.Frozen(policy, pm),
+      _prompts(shape, rng),
+      rng,
+      PPOHyper(1e-5, 1e-5),
+    ),
+    shared=(1,),
+    samples=B,
+    tokens=B * T,
+    flops=B * each,
+    products_tokens=B // parts * T,
+    logits=True,
+  )

@@ -1,0 +1,106 @@
+"""Several texts in one row, so that next-token training reads few pads."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+
+class PackedBatch(NamedTuple):
+  """Rows of several texts each, one after the other, then pads.
+
+  Attributes:
+    tokens_BT: int32.
+    length_B: int32, tokens of each row, all its texts together.
+    segment_BT: int32, which text of the row a token belongs to: 1, 2, ...; 0 on
+      pads. A model looks at the tokens of one segment alone, and counts its
+      positions from 0 in each.
+    mask_BT: float32, 1 on the tokens to learn: never the first of a text, which
+      nothing of that text predicts.
+  """
+
+  tokens_BT: np.ndarray
+  length_B: np.ndarray
+  segment_BT: np.ndarray
+  mask_BT: np.ndarray
+
+
+def best_fit(lengths: Sequence[int], T: int) -> list[list[int]]:
+  """Shares texts out to rows of T tokens: best fit, longest first.
+
+  Each text goes to the fullest row that has room for it, or opens a new one.
+  At most 11/9 of the fewest possible rows, plus a constant (Johnson 1973).
+
+  Args:
+    lengths: tokens of each text.
+    T: tokens of a row.
+
+  Returns:
+    The text numbers of each row, in the order in which the rows were opened.
+
+  Raises:
+    ValueError: if a text has no token, or more than T.
+  """
+  rows, by_room = [], [[] for _ in range(T + 1)]
+  for i in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+    n = int(lengths[i])
+    if not 1 <= n <= T:
+      raise ValueError(
+        f'wanted texts of 1 to {T} tokens, got {n} in text {i}: cut or drop it'
+      )
+    room = next((r for r in range(n, T) if by_room[r]), T)
+    if room == T:
+      by_room[T].append(len(rows))
+      rows.append([])
+    row = by_room[room].pop()
+    rows[row].append(i)
+    by_room[room - n].append(row)
+  return rows
+
+
+def pack(
+  texts: Sequence[Sequence[int]],
+  T: int,
+  *,
+  loss_starts: Sequence[int] | None = None,
+  pad_id: int = 0,
+) -> PackedBatch:
+  """Packs tokenised texts into rows of T tokens.
+
+  Args:
+    texts: token ids of each text.
+    T: tokens of a row.
+    loss_starts: first token of each text to learn (the reply's, in supervised
+      finetuning); None: all of each text.
+    pad_id: any id; pads are known by their segment.
+
+  Returns:
+    PackedBatch, one row for each that `best_fit` opens.
+
+  Raises:
+    ValueError: if a text has no token, or more than T, or if there are not as
+      many starts as texts.
+  """
+  loss_starts = [0] * len(texts) if loss_starts is None else loss_starts
+  if len(loss_starts) != len(texts):
+    raise ValueError(
+      f'wanted a loss start for each of {len(texts)} texts, got '
+      f'{len(loss_starts)}'
+    )
+  rows = best_fit([len(text) for text in texts], T)
+  shape = (len(rows), T)
+  packed = PackedBatch(
+    tokens_BT=np.full(shape, pad_id, np.int32),
+    length_B=np.zeros(len(rows), np.int32),
+    segment_BT=np.zeros(shape, np.int32),
+    mask_BT=np.zeros(shape, np.float32),
+  )
+  for b, row in enumerate(rows):
+    for segment, i in enumerate(row, 1):
+      first = packed.length_B[b]
+      end = first + len(texts[i])
+      packed.tokens_BT[b, first:end] = texts[i]
+      packed.segment_BT[b, first:end] = segment
+      packed.mask_BT[b, first + max(1, loss_starts[i]) : end] = 1.0
+      packed.length_B[b] = end
+  return packed

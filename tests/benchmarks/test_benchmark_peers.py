@@ -1,0 +1,186 @@
+"""The comparison with the peers, with fake peers: none is installed here."""
+
+import ast
+import json
+import subprocess
+import sys
+
+import pytest
+
+from benchmarks.peers import compare, driver, environments, ours
+from benchmarks.shapes import SHAPES
+
+FOLDER = environments.ROOT / 'benchmarks' / 'peers'
+CONTEST = compare.Contest('pm_pairs_per_s', 'Peer', 'trl', 'peer_module')
+ROW_KEYS = {
+  'shape', 'metric', 'unit', 'peer', 'version', 'ours', 'theirs', 'ratio',
+  'device', 'commit',
+}  # fmt: skip
+
+
+def reports(seconds, version='1.0', metric='pm_pairs_per_s', samples=64):
+  return [
+    {'metric': metric, 'version': version, 'samples': samples, 'seconds': s}
+    for s in seconds
+  ]
+
+
+@pytest.mark.parametrize('path', sorted(FOLDER.glob('*.py')), ids=str)
+def test_a_driver_is_valid_python_with_a_docstring(path):
+  tree = ast.parse(path.read_text())
+  assert path.name == '__init__.py' or ast.get_docstring(tree)
+
+
+@pytest.mark.parametrize('contest', compare.CONTESTS, ids=lambda c: c.peer)
+def test_a_contest_names_a_driver_an_environment_and_a_metric(contest):
+  source = (FOLDER / f'{contest.module}.py').read_text()
+  assert f"'{contest.metric}'" in source
+  assert contest.environment in environments.ENVIRONMENTS
+  assert contest.metric in driver.UNITS
+  assert contest.metric in ours.MAKE
+
+
+def test_every_environment_can_read_the_shapes_and_the_driver():
+  """Neither needs a package: the peers' environments do not have ours."""
+  code = 'import sys, benchmarks.peers.driver; print("jax" in sys.modules)'
+  done = subprocess.run(
+    [sys.executable, '-S', '-c', code],
+    cwd=environments.ROOT,
+    capture_output=True,
+    text=True,
+  )
+  assert done.stdout == 'False\n', done.stderr
+
+
+def test_what_a_driver_reports_is_found_among_what_it_prints(capsys):
+  driver.report('pm_pairs_per_s', '1.0', 64, [2.0, 4.0])
+  text = "{'loss': 1}\n" + capsys.readouterr().out + '{"other": 1}\ndone\n'
+  assert compare.parse_lines(text) == reports([2.0, 4.0])
+
+
+def test_steps_are_timed_between_their_ends_after_the_warm_ups():
+  ends = [10.0, 13.0, 15.0, 16.0]
+  assert driver.between(ends, 1) == [3.0, 2.0, 1.0]
+  assert driver.between(ends, 2) == [2.0, 1.0]
+
+
+def test_warm_up_calls_are_made_and_not_timed():
+  calls = []
+  seconds = driver.time_calls(lambda: calls.append(1), rounds=3, warmups=2)
+  assert (len(calls), len(seconds)) == (5, 3)
+
+
+def test_a_row_is_the_work_over_the_median_of_all_rounds():
+  row = compare.merge(
+    CONTEST,
+    'S',
+    'cpu-2-cores',
+    reports([1.0, 2.0, 9.0], 'abc'),
+    reports([4.0, 8.0]),
+  )
+  assert row == {
+    'shape': 'S',
+    'metric': 'pm_pairs_per_s',
+    'unit': 'pairs/s',
+    'peer': 'Peer',
+    'version': '1.0',
+    'ours': 32.0,
+    'theirs': pytest.approx(64 / 6),
+    'ratio': pytest.approx(3.0),
+    'device': 'cpu-2-cores',
+    'commit': 'abc',
+  }
+
+
+@pytest.mark.parametrize(
+  'theirs', [reports([1.0], samples=32), reports([1.0], metric='other')]
+)
+def test_different_work_is_not_compared(theirs):
+  with pytest.raises(ValueError, match='not the same work'):
+    compare.merge(CONTEST, 'S', 'cpu', reports([1.0]), theirs)
+
+
+def fake_drive(failing, seen):
+  def drive(python, module, flags, cores):
+    seen.append((module, flags[1]))
+    if module == failing:
+      raise compare.DriverError('no such trainer')
+    metric = flags[-1] if module == 'ours' else None
+    for contest in compare.CONTESTS:
+      if contest.module == module:
+        metric = contest.metric
+    return reports([1.0 if module == 'ours' else 2.0], metric=metric)
+
+  return drive
+
+
+def test_the_sides_take_turns_and_a_peer_that_fails_has_no_row(
+  tmp_path, monkeypatch, capsys
+):
+  seen, path = [], tmp_path / 'new' / 'peers.json'
+  missing = lambda name: 'no wheel' if name == 'tunix' else None
+  monkeypatch.setattr(environments, 'build', missing)
+  monkeypatch.setattr(compare, 'drive', fake_drive('trl_rloo', seen))
+  compare.main(['--shapes', 'tiny', 'S', '--turns', '2', '--json', str(path)])
+  rows = json.loads(path.read_text())
+  assert all(set(row) == ROW_KEYS and row['ratio'] == 2.0 for row in rows)
+  assert [(row['peer'], row['shape']) for row in rows] == [
+    (peer, shape)
+    for peer in ('TRL RewardTrainer', 'transformers generate', 'TRL PPOTrainer')
+    for shape in ('tiny', 'S')
+  ]
+  assert seen[:4] == [('ours', 'tiny'), ('trl_reward', 'tiny')] * 2
+  out = capsys.readouterr().out
+  assert 'Tunix PPOLearner: left out: no wheel' in out
+  assert 'shape tiny: left out: no such trainer' in out
+
+
+def test_a_driver_that_dies_is_an_error_with_its_last_line():
+  with pytest.raises(compare.DriverError, match='No module named'):
+    compare.drive(sys.executable, 'no_such_driver', [], {0})
+
+
+def test_our_own_driver_reports_each_round(capsys):
+  ours.main(
+    ['--shape', 'tiny', '--rounds', '2', '--warmups', '1']
+    + ['--metric', 'decode_tokens_per_s']
+  )
+  found = compare.parse_lines(capsys.readouterr().out)
+  shape = SHAPES['tiny']
+  assert [r['samples'] for r in found] == 2 * [shape.batch * shape.reply_length]
+  assert all(r['metric'] == 'decode_tokens_per_s' for r in found)
+
+
+def test_an_environment_is_built_once_and_a_failure_gives_its_reason(
+  tmp_path, monkeypatch
+):
+  commands, answers = [], [None, None, None, 'ERROR: no wheel']
+  monkeypatch.setattr(environments, 'FOLDER', tmp_path)
+  monkeypatch.setattr(
+    environments,
+    '_run',
+    lambda command: (
+      (tmp_path / 'tunix').mkdir(exist_ok=True),
+      commands.append(command),
+      answers.pop(0),
+    )[-1],
+  )
+  assert environments.build('tunix') is None
+  assert environments.build('tunix') is None  # nothing to do
+  assert len(commands) == 2
+  changed = {'tunix': ('google-tunix==9',)}
+  monkeypatch.setattr(environments, 'ENVIRONMENTS', changed)
+  assert environments.build('tunix') == 'ERROR: no wheel'
+  assert not (tmp_path / 'tunix' / 'installed.json').exists()
+
+
+def test_without_a_cpu_wheel_the_index_of_torch_is_asked(monkeypatch):
+  commands, answers = [], ['ERROR: none', None]
+  monkeypatch.setattr(
+    environments,
+    '_run',
+    lambda command: (commands.append(command), answers.pop(0))[-1],
+  )
+  assert environments._install('trl', [environments.TORCH, 'trl']) is None
+  assert environments.CPU_INDEX not in commands[0]
+  assert environments.CPU_INDEX in commands[1]

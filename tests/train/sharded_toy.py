@@ -1,0 +1,149 @@
+"""A small Transformer's PM step, PPO iteration and sampler, for any mesh.
+
+Everything is a function, so that importing this touches no device.
+"""
+
+import functools
+
+import jax
+import numpy as np
+
+from rlhf_jax.data.pipeline import Batches
+from rlhf_jax.models.build import build
+from rlhf_jax.models.config import TransformerConfig
+from rlhf_jax.rollout.generate import SamplingConfig, make_collect
+from rlhf_jax.rollout.scoring import make_pm_reward
+from rlhf_jax.train import ppo
+from rlhf_jax.train.optimiser import make_optimiser
+from rlhf_jax.train.run import Run
+from rlhf_jax.train.sharded import init_sharded, jit_sharded
+from rlhf_jax.train.sharding import global_batch, local_rows
+from rlhf_jax.train.steps import init_state, make_pm_step
+from rlhf_jax.types import PairBatch, PMHyper, PPOHyper, Prompts
+
+CONFIG = TransformerConfig(vocab_size=16, n_layers=1, d_model=16, n_heads=4)
+B, T, P, ROWS = 16, 8, 4, 64
+PM_HYPER = PMHyper(1e-2)
+PPO_HYPER = PPOHyper(1e-3, 1e-3, kl_coef=0.1)
+
+
+@functools.cache
+def model():
+  return build(CONFIG)
+
+
+@functools.cache
+def optimiser():
+  return make_optimiser()
+
+
+def rng():
+  return jax.random.key(0)
+
+
+def pm_params(rng):
+  head = model().init_head(jax.random.fold_in(rng, 1))
+  return model().init(rng) | {'head': head}
+
+
+def pm_state(rng):
+  return init_state(pm_params(rng), optimiser())
+
+
+def ppo_state(rng):
+  policy = model().init(jax.random.fold_in(rng, 2))
+  value = pm_params(jax.random.fold_in(rng, 3))
+  return init_state({'policy': policy, 'value': value}, optimiser())
+
+
+def frozen(rng):
+  """pi_0 is not the policy, so that there is a penalty."""
+  ref = model().init(jax.random.fold_in(rng, 4))
+  return ppo.Frozen(ref, pm_params(jax.random.fold_in(rng, 5)))
+
+
+def pm_step():
+  return make_pm_step(model().score_fn, optimiser(), microbatches=2)
+
+
+def collect():
+  """(joint params, prompts, rng) -> Rollout."""
+  generate = make_collect(
+    SamplingConfig(max_reply=6, stop_ids=(2, 3, 4), pad_id=0),
+    prefill_fn=model().prefill_fn,
+    decode_fn=model().decode_fn,
+  )
+  return lambda params, prompts, rng: generate(params['policy'], prompts, rng)
+
+
+def ppo_iteration():
+  functions = model()
+  value_fn = lambda params, *rows: functions.value_fn(params['value'], *rows)
+  return ppo.make_ppo_iteration(
+    collect(),
+    make_pm_reward(functions.score_fn, end_of_context_id=1, eos_id=2),
+    ppo.make_penalise(functions.logits_fn),
+    ppo.make_estimate(value_fn),
+    ppo.make_ppo_update(
+      ppo.separate(functions.logits_fn, functions.value_fn),
+      optimiser(),
+      passes=2,
+      minibatch_size=8,
+    ),
+  )
+
+
+def pairs():
+  rng = np.random.default_rng(0)
+  tokens = lambda: np.int32(rng.integers(0, CONFIG.vocab_size, (ROWS, T)))
+  length = lambda: np.int32(rng.integers(1, T + 1, ROWS))
+  return PairBatch(tokens(), length(), tokens(), length())
+
+
+def prompts():
+  rng = np.random.default_rng(1)
+  tokens = np.int32(rng.integers(3, CONFIG.vocab_size, (B, P)))
+  length = np.int32(rng.integers(1, P + 1, B))
+  return Prompts(tokens, length, np.arange(B, dtype=np.int32))
+
+
+def first_pairs(count):
+  return jax.tree.map(lambda x: x[:count], pairs())
+
+
+def train_pm(workdir, mesh, steps):
+  """Trains on to `steps`, then a checkpoint; the losses of the new steps.
+
+  Every process loads its own share of the rows.
+  """
+  batches = Batches(
+    pairs(),
+    B,
+    seed=0,
+    process_index=jax.process_index(),
+    process_count=jax.process_count(),
+  )
+  state = init_sharded(pm_state, mesh, rng())
+  step_fn, losses = jit_sharded(pm_step(), mesh, state), []
+  with Run(workdir, {'job': 'pm'}) as run:
+    state = run.restore(state, batches)
+    for step in range(int(state.step), steps):
+      batch = global_batch(next(batches), mesh, B)
+      state, metrics = step_fn(state, batch, rng(), PM_HYPER)
+      losses.append(float(metrics['loss']))  # waits for the step
+      run.log(step + 1, metrics)
+    run.save(state, batches)
+  return losses
+
+
+def run_ppo(mesh):
+  """The metrics of one iteration; every process loads its devices' rows."""
+  state = init_sharded(ppo_state, mesh, rng())
+  fixed = init_sharded(frozen, mesh, rng())
+  rows_N = local_rows(B, mesh)
+  batch = jax.tree.map(lambda x: x[rows_N], prompts())
+  step_fn = jit_sharded(ppo_iteration(), mesh, state, fixed)
+  _, metrics = step_fn(
+    state, fixed, global_batch(batch, mesh, B), rng(), PPO_HYPER
+  )
+  return {name: float(value) for name, value in metrics.items()}
