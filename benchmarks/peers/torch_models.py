@@ -55,15 +55,17 @@ def build(shape, kind):
 
 
 def tokenizer_of(shape):
-  """A tokenizer whose words are the ids, so that text and ids are the same."""
-  words = {str(i): i for i in range(shape.vocab_size)}
-  model = tokenizers.models.WordLevel(words, unk_token=str(PAD))
+  """One word an id, so that text gives back the ids that it came from."""
+  words = ['<pad>', '<eos>', *(f'w{i}' for i in range(2, shape.vocab_size))]
+  model = tokenizers.models.WordLevel(
+    {word: i for i, word in enumerate(words)}, unk_token=words[PAD]
+  )
   made = tokenizers.Tokenizer(model)
   made.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
   return transformers.PreTrainedTokenizerFast(
     tokenizer_object=made,
-    pad_token=str(PAD),
-    eos_token=str(EOS),
+    pad_token=words[PAD],
+    eos_token=words[EOS],
     padding_side='left',
   )
 

@@ -24,7 +24,7 @@ def main():
     shape, shape.batch // REPLIES, shape.prompt_length
   )
   policy = torch_models.build(shape, 'lm')
-  texts = [' '.join(map(str, row)) for row in prompts.tolist()]
+  texts = tokenizer.batch_decode(prompts)
   trainer = trl.RLOOTrainer(
     model=policy,
     reward_funcs=torch_models.build(shape, 'score'),

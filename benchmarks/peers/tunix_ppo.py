@@ -148,8 +148,8 @@ def main():
   tokens = np.random.default_rng(0).integers(
     1, shape.vocab_size, (shape.batch, shape.prompt_length)
   )
-  texts = [' '.join(map(str, row)) for row in tokens.tolist()]
-  learner.train([{'prompts': texts}] * iterations)
+  texts = np.array([' '.join(map(str, row)) for row in tokens.tolist()])
+  learner.train([{'prompts': texts} for _ in range(iterations)])
   seconds = driver.between(learner.starts[1:], args.warmups)
   version = importlib.metadata.version('google-tunix')
   driver.report('ppo_samples_per_s', version, shape.batch, seconds)
