@@ -52,3 +52,28 @@ clean:
 .PHONY: bench-peers
 bench-peers: $(STAMP)
 	$(BIN)/python -m benchmarks.peers.compare
+
+# Our benchmarks on this machine, without peers: benchmarks/results/<device>/.
+.PHONY: bench
+BENCHMARKS ?= pm_step decode ppo_iteration vmapped_sweep data_rate memory \
+  scaling
+bench: $(STAMP)
+	@device=$$($(BIN)/python -c \
+	  'from benchmarks import common; print(common.device_name())') && \
+	for name in $(BENCHMARKS); do \
+	  $(BIN)/python -m benchmarks.$$name \
+	    --json benchmarks/results/$$device/$$name.json || exit 1; \
+	done && \
+	$(BIN)/python -m benchmarks.sweep --shape 197K \
+	  --json benchmarks/results/$$device/sweep.json
+
+# The GPU suite; CHUNK="pm_step decode" runs some of it. Without a GPU it says
+# what is not measured.
+.PHONY: gpu
+gpu: $(STAMP)
+	@if command -v nvidia-smi > /dev/null && \
+	  ! $(BIN)/python -c 'import jax_cuda13_plugin' 2> /dev/null; then \
+	  $(BIN)/python -m pip install --quiet -e '.[cuda]'; \
+	fi
+	XLA_PYTHON_CLIENT_MEM_FRACTION=0.9 $(BIN)/python -m benchmarks.gpu \
+	  $(if $(CHUNK),--chunk $(CHUNK))

@@ -22,6 +22,7 @@ from rlhf_jax.models.config import TransformerConfig
 from rlhf_jax.train.run import environment
 
 CUBE = 2048
+CUBE_REPEATS = {'cpu': 1}  # elsewhere 64: a call must outlast its launch
 
 
 def config_of(shape):
@@ -165,10 +166,25 @@ def machine_calls(shape, tokens, logits):
   2048 by 2048 x 2048.
   """
   model = products(config_of(shape), logits)
+  repeats = CUBE_REPEATS.get(jax.default_backend(), 64)
   return {
     'products': chained_products(model, tokens, shape.dtype),
-    'cube': chained_products([(CUBE, CUBE, 1)], CUBE, shape.dtype),
+    'cube': chained_products([(CUBE, CUBE, repeats)], CUBE, shape.dtype),
   }
+
+
+def copy_call(size):
+  """A compiled pass over `size` bytes, and the bytes that it moves.
+
+    y = x + 1: every byte is read once, and as many are written
+
+  Returns:
+    (function without arguments, bytes of a call); bytes over seconds is the
+    bandwidth of the memory, if `size` is beyond all caches.
+  """
+  x = jnp.zeros(size // 4, jnp.float32)
+  program = compile_program(lambda x: x + 1, x)
+  return lambda: program.call(x), 2 * x.nbytes
 
 
 def rate_lines(seconds, flops, machine):
@@ -223,6 +239,18 @@ def to_rows(benchmark, shape_name, lines):
   ]
 
 
+def print_row(row):
+  """One line of a table."""
+  print(f'  {row["metric"]:32} {row["value"]:16,.4g} {row["unit"]}', flush=True)
+
+
+def write_rows(path, rows):
+  """Writes rows, and the folders above them; None as a path writes nothing."""
+  if path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(rows, indent=1) + '\n')
+
+
 def main(benchmark, measure, argv=None):
   """Runs a benchmark from the command line: prints a table, writes rows.
 
@@ -244,8 +272,6 @@ def main(benchmark, measure, argv=None):
   rows = to_rows(benchmark, args.shape, lines)
   print(f'{benchmark}, shape {args.shape}, {rows[0]["device"]}')
   for row in rows:
-    print(f'  {row["metric"]:32} {row["value"]:16,.4g} {row["unit"]}')
-  if args.json:
-    args.json.parent.mkdir(parents=True, exist_ok=True)
-    args.json.write_text(json.dumps(rows, indent=1) + '\n')
+    print_row(row)
+  write_rows(args.json, rows)
   return rows

@@ -26,7 +26,7 @@ class Shape(NamedTuple):
   batch: int = 64
   prompt_length: int = 64
   reply_length: int = 64
-  microbatch_rows: int = 32
+  microbatch_rows: int = 8  # about 1,000 tokens: what a CPU's cache holds
   dtype: str = 'float32'
 
   @property
@@ -39,4 +39,13 @@ SHAPES = {
   'S': Shape(4, 256, 4, 1024, 2048, 'swiglu'),
   '197K': Shape(4, 64, 4, 256, 1024, 'gelu'),  # the rung of that name
   'tiny': Shape(2, 16, 2, 32, 64, 'swiglu', 4, 8, 8, 4),
+  # For a GPU: three rungs of the paper's ladder, and a member of a sweep.
+  '13M': Shape(4, 512, 8, 2048, 32768, 'gelu', 64, 256, 256, 32, 'bfloat16'),
+  '197M': Shape(
+    10, 1280, 20, 5120, 32768, 'gelu', 64, 256, 256, 32, 'bfloat16'
+  ),
+  '810M': Shape(
+    16, 2048, 32, 8192, 32768, 'gelu', 64, 256, 256, 16, 'bfloat16'
+  ),
+  '10M': Shape(4, 448, 7, 1792, 4096, 'gelu', 16, 64, 64, 16, 'bfloat16'),
 }

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from benchmarks.common import config_of
+from rlhf_jax.data.shared import share_prefix
 from rlhf_jax.losses.chunked import SplitModel
 from rlhf_jax.models.build import build
 from rlhf_jax.models.cost import forward_flops
@@ -34,7 +35,7 @@ class Subject(NamedTuple):
     samples: pairs, or prompts answered, a call.
     tokens: tokens read (or, when decoding, written) a call.
     flops: useful FLOPs of the matrix products of a call, attention included;
-      next-token logits count at reply tokens only.
+      of the last layer and the head only the columns that are read count.
     products_tokens: rows of the weight products as the function runs them.
     logits: whether it computes next-token logits.
   """
@@ -54,35 +55,41 @@ def _tokens(rng, rows, length, shape):
   return jax.random.randint(rng, (rows, length), 4, shape.vocab_size)
 
 
-def _head_flops(shape, positions):
-  return 2 * positions * shape.d_model * shape.vocab_size
-
-
 def _decode_flops(shape):
   """One reply: the prompt read once, then each token attends to all slots."""
   config = config_of(shape)
   P, R, T = shape.prompt_length, shape.reply_length, shape.length
   heads = config.n_heads * config.head_size
-  one = forward_flops(config, 1, logits=False)
-  one += 4 * (T - 1) * heads * config.n_layers
-  return (
-    forward_flops(config, P, logits=False) + R * one + _head_flops(shape, R + 1)
-  )
+  one = forward_flops(config, 1) + 4 * (T - 1) * heads * config.n_layers
+  return forward_flops(config, P, read=1) + R * one
 
 
-def pm_step(shape, seed=0):
-  """A preference-model step on `batch` pairs of T tokens a side."""
+def pm_step(shape, seed=0, shared=True):
+  """A preference-model step on `batch` pairs of T tokens a side.
+
+  Both sides begin with the prompt of P tokens, which is read once if `shared`.
+  """
   rng = jax.random.key(seed)
   config = config_of(shape)
   model, tx = build(config), make_optimiser()
   params = {**model.init(rng), 'head': model.init_head(rng)}
   B, T = shape.batch, shape.length
   step = steps.make_pm_step(
-    model.score_fn, tx, microbatches=2 * B // shape.microbatch_rows
+    model.pair_score_fn if shared else model.score_fn,
+    tx,
+    microbatches=2 * B // shape.microbatch_rows,
+    shared=shared,
   )
   tokens = _tokens(rng, 2 * B, T, shape)
+  prompt_BT = jnp.arange(T) < shape.prompt_length
   length_B = jnp.full(B, T, jnp.int32)
-  batch = PairBatch(tokens[:B], length_B, tokens[B:], length_B)
+  rejected_BT = jnp.where(prompt_BT, tokens[:B], tokens[B:])
+  batch = PairBatch(tokens[:B], length_B, rejected_BT, length_B)
+  flops = 2 * forward_flops(config, T, logits=False, read=1)
+  if shared:
+    batch = share_prefix(batch)
+    columns = batch.tokens_BT.shape[1]
+    flops = forward_flops(config, columns, logits=False, read=2)
   return Subject(
     function=step,
     state=steps.init_state(params, tx),
@@ -90,7 +97,7 @@ def pm_step(shape, seed=0):
     shared=(),
     samples=B,
     tokens=2 * B * T,
-    flops=3 * 2 * B * forward_flops(config, T, logits=False),
+    flops=3 * B * flops,
     products_tokens=shape.microbatch_rows * T,
     logits=False,
   )
@@ -153,8 +160,11 @@ def ppo_iteration(shape, seed=0):
     ),
     ppo.make_penalise(policy_fn, microbatches=parts, max_reply=R),
     ppo.make_estimate(
-      lambda params, *rows: model.value_fn(params['value'], *rows),
+      lambda params, *rows, **read: model.value_fn(
+        params['value'], *rows, **read
+      ),
       microbatches=parts,
+      max_reply=R,
     ),
     ppo.make_ppo_update(
       ppo.separate(policy_fn, model.value_fn),
@@ -168,11 +178,11 @@ def ppo_iteration(shape, seed=0):
   policy, pm = model.init(rng), model.init(jax.random.fold_in(rng, 1))
   pm['head'] = model.init_head(rng)
   value = {**policy, 'head': model.init_head(rng, 'zero')}
-  hidden = forward_flops(config, T, logits=False)
-  with_logits = hidden + _head_flops(shape, R)
-  # Sampling; pi_0, values and PM forward; policy and values with gradients.
-  each = _decode_flops(shape) + with_logits + 2 * hidden
-  each += 3 * (with_logits + hidden)
+  values = forward_flops(config, T, logits=False, read=R)
+  logits = forward_flops(config, T, read=R)
+  score = forward_flops(config, T + 1, logits=False, read=1)
+  # Sampling; PM, pi_0 and values forward; policy and values with gradients.
+  each = _decode_flops(shape) + score + logits + values + 3 * (logits + values)
   return Subject(
     function=iteration,
     state=steps.init_state({'policy': policy, 'value': value}, tx),

@@ -6,19 +6,13 @@
 of the vmapped program: above 1, vmap pays. The members differ in seed, data and
 every traced coefficient; they share pi_0 and the preference model.
 
-`sweep_ratio` is about runs one after the other that share a compiled program:
-the wall time of eight PPO runs with eight seeds and eight KL coefficients, over
-eight times the steady time and one compilation.
+`sweep_ratio` is about short runs one after the other that share a program; see
+`benchmarks.sweep`.
 """
 
 import statistics
-import time
 
-import jax
-import jax.numpy as jnp
-
-from benchmarks import common, subjects
-from rlhf_jax.train import ledger
+from benchmarks import common, subjects, sweep
 from rlhf_jax.train.members import stack, vmap_members
 
 MEMBERS = (4, 8)
@@ -44,13 +38,13 @@ def members(make, shape, count):
   return vmap_members(one.function, shared=one.shared), state, args
 
 
-def vmapped_lines(name, unit, make, shape, rounds, warmups):
-  """Lines of one kind of step at each number of members."""
+def vmapped_lines(name, unit, make, shape, rounds, warmups, counts):
+  """Lines of one kind of step, alone and at each number of members."""
   one = make(shape)
   single = common.compile_program(one.function, one.state, *one.args, donate=0)
   calls = {1: common.threaded(single.call, one.state, *one.args)}
   programs = {}
-  for count in MEMBERS:
+  for count in counts:
     function, state, args = members(make, shape, count)
     programs[count] = common.compile_program(function, state, *args, donate=0)
     calls[count] = common.threaded(programs[count].call, state, *args)
@@ -68,48 +62,24 @@ def vmapped_lines(name, unit, make, shape, rounds, warmups):
   return lines
 
 
-def sweep_lines(shape):
-  """Lines of eight PPO runs that share one program, one after the other."""
-  subject = subjects.ppo_iteration(shape)
-  frozen, prompts, _, hyper = subject.args
-
-  step = jax.jit(subject.function, donate_argnums=0)
-  name = subject.function.__name__
-  jax.block_until_ready(subject.state)
-  ledger.start()
-  compiled = ledger.count(name)
-  seconds, start = [], time.perf_counter()
-  for run in range(RUNS):
-    state = jax.tree.map(jnp.copy, subject.state)
-    rng = jax.random.key(run)
-    for _ in range(ITERATIONS):
-      before = time.perf_counter()
-      state, _ = jax.block_until_ready(
-        step(state, frozen, prompts, rng, hyper._replace(kl_coef=1e-3 * run))
-      )
-      seconds.append(time.perf_counter() - before)
-  total = time.perf_counter() - start
-  steady = statistics.median(seconds[1:])
-  compile_s = seconds[0] - steady
-  ideal = RUNS * ITERATIONS * steady + compile_s
+def member_lines(shape, rounds, warmups, counts):
+  """Lines of both kinds of step."""
+  kinds = (
+    ('pm_vmapped', 'pairs/s', subjects.pm_step),
+    ('ppo_vmapped', 'samples/s', subjects.ppo_iteration),
+  )
   return [
-    ('sweep_programs', ledger.count(name) - compiled, 'programs'),
-    ('sweep_compile_s', compile_s, 's'),
-    ('sweep_steady_s', steady, 's'),
-    ('sweep_ratio', total / ideal, 'ratio'),
+    line
+    for name, unit, make in kinds
+    for line in vmapped_lines(name, unit, make, shape, rounds, warmups, counts)
   ]
 
 
 def measure(shape, rounds, warmups):
   """Lines of the benchmark; see `common.main`."""
   return [
-    *vmapped_lines(
-      'pm_vmapped', 'pairs/s', subjects.pm_step, shape, rounds, warmups
-    ),
-    *vmapped_lines(
-      'ppo_vmapped', 'samples/s', subjects.ppo_iteration, shape, rounds, warmups
-    ),
-    *sweep_lines(shape),
+    *member_lines(shape, rounds, warmups, MEMBERS),
+    *sweep.sweep_lines(shape, RUNS, ITERATIONS),
   ]
 
 

@@ -3,8 +3,10 @@
     python -m experiments.train_lm --config=configs/lm.py --workdir=DIR
 
 What: next-token loss on every token of the texts of stage 1, Adam, cosine decay
-to zero. learning_rate 0 takes the rate of the rung. Presets: micro and smoke,
-as in the study.
+to zero. learning_rate 0 takes the rate of the rung. With `pack` the texts of a
+batch share fewer rows, which leaves its gradient as it is. A `mesh` of more
+than one device cuts rows and parameters over all devices of the process.
+Presets: micro and smoke, as in the study.
 """
 
 import ml_collections
@@ -30,6 +32,7 @@ def get_config(preset='micro'):
     temperature=0.8,
   )
   config.dtype = 'float32'
+  config.mesh = dict(data=1, fsdp=1, model=1)  # devices along each axis
   config.max_prompt = 24
   config.max_reply = 28
   config.size = '197K'
@@ -37,6 +40,7 @@ def get_config(preset='micro'):
   config.steps = 1600
   config.batch_size = 64
   config.microbatches = 4
+  config.pack = True  # several texts a row: the same gradient, fewer rows
   config.learning_rate = 0.0
   config.warmup = 0.05  # of the steps
   config.b2 = 0.98

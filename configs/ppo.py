@@ -6,8 +6,11 @@ What: Bai et al. 2022, section 4: clip 0.2, discount 1, total reward r_PM -
 kl_coef KL with kl_coef 0.001, no entropy bonus; a train PM rewards and a test
 PM, trained on the other half of the comparisons, watches. value_pm_dir empty
 starts the value network from the language model with a zero head.
-hashed_rewards replaces both PMs by noise, for the null study. Presets: micro
-and smoke, as in the study.
+hashed_rewards replaces both PMs by noise, for the null study. prompt_buckets
+(12, 24) puts prompts of at most 12 tokens into batches of their own, with fewer
+pads; each edge is a program. A `mesh` of more than one device cuts rows and
+parameters over all devices of the process. Presets: micro and smoke, as in the
+study.
 """
 
 import ml_collections
@@ -30,6 +33,7 @@ def get_config(preset='micro'):
     temperature=0.8,
   )
   config.dtype = 'float32'
+  config.mesh = dict(data=1, fsdp=1, model=1)  # devices along each axis
   config.role = 'linear'
   config.seed = 120
   config.half = 'a'
@@ -45,6 +49,7 @@ def get_config(preset='micro'):
   config.minibatch_size = 64
   config.microbatches = 4
   config.scoring_parts = 8
+  config.prompt_buckets = ()  # columns of each length bucket; (): one length
   config.lr_multiple = 0.06
   config.value_lr_ratio = 1.0
   config.warmup_iterations = 6

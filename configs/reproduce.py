@@ -22,6 +22,8 @@ def base():
   config.seeds = (120, 121, 122, 123, 124)
   config.workers = 2
   config.dtype = 'float32'
+  # Devices of a language model's or a policy's run; with one worker.
+  config.mesh = dict(data=1, fsdp=1, model=1)
   config.data = dict(
     source='simulated', path='', on_error='raise', split_seed=0
   )
@@ -56,6 +58,7 @@ def base():
     steps=1600,
     batch_size=64,
     microbatches=4,
+    pack=True,  # several texts a row: the same gradient, fewer rows
     warmup=0.05,
     b2=0.98,
     weight_decay=0.01,
@@ -80,7 +83,7 @@ def base():
     average_eta=8.0,  # of the average of the parameters along the run
     curve_points=6,
     curve_eval_pairs=2048,
-    eval_batch=256,
+    eval_batch=32,  # few: a CPU's cache holds what is computed on the way
     robust_pairs=6144,
     robust_size='197K',
     calibration_pairs=12288,
@@ -101,6 +104,7 @@ def base():
     minibatch_size=64,
     microbatches=4,
     scoring_parts=8,
+    prompt_buckets=(),  # columns of each length bucket; (): one length
     passes=2,
     lr_multiple=0.06,
     value_lr_ratio=1.0,

@@ -47,7 +47,7 @@ def analyse(workdir, seconds, programs=(), stages=()):
   Args:
     workdir: directory of a study whose jobs are done.
     seconds: wall time of the study.
-    programs: compile ledger, dicts of program, seconds, count, worker.
+    programs: compile ledger, dicts of program, seconds, count, shapes, worker.
     stages: dicts of name, seconds.
   """
   workdir = Path(workdir)

@@ -2,11 +2,16 @@
 
 Each function is cached on its static settings alone; seeds, coefficients and
 learning rates are traced, so that runs which differ in those share a program.
+Whether a stage runs on one device or on a mesh is decided here too: `mesh_of`
+reads the config, and everything that takes its result serves both.
 """
 
 import functools
+import inspect
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 
 from rlhf_jax.evals.policy import make_evaluate
 from rlhf_jax.losses.chunked import SplitModel
@@ -14,18 +19,55 @@ from rlhf_jax.models import ladder
 from rlhf_jax.models.build import build
 from rlhf_jax.rollout.generate import SamplingConfig, make_collect
 from rlhf_jax.rollout.scoring import make_hash_reward, make_pm_reward
-from rlhf_jax.train import ppo, steps
+from rlhf_jax.train import ledger, ppo, steps
 from rlhf_jax.train.averaging import with_average
 from rlhf_jax.train.optimiser import make_optimiser
+from rlhf_jax.train.sharded import init_sharded, jit_collect, jit_sharded
+from rlhf_jax.train.sharding import make_mesh, shard, shardings_of
 
 # Positions of a row whose logits are held at once, where the vocabulary is so
 # large that all of them would be most of a step's memory (docs/numerics.md).
 CHUNK, LARGE_VOCABULARY = 64, 8192
 
 
-@functools.cache
+def mesh_of(sizes):
+  """The mesh of a config's `mesh` section; None where all sizes are 1.
+
+  Args:
+    sizes: {'data', 'fsdp', 'model'}, which multiply to the number of devices
+      (-1 on one of them: what is left).
+  """
+  return None if set(sizes.values()) == {1} else make_mesh(**sizes)
+
+
+def row_parts(mesh):
+  """How many parts the rows of a batch are cut into."""
+  return mesh.shape['data'] * mesh.shape['fsdp'] if mesh else 1
+
+
+def made(init, mesh, *args):
+  """`init(*args)`; on a mesh, made in pieces."""
+  return init_sharded(init, mesh, *args) if mesh else init(*args)
+
+
+def spread(tree, mesh):
+  """Copies of its own of a tree's arrays, which a step may donate.
+
+  Cut over the mesh; or on one device, so that a process with other devices can
+  read them from a checkpoint.
+  """
+  if mesh:
+    return shard(tree, shardings_of(tree, mesh))
+  return jax.tree.map(lambda x: jnp.array(np.asarray(x)), tree)
+
+
 def model(size, vocab_size, dtype='float32'):
-  """The Transformer of a rung."""
+  """The Transformer of a rung, the same object for the same arguments."""
+  return _model(size, vocab_size, dtype)
+
+
+@functools.cache
+def _model(size, vocab_size, dtype):
   return build(ladder.config_for(size, vocab_size, dtype=dtype))
 
 
@@ -43,23 +85,27 @@ def optimiser(b2, weight_decay=0.0):
 
 
 @functools.cache
-def lm_step(size, vocab_size, dtype, b2, weight_decay, microbatches):
-  """Jitted language-model step."""
+def lm_step(
+  size, vocab_size, dtype, b2, weight_decay, microbatches, packed, mesh
+):
+  """Jitted language-model step; several texts a row if packed."""
   step = steps.make_lm_step(
     language_model(size, vocab_size, dtype),
     optimiser(b2, weight_decay),
     microbatches=microbatches,
+    packed=packed,
   )
-  return _jit(step, f'lm_step_{size}', donate_argnums=0)
+  return _jit_step(step, f'lm_step_{size}', mesh)
 
 
 @functools.cache
 def pm_step(size, vocab_size, dtype, b2, microbatches, average_eta):
-  """Jitted preference-model step, on an AveragedState."""
+  """Jitted preference-model step on SharedPairs, of an AveragedState."""
   step = steps.make_pm_step(
-    model(size, vocab_size, dtype).score_fn,
+    model(size, vocab_size, dtype).pair_score_fn,
     optimiser(b2),
     microbatches=microbatches,
+    shared=True,
   )
   step = with_average(step, average_eta)
   return _jit(step, f'pm_step_{size}', donate_argnums=0)
@@ -67,18 +113,27 @@ def pm_step(size, vocab_size, dtype, b2, microbatches, average_eta):
 
 @functools.cache
 def score(size, vocab_size, dtype='float32'):
-  """Jitted preference-model score."""
-  return _jit(model(size, vocab_size, dtype).score_fn, f'pm_score_{size}')
+  """Jitted scores of both sides of SharedPairs."""
+  return _jit(model(size, vocab_size, dtype).pair_score_fn, f'pm_score_{size}')
+
+
+def _collect(size, vocab_size, dtype, sampling):
+  functions = model(size, vocab_size, dtype)
+  return make_collect(
+    sampling, prefill_fn=functions.prefill_fn, decode_fn=functions.decode_fn
+  )
 
 
 @functools.cache
-def sampler(size, vocab_size, dtype, sampling):
+def sampler(size, vocab_size, dtype, sampling, mesh=None):
   """Jitted sampler of a language model."""
-  functions = model(size, vocab_size, dtype)
-  collect = make_collect(
-    sampling, prefill_fn=functions.prefill_fn, decode_fn=functions.decode_fn
-  )
-  return _jit(collect, f'sample_{size}')
+  collect = _collect(size, vocab_size, dtype, sampling)
+  name = f'sample_{size}'
+  if not mesh:
+    return _jit(collect, name)
+  init = model(size, vocab_size, dtype).init
+  params = jax.eval_shape(init, jax.random.key(0))
+  return jit_collect(_noting(collect, name), mesh, params)
 
 
 def sampling_config(tokenizer, max_reply):
@@ -105,34 +160,32 @@ def reward(pm_size, vocab_size, dtype, ids, null):
 
 
 @functools.cache
-def ppo_iteration(
+def ppo_pieces(
   size, pm_size, vocab_size, dtype, sampling, ids, null, b2, update
 ):
-  """Jitted whole PPO iteration with a value network of the policy's size.
+  """(collect, score, penalise, estimate, update) of a policy, not jitted.
 
-  `update` is (passes, minibatch_size, microbatches, scoring_parts).
+  The value network has the policy's size; `update` is (passes, minibatch_size,
+  microbatches, scoring_parts).
   """
-  functions = model(size, vocab_size, dtype)
   policy = language_model(size, vocab_size, dtype)
-  passes, minibatch_size, microbatches, parts = update
-  generate = make_collect(
-    sampling, prefill_fn=functions.prefill_fn, decode_fn=functions.decode_fn
-  )
-  collect = lambda params, prompts, rng: generate(
-    params['policy'], prompts, rng
-  )
+  value_fn = model(size, vocab_size, dtype).value_fn
+  generate = _collect(size, vocab_size, dtype, sampling)
   scorer = reward(pm_size, vocab_size, dtype, ids, null)
-  in_parts = lambda weights, *rows: ppo.map_microbatches(
-    lambda part: scorer(weights, *part), rows, parts
-  )
-  value_fn = lambda params, *rows: functions.value_fn(params['value'], *rows)
-  iteration = ppo.make_ppo_iteration(
-    collect,
-    in_parts,
+  passes, minibatch_size, microbatches, parts = update
+  return (
+    lambda params, prompts, rng: generate(params['policy'], prompts, rng),
+    lambda weights, *rows: ppo.map_microbatches(
+      lambda part: scorer(weights, *part), rows, parts
+    ),
     ppo.make_penalise(policy, microbatches=parts, max_reply=sampling.max_reply),
-    ppo.make_estimate(value_fn, microbatches=parts),
+    ppo.make_estimate(
+      lambda params, *rows, **read: value_fn(params['value'], *rows, **read),
+      microbatches=parts,
+      max_reply=sampling.max_reply,
+    ),
     ppo.make_ppo_update(
-      ppo.separate(policy, functions.value_fn),
+      ppo.separate(policy, value_fn),
       optimiser(b2),
       passes=passes,
       minibatch_size=minibatch_size,
@@ -140,19 +193,21 @@ def ppo_iteration(
       max_reply=sampling.max_reply,
     ),
   )
-  return _jit(iteration, f'ppo_iteration_{size}', donate_argnums=0)
+
+
+@functools.cache
+def ppo_iteration(size, collect, score, penalise, estimate, update, mesh):
+  """Jitted whole PPO iteration of the five pieces, one after the other."""
+  iteration = ppo.make_ppo_iteration(collect, score, penalise, estimate, update)
+  return _jit_step(iteration, f'ppo_iteration_{size}', mesh)
 
 
 @functools.cache
 def policy_eval(size, pm_size, vocab_size, dtype, sampling, ids, null, parts):
   """Jitted evaluation of a policy with a train PM and a test PM."""
-  functions = model(size, vocab_size, dtype)
-  collect = make_collect(
-    sampling, prefill_fn=functions.prefill_fn, decode_fn=functions.decode_fn
-  )
   scorer = reward(pm_size, vocab_size, dtype, ids, null)
   evaluate = make_evaluate(
-    collect,
+    _collect(size, vocab_size, dtype, sampling),
     language_model(size, vocab_size, dtype),
     (scorer, scorer),
     parts=parts,
@@ -162,10 +217,34 @@ def policy_eval(size, pm_size, vocab_size, dtype, sampling, ids, null, parts):
 
 
 def _jit(function, name, **options):
-  """Jits under a name that the compile ledger shows."""
+  """Jits under a name that the compile ledger shows, with its shapes."""
+  return jax.jit(_noting(function, name), **options)
+
+
+def _noting(function, name):
+  signature = inspect.signature(function)
 
   def named(*args):
+    ledger.note(name, signature.bind(*args).arguments)
     return function(*args)
 
   named.__name__ = named.__qualname__ = name
-  return jax.jit(named, **options)
+  return named
+
+
+def _jit_step(step, name, mesh):
+  """Jits step(state, *frozen, batch, rng, hyper), which donates its state.
+
+  On a mesh the first call's state and frozen trees say by their paths and
+  shapes where everything lives.
+  """
+  if not mesh:
+    return _jit(step, name, donate_argnums=0)
+  noting, jitted = _noting(step, name), []
+
+  def call(state, *rest):
+    if not jitted:
+      jitted.append(jit_sharded(noting, mesh, state, *rest[:-3]))
+    return jitted[0](state, *rest)
+
+  return call

@@ -3,10 +3,13 @@
 python -m experiments.train_lm --config=configs/lm.py --workdir=DIR
 """
 
+import math
+
 import jax
 import numpy as np
 
 from experiments import make_text, programs, sources, stage
+from rlhf_jax.data.packing import PackedBatches
 from rlhf_jax.data.pipeline import Batches
 from rlhf_jax.data.prompts import encode_prompts
 from rlhf_jax.models import ladder
@@ -17,14 +20,29 @@ from rlhf_jax.types import LMBatch, LMHyper, Prompts
 
 
 def load(workdir, size, vocab_size, dtype='float32'):
-  """Parameters of a finished language model."""
+  """Parameters of a finished language model, bound to no device.
+
+  Restored arrays are bound to one. A state that mixes both kinds is compiled
+  for twice: a step binds all of its results, so its second call looks new.
+  """
   like = jax.eval_shape(
     programs.model(size, vocab_size, dtype).init, jax.random.key(0)
   )
-  return load_params(workdir, like)
+  return programs.spread(load_params(workdir, like), None)
 
 
-def sample_gold(config, tokenizer, params):
+def batches_of(config, arrays, mesh, pad_id):
+  """The stream of batches: a text a row, or packed into fewer rows."""
+  batches = Batches(arrays, config['batch_size'], config['seed'])
+  if not config['pack']:
+    return batches
+  parts = math.lcm(config['microbatches'], programs.row_parts(mesh))
+  return PackedBatches(
+    batches, config['batch_size'], multiple=parts, pad_id=pad_id
+  )
+
+
+def sample_gold(config, tokenizer, params, mesh):
   """Mean gold of the model's own replies; NaN on real data."""
   if config['data']['source'] != 'simulated':
     return float('nan')
@@ -39,6 +57,7 @@ def sample_gold(config, tokenizer, params):
     tokenizer.vocab_size,
     config['dtype'],
     programs.sampling_config(tokenizer, config['max_reply']),
+    mesh,
   )
   rows = Prompts(arrays.tokens_NP, arrays.length_N, np.arange(len(prompts)))
   rollout = jax.device_get(sample(params, rows, jax.random.key(config['seed'])))
@@ -67,21 +86,17 @@ def run(config, workdir):
       data['length_N'],
       np.zeros_like(data['length_N']),
     )
-    batches = Batches(arrays, config['batch_size'], config['seed'])
-    functions = programs.model(
-      config['size'], tokenizer.vocab_size, config['dtype']
-    )
+    mesh = programs.mesh_of(config['mesh'])
+    batches = batches_of(config, arrays, mesh, tokenizer.pad_id)
+    key = (config['size'], tokenizer.vocab_size, config['dtype'])
+    functions = programs.model(*key)
     static = (config['b2'], config['weight_decay'])
     tx = programs.optimiser(*static)
     rng = jax.random.key(config['seed'])
-    state = init_state(functions.init(rng), tx)
-    state = run_.restore(state, batches)
+    init = lambda rng: init_state(functions.init(rng), tx)
+    state = run_.restore(programs.made(init, mesh, rng), batches)
     step_fn = programs.lm_step(
-      config['size'],
-      tokenizer.vocab_size,
-      config['dtype'],
-      *static,
-      config['microbatches'],
+      *key, *static, config['microbatches'], config['pack'], mesh
     )
     total = config['steps']
     for step in run_.progress(int(state.step), total):
@@ -97,12 +112,12 @@ def run(config, workdir):
         run_.log(step + 1, metrics)
       if (step + 1) % config['checkpoint_every'] == 0:
         run_.save(state, batches)
-    save_params(run_.path, state.params)
+    save_params(run_.path, programs.spread(state.params, None))
     last = [r['loss'] for r in run_.rows('train')][-10:]
     summary = {
       'tokens': int(total * config['batch_size'] * arrays.length_B.mean()),
       'nats_per_token': float(np.mean(last)),
-      'gold': sample_gold(config, tokenizer, state.params),
+      'gold': sample_gold(config, tokenizer, state.params, mesh),
     }
     stage.write_csv(run_.path / 'lm.csv', [summary])
     run_.finish(**summary)

@@ -11,6 +11,7 @@ import pandas as pd
 
 from experiments import make_comparisons, make_text, programs, stage, train_lm
 from rlhf_jax.data.pipeline import Batches
+from rlhf_jax.data.shared import share_prefix
 from rlhf_jax.evals import preference
 from rlhf_jax.models import ladder
 from rlhf_jax.train.averaging import AveragedState
@@ -91,10 +92,15 @@ def training_pairs(config):
   return pairs.take(rows[: config['pairs']])
 
 
+def shared(pairs):
+  """The rows of pairs as a preference model reads them."""
+  return share_prefix(preference.pair_batch(pairs))
+
+
 def evaluate(score_fn, params, pairs, config, seen):
   """Rows of pm_curve: accuracy on each kind of pair."""
   chosen, rejected = preference.score_all(
-    score_fn, params, pairs, config['eval_batch']
+    score_fn, params, shared(pairs), config['eval_batch']
   )
   rows = []
   for subset, kinds in SUBSETS.items():
@@ -167,7 +173,7 @@ def run(config, workdir):
     )
     curve_test = test.take(slice(None, config['curve_eval_pairs']))
     epochs, batch_size = config['epochs'], config['batch_size']
-    batches = Batches(train, batch_size, config['seed'])
+    batches = Batches(shared(train), batch_size, config['seed'])
     total = len(train.kind_N) * epochs // batch_size
     state = init_state(params, programs.optimiser(config['b2']))
     state = AveragedState(state, jax.tree.map(jax.numpy.copy, params))
@@ -186,8 +192,7 @@ def run(config, workdir):
         warmup=int(config['warmup'] * total),
         shape=config['schedule_shape'],
       )
-      batch = preference.pair_batch(next(batches))
-      state, metrics = step_fn(state, batch, rng, PMHyper(rate))
+      state, metrics = step_fn(state, next(batches), rng, PMHyper(rate))
       if (step + 1) % config['log_every'] == 0:
         run_.log(step + 1, metrics)
       if step + 1 in points:

@@ -3,7 +3,7 @@
     python -m experiments.train_ppo --config=configs/ppo.py --workdir=DIR
 
 The iteration (collect, score, penalise, estimate, update) is one compiled
-program: `rlhf_jax.train.ppo.make_ppo_iteration` names its five pieces.
+program; with `prompt_buckets`, one for each length of prompts.
 """
 
 import json
@@ -13,6 +13,7 @@ import jax
 import numpy as np
 
 from experiments import make_text, programs, sources, stage, train_lm, train_pm
+from rlhf_jax.data.buckets import BucketedBatches
 from rlhf_jax.data.pipeline import Batches
 from rlhf_jax.data.prompts import encode_prompts
 from rlhf_jax.evals import policy
@@ -23,12 +24,15 @@ from rlhf_jax.train.run import Run, save_params
 from rlhf_jax.train.steps import init_state
 from rlhf_jax.types import PPOHyper, Prompts
 
+SCORERS = {'train': 'score_0', 'test': 'score_1', 'gold': 'gold'}
+
 
 class Study:
   """What all checkpoints of one run share: prompts, models, programs, pi_0."""
 
   def __init__(self, config):
     self.config = config
+    self.mesh = programs.mesh_of(config['mesh'])
     self.tokenizer = make_text.load_tokenizer(config['text_dir'])
     vocab, dtype = self.tokenizer.vocab_size, config['dtype']
     self.key = (config['size'], config['pm_size'], vocab, dtype)
@@ -38,8 +42,9 @@ class Study:
     )
     ids = self.tokenizer
     self.ids = (ids.end_of_context_id, ids.eos_id, tuple(ids.stop_ids))
-    self.ref = train_lm.load(config['lm_dir'], *self.policy_key)
-    self.rewards = self._rewards(vocab, dtype)
+    ref = train_lm.load(config['lm_dir'], *self.policy_key)
+    self.ref = programs.spread(ref, self.mesh)
+    self.rewards = programs.spread(self._rewards(vocab, dtype), self.mesh)
     self.world = None
     if config['source'] == 'simulated':
       self.world = sources.world_of(config['world'])
@@ -59,7 +64,9 @@ class Study:
     encode = lambda texts: encode_prompts(
       texts, self.tokenizer, config['max_prompt']
     )
-    self.train_prompts = encode([text for text, _ in found['train']])
+    train = encode([text for text, _ in found['train']])
+    rows = np.arange(len(train.length_N))
+    self.train_prompts = Prompts(train.tokens_NP, train.length_N, rows)
     order = np.random.default_rng(0).permutation(len(found['test']))
     held = [found['test'][i] for i in order[: config['eval_prompts']]]
     short = config['eval_prompts'] - len(held)
@@ -103,18 +110,14 @@ class Study:
       self.evaluate(self.ref, 0, row_offset=N * (c + 1))
       for c in range(self.config['pi0_samples'])
     ]
-    names = ('score_0', 'score_1', 'gold')
-    return {k: np.stack([p[k] for p in parts], axis=1) for k in names}
+    stack = lambda name: np.stack([part[name] for part in parts], axis=1)
+    return {name: stack(name) for name in SCORERS.values()}
 
 
 def pi0_rows(pi0):
   """rl_pi0.csv: mean and variances of each scorer under pi_0."""
   rows = []
-  for scorer, name in (
-    ('train', 'score_0'),
-    ('test', 'score_1'),
-    ('gold', 'gold'),
-  ):
+  for scorer, name in SCORERS.items():
     score_NC = pi0[name]
     rows.append(
       {
@@ -136,8 +139,8 @@ def curve_row(study, out, pi0, iteration):
   The scores' standard errors are of the gain over pi_0's mean on the same
   prompt, which is what the claims are about.
   """
-  config, row = study.config, {}
-  row |= {k: config[k] for k in ('kl_coef', 'pm_size', 'pm_pairs')}
+  config = study.config
+  row = {k: config[k] for k in ('kl_coef', 'pm_size', 'pm_pairs')}
   row |= {'iteration': iteration, 'samples': iteration * config['batch_size']}
   for name in ('kl', 'kl_k1', 'kl_k3', 'entropy', 'length', 'truncated'):
     row[name] = float(out[name].mean())
@@ -219,8 +222,17 @@ def initial_state(config, study):
     head = functions.init_head(jax.random.key(0), 'zero')
     value = {'trunk': study.ref['trunk'], 'head': head}
   params = {'policy': study.ref, 'value': value}
-  params = jax.tree.map(np.array, params)  # own copies: the state is donated
-  return init_state(params, programs.optimiser(config['b2']))
+  state = init_state(params, programs.optimiser(config['b2']))
+  return programs.spread(state, study.mesh)  # its own: the state is donated
+
+
+def prompts_of(config, prompts):
+  """The stream of training prompts: one length, or a batch a length bucket."""
+  order = (config['batch_size'], config['seed'])
+  if not config['prompt_buckets']:
+    return Batches(prompts, *order)
+  edges = config['prompt_buckets']
+  return BucketedBatches(prompts, prompts.length_B, edges, *order)
 
 
 def run(config, workdir):
@@ -231,17 +243,9 @@ def run(config, workdir):
     if run_.done:
       return
     study = Study(config)
-    prompts = Batches(
-      Prompts(
-        study.train_prompts.tokens_NP,
-        study.train_prompts.length_N,
-        np.arange(len(study.train_prompts.length_N)),
-      ),
-      config['batch_size'],
-      config['seed'],
-    )
+    prompts = prompts_of(config, study.train_prompts)
     state = run_.restore(initial_state(config, study), prompts)
-    iteration_fn = programs.ppo_iteration(
+    collect, score, penalise, estimate, update = programs.ppo_pieces(
       *study.key,
       study.sampling,
       study.ids,
@@ -251,6 +255,9 @@ def run(config, workdir):
         config[k]
         for k in ('passes', 'minibatch_size', 'microbatches', 'scoring_parts')
       ),
+    )
+    iteration_fn = programs.ppo_iteration(
+      config['size'], collect, score, penalise, estimate, update, study.mesh
     )
     frozen = Frozen(study.ref, study.rewards[0])
     rng = jax.random.key(config['seed'])
@@ -284,7 +291,7 @@ def run(config, workdir):
     (run_.path / 'samples.json').write_text(
       json.dumps(sample_replies(study, before, after), indent=1)
     )
-    save_params(run_.path, state.params['policy'])
+    save_params(run_.path, programs.spread(state.params['policy'], None))
     run_.finish(iterations=total, train_pm=curve[-1]['train_pm'])
 
 

@@ -51,6 +51,25 @@ class PairBatch(NamedTuple):
   rejected_length_B: Array
 
 
+class SharedPairs(NamedTuple):
+  """Comparisons whose two sides begin alike, what they share read once.
+
+  A row is: prefix, the rest of the chosen side, the rest of the rejected side,
+  pads. Both sides end in the end-of-context token.
+
+  Attributes:
+    tokens_BT: int32.
+    segment_BT: int32, 1 prefix, 2 chosen, 3 rejected, 0 pads.
+    prefix_B: int32, tokens that the sides share.
+    last_B2: int32, the columns of the last chosen and the last rejected token.
+  """
+
+  tokens_BT: Array
+  segment_BT: Array
+  prefix_B: Array
+  last_B2: Array
+
+
 class Prompts(NamedTuple):
   """Prompts to answer; `row_B` names each row for its sampling key."""
 

@@ -20,9 +20,11 @@ PRESETS = {
   'comparisons': ('micro', 'smoke'),
   'pm': ('micro', 'smoke'),
   'ppo': ('micro', 'smoke'),
+  'plan': ('paper',),
 }
 ALL = [(name, preset) for name in PRESETS for preset in PRESETS[name]]
 STUDIES = PRESETS['reproduce']
+STAGES = [name for name in PRESETS if name not in ('reproduce', 'plan')]
 PLANNERS = ('plan_jobs', 'reproduce', 'analyse')
 
 
@@ -118,14 +120,15 @@ def test_a_preset_loads_and_its_config_is_a_lab_note(name, preset):
 
 
 @pytest.mark.parametrize('name', PRESETS)
-def test_micro_is_the_default_preset(name):
+def test_the_first_preset_is_the_default(name):
   module = _load(name)
-  assert module.get_config() == module.get_config('micro')
+  assert module.get_config() == module.get_config(PRESETS[name][0])
 
 
 @pytest.mark.parametrize('name', PRESETS)
 def test_an_unknown_preset_is_a_clear_error(name):
-  with pytest.raises(ValueError, match="unknown preset 'huge': one of .*micro"):
+  known = f"unknown preset 'huge': one of .*{PRESETS[name][0]}"
+  with pytest.raises(ValueError, match=known):
     _load(name).get_config('huge')
 
 
@@ -213,9 +216,7 @@ def test_every_directory_a_job_reads_is_a_job_that_it_needs(preset):
 
 
 @pytest.mark.parametrize('preset', ('micro', 'smoke'))
-@pytest.mark.parametrize(
-  'name', [name for name in PRESETS if name != 'reproduce']
-)
+@pytest.mark.parametrize('name', STAGES)
 def test_a_stage_config_is_the_study_s(name, preset):
   """Same keys and same values as the job that the study plans."""
   root = {'micro': 'runs/reproduce', 'smoke': 'runs/reproduce-smoke'}[preset]

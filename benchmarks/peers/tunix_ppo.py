@@ -70,11 +70,14 @@ class PlainMLP(nnx.Module):
 
 
 class Clocked(ppo_learner.PPOLearner):
-  """Notes when each iteration starts."""
+  """Notes when each iteration starts, the update before it being done."""
 
   starts = ()
 
   def _generate_and_compute_advantage(self, *args, **kwargs):
+    cluster = self.rl_cluster
+    for trainer in (cluster.actor_trainer, cluster.critic_trainer):
+      jax.block_until_ready(nnx.state(trainer.model))
     self.starts = (*self.starts, time.perf_counter())
     return super()._generate_and_compute_advantage(*args, **kwargs)
 
@@ -150,6 +153,7 @@ def main():
   )
   texts = np.array([' '.join(map(str, row)) for row in tokens.tolist()])
   learner.train([{'prompts': texts} for _ in range(iterations)])
+  assert learner.rl_cluster.actor_trainer.train_steps == iterations
   seconds = driver.between(learner.starts[1:], args.warmups)
   version = importlib.metadata.version('google-tunix')
   driver.report('ppo_samples_per_s', version, shape.batch, seconds)

@@ -112,11 +112,18 @@ def run_list(tables) -> list[dict]:
 
 
 def compile_ledger(tables) -> list[dict]:
-  """Programs with how often and how long each was compiled, longest first."""
+  """Programs: how often and how long each was compiled, longest first.
+
+  `shapes` says, for each worker that compiled one again, which differed.
+  """
   if 'programs' not in tables:
     return []
-  by_program = tables['programs'].groupby('program', as_index=False)
-  total = by_program[['count', 'seconds']].sum()
+  frame = tables['programs']
+  if 'shapes' not in frame:  # a study of before
+    frame = frame.assign(shapes='')
+  by_program = frame.fillna({'shapes': ''}).groupby('program', as_index=False)
+  join = lambda shapes: '; '.join(dict.fromkeys(filter(None, shapes)))
+  total = by_program.agg({'count': 'sum', 'seconds': 'sum', 'shapes': join})
   return _records(total.sort_values('seconds', ascending=False))
 
 

@@ -46,7 +46,7 @@ TABLES = {
     'rl_pi0': (
       'scorer mean se within_variance pooled_variance n_prompts n_samples'
     ),
-    'programs': 'program seconds count worker',
+    'programs': 'program seconds count worker shapes',
   }.items()
 }
 
@@ -67,6 +67,7 @@ TEXT_COLUMNS = (
   'pm_size',
   'scorer',
   'program',
+  'shapes',
   'worker',
   'pair_id',
   'prompt_id',

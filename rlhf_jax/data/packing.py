@@ -1,9 +1,11 @@
 """Several texts in one row, so that next-token training reads few pads."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
+
+from rlhf_jax.types import LMBatch
 
 
 class PackedBatch(NamedTuple):
@@ -104,3 +106,99 @@ def pack(
       packed.mask_BT[b, first + max(1, loss_starts[i]) : end] = 1.0
       packed.length_B[b] = end
   return packed
+
+
+def fill_rows(packed: PackedBatch, B: int, pad_id: int = 0) -> PackedBatch:
+  """Adds empty rows up to B: no token of them is read or learnt.
+
+  Raises:
+    ValueError: if there are more rows than B already.
+  """
+  missing = B - len(packed.length_B)
+  if missing < 0:
+    raise ValueError(f'{len(packed.length_B)} rows do not fit a batch of {B}')
+  add = lambda x, value: np.pad(
+    x, [(0, missing)] + [(0, 0)] * (x.ndim - 1), constant_values=value
+  )
+  return PackedBatch(
+    add(packed.tokens_BT, pad_id), *(add(x, 0) for x in packed[1:])
+  )
+
+
+def row_counts(B: int, multiple: int = 1) -> tuple[int, ...]:
+  """The numbers of rows that a packed batch of B texts may have.
+
+  Eighths of B, rounded up to a multiple: few, since each is a program of its
+  own, and the last is B, which holds any B texts.
+
+  Args:
+    B: texts of a batch.
+    multiple: what must divide the rows: the microbatches, and on a mesh the
+      devices that rows are cut over.
+
+  Raises:
+    ValueError: if the multiple does not divide B.
+  """
+  if B % multiple:
+    raise ValueError(
+      f'wanted a batch that can be cut into {multiple} equal parts, got {B} '
+      'texts'
+    )
+  eighths = (-(-B * k // 8) for k in range(1, 9))
+  return tuple(sorted({-(-n // multiple) * multiple for n in eighths}))
+
+
+class PackedBatches:
+  """A stream of batches of texts, each packed into fewer rows of their width.
+
+  A batch keeps its texts, so its loss and gradient, which are means over
+  tokens, are those of the batch it was made from, up to rounding. Positions in
+  the stream are the inner stream's.
+
+  Attributes:
+    counts: rows that a batch may have (`row_counts`); one program each.
+  """
+
+  def __init__(
+    self,
+    batches: Iterator[LMBatch],
+    batch_size: int,
+    *,
+    multiple: int = 1,
+    pad_id: int = 0,
+  ):
+    """Makes an iterator of `PackedBatch`.
+
+    Args:
+      batches: a stream of LMBatch, such as `data.pipeline.Batches`.
+      batch_size: its texts a batch.
+      multiple: see `row_counts`.
+      pad_id: any id.
+    """
+    self.counts = row_counts(batch_size, multiple)
+    self._batches, self._pad_id = batches, pad_id
+
+  def __iter__(self) -> 'PackedBatches':
+    """Returns itself."""
+    return self
+
+  def __next__(self) -> PackedBatch:
+    """The next batch, in the fewest rows of `counts` that hold it."""
+    tokens_BT, length_B, loss_start_B = next(self._batches)
+    texts = [row_T[:n] for row_T, n in zip(tokens_BT, length_B, strict=True)]
+    packed = pack(
+      texts,
+      tokens_BT.shape[1],
+      loss_starts=loss_start_B,
+      pad_id=self._pad_id,
+    )
+    rows = next(n for n in self.counts if n >= len(packed.length_B))
+    return fill_rows(packed, rows, self._pad_id)
+
+  def get_state(self) -> dict:
+    """The position in the stream, as JSON values."""
+    return self._batches.get_state()
+
+  def set_state(self, state: dict) -> None:
+    """Goes to a position that `get_state` gave."""
+    self._batches.set_state(state)

@@ -34,7 +34,9 @@ def _make_measure(logits_fn, temperature, max_reply):
     of_replies = chunked.per_token(
       of_tokens,
       lambda hidden: tuple(map(model.head_fn, both, hidden)),
-      tuple(model.hidden_fn(p, tokens_BT, length_B) for p in both),
+      tuple(
+        chunked.on_replies(model.hidden_fn, p, *part, max_reply) for p in both
+      ),
       *part,
       chunk=model.chunk,
       max_reply=max_reply,

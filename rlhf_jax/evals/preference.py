@@ -1,43 +1,34 @@
 """Scores of comparisons and accuracy of a preference model."""
 
+import jax
 import numpy as np
 
-from rlhf_jax.types import PairBatch
+from rlhf_jax.types import PairBatch, SharedPairs
 
 
-def score_all(score_fn, params, pairs, batch_size):
+def score_all(pair_score_fn, params, pairs, batch_size):
   """Scores both sides of every pair.
 
   Args:
-    score_fn: (params, tokens_BT, length_B) -> score_B, jitted by the caller.
+    pair_score_fn: (params, SharedPairs) -> (chosen_B, rejected_B), jitted by
+      the caller.
     params: of the preference model.
-    pairs: `PairArrays`, or anything with its four columns of tokens and
-      lengths, end-of-context appended.
-    batch_size: rows a call; the last call is padded to keep one shape.
+    pairs: SharedPairs of N rows, NumPy.
+    batch_size: pairs a call; the last call is padded to keep one shape.
 
   Returns:
     (chosen_N, rejected_N) float32, log-odds.
   """
-
-  def one_side(tokens_NT, length_N):
-    N = len(length_N)
-    short = -N % batch_size
-    tokens_NT = np.pad(tokens_NT, ((0, short), (0, 0)))
-    length_N = np.pad(length_N, (0, short), constant_values=1)
-    parts = [
-      np.asarray(
-        score_fn(
-          params, tokens_NT[i : i + batch_size], length_N[i : i + batch_size]
-        )
-      )
-      for i in range(0, N, batch_size)
-    ]
-    return np.concatenate(parts)[:N] if parts else np.zeros(0, np.float32)
-
-  return (
-    one_side(pairs.chosen_tokens_NT, pairs.chosen_length_N),
-    one_side(pairs.rejected_tokens_NT, pairs.rejected_length_N),
-  )
+  N = len(pairs.prefix_B)
+  if not N:
+    return np.zeros(0, np.float32), np.zeros(0, np.float32)
+  grow = lambda x: np.pad(x, [(0, -N % batch_size)] + [(0, 0)] * (x.ndim - 1))
+  pairs = [grow(column) for column in pairs]
+  parts = []
+  for i in range(0, N, batch_size):
+    rows = SharedPairs(*(column[i : i + batch_size] for column in pairs))
+    parts.append(jax.device_get(pair_score_fn(params, rows)))
+  return tuple(np.concatenate(side)[:N] for side in zip(*parts, strict=True))
 
 
 def pair_batch(arrays):

@@ -16,7 +16,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from rlhf_jax.losses import language
+from rlhf_jax.losses import language, masked
 
 
 class SplitModel(NamedTuple):
@@ -25,8 +25,9 @@ class SplitModel(NamedTuple):
   It may stand wherever a maker takes a `logits_fn`.
 
   Attributes:
-    hidden_fn: (params, tokens_BT, length_B) -> hidden_BTD. Where a maker takes
-      a function of logits and values: -> (hidden_BTD, value_BT).
+    hidden_fn: (params, tokens_BT, length_B) -> hidden_BTD; with read_BS, the
+      columns that are wanted, hidden_BSD. Where a maker takes a function of
+      logits and values: -> (hidden_BTD, value_BT).
     head_fn: (params, hidden of [..., D]) -> logits of [..., V].
     chunk: positions whose logits are held at once; None: all of them.
   """
@@ -40,7 +41,56 @@ def split_model(logits_fn):
   """A SplitModel as it is; a plain logits_fn as one with an idle head."""
   if isinstance(logits_fn, SplitModel):
     return logits_fn
-  return SplitModel(logits_fn, lambda params, logits: logits)
+
+  def hidden_fn(*args, read_BS=None):
+    outputs = logits_fn(*args)
+    if read_BS is None:
+      return outputs
+    return jax.tree.map(lambda x: masked.take_columns(x, read_BS), outputs)
+
+  return SplitModel(hidden_fn, lambda params, logits: logits)
+
+
+def reply_columns(first_B, T, max_reply):
+  """Columns before the tokens first, ..., first + R - 1 of each row, [B, S].
+
+    S = min(R, T - 1) columns in a row, moved to the left where they would
+    reach beyond the last but one
+
+  Args:
+    first_B: int, first reply token.
+    T: tokens of a row.
+    max_reply: R.
+  """
+  S = min(max_reply, T - 1)
+  return jnp.clip(first_B - 1, 0, T - 1 - S)[:, None] + jnp.arange(S)
+
+
+def on_replies(fn, params, tokens_BT, first_B, length_B, max_reply):
+  """fn(params, tokens, length), of the columns of `reply_columns` alone.
+
+  With max_reply None, of all columns, and `fn` is not asked for some.
+  """
+  if max_reply is None:
+    return fn(params, tokens_BT, length_B)
+  read_BS = reply_columns(first_B, tokens_BT.shape[1], max_reply)
+  return fn(params, tokens_BT, length_B, read_BS=read_BS)
+
+
+def align_replies(x_BS, first_B, length_B, T, max_reply):
+  """What `on_replies` read before token t, put in column t: x_BT.
+
+  With max_reply, a reply token that the columns do not reach is NaN rather than
+  wrong, and the other columns are 0; without, column 0 is.
+  """
+  if max_reply is None:
+    return language.align(x_BS[:, :-1])
+  S = x_BS.shape[1]
+  start_B = jnp.clip(first_B - 1, 0, T - 1 - S)
+  past_BT = jnp.arange(T) > start_B[:, None] + S
+  beyond_BT = past_BT & (jnp.arange(T) < length_B[:, None])
+  empty_BT = jnp.where(beyond_BT, jnp.nan, 0.0)
+  return _put(empty_BT, x_BS, start_B + 1)
 
 
 def chunked_map(fn, chunk, *arrays):
@@ -92,13 +142,13 @@ def per_token(
       `kl` have it.
     head: pytree of hidden states [..., D] -> pytree of logits [..., V]; two
       models are compared by a pair of each.
-    hidden: pytree of [B, T, D].
+    hidden: pytree of [B, T, D]; with max_reply, of [B, S, D], the columns of
+      `reply_columns`.
     tokens_BT: int.
     first_B: int, first token of each row that counts.
     length_B: int, real tokens of each row.
     chunk: positions whose logits are held at once; None: all.
-    max_reply: R; the head reads the R positions before the tokens first, ...,
-      first + R - 1 of each row and no others. None: all positions.
+    max_reply: R: R positions of each row have hidden states. None: all.
 
   Returns:
     Pytree of x_BT, right where first <= t < length. With max_reply, a token in
@@ -110,26 +160,23 @@ def per_token(
   if chunk is None and max_reply is None:
     return fn(head(hidden), tokens_BT)
   B, T = tokens_BT.shape
-  S = T - 1 if max_reply is None else min(max_reply, T - 1)
-  start_B = jnp.clip(first_B - 1, 0, T - 1 - S)
+  if max_reply is None:
+    hidden = jax.tree.map(lambda x_BTD: x_BTD[:, :-1], hidden)
+    max_reply = T - 1
+  read_BS = reply_columns(first_B, T, max_reply)
+  S = read_BS.shape[1]
+  chex.assert_tree_shape_prefix(hidden, (B, S))
 
   def one(hidden, target_BC):
     results = fn(*_as_sequence(head(hidden), target_BC))
     return jax.tree.map(lambda x: x[:, 1:], results)
 
-  results = chunked_map(
-    one,
-    chunk,
-    jax.tree.map(lambda x_BTD: _cut(x_BTD, start_B, S), hidden),
-    _cut(tokens_BT, start_B + 1, S),
-  )
-  past_BT = jnp.arange(T) > start_B[:, None] + S
-  beyond_BT = past_BT & (jnp.arange(T) < length_B[:, None])
-  empty_BT = jnp.where(beyond_BT, jnp.nan, 0.0)
+  target_BS = masked.take_columns(tokens_BT, read_BS + 1)
+  results = chunked_map(one, chunk, hidden, target_BS)
 
   def join(x_NBC):
     x_BS = x_NBC.swapaxes(0, 1).reshape(B, -1)[:, :S]
-    return _put(empty_BT, x_BS, start_B + 1)
+    return align_replies(x_BS, first_B, length_B, T, max_reply)
 
   return jax.tree.map(join, results)
 
@@ -200,12 +247,6 @@ def _as_sequence(logits, target_BC):
   """(logits, tokens) of C + 1 tokens, whose last C are the targets."""
   grow = lambda x_BCV: jnp.pad(x_BCV, ((0, 0), (0, 1), (0, 0)))
   return jax.tree.map(grow, logits), language.align(target_BC)
-
-
-def _cut(x_BT, start_B, size):
-  """x[b, start[b] : start[b] + size] of every row, stacked."""
-  cut = lambda x_T, start: jax.lax.dynamic_slice_in_dim(x_T, start, size)
-  return jax.vmap(cut)(x_BT, start_B)
 
 
 def _put(x_BT, part_BS, start_B):

@@ -126,3 +126,8 @@ def aggregate(x_BT, mask_BT, how):
     f"how must be 'token_mean' or 'sequence_mean', got {how!r}: name one of "
     'the two'
   )
+
+
+def take_columns(x_BT, read_BS):
+  """x[b, read[b, s]] of every row, [B, T, ...] to [B, S, ...]."""
+  return jnp.asarray(x_BT)[jnp.arange(x_BT.shape[0])[:, None], read_BS]

@@ -1,30 +1,64 @@
-"""Causal self-attention, whole sequences and one token at a time."""
+"""Causal self-attention, whole sequences and one token at a time.
+
+On a GPU, whole right-padded sequences go to cuDNN's flash attention, which
+never holds [T, T]; everything else, and every CPU, runs the plain products.
+"""
+
+import re
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
 
+from rlhf_jax.losses.masked import take_columns
 from rlhf_jax.models.config import TransformerConfig
 
 _MASKED = -1e30  # finite, so that a fully masked row gives no NaN
 
 
-def rotary(x_BHTK, position_BT, theta):
+def rotary_turns(position_BT, head_size, theta, limit):
+  """Cosines and sines of every position, for all blocks and heads at once.
+
+    cos a, (-sin a, sin a),  a = position * theta^(-2 i / K),  i = 0 ... K/2 - 1
+
+  They are read from a table that is made before the program is compiled, in
+  double precision: otherwise XLA computes them again for each block and head,
+  which on a CPU took a seventh of a forward pass.
+
+  Args:
+    position_BT: int32, below `limit`.
+    head_size: K.
+    theta: base of the angles.
+    limit: Python int, rows of the table.
+
+  Returns:
+    float32 [B, T, 2, K]: cosines, and sines with the sign of the formula in
+    `rotary`.
+  """
+  half = head_size // 2
+  angle = np.arange(limit)[:, None] * theta ** (-np.arange(half) / half)
+  cos, sin = np.cos(angle), np.sin(angle)
+  table = np.stack(
+    [np.concatenate([cos, cos], -1), np.concatenate([-sin, sin], -1)], 1
+  )
+  return jnp.asarray(table, jnp.float32)[position_BT]
+
+
+def rotary(x_BTHK, turns_BT2K):
   """Rotates pairs of features by an angle proportional to the position.
 
-    (x1, x2) -> (x1 cos a - x2 sin a, x2 cos a + x1 sin a),
-    a = position * theta^(-2 i / K),  i = 0 ... K/2 - 1 (half-rotation pairs)
+    (x1, x2) -> (x1 cos a - x2 sin a, x2 cos a + x1 sin a)   (half-rotation)
+
+  written as x cos + roll(x) (-sin, sin), which a CPU runs in half the time of
+  two halves joined again.
 
   Reference: Su et al. 2021 (arXiv:2104.09864), section 3.2.2.
   """
-  half = x_BHTK.shape[-1] // 2
-  frequency = theta ** (-jnp.arange(half, dtype=jnp.float32) / half)
-  angle_B1Tk = position_BT[:, None, :, None].astype(jnp.float32) * frequency
-  cos, sin = jnp.cos(angle_B1Tk), jnp.sin(angle_B1Tk)
-  x1, x2 = x_BHTK[..., :half], x_BHTK[..., half:]
-  x1, x2 = x1.astype(jnp.float32), x2.astype(jnp.float32)
-  rotated = jnp.concatenate([x1 * cos - x2 * sin, x2 * cos + x1 * sin], -1)
-  return rotated.astype(x_BHTK.dtype)
+  cos, sin = turns_BT2K[:, :, :1], turns_BT2K[:, :, 1:]
+  x = x_BTHK.astype(jnp.float32)
+  rotated = x * cos + jnp.roll(x, x.shape[-1] // 2, -1) * sin
+  return rotated.astype(x_BTHK.dtype)
 
 
 def attend(q_BHTK, k_BGSK, v_BGSK, mask_BTS):
@@ -52,54 +86,154 @@ def attend(q_BHTK, k_BGSK, v_BGSK, mask_BTS):
   return jnp.einsum('bgqs,bgsk->bgqk', weights, v_BGSK).reshape(B, H, T, K)
 
 
+def cuda_capability():
+  """The default GPU's compute capability, such as (9, 0); None without CUDA."""
+  if jax.default_backend() != 'gpu':
+    return None
+  text = str(getattr(jax.devices()[0], 'compute_capability', ''))
+  found = re.fullmatch(r'(\d+)\.(\d+)', text)  # other makers' have letters
+  return (int(found[1]), int(found[2])) if found else None
+
+
+def cudnn_takes(capability, dtype, T, head_size):
+  """Whether cuDNN's flash attention takes sequences of this kind.
+
+  Args:
+    capability: of `cuda_capability`.
+    dtype: of queries, keys and values: 16 bits are needed.
+    T: tokens; a single one is decoding, which the plain products do as well.
+    head_size: K, a multiple of 8 up to 128.
+  """
+  return (
+    capability is not None
+    and capability >= (8, 0)
+    and jnp.dtype(dtype) in (jnp.bfloat16, jnp.float16)
+    and T > 1
+    and head_size % 8 == 0
+    and head_size <= 128
+  )
+
+
+def attend_by_length(
+  q_BHTK, k_BGTK, v_BGTK, length_B, *, implementation='cudnn'
+):
+  """`attend` of right-padded sequences: mask[t, s] = s <= t < length.
+
+  The mask goes to the kernel as lengths: with a mask array cuDNN cannot leave
+  out what lies above the diagonal, and its gradients of T = 64, 192, ... tokens
+  were NaN (pytorch issue 196678).
+
+  Args:
+    q_BHTK: queries.
+    k_BGTK: keys; G divides H.
+    v_BGTK: values.
+    length_B: int32; 0 counts as 1, since older kernels give NaN for it.
+    implementation: of `jax.nn.dot_product_attention`.
+
+  Returns:
+    [B, H, T, K]; zeros at pads, where `attend` gives numbers without meaning.
+  """
+  tokens_first = lambda x_BHTK: x_BHTK.transpose(0, 2, 1, 3)
+  length_B = jnp.maximum(length_B, 1).astype(jnp.int32)
+  # Says nothing new, but under vmap ties the lengths to the queries: the
+  # kernel wants both with an axis of members, or neither.
+  length_B = jnp.where(q_BHTK[:, 0, 0, 0] == 0, length_B, length_B)
+  out_BTHK = jax.nn.dot_product_attention(
+    *map(tokens_first, (q_BHTK, k_BGTK, v_BGTK)),
+    is_causal=True,
+    query_seq_lengths=length_B,
+    key_value_seq_lengths=length_B,
+    implementation=implementation,
+  )
+  return out_BTHK.transpose(0, 2, 1, 3)
+
+
+class Projection(nn.Module):
+  """x W + b with the parameters of nn.Dense, or some columns of it alone."""
+
+  features: int
+  config: TransformerConfig
+  scale: float
+
+  @nn.compact
+  def __call__(self, x_ND, columns=slice(None)):
+    """[N, D] to [N, features], or as many as `columns` names."""
+    shape = (x_ND.shape[-1], self.features)
+    kernel = self.param('kernel', nn.initializers.normal(self.scale), shape)
+    dtype = self.config.dtype
+    out = x_ND.astype(dtype) @ kernel[:, columns].astype(dtype)
+    if self.config.use_bias:
+      bias = self.param('bias', nn.initializers.zeros, (self.features,))
+      out += bias[columns].astype(dtype)
+    return out
+
+
 class Attention(nn.Module):
   """Self-attention with one fused QKV matrix; the cache is an argument."""
 
   config: TransformerConfig
 
   @nn.compact
-  def __call__(self, x_BTD, position_BT, mask_BTS, cache=None, slot=None):
+  def __call__(
+    self,
+    x_BTD,
+    turns_BT2K,
+    mask_BTS,
+    cache=None,
+    slot=None,
+    length_B=None,
+    read_BS=None,
+  ):
     """Attends within the sequence, or, given a cache, to its slots.
 
     Args:
       x_BTD: input.
-      position_BT: int32 positions for the rotation.
+      turns_BT2K: of `rotary_turns`; None: no rotation.
       mask_BTS: bool; S = T without a cache, else the cache's slots.
       cache: None or (k_BGSK, v_BGSK).
       slot: [] int32, where the new keys and values go.
+      length_B: int32, given only where `mask_BTS` is s <= t, s < length: then
+        a kernel that knows lengths may do the work. Pads differ by it.
+      read_BS: int32, the columns whose output is wanted; None: all T. Without
+        a cache only.
 
     Returns:
-      (output_BTD, (k, v)): the keys and values of this call, or the updated
-      cache.
+      (output_BTD, or output_BSD with `read_BS`, and (k, v)): the keys and
+      values of this call, or the updated cache.
     """
     config = self.config
     H, G, K = config.n_heads, config.n_kv_heads, config.head_size
     B, T, D = x_BTD.shape
-    dense = lambda features, name: nn.Dense(
-      features,
-      use_bias=config.use_bias,
-      dtype=config.dtype,
-      kernel_init=nn.initializers.normal(D**-0.5),
-      name=name,
-    )
-    # Flat rows: XLA's CPU products of [B T, D] are faster than of [B, T, D].
-    qkv = dense((H + 2 * G) * K, 'qkv')(x_BTD.reshape(B * T, D))
-    qkv = qkv.reshape(B, T, H + 2 * G, K).transpose(0, 2, 1, 3)
-    q, k, v = qkv[:, :H], qkv[:, H : H + G], qkv[:, H + G :]
-    if config.positions == 'rotary':
-      qk = rotary(qkv[:, : H + G], position_BT, config.rope_theta)
-      q, k = qk[:, :H], qk[:, H:]
+    project = Projection((H + 2 * G) * K, config, D**-0.5, name='qkv')
+
+    def heads(x_BTD, columns):
+      # Flat rows: XLA's CPU products of [B T, D] are faster than of [B, T, D].
+      x = project(x_BTD.reshape(-1, D), columns)
+      return x.reshape(B, x_BTD.shape[1], -1, K)
+
+    if read_BS is None:
+      qkv = heads(x_BTD, slice(None))
+      q, k, v = jnp.split(qkv, [H, H + G], axis=2)
+      query_turns = turns_BT2K
+    else:
+      q = heads(take_columns(x_BTD, read_BS), slice(None, H * K))
+      k, v = jnp.split(heads(x_BTD, slice(H * K, None)), 2, axis=2)
+      if turns_BT2K is not None:
+        query_turns = take_columns(turns_BT2K, read_BS)
+      mask_BTS = take_columns(mask_BTS, read_BS)
+    if turns_BT2K is not None:
+      q, k = rotary(q, query_turns), rotary(k, turns_BT2K)
+    q, k, v = (x.transpose(0, 2, 1, 3) for x in (q, k, v))
     if cache is not None:
       put = jax.lax.dynamic_update_slice_in_dim
       k, v = put(cache[0], k, slot, 2), put(cache[1], v, slot, 2)
-    out = attend(q, k, v, mask_BTS)
-    out = out.transpose(0, 2, 1, 3).reshape(B * T, H * K)
+    whole = length_B is not None and read_BS is None
+    by_length = whole and cudnn_takes(cuda_capability(), q.dtype, T, K)
+    if by_length:
+      out = attend_by_length(q, k, v, length_B)
+    else:
+      out = attend(q, k, v, mask_BTS)
+    out = out.transpose(0, 2, 1, 3).reshape(-1, H * K)
     scale = (2 * config.n_layers * H * K) ** -0.5
-    project = nn.Dense(
-      D,
-      use_bias=config.use_bias,
-      dtype=config.dtype,
-      kernel_init=nn.initializers.normal(scale),
-      name='out',
-    )
-    return project(out).reshape(B, T, D), (k, v)
+    out = Projection(D, config, scale, name='out')(out)
+    return out.reshape(B, -1, D), (k, v)

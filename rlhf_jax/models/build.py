@@ -25,6 +25,7 @@ class Model(NamedTuple):
   init_head: Any
   logits_fn: Any
   score_fn: Any
+  pair_score_fn: Any
   value_fn: Any
   logits_and_value_fn: Any
   hidden_fn: Any
@@ -44,30 +45,18 @@ def build(config):
     Model. `init(rng)` gives {'trunk'}; `init_head(rng, kind)` gives a 'head'
     for it, `kind` being 'score' (normal with std 1 / sqrt(D + 1), Stiennon et
     al. 2020, appendix B.1) or 'zero'. `logits_fn` is `head_fn` after
-    `hidden_fn`; it and `hidden_fn` take segment_BT as an optional last
-    argument, for rows that hold several texts.
+    `hidden_fn`; both take segment_BT as an optional argument, for rows that
+    hold several texts. `hidden_fn`, `value_fn` and `hidden_and_value_fn` take
+    read_BS, the columns that are wanted. `pair_score_fn` is `score_fn` of both
+    sides of `SharedPairs`: (params, pairs) -> (chosen_B, rejected_B).
   """
   trunk, head = Transformer(config), ScalarHead(config.d_model)
   run = lambda method, params, *args, **options: trunk.apply(
     {'params': params['trunk']}, *args, method=method, **options
   )
   scalar = lambda params, x: head.apply({'params': params['head']}, x)
-
-  def init(rng):
-    tokens = jnp.zeros((1, 2), jnp.int32)
-    return {'trunk': trunk.init(rng, tokens, jnp.ones_like(tokens))['params']}
-
-  def init_head(rng, kind='score'):
-    params = head.init(rng, jnp.zeros((1, config.d_model)))['params']
-    if kind == 'zero':
-      return jax.tree.map(jnp.zeros_like, params)
-    if kind != 'score':
-      raise ValueError(f"head kind must be 'score' or 'zero', got {kind!r}")
-    return params
-
-  def hidden_fn(params, tokens_BT, length_B, segment_BT=None):
-    mask_BT = length_mask(length_B, tokens_BT.shape[1])
-    return run('hidden', params, tokens_BT, mask_BT, segment_BT=segment_BT)
+  init, init_head = _initialisers(trunk, head)
+  hidden_fn, pair_hidden_fn = _readers(run)
 
   def head_fn(params, hidden):
     return run('unembed', params, hidden)
@@ -76,16 +65,19 @@ def build(config):
     return head_fn(params, hidden_fn(params, tokens_BT, length_B, segment_BT))
 
   def score_fn(params, tokens_BT, length_B):
-    hidden_BTD = hidden_fn(params, tokens_BT, length_B)
-    last = (length_B - 1)[:, None, None]
-    return scalar(params, jnp.take_along_axis(hidden_BTD, last, axis=1)[:, 0])
+    last_B1 = (length_B - 1)[:, None]
+    return value_fn(params, tokens_BT, length_B, last_B1)[:, 0]
 
-  def value_fn(params, tokens_BT, length_B):
-    return scalar(params, hidden_fn(params, tokens_BT, length_B))
+  def pair_score_fn(params, pairs):
+    score_B2 = scalar(params, pair_hidden_fn(params, pairs))
+    return score_B2[:, 0], score_B2[:, 1]
 
-  def hidden_and_value_fn(params, tokens_BT, length_B):
-    hidden_BTD = hidden_fn(params, tokens_BT, length_B)
-    return hidden_BTD, scalar(params, hidden_BTD)
+  def value_fn(params, tokens_BT, length_B, read_BS=None):
+    return hidden_and_value_fn(params, tokens_BT, length_B, read_BS)[1]
+
+  def hidden_and_value_fn(params, tokens_BT, length_B, read_BS=None):
+    hidden = hidden_fn(params, tokens_BT, length_B, read_BS=read_BS)
+    return hidden, scalar(params, hidden)
 
   def logits_and_value_fn(params, tokens_BT, length_B):
     hidden_BTD, value_BT = hidden_and_value_fn(params, tokens_BT, length_B)
@@ -103,6 +95,7 @@ def build(config):
     init_head=init_head,
     logits_fn=logits_fn,
     score_fn=score_fn,
+    pair_score_fn=pair_score_fn,
     value_fn=value_fn,
     logits_and_value_fn=logits_and_value_fn,
     hidden_fn=hidden_fn,
@@ -111,3 +104,49 @@ def build(config):
     prefill_fn=prefill_fn,
     decode_fn=decode_fn,
   )
+
+
+def _initialisers(trunk, head):
+  """(init, init_head) of `build`."""
+
+  def init(rng):
+    tokens = jnp.zeros((1, 2), jnp.int32)
+    return {'trunk': trunk.init(rng, tokens, jnp.ones_like(tokens))['params']}
+
+  def init_head(rng, kind='score'):
+    params = head.init(rng, jnp.zeros((1, head.d_model)))['params']
+    if kind == 'zero':
+      return jax.tree.map(jnp.zeros_like, params)
+    if kind != 'score':
+      raise ValueError(f"head kind must be 'score' or 'zero', got {kind!r}")
+    return params
+
+  return init, init_head
+
+
+def _readers(run):
+  """(hidden_fn, the activations at the two ends of `SharedPairs`)."""
+
+  def hidden_fn(params, tokens_BT, length_B, segment_BT=None, read_BS=None):
+    return run(
+      'hidden',
+      params,
+      tokens_BT,
+      length_mask(length_B, tokens_BT.shape[1]),
+      length_B=length_B,
+      segment_BT=segment_BT,
+      read_BS=read_BS,
+    )
+
+  def pair_hidden_fn(params, pairs):
+    return run(
+      'hidden',
+      params,
+      pairs.tokens_BT,
+      pairs.segment_BT > 0,
+      segment_BT=pairs.segment_BT,
+      prefix_B=pairs.prefix_B,
+      read_BS=pairs.last_B2,
+    )
+
+  return hidden_fn, pair_hidden_fn

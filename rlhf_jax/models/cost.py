@@ -28,20 +28,29 @@ def parameter_counts(config):
   }
 
 
-def forward_flops(config, T, logits=True):
+def forward_flops(config, T, logits=True, read=None):
   """FLOPs of the matrix products of one forward pass over T tokens.
 
     2 FLOPs a multiply-add: projections and MLP 2 T (weights), attention
     2 * 2 T^2 H K a layer (scores and mixing, the masked half included), head
     2 T D V.
 
+  Of the last layer, and for the head, only the columns that are read count,
+  but for the keys and values.
+
   Training costs three times as much (one forward, two backward products).
+
+  Args:
+    config: TransformerConfig.
+    T: tokens.
+    logits: whether the next-token head belongs to it.
+    read: columns whose activations are wanted, S; None: all T.
   """
-  D, K = config.d_model, config.head_size
-  qkv_out = (config.n_heads + 2 * config.n_kv_heads) * K
+  read = T if read is None else read
+  D, K, H = config.d_model, config.head_size, config.n_heads
+  keys_values = D * 2 * config.n_kv_heads * K
   mlp_in = (2 if config.activation == 'swiglu' else 1) * config.d_mlp
-  weights = D * qkv_out + config.n_heads * K * D
-  weights += D * mlp_in + config.d_mlp * D
-  layer = 2 * T * weights + 4 * T * T * config.n_heads * K
-  head = 2 * T * D * config.vocab_size if logits else 0
-  return config.n_layers * layer + head
+  rest = 2 * D * H * K + D * mlp_in + config.d_mlp * D
+  layer = lambda S: 2 * T * keys_values + S * (2 * rest + 4 * T * H * K)
+  head = 2 * read * D * config.vocab_size if logits else 0
+  return (config.n_layers - 1) * layer(T) + layer(read) + head

@@ -4,22 +4,38 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from rlhf_jax.models.attention import Attention
+from rlhf_jax.losses.masked import take_columns
+from rlhf_jax.models.attention import Attention, Projection, rotary_turns
 from rlhf_jax.models.config import TransformerConfig
 from rlhf_jax.types import KVCache
 
 
-def segment_positions(segment_BT):
+def segment_positions(segment_BT, prefix_B=None):
   """Place of each token in its own text: t minus the text's first t.
 
   Args:
     segment_BT: int32, which text of the row a token belongs to; the tokens of
       a text stand together.
+    prefix_B: int32, tokens at the start of the row that all its texts begin
+      with, a segment of their own; the places of the others go on from there.
   """
   place_T = jnp.arange(segment_BT.shape[1], dtype=jnp.int32)
   before_BT = jnp.pad(segment_BT[:, :-1], ((0, 0), (1, 0)), constant_values=-1)
   first_BT = jnp.where(segment_BT != before_BT, place_T, 0)
-  return place_T - jax.lax.cummax(first_BT, axis=1)
+  own_BT = place_T - jax.lax.cummax(first_BT, axis=1)
+  if prefix_B is None:
+    return own_BT
+  prefix_B1 = prefix_B[:, None]
+  return own_BT + jnp.where(place_T >= prefix_B1, prefix_B1, 0)
+
+
+def segment_mask(segment_BT, prefix_B=None):
+  """Which columns belong to a token's own text: bool [B, T, T]."""
+  same_BTT = segment_BT[:, :, None] == segment_BT[:, None, :]
+  if prefix_B is None:
+    return same_BTT
+  place_T = jnp.arange(segment_BT.shape[1])
+  return same_BTT | (place_T < prefix_B[:, None])[:, None, :]
 
 
 def _norm(config, name):
@@ -40,12 +56,8 @@ class MLP(nn.Module):
     config = self.config
     width = config.d_mlp
     gated = config.activation == 'swiglu'
-    dense = lambda features, name, scale: nn.Dense(
-      features,
-      use_bias=config.use_bias,
-      dtype=config.dtype,
-      kernel_init=nn.initializers.normal(scale),
-      name=name,
+    dense = lambda features, name, scale: Projection(
+      features, config, scale, name=name
     )
     x = x_BTD.reshape(-1, config.d_model)  # flat rows are faster on a CPU
     hidden = dense((1 + gated) * width, 'in', config.d_model**-0.5)(x)
@@ -64,19 +76,28 @@ class Block(nn.Module):
   config: TransformerConfig
 
   @nn.compact
-  def __call__(self, x_BTD, position_BT, mask_BTS, cache=None, slot=None):
-    """As `Attention`: (output_BTD, keys and values)."""
+  def __call__(
+    self,
+    x_BTD,
+    turns_BT2K,
+    mask_BTS,
+    cache=None,
+    slot=None,
+    length_B=None,
+    read_BS=None,
+  ):
+    """As `Attention`: (output_BTD or output_BSD, keys and values)."""
     config = self.config
     attention = Attention(config, name='attention')
     mlp = MLP(config, name='mlp')
     normed = _norm(config, 'attention_norm')(x_BTD).astype(config.dtype)
-    attended, cache = attention(normed, position_BT, mask_BTS, cache, slot)
-    if config.parallel_residual:
-      normed = _norm(config, 'mlp_norm')(x_BTD).astype(config.dtype)
-      return x_BTD + attended + mlp(normed), cache
-    x_BTD = x_BTD + attended
-    normed = _norm(config, 'mlp_norm')(x_BTD).astype(config.dtype)
-    return x_BTD + mlp(normed), cache
+    attended, cache = attention(
+      normed, turns_BT2K, mask_BTS, cache, slot, length_B, read_BS
+    )
+    x = x_BTD if read_BS is None else take_columns(x_BTD, read_BS)
+    mlp_input = x if config.parallel_residual else x + attended
+    normed = _norm(config, 'mlp_norm')(mlp_input).astype(config.dtype)
+    return x + attended + mlp(normed), cache
 
 
 class Transformer(nn.Module):
@@ -111,29 +132,53 @@ class Transformer(nn.Module):
         'max_length'
       )
 
-  def _embed(self, tokens_BT, position_BT):
-    x = self.embed[tokens_BT] * self.config.d_model**0.5
-    if self.config.positions == 'learned':
-      x = x + self.position_embed[position_BT] * self.config.d_model**0.5
-    return x.astype(self.config.dtype)
+  def _embed(self, tokens_BT, position_BT, limit):
+    """(activations of the tokens, `rotary_turns` or None)."""
+    config = self.config
+    x, turns = self.embed[tokens_BT] * config.d_model**0.5, None
+    if config.positions == 'learned':
+      x = x + self.position_embed[position_BT] * config.d_model**0.5
+    else:
+      turns = rotary_turns(
+        position_BT, config.head_size, config.rope_theta, limit
+      )
+    return x.astype(config.dtype), turns
 
-  def hidden(self, tokens_BT, mask_BT, with_cache=False, segment_BT=None):
+  def hidden(
+    self,
+    tokens_BT,
+    mask_BT,
+    *,
+    length_B=None,
+    segment_BT=None,
+    prefix_B=None,
+    read_BS=None,
+    with_cache=False,
+  ):
     """Final-norm activations of whole sequences, padded on either side.
 
     Positions are the exclusive cumulative sum of the mask, so that left pads
     shift nothing; pads get an in-range position and are looked at by nobody.
     With segments, positions start anew in each, and a token looks at its own
-    segment alone.
+    segment alone, and at the prefix that all segments share.
+
+    The last block's queries and MLP, and the final norm, run on the columns
+    that are read and no others: of L layers, reading few saves nearly 1 / L.
 
     Args:
       tokens_BT: int32.
       mask_BT: bool or 0/1, True at real tokens.
-      with_cache: also return each layer's (k_BGTK, v_BGTK).
+      length_B: int32, given where `mask_BT` is t < length and nothing else: a
+        kernel that knows lengths may then do the work.
       segment_BT: int32, which text a token belongs to, of rows that hold
         several; None: one text a row.
+      prefix_B: int32, the first columns of each row, which all of its texts
+        begin with; None: the texts share nothing.
+      read_BS: int32, the columns whose activations are wanted; None: all.
+      with_cache: also return each layer's (k_BGTK, v_BGTK).
 
     Returns:
-      hidden_BTD float32, or (hidden_BTD, layers).
+      hidden_BTD float32 (hidden_BSD of `read_BS`), or (hidden, layers).
 
     Raises:
       ValueError: if positions are learned and T is more than there are.
@@ -147,11 +192,14 @@ class Transformer(nn.Module):
       count = jnp.cumsum(mask_BT.astype(jnp.int32), axis=1)
       position_BT = jnp.maximum(count - 1, 0)
     else:
-      position_BT = segment_positions(segment_BT)
-      mask_BTS &= segment_BT[:, :, None] == segment_BT[:, None, :]
-    x, layers = self._embed(tokens_BT, position_BT), []
-    for block in self.blocks:
-      x, cache = block(x, position_BT, mask_BTS)
+      position_BT = segment_positions(segment_BT, prefix_B)
+      mask_BTS &= segment_mask(segment_BT, prefix_B)
+      length_B = None
+    x, turns = self._embed(tokens_BT, position_BT, T)
+    layers = []
+    for i, block in enumerate(self.blocks):
+      read = read_BS if i == len(self.blocks) - 1 else None
+      x, cache = block(x, turns, mask_BTS, None, None, length_B, read)
       layers.append(cache)
     x = self.final_norm(x)
     return (x, tuple(layers)) if with_cache else x
@@ -182,8 +230,13 @@ class Transformer(nn.Module):
     self._check_length(cache_slots)
     B, P = tokens_BP.shape
     mask_BP = jnp.arange(P)[None] < length_B[:, None]
-    x_BPD, layers = self.hidden(tokens_BP, mask_BP, with_cache=True)
-    last_BD = jnp.take_along_axis(x_BPD, (length_B - 1)[:, None, None], 1)[:, 0]
+    x_B1D, layers = self.hidden(
+      tokens_BP,
+      mask_BP,
+      length_B=length_B,
+      read_BS=(length_B - 1)[:, None],
+      with_cache=True,
+    )
     grow = lambda kv: jnp.pad(
       kv, ((0, 0), (0, 0), (0, cache_slots - P), (0, 0))
     )
@@ -192,16 +245,17 @@ class Transformer(nn.Module):
       valid_BS=jnp.pad(mask_BP, ((0, 0), (0, cache_slots - P))),
       slot=jnp.asarray(P, jnp.int32),
     )
-    return self.unembed(last_BD), cache
+    return self.unembed(x_B1D[:, 0]), cache
 
   def decode(self, token_B, position_B, cache):
     """Reads one token a row; returns the next-token logits and the cache."""
     slot = cache.slot
     valid_BS = cache.valid_BS | (jnp.arange(cache.valid_BS.shape[1]) == slot)
-    position_B1 = position_B[:, None]
-    x, layers = self._embed(token_B[:, None], position_B1), []
+    slots = valid_BS.shape[1]
+    x, turns = self._embed(token_B[:, None], position_B[:, None], slots)
+    layers = []
     for block, layer in zip(self.blocks, cache.layers, strict=True):
-      x, layer = block(x, position_B1, valid_BS[:, None], layer, slot)
+      x, layer = block(x, turns, valid_BS[:, None], layer, slot)
       layers.append(layer)
     logits_BV = self.unembed(self.final_norm(x)[:, 0])
     return logits_BV, KVCache(tuple(layers), valid_BS, slot + 1)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from rlhf_jax.losses import advantages, chunked, kl, language, masked, ppo
+from rlhf_jax.losses import advantages, chunked, kl, masked, ppo
 from rlhf_jax.train.optimiser import accumulate_gradients, split_rows
 from rlhf_jax.train.steps import advance
 from rlhf_jax.types import Experience
@@ -33,9 +33,9 @@ def separate(logits_fn, value_fn):
   """
 
   def joint(policy_fn):
-    return lambda params, tokens_BT, length_B: (
-      policy_fn(params['policy'], tokens_BT, length_B),
-      value_fn(params['value'], tokens_BT, length_B),
+    return lambda params, tokens_BT, length_B, **read: (
+      policy_fn(params['policy'], tokens_BT, length_B, **read),
+      value_fn(params['value'], tokens_BT, length_B, **read),
     )
 
   if not isinstance(logits_fn, chunked.SplitModel):
@@ -44,11 +44,6 @@ def separate(logits_fn, value_fn):
     hidden_fn=joint(logits_fn.hidden_fn),
     head_fn=lambda params, hidden: logits_fn.head_fn(params['policy'], hidden),
   )
-
-
-def align_values(raw_BT):
-  """Value of the state before token t, read at t - 1; column 0 is 0."""
-  return language.align(raw_BT[:, :-1])
 
 
 def _mask(part):
@@ -79,18 +74,18 @@ def make_penalise(
     ref_logits_fn: (params, tokens_BT, length_B) -> logits_BTV, or a SplitModel.
     temperature: the sampler's.
     microbatches: the forward pass runs in this many parts.
-    max_reply: tokens of the longest reply, R: logits are made for R positions
-      a row in place of all T. A longer reply gives NaN.
+    max_reply: tokens of the longest reply, R: the last layer and the logits
+      are made for R positions a row in place of all T. A longer reply gives
+      NaN.
   """
   model = chunked.split_model(ref_logits_fn)
 
   def penalise(ref_params, rollout, score_B, hyper):
     def ref_logps(part):
-      tokens_BT, _, length_B = part
       return chunked.token_logps(
         model,
         ref_params,
-        model.hidden_fn(ref_params, tokens_BT, length_B),
+        chunked.on_replies(model.hidden_fn, ref_params, *part, max_reply),
         *part,
         temperature=temperature,
         max_reply=max_reply,
@@ -111,23 +106,28 @@ def make_penalise(
   return penalise
 
 
-def make_estimate(value_fn, *, microbatches=1):
+def make_estimate(value_fn, *, microbatches=1, max_reply=None):
   """Builds estimate(params, rollout, reward_BT, hyper) -> Experience.
 
   Advantages by GAE (gamma, lambda of `hyper`), with the values of the current
   value function; log-probabilities are the sampler's, frozen here.
 
   Args:
-    value_fn: (joint params, tokens_BT, length_B) -> raw value_BT.
+    value_fn: (joint params, tokens_BT, length_B) -> raw value_BT; with read_BS,
+      of those columns.
     microbatches: the forward pass runs in this many parts.
+    max_reply: as in `make_penalise`.
   """
 
   def estimate(params, rollout, reward_BT, hyper):
-    value_BT = map_microbatches(
-      lambda part: align_values(value_fn(params, *part)),
-      (rollout.tokens_BT, rollout.length_B),
-      microbatches,
-    )
+    T = rollout.tokens_BT.shape[1]
+
+    def values(part):
+      raw = chunked.on_replies(value_fn, params, *part, max_reply)
+      return chunked.align_replies(raw, *part[1:], T, max_reply)
+
+    rows = (rollout.tokens_BT, rollout.prompt_length_B, rollout.length_B)
+    value_BT = map_microbatches(values, rows, microbatches)
     mask_BT = _mask(rollout)
     advantage_BT, return_BT = advantages.gae_batch(
       reward_BT,
@@ -163,12 +163,16 @@ def make_ppo_loss(
 
   def loss_fn(params, part):
     mask_BT = _mask(part)
-    hidden_BTD, raw_BT = model.hidden_fn(params, part.tokens_BT, part.length_B)
+    rows = part[:3]  # tokens, both lengths
+    hidden, raw = chunked.on_replies(model.hidden_fn, params, *rows, max_reply)
+    value_BT = chunked.align_replies(
+      raw, *rows[1:], mask_BT.shape[1], max_reply
+    )
     logp_BT = chunked.token_logps(
       model,
       params,
-      hidden_BTD,
-      *part[:3],  # tokens, both lengths
+      hidden,
+      *rows,
       temperature=temperature,
       max_reply=max_reply,
     )
@@ -176,7 +180,7 @@ def make_ppo_loss(
       logp_BT, part.old_logp_BT, part.advantage_BT, mask_BT, hyper.clip
     )
     value = ppo.value_loss(
-      align_values(raw_BT),
+      value_BT,
       part.old_value_BT,
       part.return_BT,
       mask_BT,

@@ -1,5 +1,8 @@
 """Training steps of the language model and the preference model."""
 
+import functools
+
+import jax
 import jax.numpy as jnp
 import optax
 
@@ -80,7 +83,7 @@ def score_pairs(score_fn, params, batch):
   return score[:B], score[B:]
 
 
-def make_pm_step(score_fn, tx, *, microbatches=1):
+def make_pm_step(score_fn, tx, *, microbatches=1, shared=False):
   """Preference-model training on comparisons.
 
     L = mean log(1 + exp(r_rejected - r_chosen))
@@ -88,17 +91,20 @@ def make_pm_step(score_fn, tx, *, microbatches=1):
   Reference: Bai et al. 2022, section 3.1; Askell et al. 2021, section 2.
 
   Args:
-    score_fn: (params, tokens_BT, length_B) -> score_B, log-odds.
+    score_fn: (params, tokens_BT, length_B) -> score_B, log-odds; if shared,
+      (params, SharedPairs) -> (chosen_B, rejected_B).
     tx: optimiser of `make_optimiser`.
     microbatches: gradients are accumulated over this many parts of the batch.
+    shared: whether the batches are SharedPairs in place of PairBatch.
 
   Returns:
-    step(state, PairBatch, rng, PMHyper) -> (state, metrics): `loss` (nats a
+    step(state, batch, rng, PMHyper) -> (state, metrics): `loss` (nats a
     pair), `accuracy`, `score` (mean), `grad_norm`.
   """
+  scores_of = score_fn if shared else functools.partial(score_pairs, score_fn)
 
   def loss_fn(params, batch):
-    chosen_B, rejected_B = score_pairs(score_fn, params, batch)
+    chosen_B, rejected_B = scores_of(params, batch)
     loss = preference.pairwise_loss(chosen_B, rejected_B)
     accuracy = preference.pairwise_accuracy(chosen_B, rejected_B)
     score = (chosen_B.mean() + rejected_B.mean()) / 2
@@ -106,7 +112,7 @@ def make_pm_step(score_fn, tx, *, microbatches=1):
 
   def step(state, batch, rng, hyper):
     del rng
-    weight_fn = lambda part: jnp.float32(part.chosen_length_B.shape[0])
+    weight_fn = lambda part: jnp.float32(jax.tree.leaves(part)[0].shape[0])
     grads, metrics = accumulate_gradients(
       loss_fn, state.params, batch, weight_fn, microbatches
     )

@@ -174,10 +174,13 @@ def rl_pi0():
   )
 
 
+LM_SHAPES = 'batch/tokens_BT: int32[40,52] | int32[48,52]'
+
+
 def programs():
-  """Two programs, one of them compiled by two workers."""
-  rows = (('pm_step', 8.0, 1, 'w0'), ('pm_step', 7.0, 1, 'w1'))
-  rows += (('lm_step', 5.5, 2, 'w0'),)
+  """Two programs, one by two workers, the other compiled again."""
+  rows = (('pm_step', 8.0, 1, 'w0', np.nan), ('pm_step', 7.0, 1, 'w1', np.nan))
+  rows += (('lm_step', 5.5, 2, 'w0', LM_SHAPES),)
   return pd.DataFrame(
     {
       **_run('scaling', '13K', 0),
@@ -185,8 +188,9 @@ def programs():
       'seconds': seconds,
       'count': count,
       'worker': worker,
+      'shapes': shapes,
     }
-    for program, seconds, count, worker in rows
+    for program, seconds, count, worker, shapes in rows
   )
 
 

@@ -193,6 +193,7 @@ def test_tables_list_checks_samples_programs_runs_and_stages(page):
   for wanted in (
     '12e4567',
     '0e9999',
+    tables_fixture.LM_SHAPES,
     '0.0123',
     '0.0101 to 0.0149',
     '0.125 to 0.375',
@@ -202,10 +203,14 @@ def test_tables_list_checks_samples_programs_runs_and_stages(page):
 
 
 def test_the_ledger_adds_up_workers_and_puts_the_longest_first():
-  assert report.compile_ledger(tables_fixture.tables()) == [
-    {'program': 'pm_step', 'count': 2, 'seconds': 15.0},
-    {'program': 'lm_step', 'count': 2, 'seconds': 5.5},
+  shapes = tables_fixture.LM_SHAPES
+  tables = tables_fixture.tables()
+  assert report.compile_ledger(tables) == [
+    {'program': 'pm_step', 'count': 2, 'seconds': 15.0, 'shapes': ''},
+    {'program': 'lm_step', 'count': 2, 'seconds': 5.5, 'shapes': shapes},
   ]
+  tables['programs'] = tables['programs'].drop(columns='shapes')
+  assert [row['shapes'] for row in report.compile_ledger(tables)] == ['', '']
 
 
 def test_a_run_in_several_tables_is_listed_once():

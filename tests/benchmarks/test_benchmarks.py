@@ -165,8 +165,11 @@ def test_useful_flops_of_decoding_are_counted_token_by_token():
   head = 2 * TINY.d_model * TINY.vocab_size
   attention = 4 * TINY.d_model * TINY.n_layers  # one query, one slot
   total = head  # the prompt's last position
-  for _ in range(P):
-    total += weights + P * attention
+  layers, keys_values = TINY.n_layers, 4 * TINY.d_model**2
+  for t in range(P):
+    total += (weights + P * attention) * (layers - 1) // layers
+    last = (weights + P * attention) // layers
+    total += last if t == P - 1 else keys_values  # only one of them is read
   for _ in range(P, T):
     total += weights + T * attention + head
   assert subjects.decode(TINY).flops == TINY.batch * total

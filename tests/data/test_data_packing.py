@@ -5,8 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlhf_jax.data.packing import best_fit, pack
+from rlhf_jax.data.packing import (
+  PackedBatches,
+  best_fit,
+  fill_rows,
+  pack,
+  row_counts,
+)
 from rlhf_jax.data.pipeline import Batches
+from rlhf_jax.types import LMBatch
 
 
 def test_a_small_case_by_hand():
@@ -82,3 +89,68 @@ def test_a_text_that_no_row_can_hold_is_an_error(text):
 def test_each_text_needs_its_start():
   with pytest.raises(ValueError, match='each of 2 texts, got 1'):
     pack([[1], [2]], 5, loss_starts=[0])
+
+
+def test_a_packed_batch_has_one_of_few_numbers_of_rows():
+  """Eighths of the batch, each divisible into equal parts."""
+  assert row_counts(64) == (8, 16, 24, 32, 40, 48, 56, 64)
+  assert row_counts(64, multiple=4) == row_counts(64)
+  assert row_counts(32, multiple=8) == (8, 16, 24, 32)
+  assert row_counts(6, multiple=3) == (3, 6)
+  assert row_counts(1) == (1,)
+  with pytest.raises(ValueError, match='cut into 4 equal parts, got 6'):
+    row_counts(6, multiple=4)
+
+
+def test_empty_rows_hold_nothing():
+  packed = fill_rows(pack([[1, 2, 3]], 4), 3, pad_id=9)
+  np.testing.assert_array_equal(packed.tokens_BT[1:], np.full((2, 4), 9))
+  np.testing.assert_array_equal(packed.length_B, [3, 0, 0])
+  assert not packed.segment_BT[1:].any() and not packed.mask_BT[1:].any()
+  assert [x.dtype for x in packed] == [np.int32, np.int32, np.int32, np.float32]
+  with pytest.raises(ValueError, match='3 rows do not fit a batch of 2'):
+    fill_rows(packed, 2)
+
+
+def _texts(N, T, seed=0):
+  """Texts whose tokens name them, of lengths like those of dialogues."""
+  rng = np.random.default_rng(seed)
+  length_N = np.int32(np.clip(rng.normal(0.54 * T, 0.13 * T, N), 2, T))
+  tokens_NT = np.arange(N)[:, None] * (np.arange(T) < length_N[:, None])
+  starts_N = np.int32(rng.integers(0, 2, N) * length_N // 2)
+  return LMBatch(np.int32(tokens_NT), length_N, starts_N)
+
+
+def test_a_stream_of_packed_batches_keeps_every_text_in_its_batch():
+  texts = _texts(200, 20)
+  batches = Batches(texts, 16, seed=1)
+  packed = PackedBatches(Batches(texts, 16, seed=1), 16, multiple=4, pad_id=0)
+  for _ in range(30):
+    plain, rows = next(batches), next(packed)
+    assert len(rows.length_B) in packed.counts == (4, 8, 12, 16)
+    real = rows.segment_BT > 0
+    np.testing.assert_array_equal(
+      np.sort(rows.tokens_BT[real]),
+      np.sort(np.repeat(plain.tokens_BT[:, 0], plain.length_B)),
+    )
+    learnt = plain.length_B - np.maximum(plain.loss_start_B, 1)
+    assert rows.mask_BT.sum() == learnt.sum()
+
+
+def test_packing_saves_a_quarter_of_the_rows_at_the_lengths_of_dialogues():
+  """54 percent of a padded row is real: the mean of the simulated texts."""
+  batches = Batches(_texts(2000, 52), 64, seed=0)
+  packed = PackedBatches(batches, 64, multiple=4)
+  rows = [len(next(packed).length_B) for _ in range(100)]
+  print(f'rows of 64 texts: {np.mean(rows):.1f} (seen: {sorted(set(rows))})')
+  assert np.mean(rows) < 0.75 * 64
+
+
+def test_a_packed_stream_continues_from_a_saved_position():
+  make = lambda: PackedBatches(Batches(_texts(50, 12), 8, seed=2), 8)
+  packed, again = make(), make()
+  for _ in range(9):
+    next(packed)
+  again.set_state(packed.get_state())
+  for ours, wanted in zip(next(again), next(packed), strict=True):
+    np.testing.assert_array_equal(ours, wanted)

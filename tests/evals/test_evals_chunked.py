@@ -2,6 +2,7 @@
 
 import evals_bigram as bigram
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -25,8 +26,14 @@ def evaluated(logits_fn, **options):
 @pytest.mark.parametrize('chunk', [None, 3])
 def test_split_models_give_the_numbers_of_all_logits(chunk, max_reply):
   """KL, its estimators and the entropy of replies (checklist 47)."""
+
+  def hidden_fn(table_VV, tokens_BT, length_B, read_BS=None):
+    if read_BS is not None:
+      tokens_BT = jnp.take_along_axis(tokens_BT, read_BS, 1)
+    return jax.nn.one_hot(tokens_BT, bigram.V)
+
   split = SplitModel(
-    lambda table_VV, tokens_BT, length_B: jax.nn.one_hot(tokens_BT, bigram.V),
+    hidden_fn,
     lambda table_VV, hidden: hidden @ table_VV,
     chunk,
   )

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from rlhf_jax.data.shared import share_prefix
 from rlhf_jax.evals import preference
 from rlhf_jax.types import PairBatch
 
@@ -24,19 +25,30 @@ class Arrays:
     self.rejected_length_N = rng.integers(1, 6, N).astype(np.int32)
 
 
+def pair_score_fn(weight_V, pairs):
+  """The same of `SharedPairs`, whose prefix belongs to both sides."""
+  rows = np.arange(len(pairs.prefix_B))[:, None]
+  token_B2 = pairs.tokens_BT[rows, pairs.last_B2]
+  first, second = 1 + pairs.last_B2.T
+  length_B2 = np.stack([first, pairs.prefix_B + second - first], 1)
+  score_B2 = (weight_V[token_B2] + length_B2).astype(np.float32)
+  return score_B2[:, 0], score_B2[:, 1]
+
+
 @pytest.mark.parametrize('batch_size', [1, 3, 7, 10])
 def test_padding_of_the_last_batch_changes_nothing(batch_size):
   """Seven pairs: every call has one shape, every score its place."""
   pairs, weight_V, shapes = Arrays(7), np.arange(8.0), set()
 
-  def counted(params, tokens_BT, length_B):
-    shapes.add(tokens_BT.shape)
-    return score_fn(params, tokens_BT, length_B)
+  def counted(params, rows):
+    shapes.add(rows.tokens_BT.shape)
+    return pair_score_fn(params, rows)
 
+  rows = share_prefix(preference.pair_batch(pairs))
   chosen_N, rejected_N = preference.score_all(
-    counted, weight_V, pairs, batch_size
+    counted, weight_V, rows, batch_size
   )
-  assert shapes == {(batch_size, 5)}
+  assert len(shapes) == 1 and shapes.pop()[0] == batch_size
   for got_N, tokens_NT, length_N in (
     (chosen_N, pairs.chosen_tokens_NT, pairs.chosen_length_N),
     (rejected_N, pairs.rejected_tokens_NT, pairs.rejected_length_N),
@@ -47,7 +59,8 @@ def test_padding_of_the_last_batch_changes_nothing(batch_size):
 
 
 def test_no_pairs_give_no_scores():
-  chosen_N, rejected_N = preference.score_all(score_fn, None, Arrays(0), 4)
+  rows = share_prefix(preference.pair_batch(Arrays(0)))
+  chosen_N, rejected_N = preference.score_all(pair_score_fn, None, rows, 4)
   assert chosen_N.shape == rejected_N.shape == (0,)
 
 

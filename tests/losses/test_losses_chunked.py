@@ -35,15 +35,24 @@ def of_tokens(logits, tokens_BT):
   }
 
 
-def values(hidden, heads, tokens_BT, **options):
+def read(hidden, max_reply):
+  """The columns of hidden states before reply tokens, or all of them."""
+  if max_reply is None:
+    return hidden
+  read_BS = chunked.reply_columns(FIRST_B, T, max_reply)
+  return jax.tree.map(lambda x: masked.take_columns(x, read_BS), hidden)
+
+
+def values(hidden, heads, tokens_BT, max_reply=None, **options):
   """`of_tokens` through `per_token`."""
   return chunked.per_token(
     of_tokens,
     lambda hidden: tuple(map(jnp.matmul, hidden, heads)),
-    hidden,
+    read(hidden, max_reply),
     tokens_BT,
     FIRST_B,
     LENGTH_B,
+    max_reply=max_reply,
     **options,
   )
 
@@ -96,27 +105,31 @@ def test_reply_logits_give_the_dense_values_and_gradients(chunk, max_reply):
   assert_close(grads, dense_grads, atol=1e-5)
 
 
-def test_the_head_reads_the_positions_before_reply_tokens_alone():
-  hidden, heads, tokens_BT = inputs()
-  seen = []
+def test_the_columns_that_are_read_come_before_reply_tokens():
+  """first - 1, ..., first + R - 2, moved to the left at the end of a row."""
+  got = chunked.reply_columns(np.int32([5, 1, 9]), T, R)
+  np.testing.assert_array_equal(got, [[4, 5, 6, 7], [0, 1, 2, 3], [4, 5, 6, 7]])
+  assert chunked.reply_columns(FIRST_B, T, 50).shape == (B, T - 1)
 
-  def head(hidden_BSD):
-    seen.append(np.asarray(hidden_BSD))
-    return hidden_BSD @ heads[0]
 
-  chunked.per_token(
-    language.token_logps,
-    head,
-    hidden[0],
-    tokens_BT,
-    FIRST_B,
-    LENGTH_B,
-    max_reply=R,
+@pytest.mark.parametrize('max_reply', [None, R])
+def test_what_is_read_at_a_token_lands_in_the_next_column(max_reply):
+  x_BT = np.random.default_rng(5).normal(0, 1, (B, T))
+  got_BT = chunked.align_replies(
+    read(x_BT, max_reply), FIRST_B, LENGTH_B, T, max_reply
   )
-  [read_BRD] = seen
-  for b, first in enumerate(FIRST_B):
-    expected_RD = hidden[0][b, first - 1 : first - 1 + R]
-    np.testing.assert_array_equal(read_BRD[b], expected_RD)
+  for b in range(B):
+    for t in range(FIRST_B[b], LENGTH_B[b]):
+      assert float(got_BT[b, t]) == pytest.approx(x_BT[b, t - 1])
+
+
+def test_a_function_is_asked_for_columns_only_where_replies_are_bounded():
+  asked = []
+  fn = lambda *args, **read: asked.append((len(args), set(read)))
+  rows = (np.zeros((B, T), int), FIRST_B, LENGTH_B)
+  chunked.on_replies(fn, None, *rows, None)
+  chunked.on_replies(fn, None, *rows, R)
+  assert asked == [(3, set()), (3, {'read_BS'})]
 
 
 def test_a_reply_that_is_longer_than_promised_is_nan_and_not_wrong():
@@ -207,7 +220,14 @@ def test_a_chunk_of_nothing_is_an_error():
 def test_a_plain_function_of_logits_is_a_model_with_an_idle_head():
   logits_fn = lambda params, tokens_BT, length_B: params[tokens_BT]
   model = chunked.split_model(logits_fn)
-  assert model.hidden_fn is logits_fn and model.chunk is None
+  table_VV, tokens_BT = jnp.arange(12.0).reshape(4, 3), jnp.array([[2, 0, 3]])
+  whole = model.hidden_fn(table_VV, tokens_BT, jnp.array([3]))
+  np.testing.assert_array_equal(whole, table_VV[tokens_BT])
+  last = model.hidden_fn(
+    table_VV, tokens_BT, jnp.array([3]), read_BS=jnp.array([[2]])
+  )
+  np.testing.assert_array_equal(last, table_VV[tokens_BT[:, 2:]])
+  assert model.chunk is None
   x = jnp.ones(3)
   assert model.head_fn(None, x) is x
   assert chunked.split_model(model) is model

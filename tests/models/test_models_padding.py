@@ -58,9 +58,9 @@ def test_positions_are_the_exclusive_count_of_real_tokens(tiny, monkeypatch):
   seen = []
   embed = Transformer._embed
 
-  def spy(self, tokens_BT, position_BT):
+  def spy(self, tokens_BT, position_BT, limit):
     seen.append(position_BT)
-    return embed(self, tokens_BT, position_BT)
+    return embed(self, tokens_BT, position_BT, limit)
 
   monkeypatch.setattr(Transformer, '_embed', spy)
 

@@ -44,6 +44,49 @@ def test_an_extra_compile_is_an_error():
       step(jnp.ones(6))
 
 
+def noting(name):
+  """A jitted sum that notes its shapes under a name of its own."""
+
+  def program(batch, scale):
+    ledger.note(name, {'batch': batch, 'scale': scale})
+    return scale * (batch['x'].sum() + batch['y'].sum())
+
+  program.__name__ = program.__qualname__ = name
+  return jax.jit(program)
+
+
+def _shapes(name):
+  (row,) = [row for row in ledger.rows() if row['program'] == name]
+  return row['shapes']
+
+
+def test_the_ledger_shows_the_shapes_that_caused_a_recompile():
+  ledger.start()
+  program = noting('noted_program')
+  batch = lambda n: {'x': jnp.ones((n, 2)), 'y': jnp.ones(3, jnp.int32)}
+  program(batch(4), jnp.float32(1))
+  program(batch(4), jnp.float32(2))
+  assert _shapes('noted_program') == ''  # compiled once
+  program(batch(5), jnp.float32(2))
+  differing = 'batch/x: float32[4,2] | float32[5,2]'
+  assert _shapes('noted_program') == differing
+  program(batch(5), 2.0)
+  kinds = 'scale: float32[] | float32[] weak'
+  assert _shapes('noted_program') == f'{differing}; {kinds}'
+  assert ledger.count('noted_program') == 3
+  with pytest.raises(RuntimeError, match=r'batch/x: .*float32\[6,2\]'):
+    with ledger.no_more_than(0, 'noted_program'):
+      program(batch(6), 2.0)
+
+
+def test_the_ledger_shows_a_recompile_with_the_same_shapes():
+  ledger.start()
+  for _ in range(2):  # as a static setting that changes would do
+    noting('noted_twice')({'x': jnp.ones(2), 'y': jnp.ones(2)}, 1.0)
+  assert ledger.count('noted_twice') == 2
+  assert _shapes('noted_twice').startswith('the same shapes')
+
+
 @pytest.fixture
 def clock(monkeypatch):
   """Each look at the clock finds ten seconds gone."""

@@ -1,0 +1,162 @@
+r"""Planning: does a rung fit a TPU slice that is not here, and how long.
+
+    python -m experiments.plan --config=configs/plan.py \
+        --topology=v5p:8x8x8 --rung=52B [--json=FILE]
+    python -m experiments.plan --table --json=docs/scale.json
+
+Compiles the preference-model step and the PPO iteration for the topology (the
+extra `tpu` brings the compiler; no TPU is needed) and prints bytes per chip,
+whether they fit, FLOPs against the analytic count, the roofline's step time,
+the MFU that it allows, and the hours of a study. `--rung` and `--topology` take
+several names with commas, `--rung=all` the paper's ladder. `--json` keeps what
+the compiler says of every program in a file, and compiles only what that lacks
+(everything with `--again`); `--table` writes docs/scale.md from it and compiles
+nothing.
+"""
+
+import json
+import sys
+import time
+from importlib import metadata
+from pathlib import Path
+
+import jax
+from absl import app, flags
+from ml_collections import config_flags
+
+from experiments import plan_estimates as estimates
+from experiments import plan_programs as programs
+from experiments import plan_table, stage
+from experiments.plan_verdict import TRAINING, model_config, verdict
+from rlhf_jax.models import ladder
+from rlhf_jax.train.sharding import make_mesh
+
+
+def programs_of(name, depth, config, mesh):
+  """{program: Program} that a rung cut to `depth` layers is measured by.
+
+  At its whole depth those that train, to check the extrapolation; of one and
+  two layers their parts as well, to be counted apart.
+  """
+  job = config['job']
+  shapes = programs.Shapes(model_config(name, job, depth), job, mesh)
+  built = programs.pm_programs(shapes) | programs.ppo_programs(shapes)
+  kept = built if depth <= 2 else TRAINING
+  return {key: built[key] for key in kept}
+
+
+def depths_of(name, config):
+  """One and two layers; of the rungs to check, all of them as well."""
+  whole = [ladder.rung(name).n_layers] if name in config['whole'] else []
+  return [1, 2, *whole]
+
+
+def measure_rung(name, topology, config, row, save):
+  """Compiles what a row lacks, one program after the other.
+
+  Args:
+    name: of the rung.
+    topology: of the chips.
+    config: of `configs/plan.py`.
+    row: what is known already, {'measured': {depth: {program: numbers}}}.
+    save: called after each program.
+  """
+  _, dims = estimates.parse_topology(topology)
+  axes = estimates.mesh_axes(dims, config['job'])
+  mesh = make_mesh(programs.devices_of(topology), **axes)
+  for depth in depths_of(name, config):
+    found = row['measured'].setdefault(str(depth), {})
+    for key, program in programs_of(name, depth, config, mesh).items():
+      if key in found:
+        continue
+      start = time.time()
+      found[key] = programs.measure(program)
+      save()
+      print(
+        f'{name} on {topology}: {key} of {depth} layers compiled in '
+        f'{time.time() - start:.0f} s',
+        file=sys.stderr,
+        flush=True,
+      )
+
+
+class Rows:
+  """Rows of a JSON file, one a rung and topology; in memory without a path."""
+
+  def __init__(self, path, again=False):
+    """Reads the file; `again` forgets what rows that are asked for hold."""
+    self.path, self.again = Path(path) if path else None, again
+    there = self.path and self.path.exists()
+    self.rows = json.loads(self.path.read_text()) if there else []
+
+  def of(self, name, topology):
+    """The row, or a new one where there is none or it is to be made again."""
+    mine = lambda row: (row['rung'], row['topology']) == (name, topology)
+    old = [row for row in self.rows if mine(row)]
+    if old and not self.again:
+      return old[0]
+    row = {
+      'rung': name,
+      'topology': topology,
+      'versions': {key: metadata.version(key) for key in ('jax', 'libtpu')},
+      'measured': {},
+    }
+    self.rows = [row for row in self.rows if not mine(row)] + [row]
+    return row
+
+  def save(self):
+    """Writes the file, so that a killed run goes on after the last program."""
+    if self.path:
+      part = self.path.with_name(self.path.name + '.part')
+      part.write_text(json.dumps(self.rows, indent=1) + '\n')
+      part.replace(self.path)
+
+
+def run(config, names, topologies, rows):
+  """Plans every rung on every topology, and prints what it found."""
+  for name in names:  # a wrong name must not show after an hour
+    ladder.rung(name)
+  for topology in topologies:
+    estimates.parse_topology(topology)
+    programs.devices_of(topology)
+  for topology in topologies:
+    for name in names:
+      row = rows.of(name, topology)
+      measure_rung(name, topology, config, row, rows.save)
+      print(plan_table.report(verdict(row, config), config), flush=True)
+
+
+def main():
+  """Parses flags; a known error ends in one line and exit code 2."""
+  config = config_flags.DEFINE_config_file('config', 'configs/plan.py')
+  topology = flags.DEFINE_list('topology', ['v5p:8x8x8'], 'GENERATION:AxB[xC].')
+  rung = flags.DEFINE_list('rung', ['52B'], 'Rungs of the ladder, or all.')
+  path = flags.DEFINE_string('json', '', 'File that rows are added to.')
+  again = flags.DEFINE_bool('again', False, 'Compile what --json has anew.')
+  table = flags.DEFINE_bool('table', False, 'Write docs/scale.md from --json.')
+
+  def guarded(argv):
+    jax.config.update('jax_platforms', 'cpu')  # shapes only: look for no TPU
+    jax.config.update('jax_enable_compilation_cache', False)
+    if len(argv) > 1:
+      print(f'error: unknown argument {argv[1]!r}: see --help', file=sys.stderr)
+      return 2
+    settings = config.value.to_dict()
+    names = list(ladder.PAPER) if rung.value == ['all'] else rung.value
+    try:
+      if table.value:
+        rows = stage.read_json(path.value or plan_table.ROWS)
+        plan_table.write(rows, settings)
+      else:
+        rows = Rows(path.value, again.value)
+        run(settings, names, topology.value, rows)
+    except stage.EXPECTED as error:
+      print(f'error: {stage.one_line(error)}', file=sys.stderr)
+      return 2
+    return 0
+
+  app.run(guarded, flags_parser=stage.parse_flags)
+
+
+if __name__ == '__main__':
+  main()

@@ -1,0 +1,192 @@
+"""The arithmetic of a plan: chips, rooflines, FLOP counts, hours, GPU memory.
+
+Nothing here compiles, so all of it works, and is tested, without a TPU
+compiler.
+"""
+
+import itertools
+import math
+import re
+from typing import NamedTuple
+
+from rlhf_jax.models import cost, footprint
+
+
+class Chip(NamedTuple):
+  """Published figures of one chip: bytes, bytes/s and bfloat16 FLOP/s."""
+
+  hbm_bytes: float
+  bandwidth: float
+  flops: float
+
+
+# docs.cloud.google.com/tpu/docs/v4, /v5e, /v5p, /v6e: memory, its bandwidth and
+# peak compute in bfloat16, per chip, as published. Only v4's page says GiB; of
+# the 95 of v5p one page says GB and one GiB, the smaller is taken.
+CHIPS = {
+  'v4': Chip(32 * 2**30, 1200e9, 275e12),
+  'v5e': Chip(16e9, 819e9, 197e12),
+  'v5p': Chip(95e9, 2765e9, 459e12),
+  'v6e': Chip(32e9, 1638e9, 918e12),
+}
+
+
+class Measured(NamedTuple):
+  """What XLA says of one compiled program, per chip.
+
+  Attributes:
+    flops: of one run, every loop's body counted once.
+    traffic: bytes accessed, counted likewise.
+    memory: arguments + outputs - donated + temporaries, bytes.
+  """
+
+  flops: float
+  traffic: float
+  memory: float
+
+  def times(self, count):
+    """The work of `count` runs."""
+    return self._replace(flops=count * self.flops, traffic=count * self.traffic)
+
+  def beyond(self, other):
+    """The work that this program does and `other`, a part of it, does not."""
+    return self._replace(
+      flops=self.flops - other.flops, traffic=self.traffic - other.traffic
+    )
+
+
+def extrapolate(one, two, n_layers):
+  """A line through one and two layers: c(L) = c(1) + (L - 1) (c(2) - c(1))."""
+  return Measured(
+    *(a + (n_layers - 1) * (b - a) for a, b in zip(one, two, strict=True))
+  )
+
+
+def parse_topology(name):
+  """('v5p', (8, 8, 8)) from 'v5p:8x8x8'.
+
+  Raises:
+    ValueError: if it is not GENERATION:AxB or AxBxC, or the generation is not
+      in `CHIPS`.
+  """
+  found = re.fullmatch(r'(\w+):(\d+(?:x\d+)+)', name)
+  if not found or found[1] not in CHIPS:
+    raise ValueError(
+      f'unknown topology {name!r}: wanted GENERATION:AxB[xC] as in v5p:8x8x8, '
+      f'the generation one of {", ".join(CHIPS)}'
+    )
+  return found[1], tuple(int(n) for n in found[2].split('x'))
+
+
+def mesh_axes(dims, job):
+  """Sizes of the mesh axes: as few model shards as the batch allows.
+
+  Rows go over the fsdp axis, which therefore has to divide them; what is left
+  becomes the model axis. Both are products of axes of the torus, so that each
+  collective runs along whole rings.
+
+  Args:
+    dims: the torus.
+    job: of `configs/plan.py`; its smaller batch is cut.
+
+  Returns:
+    dict(data=1, fsdp=..., model=...).
+  """
+  chips, rows = math.prod(dims), min(job['pm_pairs'], job['prompts'])
+  products = sorted(
+    math.prod(part)
+    for n in range(len(dims) + 1)
+    for part in itertools.combinations(dims, n)
+  )
+  model = next(n for n in products if rows % (chips // n) == 0)
+  return {'data': 1, 'fsdp': chips // model, 'model': model}
+
+
+def seconds(measured, chip):
+  """Roofline: (seconds, what binds), the slower of arithmetic and memory."""
+  compute = measured.flops / chip.flops
+  traffic = measured.traffic / chip.bandwidth
+  return max(compute, traffic), 'FLOPs' if compute >= traffic else 'bytes'
+
+
+def _training(config, T, read):
+  """(useful, done) FLOPs of the blocks, forwards and backwards, over T tokens.
+
+  Done is what rematerialisation repeats as well: all of the blocks but the last
+  product of each, whose result no gradient needs.
+  """
+  forward = cost.forward_flops(config, T, logits=False, read=read)
+  if not config.remat:
+    return 3 * forward, 3 * forward
+  rows = (config.n_layers - 1) * T + read
+  last = 2 * rows * config.d_mlp * config.d_model
+  return 3 * forward, 4 * forward - last
+
+
+def _head(config, tokens):
+  return 2 * tokens * config.d_model * config.vocab_size
+
+
+def analytic_flops(config, job):
+  """FLOPs of each phase, over all chips, by the formulas of `models.cost`.
+
+  Returns:
+    {phase: (useful, done)}: `done` has what rematerialisation repeats.
+  """
+  forward = lambda T, read: cost.forward_flops(config, T, False, read)
+  pairs, B = job['pm_pairs'], job['prompts']
+  P, R = job['prompt_length'], job['reply_length']
+  T, head = P + R, lambda tokens: _head(config, tokens)
+  pm = [2 * pairs * flops for flops in _training(config, job['pm_length'], 1)]
+  attended = 4 * (T - 1) * config.n_heads * config.head_size * config.n_layers
+  one = cost.forward_flops(config, 1) + attended  # it looks at all T slots
+  decode = B * R * one
+  prefill = B * (forward(P, 1) + head(1))
+  # The PM's score, pi_0's log-probabilities, values; then the update.
+  score = forward(T + 1, 1) + 2 * forward(T, R) + head(R)
+  update = _training(config, T, R)
+  learn = [B * (score + 2 * flops + 3 * head(R)) for flops in update]
+  return {
+    'pm_step': tuple(pm),
+    'prefill': (prefill, prefill),
+    'decode': (decode, decode),
+    'learn': tuple(learn),
+  }
+
+
+def study_hours(job, study, pm_seconds, ppo_seconds):
+  """Hours of one preference model and one PPO run, at the roofline's speed."""
+  pm_steps = math.ceil(study['pm_pairs'] / job['pm_pairs'])
+  iterations = math.ceil(study['ppo_samples'] / job['prompts'])
+  pm, ppo = pm_steps * pm_seconds / 3600, iterations * ppo_seconds / 3600
+  return {
+    'pm': pm,
+    'ppo': ppo,
+    'at_share': (pm + ppo) / study['share_of_bound'],
+  }
+
+
+def gpu_bytes(config, job, gpu, count):
+  """Bytes each of `count` GPUs needs: {'pm': ..., 'ppo': ...}.
+
+  Parameters, gradients and moments are spread over all GPUs. A GPU holds the
+  activations of `train_rows` sequences at once and accumulates gradients over
+  the rest of its batch; PPO adds a value network in training, two frozen
+  models, and the larger of sampling (cache and logits of `decode_rows`
+  replies) and training.
+  """
+  rows = gpu['train_rows']
+  P, R = job['prompt_length'], job['reply_length']
+  activations = lambda T: (
+    footprint.saved_bytes(config, rows, T)
+    + footprint.block_bytes(config, rows, T)
+  )
+  trained = footprint.trained_bytes(config) / count
+  frozen = footprint.frozen_bytes(config) / count
+  sampling = footprint.cache_bytes(config, gpu['decode_rows'], P + R)
+  sampling += footprint.logits_bytes(config, gpu['decode_rows'])
+  updating = activations(P + R) + footprint.logits_bytes(config, rows * R)
+  return {
+    'pm': trained + activations(job['pm_length']),
+    'ppo': 2 * trained + 2 * frozen + max(sampling, updating),
+  }

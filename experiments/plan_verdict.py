@@ -1,0 +1,179 @@
+"""From what was measured of one and two layers to what is said of a rung."""
+
+from experiments import plan_estimates as estimates
+from experiments.plan_estimates import Measured
+from rlhf_jax.models import ladder
+from rlhf_jax.models.cost import parameter_counts
+
+# The two programs that train, and the phases that each one's time is made of.
+PHASES = {
+  'pm_step': ('pm_step',),
+  'iteration': ('prefill', 'decode', 'learn'),
+}
+TRAINING = tuple(PHASES)
+SHORT = {'pm_step': 'pm', 'iteration': 'ppo'}
+
+
+def model_config(name, job, n_layers=0):
+  """TransformerConfig of a rung for a job; `n_layers` replaces its depth."""
+  depth = {'n_layers': n_layers} if n_layers else {}
+  return ladder.config_for(
+    name, job['vocab_size'], dtype=job['dtype'], remat=job['remat'], **depth
+  )
+
+
+def phases_of(measured, job):
+  """Work of a step, every loop's body counted as often as it runs.
+
+  A cost analysis counts a body once: `collect` is a prefill and one decoding
+  step. `learn` is what an iteration does with the rollouts: reward, reference,
+  values, advantages, and one update on all of them.
+
+  Returns:
+    {phase: Measured} with the phases of `estimates.analytic_flops`.
+  """
+  decode = measured['collect'].beyond(measured['prefill'])
+  return {
+    'pm_step': measured['pm_step'],
+    'prefill': measured['prefill'],
+    'decode': decode.times(job['reply_length']),
+    'learn': measured['iteration'].beyond(measured['collect']),
+  }
+
+
+def judge(phases, analytic, memory, chip, chips, tolerance):
+  """One program's row: memory, FLOPs, time and MFU over its phases.
+
+    MFU <= useful FLOPs / (seconds * chips * peak)
+
+  where the seconds are the roofline's and useful FLOPs leave out what
+  rematerialisation repeats.
+
+  Args:
+    phases: {phase: Measured}, per chip.
+    analytic: {phase: (useful, done)} FLOPs, over all chips.
+    memory: bytes per chip of the whole program.
+    chip: Chip.
+    chips: their number.
+    tolerance: how far XLA's count may be from the analytic one.
+  """
+  times = {key: estimates.seconds(phases[key], chip) for key in phases}
+  total = sum(time for time, _ in times.values())
+  flops = chips * sum(phase.flops for phase in phases.values())
+  useful, done = (sum(analytic[key][i] for key in phases) for i in (0, 1))
+  return {
+    'bytes_per_chip': memory,
+    'fits': memory <= chip.hbm_bytes,
+    'flops': flops,
+    'flops_ratio': flops / done,
+    'flops_agree': abs(flops / done - 1) <= tolerance,
+    'seconds': total,
+    'mfu_bound': useful / (total * chips * chip.flops),
+    'phases': {
+      key: {
+        'seconds': time,
+        'binds': binds,
+        'flops_ratio': chips * phases[key].flops / analytic[key][1],
+      }
+      for key, (time, binds) in times.items()
+    },
+  }
+
+
+def _no_room(measured):
+  """What the compiler said where it found no room for a program, or None."""
+  said = [
+    f'{key} of {depth} layers: {found["no_room"]}'
+    for depth, programs in measured.items()
+    for key, found in programs.items()
+    if 'no_room' in found
+  ]
+  return said[0] if said else None
+
+
+def _missing(measured):
+  """A program of one or two layers that was not compiled yet, or ''."""
+  wanted = ('pm_step', 'prefill', 'collect', 'iteration')
+  lacking = [
+    f'{key} of {depth} layers'
+    for depth in ('1', '2')
+    for key in wanted
+    if key not in measured.get(depth, {})
+  ]
+  return lacking[0] if lacking else ''
+
+
+def _checks(measured, line_at, n_layers):
+  """{program: whole / extrapolated} of bytes and FLOPs, if compiled whole."""
+  whole = measured.get(str(n_layers), {})
+  return {
+    SHORT[key]: {
+      'memory': whole[key]['memory'] / line_at[key].memory,
+      'flops': whole[key]['flops'] / line_at[key].flops,
+    }
+    for key in TRAINING
+    if key in whole
+  }
+
+
+def verdict(row, config):
+  """Everything the report says of one rung on one topology.
+
+  Args:
+    row: {'rung', 'topology', 'measured': {depth: {program: numbers}}}, the
+      numbers those of `Measured`, or {'no_room': what the compiler said}.
+    config: of `configs/plan.py`.
+
+  Returns:
+    A dict; with 'too_large' in place of times if the compiler found no room.
+
+  Raises:
+    ValueError: if a program has not been compiled yet.
+  """
+  job, measured = config['job'], row['measured']
+  whole = model_config(row['rung'], job)
+  generation, dims = estimates.parse_topology(row['topology'])
+  chip, axes = estimates.CHIPS[generation], estimates.mesh_axes(dims, job)
+  chips = axes['fsdp'] * axes['model']
+  found = {
+    'rung': row['rung'],
+    'topology': row['topology'],
+    'mesh': axes,
+    'n_params': parameter_counts(whole)['total'],
+    'hbm_bytes': chip.hbm_bytes,
+    'gpu': {
+      str(count): estimates.gpu_bytes(whole, job, config['gpu'], count)
+      for count in (1, 8)
+    },
+  }
+  if _no_room(measured):
+    return found | {'too_large': _no_room(measured)}
+  if missing := _missing(measured):
+    raise ValueError(
+      f'{row["rung"]} on {row["topology"]} lacks {missing}: run the same plan '
+      'again, which compiles only that'
+    )
+  one, two = (
+    {key: Measured(**numbers) for key, numbers in measured[depth].items()}
+    for depth in ('1', '2')
+  )
+  line_at = {
+    key: estimates.extrapolate(one[key], two[key], whole.n_layers)
+    for key in one
+  }
+  phases = phases_of(line_at, job)
+  analytic = estimates.analytic_flops(whole, job)
+  for key, short in SHORT.items():
+    found[short] = judge(
+      {phase: phases[phase] for phase in PHASES[key]},
+      analytic,
+      line_at[key].memory,
+      chip,
+      chips,
+      config['tolerance'],
+    )
+  steps = (found[short]['seconds'] for short in SHORT.values())
+  return found | {
+    'checks': _checks(measured, line_at, whole.n_layers),
+    'hours': estimates.study_hours(job, config['study'], *steps),
+  }

@@ -1,0 +1,33 @@
+"""The LM and PPO stages on one of eight faked devices, and on a mesh of them.
+
+XLA_FLAGS=--xla_force_host_platform_device_count=8 python eight_stages.py \
+    STUDY WORKDIR
+"""
+
+import sys
+from pathlib import Path
+
+import tiny_stages as tiny
+
+from experiments import train_lm, train_ppo
+
+MESHES = {
+  'one': {'data': 1, 'fsdp': 1, 'model': 1},
+  'eight': {'data': 2, 'fsdp': 2, 'model': 2},
+}
+
+
+def main(study, workdir):
+  """Both policies start from the language model that the mesh has trained."""
+  short = {'steps': 3, 'checkpoint_every': 100}
+  for name, mesh in MESHES.items():
+    config = tiny.lm(study, mesh=mesh, **short)
+    train_lm.run(config, Path(workdir) / f'lm-{name}')
+  short = {'lm_dir': f'{workdir}/lm-eight', 'iterations': 1}
+  for name, mesh in MESHES.items():
+    config = tiny.ppo(study, mesh=mesh, **short)
+    train_ppo.run(config, Path(workdir) / f'ppo-{name}')
+
+
+if __name__ == '__main__':
+  main(*sys.argv[1:])

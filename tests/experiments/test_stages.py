@@ -1,0 +1,221 @@
+"""Stages at their smallest: packed, in buckets, on a mesh, in few programs."""
+
+import functools
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+import tiny_stages as tiny
+
+from experiments import make_text, train_lm, train_pm, train_ppo
+from rlhf_jax.data.packing import row_counts
+from rlhf_jax.data.prompts import encode_prompts
+from rlhf_jax.train import ledger
+
+HERE = pathlib.Path(__file__).parent
+ROOT = HERE.parents[1]
+
+
+@pytest.fixture(scope='module')
+def study(tmp_path_factory):
+  """Texts, a language model, comparisons and a preference model."""
+  root = tmp_path_factory.mktemp('tiny')
+  tiny.prepare(root)
+  return root
+
+
+class Killed(KeyboardInterrupt):
+  """Leaves a training loop like Ctrl-C."""
+
+
+@pytest.fixture
+def killed_at(monkeypatch):
+  """Runs a stage that is killed when it asks for the rate of a step."""
+
+  def run(module, config, workdir, last):
+    rate_at = module.learning_rate_at
+
+    def rate_or_kill(step, **options):
+      if step == last:
+        raise Killed
+      return rate_at(step, **options)
+
+    with monkeypatch.context() as patch:
+      patch.setattr(module, 'learning_rate_at', rate_or_kill)
+      with pytest.raises(Killed):
+        module.run(config, workdir)
+    assert not (workdir / 'done.json').exists()
+
+  return run
+
+
+def metrics(path, kind='train'):
+  lines = (path / 'metrics.jsonl').read_text().splitlines()
+  return [row for row in map(json.loads, lines) if row['kind'] == kind]
+
+
+def assert_same_metrics(ours, wanted, tolerance):
+  """Each of the same rows, with the same names."""
+  assert len(ours) == len(wanted) > 0
+  for a, b in zip(ours, wanted, strict=True):
+    assert a.keys() == b.keys()
+    for name, value in b.items():
+      if not isinstance(value, str):
+        np.testing.assert_allclose(
+          a[name], value, rtol=tolerance, atol=tolerance, err_msg=name
+        )
+
+
+def assert_same_end(a, b, table):
+  """Metrics, table and parameters of two runs are equal to the last bit."""
+  for name in ('metrics.jsonl', table):
+    assert (a / name).read_bytes() == (b / name).read_bytes()
+  vocab_size = make_text.load_tokenizer(a.parent / 'text').vocab_size
+  params = [train_lm.load(path, '3K', vocab_size) for path in (a, b)]
+  jax.tree.map(np.testing.assert_array_equal, *params)
+
+
+def test_a_packed_language_model_learns_as_a_padded_one(study):
+  """The same texts a batch in fewer rows: loss and gradient norm agree."""
+  padded = study / 'lm-padded'
+  train_lm.run(tiny.lm(study, pack=False), padded)
+  assert_same_metrics(metrics(padded), metrics(study / 'lm'), 2e-4)
+
+
+def test_a_packed_language_model_resumes_bit_for_bit(study, killed_at):
+  """Killed in step 5 of 6, resumed from step 4 (checklist 82)."""
+  config, workdir = tiny.lm(study), study / 'lm-resumed'
+  killed_at(train_lm, config, workdir, last=5)
+  train_lm.run(config, workdir)
+  assert_same_end(workdir, study / 'lm', 'lm.csv')
+
+
+def _buckets(study):
+  """Two edges, about as many prompts below the first as above."""
+  prompts = json.loads((study / 'comparisons' / 'prompts.json').read_text())
+  tokenizer = make_text.load_tokenizer(study / 'text')
+  cut = tiny.CUT['max_prompt']
+  texts = [text for text, _ in prompts['train']]
+  length_N = encode_prompts(texts, tokenizer, cut).length_N
+  edge = int(np.median(length_N))
+  assert min((length_N <= edge).sum(), (length_N > edge).sum()) >= 16
+  return edge, cut
+
+
+def test_ppo_compiles_one_program_for_each_length_bucket(study):
+  """Two buckets, three iterations; the ledger says which shape differs."""
+  edges = _buckets(study)
+  # A setting of its own, so that no other test has compiled this program.
+  config = tiny.ppo(study, prompt_buckets=edges, iterations=3, b2=0.9375)
+  before = ledger.count('ppo_iteration_3K')
+  with ledger.no_more_than(2, 'ppo_iteration_3K'):
+    train_ppo.run(config, study / 'ppo-buckets')
+  assert ledger.count('ppo_iteration_3K') == before + 2
+  shapes = ledger.shapes('ppo_iteration_3K')
+  assert shapes.startswith('prompts/tokens_BP: ') and ';' not in shapes
+  assert all(f'int32[16,{edge}]' in shapes for edge in edges)
+
+
+def test_ppo_in_buckets_resumes_bit_for_bit(study, killed_at):
+  """Killed in iteration 2 of 3, with both streams begun (checklist 82)."""
+  workdir = study / 'ppo-resumed'
+  config = tiny.ppo(
+    study, prompt_buckets=_buckets(study), iterations=3, b2=0.9375
+  )
+  killed_at(train_ppo, config, workdir, last=2)
+  train_ppo.run(config, workdir)
+  assert_same_end(workdir, study / 'ppo-buckets', 'rl_curve.csv')
+
+
+def test_a_sweep_of_language_models_compiles_one_step(study):
+  """Two seeds and two rates; packed, one for each number of rows."""
+  packed, padded = row_counts(16, multiple=4), [16]
+  for pack, counts in ((True, packed), (False, padded)):
+    with (
+      ledger.no_more_than(len(counts), 'lm_step_3K'),
+      ledger.no_more_than(1, 'sample_3K'),
+    ):
+      for seed in (0, 1):
+        for rate in (0.01, 0.02):
+          config = tiny.lm(
+            study, pack=pack, seed=seed, learning_rate=rate, b2=0.96875
+          )
+          workdir = study / f'lm-sweep-{pack}-{seed}-{rate}'
+          train_lm.run(config | {'steps': 2}, workdir)
+
+
+def test_a_sweep_of_preference_models_compiles_one_step(study):
+  """Two seeds and two rates."""
+  with (
+    ledger.no_more_than(1, 'pm_step_3K'),
+    ledger.no_more_than(1, 'pm_score_3K'),
+  ):
+    for seed in (0, 1):
+      for rate in (0.3, 0.4):
+        config = tiny.pm(study, seed=seed, lr_multiple=rate, b2=0.96875)
+        train_pm.run(config, study / f'pm-sweep-{seed}-{rate}')
+
+
+def test_a_sweep_of_policies_compiles_one_iteration(study):
+  """Two seeds and two lambda_KL, with their evaluations."""
+  with (
+    ledger.no_more_than(1, 'ppo_iteration_3K'),
+    ledger.no_more_than(1, 'policy_eval_3K'),
+  ):
+    for seed in (0, 1):
+      for kl_coef in (0.0, 0.1):
+        config = tiny.ppo(study, seed=seed, kl_coef=kl_coef, b2=0.96875)
+        train_ppo.run(config, study / f'ppo-sweep-{seed}-{kl_coef}')
+
+
+@pytest.fixture(scope='module')
+def eight(study, tmp_path_factory):
+  """Where eight_stages.py ran both stages, on one device and on eight."""
+  workdir = tmp_path_factory.mktemp('eight')
+  process = subprocess.run(
+    [sys.executable, HERE / 'eight_stages.py', study, workdir],
+    env=os.environ
+    | {
+      'PYTHONPATH': os.pathsep.join([str(ROOT), str(HERE)]),
+      'XLA_FLAGS': '--xla_force_host_platform_device_count=8 '
+      '--xla_backend_optimization_level=0',  # compiles in half the time
+    },
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert process.returncode == 0, process.stderr[-3000:]
+  return workdir
+
+
+def test_the_language_model_stage_is_the_same_on_eight_devices(eight):
+  """Packed rows in two microbatches on 2 x 2 x 2 (checklist 68)."""
+  one, many = (metrics(eight / f'lm-{name}') for name in ('one', 'eight'))
+  assert abs(one[0]['loss'] - one[-1]['loss']) > 1e-3
+  assert_same_metrics(many, one, 1e-5)
+
+
+@pytest.mark.parametrize('stage', ['lm', 'ppo'])
+def test_one_device_reads_what_eight_have_written(study, eight, stage):
+  """This process has one; the parameters are those of one (checklist 68)."""
+  vocab_size = make_text.load_tokenizer(study / 'text').vocab_size
+  one, many = (
+    train_lm.load(eight / f'{stage}-{name}', '3K', vocab_size)
+    for name in ('one', 'eight')
+  )
+  near = functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-4)
+  jax.tree.map(near, many, one)
+
+
+def test_the_ppo_stage_is_the_same_on_eight_devices(eight):
+  """Training metrics and the evaluations of the policy (checklist 68)."""
+  for kind in ('train', 'checkpoint'):
+    one, many = (
+      metrics(eight / f'ppo-{name}', kind) for name in ('one', 'eight')
+    )
+    assert_same_metrics(many, one, 1e-5)
