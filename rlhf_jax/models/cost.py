@@ -1,5 +1,7 @@
 """Exact parameter and FLOP counts of a Transformer config."""
 
+from rlhf_jax.models.attention import query_blocks
+
 
 def parameter_counts(config):
   """Parameters by part.
@@ -32,7 +34,8 @@ def forward_flops(config, T, logits=True, read=None):
   """FLOPs of the matrix products of one forward pass over T tokens.
 
     2 FLOPs a multiply-add: projections and MLP 2 T (weights), attention
-    2 * 2 T^2 H K a layer (scores and mixing, the masked half included), head
+    2 * 2 H K a layer for each query and each key that it is multiplied with
+    (scores and mixing; those of `query_blocks`, masked ones included), head
     2 T D V.
 
   Of the last layer, and for the head, only the columns that are read count,
@@ -46,11 +49,14 @@ def forward_flops(config, T, logits=True, read=None):
     logits: whether the next-token head belongs to it.
     read: columns whose activations are wanted, S; None: all T.
   """
-  read = T if read is None else read
   D, K, H = config.d_model, config.head_size, config.n_heads
   keys_values = D * 2 * config.n_kv_heads * K
   mlp_in = (2 if config.activation == 'swiglu' else 1) * config.d_mlp
   rest = 2 * D * H * K + D * mlp_in + config.d_mlp * D
-  layer = lambda S: 2 * T * keys_values + S * (2 * rest + 4 * T * H * K)
-  head = 2 * read * D * config.vocab_size if logits else 0
-  return (config.n_layers - 1) * layer(T) + layer(read) + head
+  layer = lambda S, looked_at: (
+    2 * T * keys_values + 2 * S * rest + 4 * H * K * looked_at
+  )
+  whole = sum((end - first) * end for first, end in query_blocks(T))
+  last = layer(T, whole) if read is None else layer(read, read * T)
+  head = 2 * (read or T) * D * config.vocab_size if logits else 0
+  return (config.n_layers - 1) * layer(T, whole) + last + head

@@ -5,6 +5,8 @@ results live, and the compiler adds the communication. They work alike in one
 process and in several.
 """
 
+import functools
+
 import jax
 
 from rlhf_jax.train.sharding import (
@@ -29,6 +31,17 @@ def init_sharded(init, mesh, *args, rules=RULES):
   return jax.jit(init, out_shardings=shardings)(*args)
 
 
+def on_mesh(function, mesh):
+  """`function`, traced with the mesh in use: models cut their activations."""
+
+  @functools.wraps(function)
+  def traced(*args):
+    with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):
+      return function(*args)
+
+  return traced
+
+
 def jit_sharded(step, mesh, state, *frozen, rules=RULES):
   """Jits step(state, *frozen, batch, rng, hyper) -> (state, metrics).
 
@@ -46,7 +59,7 @@ def jit_sharded(step, mesh, state, *frozen, rules=RULES):
   everywhere = replicated(mesh)
   state, *frozen = (shardings_of(x, mesh, rules) for x in (state, *frozen))
   return jax.jit(
-    step,
+    on_mesh(step, mesh),
     in_shardings=(
       state,
       *frozen,
@@ -70,7 +83,7 @@ def jit_collect(collect, mesh, params, rules=RULES):
   """
   rows = batch_sharding(mesh)
   return jax.jit(
-    collect,
+    on_mesh(collect, mesh),
     in_shardings=(shardings_of(params, mesh, rules), rows, replicated(mesh)),
     out_shardings=rows,
   )

@@ -19,6 +19,7 @@ from benchmarks import (
 )
 from benchmarks.shapes import SHAPES
 from rlhf_jax.models import ladder
+from rlhf_jax.models.attention import query_blocks
 from rlhf_jax.models.cost import forward_flops
 
 TINY = SHAPES['tiny']
@@ -112,7 +113,8 @@ def test_products_and_attention_are_all_of_the_forward_flops(name):
   config = common.config_of(shape)
   found = common.products(config, logits=True)
   weights = sum(2 * T * K * N * count for K, N, count in found)
-  attention = 4 * T * T * shape.d_model * shape.n_layers
+  looked_at = sum((end - first) * end for first, end in query_blocks(T))
+  attention = 4 * looked_at * shape.d_model * shape.n_layers
   assert weights + attention == forward_flops(config, T)
 
 

@@ -169,6 +169,27 @@ def test_members_that_share_their_lengths_give_what_each_gives_alone():
     np.testing.assert_allclose(together[m], alone, atol=1e-6)
 
 
+@pytest.mark.parametrize('T', [1, 64, 65, 130, 192, 300])
+def test_blocks_of_queries_hold_every_query_once_and_its_keys(T):
+  blocks = attention.query_blocks(T)
+  assert [t for first, end in blocks for t in range(first, end)] == [*range(T)]
+  assert len(blocks) <= 4
+  assert len(blocks) == 1 or T > 64
+
+
+@pytest.mark.parametrize('T', [70, 131])
+def test_causal_blocks_are_plain_attention(T):
+  """Values and gradients, ragged, with grouped queries."""
+  q, k, v = arrays(11, (2, 4, T, 8), (2, 2, T, 8), (2, 2, T, 8))
+  length_B = np.array([T, T - 40])
+  causal_TT = np.tril(np.ones((T, T), bool))
+  mask_BTS = causal_TT & (np.arange(T) < length_B[:, None])[:, None]
+  (weight,) = arrays(12, (2, 4, T, 8))
+  by_blocks = lambda *qkv: attention.attend_causal(*qkv, mask_BTS)
+  plain = lambda *qkv: attend(*qkv, mask_BTS)
+  assert_same_values_and_gradients(by_blocks, plain, (q, k, v), weight)
+
+
 def test_a_row_of_no_tokens_counts_as_one_token():
   q, k, v = arrays(9, *[(1, 2, 3, 8)] * 3)
   by_length = lambda n: attend_by_length(
