@@ -4,7 +4,7 @@ import numpy as np
 
 from rlhf_jax.types import PairBatch, SharedPairs
 
-MULTIPLE = 8  # columns are rounded up to it
+MULTIPLE = 16  # columns are rounded up to it: few widths, few programs
 
 
 def shared_lengths(pairs: PairBatch) -> np.ndarray:

@@ -27,7 +27,7 @@ def pairs(pad=0):
 
 def test_a_row_is_the_prefix_then_the_rest_of_both_sides():
   rows = share_prefix(pairs())
-  assert rows.tokens_BT.shape == (3, 8)
+  assert rows.tokens_BT.shape == (3, 16)
   for b, (tokens, segments) in enumerate(zip(ROWS, SEGMENTS, strict=True)):
     n = len(tokens)
     np.testing.assert_array_equal(rows.tokens_BT[b, :n], tokens)
