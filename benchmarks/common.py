@@ -20,6 +20,8 @@ import jax.numpy as jnp
 from benchmarks.shapes import SHAPES
 from rlhf_jax.models.config import TransformerConfig
 from rlhf_jax.train.run import environment
+from rlhf_jax.train.sharded import on_mesh
+from rlhf_jax.train.sharding import batch_sharding, make_mesh, replicated
 
 CUBE = 2048
 CUBE_REPEATS = {'cpu': 1}  # elsewhere 64: a call must outlast its launch
@@ -62,10 +64,50 @@ class Program(NamedTuple):
   peak_bytes: int
 
 
-def compile_program(function, *args, donate=()):
+def use_every_core():
+  """Makes a CPU device of every core, if no device has been touched yet.
+
+  Two programs of one thread each are faster than one of two threads: small
+  products, softmax and norms gain little from a second thread.
+  """
+  cores = len(os.sched_getaffinity(0))
+  try:
+    jax.config.update('jax_num_cpu_devices', cores)
+  except RuntimeError:  # in use already: whoever started it has decided
+    pass
+
+
+def compile_subject(subject):
+  """A subject's Program, its state and its other arguments, placed.
+
+  Where there are several devices, each takes its share of the rows.
+  """
+  devices = jax.local_device_count()
+  if devices == 1:
+    placed = (subject.state, *subject.args)
+    program = compile_program(subject.function, *placed, donate=0)
+    return program, placed[0], placed[1:]
+  mesh = make_mesh(data=devices)
+  whole, rows = replicated(mesh), batch_sharding(mesh)
+  given = (subject.state, *subject.args)
+  placed = [
+    jax.device_put(tree, rows if i == subject.rows else whole)
+    for i, tree in enumerate(given)
+  ]
+  program = compile_program(
+    on_mesh(subject.function, mesh),
+    *placed,
+    donate=0,
+    out_shardings=(whole, None),
+  )
+  return program, placed[0], placed[1:]
+
+
+def compile_program(function, *args, donate=(), **options):
   """Compiles a pure function ahead of time for these arguments."""
   start = time.perf_counter()
-  executable = jax.jit(function, donate_argnums=donate).lower(*args).compile()
+  jitted = jax.jit(function, donate_argnums=donate, **options)
+  executable = jitted.lower(*args).compile()
   seconds = time.perf_counter() - start
   memory = executable.memory_analysis()
   peak = memory.argument_size_in_bytes + memory.output_size_in_bytes
@@ -268,6 +310,7 @@ def main(benchmark, measure, argv=None):
   parser.add_argument('--rounds', type=int, default=5)
   parser.add_argument('--warmups', type=int, default=2)
   args = parser.parse_args(argv)
+  use_every_core()
   lines = measure(SHAPES[args.shape], args.rounds, args.warmups)
   rows = to_rows(benchmark, args.shape, lines)
   print(f'{benchmark}, shape {args.shape}, {rows[0]["device"]}')

@@ -17,12 +17,10 @@ def lines(subject, shape, rounds, warmups, *, samples, tokens):
   Returns:
     [(metric, value, unit)].
   """
-  program = common.compile_program(
-    subject.function, subject.state, *subject.args, donate=0
-  )
+  program, state, args = common.compile_subject(subject)
   machine = common.machine_calls(shape, subject.products_tokens, subject.logits)
   calls = {name: call for name, (call, _) in machine.items()}
-  calls['program'] = common.threaded(program.call, subject.state, *subject.args)
+  calls['program'] = common.threaded(program.call, state, *args)
   seconds = common.time_in_turns(calls, rounds, warmups)
   own = seconds['program']
   return [

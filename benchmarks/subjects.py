@@ -30,6 +30,8 @@ class Subject(NamedTuple):
     function: (state, *args) -> (state, out).
     state: first state.
     args: the rest.
+    rows: position of the argument whose arrays have one row a pair or prompt
+      (the state is 0).
     shared: positions of the arguments (the state is 0) that all members of a
       sweep have in common.
     samples: pairs, or prompts answered, a call.
@@ -43,6 +45,7 @@ class Subject(NamedTuple):
   function: Any
   state: Any
   args: tuple
+  rows: int
   shared: tuple[int, ...]
   samples: int
   tokens: int
@@ -94,6 +97,7 @@ def pm_step(shape, seed=0, shared=True):
     function=step,
     state=steps.init_state(params, tx),
     args=(batch, rng, PMHyper(1e-4)),
+    rows=1,
     shared=(),
     samples=B,
     tokens=2 * B * T,
@@ -132,6 +136,7 @@ def decode(shape, seed=0):
     function=function,
     state=jnp.int32(0),
     args=(model.init(rng), _prompts(shape, rng), rng),
+    rows=2,
     shared=(),
     samples=B,
     tokens=B * R,
@@ -156,7 +161,7 @@ def ppo_iteration(shape, seed=0):
   iteration = ppo.make_ppo_iteration(
     lambda params, prompts, rng: generate(params['policy'], prompts, rng),
     lambda weights, *rows: ppo.map_microbatches(
-      lambda part: reward(weights, *part), rows, parts
+      lambda part, weights: reward(weights, *part), rows, parts, weights
     ),
     ppo.make_penalise(policy_fn, microbatches=parts, max_reply=R),
     ppo.make_estimate(
@@ -192,6 +197,7 @@ def ppo_iteration(shape, seed=0):
       rng,
       PPOHyper(1e-5, 1e-5),
     ),
+    rows=2,
     shared=(1,),
     samples=B,
     tokens=B * T,

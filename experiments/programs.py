@@ -176,7 +176,7 @@ def ppo_pieces(
   return (
     lambda params, prompts, rng: generate(params['policy'], prompts, rng),
     lambda weights, *rows: ppo.map_microbatches(
-      lambda part: scorer(weights, *part), rows, parts
+      lambda part, weights: scorer(weights, *part), rows, parts, weights
     ),
     ppo.make_penalise(policy, microbatches=parts, max_reply=sampling.max_reply),
     ppo.make_estimate(

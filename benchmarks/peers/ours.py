@@ -16,11 +16,10 @@ MAKE = {
 def main(argv=None):
   """Times one of our functions and reports."""
   args = driver.parse_args(argv, metric='pm_pairs_per_s')
+  common.use_every_core()
   subject = MAKE[args.metric](args.shape)
-  program = common.compile_program(
-    subject.function, subject.state, *subject.args, donate=0
-  )
-  call = common.threaded(program.call, subject.state, *subject.args)
+  program, state, rest = common.compile_subject(subject)
+  call = common.threaded(program.call, state, *rest)
   seconds = driver.time_calls(
     lambda: jax.block_until_ready(call()), args.rounds, args.warmups
   )

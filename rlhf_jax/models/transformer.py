@@ -1,32 +1,14 @@
 """One decoder-only Transformer; every family we load is a config of it."""
 
-import math
-
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
-from jax.sharding import PartitionSpec
 
 from rlhf_jax.losses.masked import take_columns
 from rlhf_jax.models.attention import Attention, Projection, rotary_turns
 from rlhf_jax.models.config import TransformerConfig
+from rlhf_jax.rows import on_rows
 from rlhf_jax.types import KVCache
-
-ROWS = ('data', 'fsdp')  # mesh axes that cut the rows of a batch
-
-
-def on_rows(x):
-  """x, its first axis cut over the mesh axes of rows, data and fsdp.
-
-  Without it the compiler may take the cut of a weight's columns over fsdp for
-  that of the activations, and then every device works on every row. Where no
-  mesh is in use, or the axes do not divide the rows, x is left as it is.
-  """
-  sizes = dict(jax.sharding.get_abstract_mesh().shape)
-  parts = math.prod(sizes.get(axis, 1) for axis in ROWS)
-  if not sizes.keys() >= set(ROWS) or x.shape[0] % parts:
-    return x
-  return jax.lax.with_sharding_constraint(x, PartitionSpec(ROWS))
 
 
 def segment_positions(segment_BT, prefix_B=None):

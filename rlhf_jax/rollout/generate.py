@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from rlhf_jax.rollout.sampling import adjust_logits, row_uniforms, sample_token
+from rlhf_jax.rows import over_data
 from rlhf_jax.types import Prompts, Rollout
 
 
@@ -65,7 +66,7 @@ def make_generate(prefill_fn, decode_fn, config):
   stop_S = jnp.asarray(config.stop_ids, jnp.int32)
   R = config.max_reply
 
-  def generate(params, prompts, rng):
+  def generate(prompts, params, rng):
     B, P = prompts.tokens_BP.shape
     uniform_BR = row_uniforms(rng, prompts.row_B, R)
 
@@ -116,7 +117,7 @@ def make_generate(prefill_fn, decode_fn, config):
     )
     return compact(prompts, loop, config.pad_id)
 
-  return generate
+  return lambda params, prompts, rng: over_data(generate, prompts, params, rng)
 
 
 def compact(prompts, loop, pad_id):

@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from rlhf_jax.rows import over_data
+
 
 def make_optimiser(
   *, b1=0.9, b2=0.98, eps=1e-8, weight_decay=0.0, max_grad_norm=1.0
@@ -90,36 +92,45 @@ def accumulate_gradients(loss_fn, params, batch, weight_fn, microbatches):
 
   which is exactly the whole batch's mean when `weight_fn` counts what the loss
   averages over (tokens for a token mean, rows for a row mean), ragged or not.
-  Metrics are averaged in the same way.
+  Metrics are averaged in the same way. On a mesh each device of the axis `data`
+  accumulates over its own rows, and gradients are summed once, at the end.
 
   Args:
     loss_fn: (params, batch) -> (loss, metrics dict of scalars).
     params: pytree.
     batch: pytree of arrays with one leading batch axis.
     weight_fn: batch -> [] how many tokens or rows count.
-    microbatches: static int that divides the batch size.
+    microbatches: static int that divides the rows of a device.
 
   Returns:
     (gradients, metrics with 'loss').
   """
-  grad_fn = jax.value_and_grad(loss_fn, has_aux=True)
-  if microbatches == 1:
-    (loss, metrics), grads = grad_fn(params, batch)
-    return grads, {**metrics, 'loss': loss}
-  split = split_rows(batch, microbatches)
   total = jnp.maximum(weight_fn(batch), 1)  # nothing counts: 0, not NaN
 
-  def add(carry, micro):
-    (loss, metrics), grads = grad_fn(params, micro)
-    share = weight_fn(micro) / total
-    new = (grads, {**metrics, 'loss': loss})
-    return jax.tree.map(lambda a, b: a + share * b, carry, new), None
+  def weighted(part, params, total):
+    return _weighted_gradients(
+      loss_fn, params, part, lambda micro: weight_fn(micro) / total
+    )
 
-  first = jax.tree.map(lambda x: x[0], split)
-  shapes = jax.eval_shape(grad_fn, params, first)
-  zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
-  (loss, metrics), grads = zeros
-  (grads, metrics), _ = jax.lax.scan(
-    add, (grads, {**metrics, 'loss': loss}), split
-  )
-  return grads, metrics
+  def summed(part, params, total):
+    if microbatches == 1:
+      return weighted(part, params, total)
+    split = split_rows(part, microbatches)
+    first = jax.tree.map(lambda x: x[0], split)
+    shapes = jax.eval_shape(weighted, first, params, total)
+    zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+    add = lambda carry, micro: (
+      jax.tree.map(jnp.add, carry, weighted(micro, params, total)),
+      None,
+    )
+    return jax.lax.scan(add, zeros, split)[0]
+
+  return over_data(summed, batch, params, total, total=True)
+
+
+def _weighted_gradients(loss_fn, params, batch, share_fn):
+  """(gradients, metrics with 'loss'), both times share_fn(batch)."""
+  grad_fn = jax.value_and_grad(loss_fn, has_aux=True)
+  (loss, metrics), grads = grad_fn(params, batch)
+  share = share_fn(batch)
+  return jax.tree.map(lambda x: share * x, (grads, {**metrics, 'loss': loss}))

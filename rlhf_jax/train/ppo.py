@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from rlhf_jax.losses import advantages, chunked, kl, masked, ppo
+from rlhf_jax.rows import over_data
 from rlhf_jax.train.optimiser import accumulate_gradients, split_rows
 from rlhf_jax.train.steps import advance
 from rlhf_jax.types import Experience
@@ -51,12 +52,20 @@ def _mask(part):
   return masked.reply_mask(part.prompt_length_B, part.length_B, T)
 
 
-def map_microbatches(fn, batch, microbatches):
-  """`fn` over parts of the batch, one after the other; results rejoined."""
-  if microbatches == 1:
-    return fn(batch)
-  parts = jax.lax.map(fn, split_rows(batch, microbatches))
-  return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), parts)
+def map_microbatches(fn, batch, microbatches, *weights):
+  """fn(part, *weights) over parts of the batch, in turn; results rejoined.
+
+  On a mesh each device of the axis `data` does so with its own rows.
+  """
+
+  def joined(batch, *weights):
+    one = lambda part: fn(part, *weights)
+    if microbatches == 1:
+      return one(batch)
+    parts = jax.lax.map(one, split_rows(batch, microbatches))
+    return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), parts)
+
+  return over_data(joined, batch, *weights)
 
 
 def make_penalise(
@@ -81,7 +90,7 @@ def make_penalise(
   model = chunked.split_model(ref_logits_fn)
 
   def penalise(ref_params, rollout, score_B, hyper):
-    def ref_logps(part):
+    def ref_logps(part, ref_params):
       return chunked.token_logps(
         model,
         ref_params,
@@ -92,7 +101,7 @@ def make_penalise(
       )
 
     rows = (rollout.tokens_BT, rollout.prompt_length_B, rollout.length_B)
-    ref_logp_BT = map_microbatches(ref_logps, rows, microbatches)
+    ref_logp_BT = map_microbatches(ref_logps, rows, microbatches, ref_params)
     mask_BT = _mask(rollout)
     score_B = ppo.truncation_adjusted(
       score_B, rollout.ended_B, hyper.truncation_penalty
@@ -122,12 +131,12 @@ def make_estimate(value_fn, *, microbatches=1, max_reply=None):
   def estimate(params, rollout, reward_BT, hyper):
     T = rollout.tokens_BT.shape[1]
 
-    def values(part):
+    def values(part, params):
       raw = chunked.on_replies(value_fn, params, *part, max_reply)
       return chunked.align_replies(raw, *part[1:], T, max_reply)
 
     rows = (rollout.tokens_BT, rollout.prompt_length_B, rollout.length_B)
-    value_BT = map_microbatches(values, rows, microbatches)
+    value_BT = map_microbatches(values, rows, microbatches, params)
     mask_BT = _mask(rollout)
     advantage_BT, return_BT = advantages.gae_batch(
       reward_BT,

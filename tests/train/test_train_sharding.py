@@ -52,9 +52,23 @@ def eight():
   return printed('eight_devices.py')
 
 
-def test_eight_devices_share_the_arithmetic():
+@pytest.fixture(scope='module')
+def compiled():
+  """What rows_of_devices.py prints of programs for eight devices."""
+  return printed('rows_of_devices.py')
+
+
+def test_devices_with_rows_of_their_own_talk_once_a_step(compiled):
+  """Gradients of all microbatches are summed at the end; sampling is silent."""
+  inside, outside = compiled['sums']
+  assert inside == 0
+  assert outside > 0
+  assert compiled['sampler'] == [0, 0]
+
+
+def test_eight_devices_share_the_arithmetic(compiled):
   """An eighth of the FLOPs each; 1.13 of it where rows are not kept apart."""
-  shares = printed('rows_of_devices.py')
+  shares = compiled['shares']
   assert set(shares) == {'8,1,1', '1,8,1', '1,4,2'}
   for mesh, share in shares.items():
     assert share < 1.06, mesh

@@ -1,0 +1,86 @@
+"""Rows of a batch on a mesh: each device works on its own, alone.
+
+What every row goes through without looking at the others (sampling, scoring,
+the gradient of a sum over rows) needs no communication on the way. Left to
+itself the compiler puts some into every turn of a loop: one sum of gradients a
+microbatch, one question a token whether all rows are done. `over_data` takes
+the axis `data` out of its hands.
+"""
+
+import math
+
+import jax
+from jax.sharding import AxisType, PartitionSpec
+
+DATA = 'data'
+ROWS = (DATA, 'fsdp')  # mesh axes that cut the rows of a batch
+
+
+def _sizes():
+  """{axis: size} of the mesh in use, but for axes that are out of its hands."""
+  mesh = jax.sharding.get_abstract_mesh()
+  return {
+    name: size
+    for name, size, kind in zip(
+      mesh.axis_names, mesh.axis_sizes, mesh.axis_types, strict=True
+    )
+    if kind != AxisType.Manual
+  }
+
+
+def on_rows(x):
+  """x, its first axis cut over the mesh axes of rows, data and fsdp.
+
+  Without it the compiler may take the cut of a weight's columns over fsdp for
+  that of the activations, and then every device works on every row. Where no
+  mesh is in use, or the axes do not divide the rows, x is left as it is.
+  """
+  sizes = _sizes()
+  axes = tuple(axis for axis in ROWS if axis in sizes)
+  parts = math.prod(sizes[axis] for axis in axes)
+  if parts <= 1 or x.shape[0] % parts:
+    return x
+  return jax.lax.with_sharding_constraint(x, PartitionSpec(axes))
+
+
+def data_parts(count):
+  """How many devices share `count` rows with `over_data`; 1: they do not.
+
+  The axis `data` has to be the only one of several devices: where weights are
+  cut as well, the partitioner of JAX 0.10 fails on a loop of which one axis is
+  taken out of its hands (a check inside XLA, seen on a mesh of 2 x 2 x 2).
+  """
+  sizes = _sizes()
+  alone = sizes.get(DATA, 1) == math.prod(sizes.values())
+  return sizes.get(DATA, 1) if alone and count % sizes.get(DATA, 1) == 0 else 1
+
+
+def over_data(function, rows, *whole, total=False):
+  """function(rows, *whole), each device of the axis `data` on its own rows.
+
+    result = function(rows of all)          rows in, rows out
+    result = sum_d function(rows of d)      with `total`: one sum, at the end
+
+  Where `data_parts` is 1 it is called as it is.
+
+  Args:
+    function: of rows and `whole`; weights have to be in `whole`, it may close
+      over traced scalars.
+    rows: pytree of arrays with one leading axis of rows.
+    *whole: pytrees.
+    total: whether the results are sums over rows in place of rows.
+  """
+  if data_parts(jax.tree.leaves(rows)[0].shape[0]) == 1:
+    return function(rows, *whole)
+  cut, everywhere = PartitionSpec(DATA), PartitionSpec()
+
+  def local(rows, *whole):
+    out = function(rows, *whole)
+    return jax.lax.psum(out, DATA) if total else out
+
+  return jax.shard_map(
+    local,
+    in_specs=(cut, *(everywhere for _ in whole)),
+    out_specs=everywhere if total else cut,
+    check_vma=False,  # sums are ours: gradients inside stay a device's own
+  )(rows, *whole)
