@@ -1,8 +1,8 @@
 r"""What the tokenizers of imported models share.
 
 They have the attributes and methods of `rlhf_jax.text.tokenizer.Tokenizer`, and
-two methods more, `encode_prompt` and `encode_reply`, which `rlhf_jax.text.
-encode` prefers. A dialogue in the HH format becomes turns of the model's chat
+three more: `encode_prompt` and `encode_reply`, which `rlhf_jax.text.encode`
+prefers, and `encode_document`. A dialogue in the HH format becomes turns of the model's chat
 template; where the model has none, the markers are text, tokenised apart from
 what is said between them.
 
@@ -124,6 +124,10 @@ class ImportedTokenizer:
   def encode(self, text: str) -> list[int]:
     """Ids of plain text; special tokens and turn markers are text in it."""
     return self._ids(text)
+
+  def encode_document(self, text: str) -> list[int]:
+    """Ids of a text from its beginning, as the model was trained on texts."""
+    return [self.bos_id] * (self.bos_id is not None) + self._ids(text)
 
   def encode_batch(self, texts: Iterable[str]) -> list[list[int]]:
     """`encode` of each text."""

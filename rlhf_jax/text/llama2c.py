@@ -83,14 +83,15 @@ class Llama2cTokenizer(ImportedTokenizer):
   def _ids(self, text):
     """Characters, or their bytes; then the best-scored pair merges first."""
     ids = []
-    for character in ' ' * bool(text) + text:  # the dummy prefix
+    for character in text:
       data = character.encode()
       found = self._id_of.get(data)
       ids += [BYTES + b for b in data] if found is None else [found]
     while True:
       best = None
       for at in range(len(ids) - 1):
-        found = self._id_of.get(self._bytes(ids[at]) + self._bytes(ids[at + 1]))
+        pair = self._pieces[ids[at]][0] + self._pieces[ids[at + 1]][0]
+        found = self._id_of.get(pair)
         if found is not None:
           score = self._pieces[found][1]
           if best is None or score > best[0]:
@@ -100,6 +101,10 @@ class Llama2cTokenizer(ImportedTokenizer):
       _, at, found = best
       ids[at : at + 2] = [found]
 
+  def encode_document(self, text):
+    """As run.c encodes a prompt: a space comes before the first word."""
+    return [BOS, *self._ids(' ' * bool(text) + text)]
+
   def _bytes(self, i):
     """What an id stands for; a byte's piece is written '<0x0A>' in the file."""
     if BYTES <= i < BYTES + 256:
@@ -107,5 +112,4 @@ class Llama2cTokenizer(ImportedTokenizer):
     return self._pieces[i][0]
 
   def _text(self, ids):
-    text = b''.join(map(self._bytes, ids)).decode(errors='replace')
-    return text
+    return b''.join(map(self._bytes, ids)).decode(errors='replace')
