@@ -2,9 +2,9 @@ r"""What the tokenizers of imported models share.
 
 They have the attributes and methods of `rlhf_jax.text.tokenizer.Tokenizer`, and
 three more: `encode_prompt` and `encode_reply`, which `rlhf_jax.text.encode`
-prefers, and `encode_document`. A dialogue in the HH format becomes turns of the model's chat
-template; where the model has none, the markers are text, tokenised apart from
-what is said between them.
+prefers, and `encode_document`. A dialogue in the HH format becomes turns of the
+model's chat template; where the model has none, the markers are text, tokenised
+apart from what is said between them.
 
 - A prompt is tokenised without its reply and a reply without its prompt, in
   training and in sampling alike: the prefix property holds by construction.
@@ -71,6 +71,11 @@ class ImportedTokenizer:
     self.assistant_id = self._opener(ASSISTANT)
     stops = (eos_id, *stop_ids, self.human_id)
     self.stop_ids = tuple(dict.fromkeys(i for i in stops if i is not None))
+
+  @property
+  def has_template(self) -> bool:
+    """Whether dialogues are written in a chat template of the model."""
+    return bool(self._template)
 
   def _ids(self, text: str) -> list[int]:
     """Ids of text in which nothing is special."""
