@@ -84,7 +84,7 @@ def config_of(reader, path, dtype='float32') -> TransformerConfig:
   )
 
 
-def load_gguf(path, *, mesh=None, dtype='float32') -> Pretrained:
+def load_gguf(path, *, shardings_of=None, dtype='float32') -> Pretrained:
   """Reads a model, one tensor after the other.
 
   Quantised matrices become float32. Queries and keys, which llama.cpp keeps as
@@ -92,7 +92,7 @@ def load_gguf(path, *, mesh=None, dtype='float32') -> Pretrained:
 
   Args:
     path: of the .gguf file.
-    mesh: of `make_mesh`: every tensor is cut over it as soon as it is read;
+    shardings_of: of `place_leaves`: every tensor is cut as soon as it is read;
       None: one device.
     dtype: computation type of the config.
 
@@ -117,4 +117,6 @@ def load_gguf(path, *, mesh=None, dtype='float32') -> Pretrained:
     found = np.asarray(dequantize(tensor.data, tensor.tensor_type), np.float32)
     return half_rotation(found, heads[name]) if name in heads else found
 
-  return Pretrained(config, place_leaves(llama_leaves(config, read), mesh))
+  return Pretrained(
+    config, place_leaves(llama_leaves(config, read), shardings_of)
+  )

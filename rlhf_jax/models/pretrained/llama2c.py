@@ -33,7 +33,9 @@ def config_of(path, data, dtype='float32') -> TransformerConfig:
       f'{path}: wanted a llama2.c checkpoint, got {len(data)} bytes; download '
       'it again'
     )
-  width, hidden, layers, heads, kv_heads, vocab, length = HEADER.unpack_from(data)
+  width, hidden, layers, heads, kv_heads, vocab, length = HEADER.unpack_from(
+    data
+  )
   sizes = (width, hidden, layers, heads, kv_heads, abs(vocab), length)
   if min(sizes) < 1 or max(sizes) > 10**7 or width % heads:
     raise ValueError(
@@ -56,12 +58,12 @@ def config_of(path, data, dtype='float32') -> TransformerConfig:
   )
 
 
-def load_llama2c(path, *, mesh=None, dtype='float32') -> Pretrained:
+def load_llama2c(path, *, shardings_of=None, dtype='float32') -> Pretrained:
   """Reads a model; queries and keys go to the order of the half rotation.
 
   Args:
     path: of the .bin file.
-    mesh: of `make_mesh`; None: one device.
+    shardings_of: of `place_leaves`; None: one device.
     dtype: computation type of the config.
 
   Raises:
@@ -96,4 +98,6 @@ def load_llama2c(path, *, mesh=None, dtype='float32') -> Pretrained:
     ).reshape(shape)
     return half_rotation(found, heads[name]) if name in heads else found
 
-  return Pretrained(config, place_leaves(llama_leaves(config, read), mesh))
+  return Pretrained(
+    config, place_leaves(llama_leaves(config, read), shardings_of)
+  )

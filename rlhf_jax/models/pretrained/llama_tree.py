@@ -55,7 +55,9 @@ def llama_leaves(config, read):
     read: (name, layer or None) -> array of `llama_shapes`, queries and keys in
       the order of the half rotation. Called once for each, as leaves are taken.
   """
-  joined = lambda names, i: np.concatenate([read(name, i).T for name in names], 1)
+  joined = lambda names, i: np.concatenate(
+    [read(name, i).T for name in names], 1
+  )
   yield ('trunk', 'embed'), read('embed', None)
   if not config.tied:
     yield ('trunk', 'lm_head'), read('lm_head', None)
