@@ -1,10 +1,10 @@
 """Opening a model for use, whatever it was saved as.
 
-    smollm2           SmolLM2-135M-Instruct, which `make smollm2` installs
-    FOLDER            of Hugging Face: config.json and safetensors
-    FILE.gguf         of llama.cpp, the llama architecture
-    FILE.bin          of llama2.c, with its tokenizer
-    RUN               directory of a language model or policy of ours
+smollm2           SmolLM2-135M-Instruct, which `make smollm2` installs
+FOLDER            of Hugging Face: config.json and safetensors
+FILE.gguf         of llama.cpp, the llama architecture
+FILE.bin          of llama2.c, with its tokenizer
+RUN               directory of a language model or policy of ours
 """
 
 import importlib.util
@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from experiments import make_text, programs, train_lm
 from rlhf_jax.models.build import build
+from rlhf_jax.models.pretrained.folder import load_folder
 from rlhf_jax.models.pretrained.gguf import load_gguf
 from rlhf_jax.models.pretrained.llama2c import load_llama2c
 from rlhf_jax.text.llama2c import Llama2cTokenizer

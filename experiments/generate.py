@@ -3,11 +3,11 @@ r"""Writes a reply, token by token as the tokens come.
     python -m experiments.generate --model=smollm2 \
         --prompt="What is the capital of France?"
 
-`--model` is smollm2 (after `make smollm2`), a Hugging Face folder, a .gguf file,
-a llama2.c .bin file with `--tokenizer`, or a run directory of train_lm or
-train_ppo. The prompt is put as a dialogue of one human turn, in the model's chat
-template where it has one; `--raw` continues the text itself. Greedy unless
-`--temperature` is above 0. The reply goes to stdout, tokens a second to stderr.
+`--model` is smollm2 (after `make smollm2`), a Hugging Face folder, a .gguf
+file, a llama2.c .bin file with `--tokenizer`, or a run directory of train_lm or
+train_ppo. The prompt is put as a dialogue of one human turn, in the model's
+chat template where it has one; `--raw` continues the text itself. Greedy unless
+`--temperature` is above 0. The reply goes to stdout, its speed to stderr.
 """
 
 import os
