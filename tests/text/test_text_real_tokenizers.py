@@ -97,7 +97,10 @@ def naive_twin():
 
   def merge(parts):
     while len(parts) > 1:
-      ranks = [rank.get(pair, 10**9) for pair in zip(parts[:-1], parts[1:], strict=True)]
+      ranks = [
+        rank.get(pair, 10**9)
+        for pair in zip(parts[:-1], parts[1:], strict=True)
+      ]
       at = ranks.index(min(ranks))
       if ranks[at] == 10**9:
         break
