@@ -1,18 +1,22 @@
 """experiments.generate: a reply as it comes, from every kind of model."""
 
 import io
-import pathlib
+import os
 
 import jax
-import numpy as np
 import pytest
 from experiments_command import call, error_line, finish, start, succeeded
 
 from experiments import checkpoints, generate, make_text, programs
-from rlhf_jax.models.pretrained.llama2c import load_llama2c
+from rlhf_jax.models.build import build
+from rlhf_jax.models.config import TransformerConfig
 from rlhf_jax.text.tokenizer import Tokenizer
 from rlhf_jax.train.run import Run, RunError, save_params
-from tests.pretrained_files import smollm2_or_skip, stories_or_skip
+from tests.pretrained_files import (
+  need_or_skip,
+  smollm2_or_skip,
+  stories_or_skip,
+)
 
 FRANCE = '--prompt=What is the capital of France?'
 STORY = 'Once upon a time, there was a little girl named Lily. She loved to'
@@ -34,7 +38,8 @@ def printed(capsys, **changes):
 def test_smollm2_says_what_the_capital_of_france_is():
   smollm2_or_skip()
   process = start('generate', '--model=smollm2', FRANCE, '--max_tokens=32')
-  first = process.stdout.read(4)  # arrives before the process has ended
+  # The first word arrives before the process has ended.
+  first = os.read(process.stdout.fileno(), 3).decode()
   assert process.poll() is None
   done = finish(process)
   assert succeeded(done).returncode == 0
@@ -59,16 +64,18 @@ def test_the_stories_model_goes_on_with_its_story():
 
 def test_sampling_depends_on_the_seed_and_on_nothing_else(capsys):
   weights, vocabulary = stories_or_skip()
-  tell = lambda seed: printed(
-    capsys,
-    model=str(weights),
-    tokenizer=str(vocabulary),
-    prompt='',
-    raw=True,
-    temperature=1.5,
-    seed=seed,
-    max_tokens=20,
-  ).out
+  tell = lambda seed: (
+    printed(
+      capsys,
+      model=str(weights),
+      tokenizer=str(vocabulary),
+      prompt='',
+      raw=True,
+      temperature=1.5,
+      seed=seed,
+      max_tokens=20,
+    ).out
+  )
   assert tell(1) == tell(1) != tell(2)
 
 
@@ -96,13 +103,9 @@ def test_a_run_of_ours_answers_in_its_own_format(run_folder, capsys):
 
 
 def test_a_hugging_face_folder_answers(tmp_path, capsys):
-  safetensors = pytest.importorskip('safetensors')
-  del safetensors
-  from rlhf_jax.models.config import TransformerConfig
-  from rlhf_jax.models.pretrained.export import save_folder
+  need_or_skip('safetensors', 'tokenizers')
+  from rlhf_jax.models.pretrained.export import save_policy
   from tests.text.small_tokenizer import write_folder
-
-  from rlhf_jax.models.build import build  # isort: skip
 
   write_folder(tmp_path)
   config = TransformerConfig(
@@ -114,7 +117,7 @@ def test_a_hugging_face_folder_answers(tmp_path, capsys):
     embed_scale=1.0,
   )
   params = build(config).init(jax.random.key(0))
-  save_folder(tmp_path, config, params)
+  save_policy(tmp_path, config, params)
   out = printed(capsys, model=str(tmp_path), max_tokens=5)
   assert ' new' in out.err
   generate.run(options(model=str(tmp_path), system='Be bad.', max_tokens=2))
