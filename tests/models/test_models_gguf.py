@@ -1,5 +1,7 @@
 """A tiny Llama through GGUF, against the arrays it was written from."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +12,7 @@ from rlhf_jax.models.config import TransformerConfig
 from rlhf_jax.models.pretrained.gguf import load_gguf, tensor_name
 from rlhf_jax.models.pretrained.llama_tree import half_rotation, llama_shapes
 from rlhf_jax.models.pretrained.vocabulary import grow_vocabulary
+from rlhf_jax.train.sharding import make_mesh, shardings_of
 from tests.pretrained_files import need_or_skip
 
 need_or_skip('gguf')
@@ -101,6 +104,16 @@ def test_every_tensor_finds_its_place(arrays, tmp_path):
   np.testing.assert_array_equal(trunk['embed'], arrays['embed', None])
   scale = trunk['layer_1']['mlp_norm']['scale']
   np.testing.assert_array_equal(scale, arrays['mlp_norm', 1])
+
+
+def test_tensors_are_placed_on_a_mesh_as_they_are_read(arrays, tmp_path):
+  mesh = make_mesh(data=-1)
+  placed = functools.partial(shardings_of, mesh=mesh)
+  path = write(tmp_path / 'a.gguf', arrays)
+  model = load_gguf(path, shardings_of=placed)
+  one = load_gguf(path)
+  assert jax.tree.map(lambda x: x.sharding, model.params) == placed(one.params)
+  jax.tree.map(np.testing.assert_array_equal, model.params, one.params)
 
 
 def test_half_rotation_turns_what_interleaved_pairs_turn():
