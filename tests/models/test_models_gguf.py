@@ -193,7 +193,8 @@ def test_a_grown_vocabulary_changes_no_other_logit(tied):
   config = TransformerConfig(
     vocab_size=11, n_layers=1, d_model=8, n_heads=2, tied=tied
   )
-  params = build(config).init(jax.random.key(0)) | {'head': jnp.ones(2)}
+  params = jax.jit(build(config).init)(jax.random.key(0))
+  params |= {'head': jnp.ones(2)}
   grown, more = grow_vocabulary(config, params, 3)
   assert grown.vocab_size == 14 and more['head'] is params['head']
   assert config.vocab_size == 11 and len(params['trunk']['embed']) == 11
@@ -203,8 +204,8 @@ def test_a_grown_vocabulary_changes_no_other_logit(tied):
     for row in more['trunk'][name][11:]:
       np.testing.assert_allclose(row, rows.mean(0), atol=1e-6)
   tokens_BT, length_B = jnp.array([[1, 5, 7]]), jnp.array([3])
-  before = build(config).logits_fn(params, tokens_BT, length_B)
-  after = build(grown).logits_fn(more, tokens_BT, length_B)
+  before = jax.jit(build(config).logits_fn)(params, tokens_BT, length_B)
+  after = jax.jit(build(grown).logits_fn)(more, tokens_BT, length_B)
   np.testing.assert_allclose(after[..., :11], before, atol=1e-6)
   with pytest.raises(ValueError, match='0 new tokens or more, got -1'):
     grow_vocabulary(config, params, -1)
