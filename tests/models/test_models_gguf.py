@@ -1,5 +1,7 @@
 """A tiny Llama through GGUF, against the arrays it was written from."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +12,7 @@ from rlhf_jax.models.config import TransformerConfig
 from rlhf_jax.models.pretrained.gguf import load_gguf, tensor_name
 from rlhf_jax.models.pretrained.llama_tree import half_rotation, llama_shapes
 from rlhf_jax.models.pretrained.vocabulary import grow_vocabulary
+from rlhf_jax.train.sharding import make_mesh, shardings_of
 from tests.pretrained_files import need_or_skip
 
 need_or_skip('gguf')
@@ -103,6 +106,16 @@ def test_every_tensor_finds_its_place(arrays, tmp_path):
   np.testing.assert_array_equal(scale, arrays['mlp_norm', 1])
 
 
+def test_tensors_are_placed_on_a_mesh_as_they_are_read(arrays, tmp_path):
+  mesh = make_mesh(data=-1)
+  placed = functools.partial(shardings_of, mesh=mesh)
+  path = write(tmp_path / 'a.gguf', arrays)
+  model = load_gguf(path, shardings_of=placed)
+  one = load_gguf(path)
+  assert jax.tree.map(lambda x: x.sharding, model.params) == placed(one.params)
+  jax.tree.map(np.testing.assert_array_equal, model.params, one.params)
+
+
 def test_half_rotation_turns_what_interleaved_pairs_turn():
   """Rotating pairs (2 i, 2 i + 1) is rotating (i, i + K / 2) after it."""
   rng = np.random.default_rng(1)
@@ -180,7 +193,8 @@ def test_a_grown_vocabulary_changes_no_other_logit(tied):
   config = TransformerConfig(
     vocab_size=11, n_layers=1, d_model=8, n_heads=2, tied=tied
   )
-  params = build(config).init(jax.random.key(0)) | {'head': jnp.ones(2)}
+  params = jax.jit(build(config).init)(jax.random.key(0))
+  params |= {'head': jnp.ones(2)}
   grown, more = grow_vocabulary(config, params, 3)
   assert grown.vocab_size == 14 and more['head'] is params['head']
   assert config.vocab_size == 11 and len(params['trunk']['embed']) == 11
@@ -190,8 +204,8 @@ def test_a_grown_vocabulary_changes_no_other_logit(tied):
     for row in more['trunk'][name][11:]:
       np.testing.assert_allclose(row, rows.mean(0), atol=1e-6)
   tokens_BT, length_B = jnp.array([[1, 5, 7]]), jnp.array([3])
-  before = build(config).logits_fn(params, tokens_BT, length_B)
-  after = build(grown).logits_fn(more, tokens_BT, length_B)
+  before = jax.jit(build(config).logits_fn)(params, tokens_BT, length_B)
+  after = jax.jit(build(grown).logits_fn)(more, tokens_BT, length_B)
   np.testing.assert_allclose(after[..., :11], before, atol=1e-6)
   with pytest.raises(ValueError, match='0 new tokens or more, got -1'):
     grow_vocabulary(config, params, -1)
