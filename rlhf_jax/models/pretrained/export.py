@@ -23,6 +23,12 @@ from rlhf_jax.models.pretrained.vocabulary import grow_vocabulary
 from rlhf_jax.text.tokenizer_files import need
 
 SHARD_BYTES = 4 * 2**30
+ONE_LABEL = {
+  'num_labels': 1,
+  'id2label': {'0': 'SCORE'},
+  'label2id': {'SCORE': 0},
+  'problem_type': 'regression',
+}
 
 
 def save_policy(
@@ -125,14 +131,6 @@ def save_preference_model(
   extra = {}
   if tokenizer is not None:
     extra = tokenizer.save_pretrained(path, preference=True) or {}
-  ours = {
-    'num_labels': 1,
-    'id2label': {'0': 'SCORE'},
-    'label2id': {'SCORE': 0},
-    'problem_type': 'regression',
-    'pad_token_id': pad_id,
-    SHIFT: bias,
-  }
 
   def arrays():
     yield from _arrays(family, config, trunk)
@@ -144,7 +142,8 @@ def save_preference_model(
     _named(settings_of(family, config), family.classifier, dtype)
     | _agreed(extra, config, path, pad_token_id=pad_id)
     | (settings or {})
-    | ours,
+    | ONE_LABEL
+    | {'pad_token_id': pad_id, SHIFT: bias},
     dtype,
     shard_bytes,
   )

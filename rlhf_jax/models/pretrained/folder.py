@@ -211,6 +211,10 @@ def _check_tied(path, arrays, family, embedding):
 def _leaves(arrays, wanted, config, dtype):
   """Yields (path, array) of the trunk's leaves, one at a time."""
   for path, (names, layout, _) in wanted.items():
-    theirs = [arrays.read(name) for name in names]
-    ours = layout.join(theirs, config)
-    yield ('trunk', *path), np.ascontiguousarray(ours, dtype)
+    # No local name: it would keep a leaf alive while the next is read.
+    yield ('trunk', *path), _leaf(arrays, names, layout, config, dtype)
+
+
+def _leaf(arrays, names, layout, config, dtype):
+  ours = layout.join([arrays.read(name) for name in names], config)
+  return np.ascontiguousarray(ours, dtype)

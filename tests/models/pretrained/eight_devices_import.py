@@ -30,7 +30,7 @@ def main(folder):
     )
     found['mesh'] = np.asarray(logits(got)).tolist()
   kernel = got.params['trunk']['layer_0']['mlp']['in']['kernel']
-  found['spec'] = str(kernel.sharding.spec)
+  found['spec'] = list(kernel.sharding.spec)
   found['parts'] = [list(x.data.shape) for x in kernel.addressable_shards]
   found['bytes'] = [
     sum(x.nbytes for x in jax.tree.leaves(one.params)),

@@ -5,12 +5,13 @@ import os
 import pathlib
 import subprocess
 import sys
+import weakref
 
 import jax
 import numpy as np
 import pytest
 
-from rlhf_jax.models.pretrained import layouts
+from rlhf_jax.models.pretrained import folder, layouts
 from rlhf_jax.models.pretrained.placing import place_leaves
 
 HERE = pathlib.Path(__file__).parent
@@ -32,7 +33,7 @@ def test_a_folder_placed_on_eight_devices_gives_the_same_logits(imported):
   assert process.returncode == 0, process.stderr
   found = json.loads(process.stdout)
   np.testing.assert_allclose(found['mesh'], found['one'], atol=1e-5)
-  assert found['spec'] == "PartitionSpec('fsdp', 'model')"
+  assert found['spec'] == ['fsdp', 'model']
   assert found['parts'] == [[16, 48]] * 8  # of [32, 96]
   whole, part = found['bytes']
   assert part < 0.3 * whole  # a quarter, and what is repeated
@@ -55,6 +56,24 @@ def test_leaves_are_placed_before_the_next_is_read():
   tree = place_leaves(leaves(), shardings_of)
   assert placed == ['leaf_0', 'leaf_1', 'leaf_2']
   np.testing.assert_array_equal(tree['leaf_2']['kernel'], [2, 2])
+
+
+def test_the_host_holds_the_arrays_of_one_leaf(imported, monkeypatch):
+  """What was read for the leaf before is gone when the next one is begun."""
+  read, alive, most = folder.Arrays.read, [], []
+
+  def watched(self, name):
+    most.append(sum(x().nbytes for x in alive if x() is not None))
+    array = read(self, name)
+    alive.append(weakref.ref(array))
+    return array
+
+  monkeypatch.setattr(folder.Arrays, 'read', watched)
+  model = imported('llama')
+  folder.load_folder(model.path)
+  assert len(most) == 21
+  gate_and_up = model.params['trunk']['layer_0']['mlp']['in']['kernel'].nbytes
+  assert max(most) <= gate_and_up
 
 
 def test_a_placed_leaf_is_a_copy():

@@ -213,7 +213,7 @@ def test_both_spellings_of_rotary_angles_mean_the_same(imported):
 def test_settings_left_out_mean_what_transformers_takes():
   sizes = dict(
     vocab_size=9,
-    hidden_size=32,
+    hidden_size=64,
     intermediate_size=8,
     num_hidden_layers=1,
     num_attention_heads=8,
