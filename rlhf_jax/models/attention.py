@@ -8,58 +8,14 @@ import re
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import linen as nn
 
 from rlhf_jax.losses.masked import take_columns
 from rlhf_jax.models.config import TransformerConfig
+from rlhf_jax.models.rotary import rotary
 
 SMALLEST_BLOCK, MOST_BLOCKS = 64, 4  # of queries that share a slice of keys
 _MASKED = -1e30  # finite, so that a fully masked row gives no NaN
-
-
-def rotary_turns(position_BT, head_size, theta, limit):
-  """Cosines and sines of every position, for all blocks and heads at once.
-
-    cos a, (-sin a, sin a),  a = position * theta^(-2 i / K),  i = 0 ... K/2 - 1
-
-  They are read from a table that is made before the program is compiled, in
-  double precision: otherwise XLA computes them again for each block and head,
-  which on a CPU took a seventh of a forward pass.
-
-  Args:
-    position_BT: int32, below `limit`.
-    head_size: K.
-    theta: base of the angles.
-    limit: Python int, rows of the table.
-
-  Returns:
-    float32 [B, T, 2, K]: cosines, and sines with the sign of the formula in
-    `rotary`.
-  """
-  half = head_size // 2
-  angle = np.arange(limit)[:, None] * theta ** (-np.arange(half) / half)
-  cos, sin = np.cos(angle), np.sin(angle)
-  table = np.stack(
-    [np.concatenate([cos, cos], -1), np.concatenate([-sin, sin], -1)], 1
-  )
-  return jnp.asarray(table, jnp.float32)[position_BT]
-
-
-def rotary(x_BTHK, turns_BT2K):
-  """Rotates pairs of features by an angle proportional to the position.
-
-    (x1, x2) -> (x1 cos a - x2 sin a, x2 cos a + x1 sin a)   (half-rotation)
-
-  written as x cos + roll(x) (-sin, sin), which a CPU runs in half the time of
-  two halves joined again.
-
-  Reference: Su et al. 2021 (arXiv:2104.09864), section 3.2.2.
-  """
-  cos, sin = turns_BT2K[:, :, :1], turns_BT2K[:, :, 1:]
-  x = x_BTHK.astype(jnp.float32)
-  rotated = x * cos + jnp.roll(x, x.shape[-1] // 2, -1) * sin
-  return rotated.astype(x_BTHK.dtype)
 
 
 def attend(q_BHTK, k_BGSK, v_BGSK, mask_BTS):
@@ -187,6 +143,7 @@ class Projection(nn.Module):
   features: int
   config: TransformerConfig
   scale: float
+  bias: bool
 
   @nn.compact
   def __call__(self, x_ND, columns=slice(None)):
@@ -195,7 +152,7 @@ class Projection(nn.Module):
     kernel = self.param('kernel', nn.initializers.normal(self.scale), shape)
     dtype = self.config.dtype
     out = x_ND.astype(dtype) @ kernel[:, columns].astype(dtype)
-    if self.config.use_bias:
+    if self.bias:
       bias = self.param('bias', nn.initializers.zeros, (self.features,))
       out += bias[columns].astype(dtype)
     if self.has_variable('params', 'lora_a'):
@@ -203,6 +160,15 @@ class Projection(nn.Module):
       b = self.get_variable('params', 'lora_b').astype(dtype)
       out += (x_ND.astype(dtype) @ a) @ b[:, columns]
     return out
+
+
+def head_norm(config, name):
+  """RMS norm of each head's features, in float32, given in the compute type.
+
+  Reference: Henry et al. 2020 (arXiv:2010.04245); with a gain, as in Qwen3.
+  """
+  norm = nn.RMSNorm(epsilon=config.norm_eps, dtype='float32', name=name)
+  return lambda x_BTHK: norm(x_BTHK).astype(x_BTHK.dtype)
 
 
 class Attention(nn.Module):
@@ -241,7 +207,9 @@ class Attention(nn.Module):
     config = self.config
     H, G, K = config.n_heads, config.n_kv_heads, config.head_size
     B, T, D = x_BTD.shape
-    project = Projection((H + 2 * G) * K, config, D**-0.5, name='qkv')
+    project = Projection(
+      (H + 2 * G) * K, config, D**-0.5, config.qkv_bias, name='qkv'
+    )
 
     def heads(x_BTD, columns):
       # Flat rows: XLA's CPU products of [B T, D] are faster than of [B, T, D].
@@ -258,6 +226,8 @@ class Attention(nn.Module):
       if turns_BT2K is not None:
         query_turns = take_columns(turns_BT2K, read_BS)
       mask_BTS = take_columns(mask_BTS, read_BS)
+    if config.qk_norm:
+      q, k = head_norm(config, 'q_norm')(q), head_norm(config, 'k_norm')(k)
     if turns_BT2K is not None:
       q, k = rotary(q, query_turns), rotary(k, turns_BT2K)
     q, k, v = (x.transpose(0, 2, 1, 3) for x in (q, k, v))
@@ -274,5 +244,5 @@ class Attention(nn.Module):
       out = attend(q, k, v, mask_BTS)
     out = out.transpose(0, 2, 1, 3).reshape(-1, H * K)
     scale = (2 * config.n_layers * H * K) ** -0.5
-    out = Projection(D, config, scale, name='out')(out)
+    out = Projection(D, config, scale, config.out_bias, name='out')(out)
     return out.reshape(B, -1, D), (k, v)

@@ -15,8 +15,10 @@ def parameter_counts(config):
   mlp_in = (2 if config.activation == 'swiglu' else 1) * config.d_mlp
   weights = D * qkv_out + config.n_heads * K * D
   weights += D * mlp_in + config.d_mlp * D
-  if config.use_bias:
-    weights += qkv_out + D + mlp_in + D
+  weights += qkv_out if config.qkv_bias else 0
+  weights += D if config.out_bias else 0
+  weights += mlp_in + D if config.mlp_bias else 0
+  weights += 2 * K if config.qk_norm else 0
   norm = D if config.norm == 'rms' else 2 * D
   embedding = config.vocab_size * D * (1 if config.tied else 2)
   if config.positions == 'learned':

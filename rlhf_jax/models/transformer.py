@@ -8,8 +8,15 @@ from flax import linen as nn
 from jax.sharding import PartitionSpec
 
 from rlhf_jax.losses.masked import take_columns
-from rlhf_jax.models.attention import Attention, Projection, rotary_turns
+from rlhf_jax.models.attention import Attention, Projection
 from rlhf_jax.models.config import TransformerConfig
+from rlhf_jax.models.masks import (
+  mask_positions,
+  segment_mask,
+  segment_positions,
+  window_mask,
+)
+from rlhf_jax.models.rotary import rotary_turns
 from rlhf_jax.types import KVCache
 
 ROWS = ('data', 'fsdp')  # mesh axes that cut the rows of a batch
@@ -27,34 +34,6 @@ def on_rows(x):
   if not sizes.keys() >= set(ROWS) or x.shape[0] % parts:
     return x
   return jax.lax.with_sharding_constraint(x, PartitionSpec(ROWS))
-
-
-def segment_positions(segment_BT, prefix_B=None):
-  """Place of each token in its own text: t minus the text's first t.
-
-  Args:
-    segment_BT: int32, which text of the row a token belongs to; the tokens of
-      a text stand together.
-    prefix_B: int32, tokens at the start of the row that all its texts begin
-      with, a segment of their own; the places of the others go on from there.
-  """
-  place_T = jnp.arange(segment_BT.shape[1], dtype=jnp.int32)
-  before_BT = jnp.pad(segment_BT[:, :-1], ((0, 0), (1, 0)), constant_values=-1)
-  first_BT = jnp.where(segment_BT != before_BT, place_T, 0)
-  own_BT = place_T - jax.lax.cummax(first_BT, axis=1)
-  if prefix_B is None:
-    return own_BT
-  prefix_B1 = prefix_B[:, None]
-  return own_BT + jnp.where(place_T >= prefix_B1, prefix_B1, 0)
-
-
-def segment_mask(segment_BT, prefix_B=None):
-  """Which columns belong to a token's own text: bool [B, T, T]."""
-  same_BTT = segment_BT[:, :, None] == segment_BT[:, None, :]
-  if prefix_B is None:
-    return same_BTT
-  place_T = jnp.arange(segment_BT.shape[1])
-  return same_BTT | (place_T < prefix_B[:, None])[:, None, :]
 
 
 def _norm(config, name):
@@ -76,7 +55,7 @@ class MLP(nn.Module):
     width = config.d_mlp
     gated = config.activation == 'swiglu'
     dense = lambda features, name, scale: Projection(
-      features, config, scale, name=name
+      features, config, scale, config.mlp_bias, name=name
     )
     x = x_BTD.reshape(-1, config.d_model)  # flat rows are faster on a CPU
     hidden = dense((1 + gated) * width, 'in', config.d_model**-0.5)(x)
@@ -84,7 +63,8 @@ class MLP(nn.Module):
       gate, up = jnp.split(hidden, 2, axis=-1)
       hidden = jax.nn.silu(gate) * up
     else:
-      hidden = jax.nn.gelu(hidden)
+      exact = config.activation == 'gelu_exact'
+      hidden = jax.nn.gelu(hidden, approximate=not exact)
     out_scale = (2 * config.n_layers * width) ** -0.5
     return dense(config.d_model, 'out', out_scale)(hidden).reshape(x_BTD.shape)
 
@@ -159,15 +139,29 @@ class Transformer(nn.Module):
     config = self.config
     x, turns, embedded = tokens_BT, None, tokens_BT.ndim == 3
     if not embedded:
-      x = self.embed[tokens_BT] * config.d_model**0.5
+      x = self.embed[tokens_BT] * config.embed_factor
     if config.positions == 'learned':
       if not embedded:
-        x = x + self.position_embed[position_BT] * config.d_model**0.5
+        x = x + self.position_embed[position_BT] * config.embed_factor
     else:
       turns = rotary_turns(
-        position_BT, config.head_size, config.rope_theta, limit
+        position_BT,
+        config.rotary_size,
+        config.rope_theta,
+        limit,
+        config.rope_scaling,
       )
     return on_rows(x.astype(config.dtype)), turns
+
+  def _masks(self, mask_BTS, query_BT, key_BS):
+    """One mask a layer: `mask_BTS` itself, or less beyond the window."""
+    config = self.config
+    if not config.sliding_window:
+      return [mask_BTS] * config.n_layers
+    near_BTS = window_mask(query_BT, key_BS, config.sliding_window)
+    below = min(config.window_from, config.n_layers)
+    above = config.n_layers - below
+    return [mask_BTS] * below + [mask_BTS & near_BTS] * above
 
   def hidden(
     self,
@@ -219,19 +213,20 @@ class Transformer(nn.Module):
     causal_TT = jnp.tril(jnp.ones((T, T), bool))
     mask_BTS = causal_TT[None] & mask_BT[:, None, :]
     if segment_BT is None:
-      count = jnp.cumsum(mask_BT.astype(jnp.int32), axis=1)
-      position_BT = jnp.maximum(count - 1, 0)
+      position_BT = mask_positions(mask_BT)
     else:
       position_BT = segment_positions(segment_BT, prefix_B)
       mask_BTS &= segment_mask(segment_BT, prefix_B)
       length_B = None
     x, turns = self._embed(tokens_BT, position_BT, T)
+    masks = self._masks(mask_BTS, position_BT, position_BT)
     layers = []
-    for i, block in enumerate(self.blocks):
+    for i, (block, mask) in enumerate(zip(self.blocks, masks, strict=True)):
       if not first <= i < (len(self.blocks) if stop is None else stop):
         continue
       read = read_BS if i == len(self.blocks) - 1 else None
-      x, cache = block(x, turns, mask_BTS, None, None, length_B, read)
+      lengths = length_B if mask is mask_BTS else None
+      x, cache = block(x, turns, mask, None, None, lengths, read)
       layers.append(cache)
     if stop is not None:
       return x
@@ -288,10 +283,15 @@ class Transformer(nn.Module):
     slot = cache.slot
     valid_BS = cache.valid_BS | (jnp.arange(cache.valid_BS.shape[1]) == slot)
     slots = valid_BS.shape[1]
-    x, turns = self._embed(token_B[:, None], position_B[:, None], slots)
+    position_B1 = position_B[:, None]
+    x, turns = self._embed(token_B[:, None], position_B1, slots)
+    key_BS = mask_positions(valid_BS)  # slots of short prompts hold pads
+    masks = self._masks(valid_BS[:, None], position_B1, key_BS)
     layers = []
-    for block, layer in zip(self.blocks, cache.layers, strict=True):
-      x, layer = block(x, turns, valid_BS[:, None], layer, slot)
+    for block, mask, layer in zip(
+      self.blocks, masks, cache.layers, strict=True
+    ):
+      x, layer = block(x, turns, mask, layer, slot)
       layers.append(layer)
     logits_BV = self.unembed(self.final_norm(x)[:, 0])
     return logits_BV, KVCache(tuple(layers), valid_BS, slot + 1)

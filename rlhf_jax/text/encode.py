@@ -28,7 +28,8 @@ def encode_prompt(
 
   An over-long prompt loses its first turns, up to the first Human turn from
   which the rest fits. If the last Human turn alone does not fit, its left is
-  cut and its marker stays.
+  cut and its marker stays. Imported tokenizers do the same with the turns of
+  their chat template (`ImportedTokenizer.encode_prompt`).
 
   Raises:
     DialogueError: if the prompt does not go from '\n\nHuman:' to
@@ -46,6 +47,8 @@ def encode_prompt(
       f'wanted room for 2 prompt tokens or more, got {max_prompt}; '
       'raise max_length or lower max_reply'
     )
+  if hasattr(tokenizer, 'encode_prompt'):  # an imported one, with its own turns
+    return tokenizer.encode_prompt(prompt, max_prompt)
   ids = tokenizer.encode(prompt)
   over = len(ids) - max_prompt
   if over <= 0:
@@ -68,7 +71,8 @@ def encode_reply(
   """
   if max_reply < 1:
     raise ValueError(f'wanted max_reply of 1 or more, got {max_reply}')
-  ids = tokenizer.encode(reply) + [tokenizer.eos_id] * end
+  encode = getattr(tokenizer, 'encode_reply', tokenizer.encode)
+  ids = encode(reply) + [tokenizer.eos_id] * end
   return ids[:max_reply], max(len(ids) - max_reply, 0)
 
 

@@ -28,6 +28,7 @@ RULES = (
   ('attention/qkv/bias', P('model')),
   ('attention/out/kernel', P('model', 'fsdp')),
   ('attention/out/bias', P()),
+  ('attention/[qk]_norm/scale', P()),
   ('mlp/in/kernel', P('fsdp', 'model')),
   ('mlp/in/bias', P('model')),
   ('mlp/out/kernel', P('model', 'fsdp')),

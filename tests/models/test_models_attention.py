@@ -14,11 +14,10 @@ from rlhf_jax.models.attention import (
   attend,
   attend_by_length,
   cudnn_takes,
-  rotary,
-  rotary_turns,
 )
 from rlhf_jax.models.build import build
 from rlhf_jax.models.config import TransformerConfig
+from rlhf_jax.models.rotary import rotary, rotary_turns
 
 
 def arrays(seed, *shapes):

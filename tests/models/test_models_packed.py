@@ -8,7 +8,7 @@ from models_twin import random_params
 from rlhf_jax.data.packing import pack
 from rlhf_jax.models.build import build
 from rlhf_jax.models.config import TransformerConfig
-from rlhf_jax.models.transformer import segment_positions
+from rlhf_jax.models.masks import segment_positions
 
 T, V = 12, 16
 LENGTHS = [5, 7, 3, 1, 4, 2, 8]

@@ -41,6 +41,13 @@ CONFIGS = {
     parallel_residual=True,
     use_bias=True,
   ),
+  'qwen2': dict(n_layers=2, d_model=8, n_heads=2, qkv_bias=True),
+  'qwen3': dict(n_layers=2, d_model=8, n_heads=2, head_size=6, qk_norm=True),
+  'out_bias': dict(n_layers=1, d_model=8, n_heads=2, out_bias=True),
+  'mlp_bias': dict(n_layers=1, d_model=8, n_heads=2, mlp_bias=True),
+  'but_mlp': dict(
+    n_layers=1, d_model=8, n_heads=2, use_bias=True, mlp_bias=False
+  ),
 }
 
 

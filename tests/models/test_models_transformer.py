@@ -116,8 +116,13 @@ def test_too_few_learned_positions_are_an_error():
     ({'head_size': 3}, 'even'),
     ({'norm': 'batch'}, 'rms, layer'),
     ({'positions': 'alibi'}, 'rotary, learned'),
-    ({'activation': 'relu'}, 'gelu, swiglu'),
+    ({'activation': 'relu'}, 'gelu, gelu_exact, swiglu'),
     ({'dtype': 'float16'}, 'float32, bfloat16'),
+    ({'head_size': 8, 'rotary_size': 3}, 'even.*3'),
+    ({'head_size': 8, 'rotary_size': 10}, 'rotary_size 10 is more than.*8'),
+    ({'sliding_window': -1}, 'negative'),
+    ({'rope_scaling': {'kind': 'yarn', 'factor': 2.0}}, 'linear.*llama3.*yarn'),
+    ({'rope_scaling': {'kind': 'linear', 'factor': 0.0}}, 'positive'),
   ],
 )
 def test_an_impossible_config_says_what_is_wanted(change, message):

@@ -142,6 +142,7 @@ def test_every_parameter_has_the_place_that_the_table_gives():
     activation='swiglu',
     tied=False,
     use_bias=True,
+    qk_norm=True,
   )
   columns, rows, whole = P('fsdp', 'model'), P('model', 'fsdp'), P()
   layer = {
@@ -149,6 +150,8 @@ def test_every_parameter_has_the_place_that_the_table_gives():
     'attention/qkv/bias': P('model'),
     'attention/out/kernel': rows,
     'attention/out/bias': whole,
+    'attention/q_norm/scale': whole,
+    'attention/k_norm/scale': whole,
     'attention_norm/scale': whole,
     'attention_norm/bias': whole,
     'mlp/in/kernel': columns,

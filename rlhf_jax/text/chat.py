@@ -1,0 +1,115 @@
+"""Chat templates: from the turns of a dialogue to the text a model was tuned on.
+
+A template is a jinja2 program that comes with the model, so it is a stranger's:
+it runs in a sandbox, and it is handed a placeholder for every turn. What people
+wrote is put in afterwards, so neither can a user's text change what the
+template does, nor is a special token that a user types taken for one.
+"""
+
+import functools
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jinja2
+import jinja2.sandbox
+
+from rlhf_jax.text.dialogue import DialogueError, Turn
+
+ROLES = {'human': 'user', 'assistant': 'assistant'}
+SYSTEM = -1
+
+# Two private-use characters, which no template holds.
+_PLACE = re.compile('\ue000(-?[0-9]+)\ue001')
+
+
+class Piece(NamedTuple):
+  """A part of a rendered dialogue.
+
+  Attributes:
+    text: the characters.
+    turn: index of the turn whose words these are; SYSTEM for the system
+      prompt; None for the template's own, where special tokens are special.
+  """
+
+  text: str
+  turn: int | None
+
+
+def words_of(turn: Turn) -> str:
+  """What was said, without the one space that the HH format puts before it."""
+  return turn.text.removeprefix(' ')
+
+
+def _refuse(message):
+  raise jinja2.TemplateError(message)
+
+
+@functools.cache
+def _environment():
+  """A sandbox with the settings and the names that templates count on."""
+  environment = jinja2.sandbox.ImmutableSandboxedEnvironment(
+    trim_blocks=True,
+    lstrip_blocks=True,
+    extensions=['jinja2.ext.loopcontrols'],
+  )
+  environment.globals['raise_exception'] = _refuse
+  return environment
+
+
+class ChatTemplate:
+  """A model's chat template; `pieces` renders a dialogue with it."""
+
+  def __init__(self, source: str, tokens: dict[str, str]):
+    """Compiles the template.
+
+    Args:
+      source: jinja2 text.
+      tokens: names that the template may use, such as 'bos_token'.
+
+    Raises:
+      ValueError: if it is not jinja2.
+    """
+    self.source, self._tokens = source, tokens
+    try:
+      self._template = _environment().from_string(source)
+    except jinja2.TemplateError as error:
+      raise ValueError(
+        f'wanted a chat template in jinja2, got {source[:40]!r}: {error}; '
+        'give another one or none'
+      ) from error
+
+  def pieces(self, turns: Sequence[Turn], system: str | None = None):
+    """The dialogue as a list of Piece, ready for the next word of the last.
+
+    Args:
+      turns: the last of them the Assistant's, and empty: the reply to come.
+      system: the system prompt; None: what the template does without one.
+
+    Raises:
+      DialogueError: if the template refuses the turns, as some refuse two of
+        the same role in a row.
+    """
+    said = {i: words_of(turn) for i, turn in enumerate(turns[:-1])}
+    messages = [
+      {'role': ROLES[turns[i].role], 'content': f'\ue000{i}\ue001'}
+      for i in said
+    ]
+    if system is not None:
+      said[SYSTEM] = system
+      place = f'\ue000{SYSTEM}\ue001'
+      messages.insert(0, {'role': 'system', 'content': place})
+    try:
+      text = self._template.render(
+        messages=messages, add_generation_prompt=True, **self._tokens
+      )
+    except (jinja2.TemplateError, TypeError, ArithmeticError) as error:
+      roles = ', '.join(message['role'] for message in messages)
+      raise DialogueError(
+        'chat template refuses', f'turns of {roles}: {error}'
+      ) from error
+    parts = _PLACE.split(text)
+    pieces = [Piece(parts[0], None)]
+    for turn, own in zip(parts[1::2], parts[2::2], strict=True):
+      pieces += [Piece(said[int(turn)], int(turn)), Piece(own, None)]
+    return [piece for piece in pieces if piece.text]
