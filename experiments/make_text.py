@@ -11,13 +11,14 @@ from experiments import sources, stage
 from rlhf_jax.data.jsonl import DataError
 from rlhf_jax.text.dialogue import split_reply
 from rlhf_jax.text.encode import encode_example, pad_batch
+from rlhf_jax.text.pretrained import load_tokenizer as load_any
 from rlhf_jax.text.tokenizer import Tokenizer
 from rlhf_jax.train.run import Run
 
 
 def load_tokenizer(workdir):
-  """The tokenizer of a finished text stage."""
-  return Tokenizer.load(f'{workdir}/tokenizer.model')
+  """The tokenizer of a text stage: ours, or one that came with a model."""
+  return load_any(f'{workdir}/tokenizer.model')
 
 
 def texts_of(config, workdir):

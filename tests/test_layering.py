@@ -35,6 +35,7 @@ ONLY_IN = {
   'matplotlib': ('rlhf_jax/analysis/figures.py',),
   'jinja2': ('rlhf_jax/analysis/report.py', 'rlhf_jax/text/chat.py'),
   'tokenizers': ('rlhf_jax/text/', 'benchmarks/peers/'),
+  'safetensors': ('rlhf_jax/models/pretrained/', 'benchmarks/peers/'),
   'gguf': ('rlhf_jax/text/', 'rlhf_jax/models/pretrained/'),
   'ml_collections': ('configs/', 'experiments/'),
   'sentencepiece': ('rlhf_jax/text/tokenizer.py',),

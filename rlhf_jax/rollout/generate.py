@@ -41,6 +41,28 @@ class _Loop(NamedTuple):
   length_B: Any
 
 
+def make_choose(config):
+  """Builds `choose(logits_BV, uniform_B) -> (token_B, logp_B)` of a sampler.
+
+  The one place where logits become tokens; `uniform_B` is not read if greedy.
+  """
+
+  def choose(logits_BV, uniform_B):
+    logits_BV = adjust_logits(
+      logits_BV,
+      temperature=config.temperature,
+      top_k=config.top_k,
+      top_p=config.top_p,
+    )
+    if not config.greedy:
+      return sample_token(logits_BV, uniform_B)
+    token_B = jnp.argmax(logits_BV, -1).astype(jnp.int32)
+    logp_BV = jax.nn.log_softmax(logits_BV, -1)
+    return token_B, jnp.take_along_axis(logp_BV, token_B[:, None], 1)[:, 0]
+
+  return choose
+
+
 def make_generate(prefill_fn, decode_fn, config):
   """Builds `generate(params, prompts, rng) -> Rollout`, a pure function.
 
@@ -56,12 +78,7 @@ def make_generate(prefill_fn, decode_fn, config):
   Returns:
     The function; not jitted.
   """
-  adjust = lambda logits: adjust_logits(
-    logits,
-    temperature=config.temperature,
-    top_k=config.top_k,
-    top_p=config.top_p,
-  )
+  choose = make_choose(config)
   stop_S = jnp.asarray(config.stop_ids, jnp.int32)
   R = config.max_reply
 
@@ -70,13 +87,7 @@ def make_generate(prefill_fn, decode_fn, config):
     uniform_BR = row_uniforms(rng, prompts.row_B, R)
 
     def body(loop):
-      logits_BV = adjust(loop.logits_BV)
-      if config.greedy:
-        token_B = jnp.argmax(logits_BV, -1).astype(jnp.int32)
-        logp_BV = jax.nn.log_softmax(logits_BV, -1)
-        logp_B = jnp.take_along_axis(logp_BV, token_B[:, None], 1)[:, 0]
-      else:
-        token_B, logp_B = sample_token(logits_BV, uniform_BR[:, loop.step])
+      token_B, logp_B = choose(loop.logits_BV, uniform_BR[:, loop.step])
       live_B = ~loop.done_B
       token_B = jnp.where(live_B, token_B, config.pad_id)
       done_B = loop.done_B | (token_B[:, None] == stop_S).any(-1)

@@ -1,4 +1,4 @@
-"""Chat templates: from the turns of a dialogue to the text a model was tuned on.
+"""Chat templates: from turns to the text that a model was tuned on.
 
 A template is a jinja2 program that comes with the model, so it is a stranger's:
 it runs in a sandbox, and it is handed a placeholder for every turn. What people

@@ -27,8 +27,8 @@ def open_gguf(path):
     magic = file.read(4)
   if magic != MAGIC:
     raise ValueError(
-      f'{path}: wanted a GGUF file, which begins with {MAGIC!r}, got {magic!r}; '
-      'give the path of a .gguf file'
+      f'{path}: wanted a GGUF file, which begins with {MAGIC!r}, got '
+      f'{magic!r}; give the path of a .gguf file'
     )
   stat = path.stat()
   return _open(str(path), stat.st_size, stat.st_mtime_ns)

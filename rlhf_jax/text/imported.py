@@ -2,9 +2,9 @@ r"""What the tokenizers of imported models share.
 
 They have the attributes and methods of `rlhf_jax.text.tokenizer.Tokenizer`, and
 three more: `encode_prompt` and `encode_reply`, which `rlhf_jax.text.encode`
-prefers, and `encode_document`. A dialogue in the HH format becomes turns of the model's chat
-template; where the model has none, the markers are text, tokenised apart from
-what is said between them.
+prefers, and `encode_document`. A dialogue in the HH format becomes turns of the
+model's chat template; where the model has none, the markers are text, tokenised
+apart from what is said between them.
 
 - A prompt is tokenised without its reply and a reply without its prompt, in
   training and in sampling alike: the prefix property holds by construction.
@@ -58,7 +58,9 @@ class ImportedTokenizer:
     """Sets every attribute.
 
     Args:
-      eos_id, pad_id, bos_id: as the attributes.
+      eos_id: as the attribute.
+      pad_id: as the attribute.
+      bos_id: as the attribute.
       rows: of the model's embedding.
       special_ids: ids that are not text.
       stop_ids: more ids that end a reply.
@@ -71,6 +73,11 @@ class ImportedTokenizer:
     self.assistant_id = self._opener(ASSISTANT)
     stops = (eos_id, *stop_ids, self.human_id)
     self.stop_ids = tuple(dict.fromkeys(i for i in stops if i is not None))
+
+  @property
+  def has_template(self) -> bool:
+    """Whether dialogues are written in a chat template of the model."""
+    return bool(self._template)
 
   def _ids(self, text: str) -> list[int]:
     """Ids of text in which nothing is special."""
@@ -90,14 +97,25 @@ class ImportedTokenizer:
       turn_of += [None] * len(marker) + [i] * len(said)
     return Layout(ids, turn_of)
 
+  def _segments(self, ids):
+    """Special ids as they are, and the texts between them."""
+    found, run = [], []
+    for i in [*ids, None]:
+      if i is not None and i not in self._special_ids:
+        run.append(i)
+        continue
+      if run:
+        found.append(self._text(run))
+        run = []
+      if i is not None:
+        found.append(i)
+    return found
+
   def _find_marks(self):
-    """(ids, marker) of what stands between turns, to read ids back by."""
-    said = [
-      Turn('human', ' a'),
-      Turn('assistant', ' a'),
-      Turn('human', ' a'),
-      Turn('assistant', ''),
-    ]
+    """(segments, marker) of what stands between turns, to read ids back by."""
+    markers = (HUMAN, ASSISTANT, HUMAN, ASSISTANT)
+    roles = ('human', 'assistant', 'human', 'assistant')
+    said = [Turn(role, ' a') for role in roles[:-1]] + [Turn('assistant', '')]
     ids, turn_of = self._layout(said)
     runs, last = [[]], None
     for i, turn in zip(ids, turn_of, strict=True):
@@ -106,13 +124,13 @@ class ImportedTokenizer:
       if turn is None:
         runs[-1].append(i)
       last = turn
-    markers = (HUMAN, ASSISTANT, HUMAN, ASSISTANT)
-    found = [
-      (tuple(run), marker)
+    found = {
+      tuple(self._segments(run)): marker
       for run, marker in zip(runs, markers, strict=False)
-      if self._special_ids & set(run)
-    ]
-    return sorted(set(found), key=lambda mark: -len(mark[0]))
+    }
+    # Those without a special token in front could be somebody's words.
+    found = [mark for mark in found.items() if isinstance(mark[0][0], int)]
+    return sorted(found, key=lambda mark: -len(mark[0]))
 
   def _opener(self, marker):
     for run, name in self._marks:
@@ -173,25 +191,37 @@ class ImportedTokenizer:
 
     Bytes that are not UTF-8, which a model can emit, become U+FFFD.
     """
-    ids, parts, said, i = [int(x) for x in ids], [], [], 0
+    left, parts, said = self._segments(map(int, ids)), [], ''
 
     def close():
-      text = self._text([x for x in said if x not in self._special_ids])
-      parts.append(' ' * bool(parts and text) + text)
-      said.clear()
+      parts.append(' ' * bool(parts and said) + said)
 
-    while i < len(ids):
-      for run, marker in self._marks:
-        if tuple(ids[i : i + len(run)]) == run:
-          close()
-          parts.append(marker)
-          i += len(run)
-          break
-      else:
-        said.append(ids[i])
-        i += 1
+    while left:
+      marker, rest = next(self._marks_at(left), (None, left[1:]))
+      if marker is not None:
+        close()
+        parts.append(marker)
+        said = ''
+      elif isinstance(left[0], str):
+        said += left[0]
+      left = rest
     close()
     return ''.join(parts)
+
+  def _marks_at(self, segments):
+    """Yields (marker, what follows) of each mark that the segments begin with.
+
+    What a person said may go on in the segment that a mark ends in.
+    """
+    for mark, marker in self._marks:
+      *body, end = mark
+      at = len(body)
+      if segments[:at] != body or len(segments) <= at:
+        continue
+      if segments[at] == end:
+        yield marker, segments[at + 1 :]
+      elif isinstance(end, str) and str(segments[at]).startswith(end):
+        yield marker, [segments[at][len(end) :], *segments[at + 1 :]]
 
   def decode_reply(self, ids: Sequence[int]) -> str:
     """Text of a sampled reply, without the stop token that ended it."""

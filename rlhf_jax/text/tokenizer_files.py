@@ -35,7 +35,9 @@ def read_json(path, default=None) -> dict:
   try:
     content = json.loads(path.read_text(encoding='utf-8'))
   except ValueError as error:
-    raise ValueError(f'{path}: wanted JSON, got other bytes: {error}') from error
+    raise ValueError(
+      f'{path}: wanted JSON, got other bytes: {error}'
+    ) from error
   if not isinstance(content, dict):
     raise ValueError(f'{path}: wanted a JSON object, got another value')
   return content
@@ -136,7 +138,8 @@ def _named(token, name, where):
       else 'set eos_token in tokenizer_config.json'
     )
     raise ValueError(
-      f'{where}: wanted a tokenizer with a {name} token, got one without: {hint}'
+      f'{where}: wanted a tokenizer with {"an" if name == "end" else "a"} '
+      f'{name} token, got one without: {hint}'
     )
   return token
 

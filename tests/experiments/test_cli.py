@@ -15,6 +15,7 @@ HELP = {
   'analyse': '--workdir',
   'claims': 'merge',
   'figures': '--workdir',
+  'generate': '--prompt',
   'make_comparisons': '--config',
   'make_text': '--config',
   'reproduce': '--config',

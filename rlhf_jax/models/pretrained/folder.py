@@ -44,7 +44,7 @@ def _files(path):
       raise PretrainedError(f'{path / INDEX}: wanted a weight_map')
     files = [path / name for name in dict.fromkeys(names.values())]
     for file in files:
-      if not file.resolve().is_relative_to(path.resolve()):
+      if '..' in file.parts[len(path.parts) :] or not file.is_relative_to(path):
         raise PretrainedError(f'{path / INDEX}: {file} is outside the folder')
       if not file.exists():
         raise PretrainedError(f'{file}: named in {INDEX}, and not there')
@@ -103,8 +103,6 @@ class Arrays:
       raise PretrainedError(
         f'{file}: {name} has the type {kind}: wanted {", ".join(FLOATS)}'
       )
-    import ml_dtypes  # noqa: F401, tells NumPy of bfloat16
-
     return opened.get_tensor(name)
 
 
@@ -183,10 +181,12 @@ def load_folder(
     if classifies:
       expected['score.weight'] = (1, config.d_model)
     ignored = family.buffers
-    if config.tied and not classifies and family.head in arrays.shapes:
-      _check_tied(path, arrays, family, wanted['embed',][0][0])
+    stored = config.tied and not classifies and family.head in arrays.shapes
+    if stored:
       ignored += (f'^{re.escape(family.head)}$',)
     _check(path, arrays, expected, ignored)
+    if stored:
+      _check_tied(path, arrays, family, wanted['embed',][0][0])
     leaves = _leaves(arrays, wanted, config, np.dtype(param_dtype))
     params = place_leaves(leaves, shardings_of)
     if classifies:

@@ -4,6 +4,8 @@ Both spellings are read and written: `rope_theta` and `rope_scaling` (before
 transformers 5), and `rope_parameters`.
 """
 
+import math
+
 from rlhf_jax.models.config import TransformerConfig
 from rlhf_jax.models.pretrained.families import FAMILIES
 from rlhf_jax.models.pretrained.placing import PretrainedError
@@ -27,9 +29,8 @@ def family_of(settings, path):
     )
   classes = settings.get('architectures') or [family.causal]
   known = [name for name in classes if name == family.classifier]
-  bodies = (family.causal, family.causal.removesuffix('ForCausalLM') + 'Model')
-  bodies += ('GPT2Model',)
-  if not known and classes[0] not in bodies:
+  name = family.classifier.removesuffix('ForSequenceClassification')
+  if not known and classes[0] not in (family.causal, f'{name}Model'):
     raise PretrainedError(
       f'{path}: unknown architecture {classes[0]!r} in config.json: wanted '
       f'{family.causal} or {family.classifier}'
@@ -132,6 +133,11 @@ def _rotary(settings, family, fields, path):
   """Our fields of the rotary angles."""
   rope = dict(settings.get('rope_scaling') or {})
   rope |= settings.get('rope_parameters') or {}
+  if any(isinstance(value, dict) for value in rope.values()):
+    raise PretrainedError(
+      f'{path}: rotary angles that differ between layers are not known here: '
+      f'wanted one set, got {", ".join(rope)}'
+    )
   base = settings.get('rotary_emb_base', settings.get('rope_theta', 10000.0))
   default = settings.get('rotary_pct', 0.25) if family.partial else 1.0
   part = rope.get(
@@ -196,8 +202,10 @@ def misfits(family, config):
     want(name, value)
   if 'n_kv_heads' not in family.keys:
     want('n_kv_heads', config.n_heads)
-  if 'head_size' not in family.keys and 'head_size' not in wrong:
-    want('head_size', config.d_model / config.n_heads)
+  if 'head_size' not in family.keys:
+    want('head_size', config.d_model // config.n_heads)
+  if config.d_model % config.n_heads:
+    wrong.append(f'd_model={config.d_model} (wanted a multiple of n_heads)')
   if family.window == 'none':
     want('sliding_window', 0)
   if family.window == 'all' and config.sliding_window:
@@ -255,7 +263,10 @@ def settings_of(family, config):
 
 def _rope_settings(family, config):
   """Rotary angles in both spellings."""
-  scaling, part = config.rope_scaling, config.rotary_size / config.head_size
+  scaling, K = config.rope_scaling, config.head_size
+  part = config.rotary_size / K
+  while int(K * part) < config.rotary_size:  # as they round, 30 of 44 is 29
+    part = math.nextafter(part, 1.0)
   rope = {'rope_type': scaling.kind if scaling else 'default'}
   if scaling:
     rope['factor'] = scaling.factor

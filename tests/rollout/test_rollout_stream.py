@@ -1,0 +1,87 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from rlhf_jax.models.build import build
+from rlhf_jax.models.config import TransformerConfig
+from rlhf_jax.rollout.generate import SamplingConfig, make_collect
+from rlhf_jax.rollout.stream import bucket, make_stream
+from rlhf_jax.types import Prompts
+
+V, R = 23, 12
+IDS = [5, 1, 7, 2]
+
+
+@pytest.fixture(scope='module')
+def model():
+  config = TransformerConfig(vocab_size=V, n_layers=1, d_model=16, n_heads=2)
+  functions = build(config)
+  return functions, functions.init(jax.random.key(3))
+
+
+def sampled(functions, params, config, seed):
+  collect = make_collect(
+    config, prefill_fn=functions.prefill_fn, decode_fn=functions.decode_fn
+  )
+  rows = Prompts(
+    jnp.array([IDS]), jnp.array([len(IDS)]), jnp.zeros(1, jnp.int32)
+  )
+  rollout = jax.device_get(jax.jit(collect)(params, rows, jax.random.key(seed)))
+  return rollout.tokens_BT[0, len(IDS) : rollout.length_B[0]].tolist()
+
+
+@pytest.mark.parametrize('greedy', [True, False])
+@pytest.mark.parametrize('stops', [(), tuple(range(4))])
+def test_the_stream_is_what_the_sampler_samples(model, greedy, stops):
+  """One sampler: the same keys give the same tokens (checklist 35, 41)."""
+  functions, params = model
+  config = SamplingConfig(R, stops, pad_id=0, temperature=0.8, greedy=greedy)
+  stream = make_stream(functions.prefill_fn, functions.decode_fn, config)
+  for seed in range(1 if greedy else 4):
+    got = list(stream(params, IDS, jax.random.key(seed)))
+    assert got == sampled(functions, params, config, seed)
+    assert 1 <= len(got) <= R and not set(got[:-1]) & set(stops)
+
+
+def test_a_token_is_handed_out_before_the_next_is_computed(model):
+  functions, params = model
+  seen = []
+
+  def decode_fn(params, token_B, position_B, cache):
+    jax.debug.callback(lambda t: seen.append(int(t)), token_B[0])
+    return functions.decode_fn(params, token_B, position_B, cache)
+
+  config = SamplingConfig(R, (), pad_id=0, greedy=True)
+  stream = make_stream(functions.prefill_fn, decode_fn, config)
+  tokens = stream(params, IDS, jax.random.key(0))
+  first = next(tokens)
+  assert seen == []
+  second = next(tokens)
+  jax.effects_barrier()
+  assert seen == [first]
+  next(tokens)
+  jax.effects_barrier()
+  assert seen == [first, second]
+
+
+def test_prompts_of_a_bucket_share_their_programs(model):
+  """Two programs for prompts of 3 and of 60 tokens (checklist 42)."""
+  functions, params = model
+  traced = []
+
+  def decode_fn(*args):
+    traced.append(args[3].valid_BS.shape)
+    return functions.decode_fn(*args)
+
+  config = SamplingConfig(R, (), pad_id=0, greedy=True)
+  stream = make_stream(functions.prefill_fn, decode_fn, config)
+  for length in (3, 40, 60, 3):
+    list(stream(params, np.arange(length) % V, jax.random.key(0)))
+  assert traced == [(1, 128)]
+
+
+def test_a_bucket_is_the_least_that_holds_the_size():
+  assert [bucket(n) for n in (0, 1, 64, 65, 128, 129)] == [
+    64, 64, 64, 128, 128, 256
+  ]  # fmt: skip
