@@ -11,6 +11,7 @@ from rlhf_jax.losses.language import next_token_loss
 from rlhf_jax.models import lora
 from rlhf_jax.models.build import build
 from rlhf_jax.models.config import TransformerConfig
+from rlhf_jax.models.pretrained.export import save_policy
 
 REASON = 'needs the extra `parity`: pip install -e .[parity]'
 torch = pytest.importorskip('torch', reason=REASON)
@@ -172,6 +173,18 @@ def test_merged_weights_are_those_that_peft_unloads(both):
     merged,
     converted(unloaded),
   )
+
+
+def test_a_merged_folder_has_the_logits_of_peft(both, tmp_path):
+  """Exported by us, loaded by `transformers`; within 1e-4, float32."""
+  theirs, base, adapters, _ = both
+  save_policy(tmp_path, CONFIG, lora.merge(base, adapters, ALPHA))
+  loaded = transformers.AutoModelForCausalLM.from_pretrained(tmp_path).eval()
+  tokens = torch.tensor(TOKENS_BT)
+  with torch.no_grad():
+    expected = theirs(input_ids=tokens).logits
+    got = loaded(input_ids=tokens).logits
+  np.testing.assert_allclose(got, expected, atol=1e-4, rtol=0)
 
 
 def test_new_adapters_are_drawn_as_peft_draws_them():
