@@ -70,6 +70,15 @@ class SharedPairs(NamedTuple):
   last_B2: Array
 
 
+class FeaturePairs(NamedTuple):
+  """SharedPairs that a model's lower layers have read: `features_BTD`."""
+
+  features_BTD: Array
+  segment_BT: Array
+  prefix_B: Array
+  last_B2: Array
+
+
 class Prompts(NamedTuple):
   """Prompts to answer; `row_B` names each row for its sampling key."""
 

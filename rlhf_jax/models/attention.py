@@ -135,7 +135,10 @@ def attend_by_length(
 
 
 class Projection(nn.Module):
-  """x W + b with the parameters of nn.Dense, or some columns of it alone."""
+  """x W + b with the parameters of nn.Dense, or some columns of it alone.
+
+  Where the parameters hold them (`lora.attach`), x A B is added.
+  """
 
   features: int
   config: TransformerConfig
@@ -152,6 +155,10 @@ class Projection(nn.Module):
     if self.bias:
       bias = self.param('bias', nn.initializers.zeros, (self.features,))
       out += bias[columns].astype(dtype)
+    if self.has_variable('params', 'lora_a'):
+      a = self.get_variable('params', 'lora_a').astype(dtype)
+      b = self.get_variable('params', 'lora_b').astype(dtype)
+      out += (x_ND.astype(dtype) @ a) @ b[:, columns]
     return out
 
 

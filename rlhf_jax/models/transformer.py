@@ -114,11 +114,17 @@ class Transformer(nn.Module):
       )
 
   def _embed(self, tokens_BT, position_BT, limit):
-    """(activations of the tokens, `rotary_turns` or None)."""
+    """(activations of the tokens, `rotary_turns` or None).
+
+    Activations in place of tokens, [B, T, D], have been embedded before.
+    """
     config = self.config
-    x, turns = self.embed[tokens_BT] * config.embed_factor, None
+    x, turns, embedded = tokens_BT, None, tokens_BT.ndim == 3
+    if not embedded:
+      x = self.embed[tokens_BT] * config.embed_factor
     if config.positions == 'learned':
-      x = x + self.position_embed[position_BT] * config.embed_factor
+      if not embedded:
+        x = x + self.position_embed[position_BT] * config.embed_factor
     else:
       turns = rotary_turns(
         position_BT,
@@ -149,6 +155,8 @@ class Transformer(nn.Module):
     prefix_B=None,
     read_BS=None,
     with_cache=False,
+    first=0,
+    stop=None,
   ):
     """Final-norm activations of whole sequences, padded on either side.
 
@@ -161,7 +169,7 @@ class Transformer(nn.Module):
     that are read and no others: of L layers, reading few saves nearly 1 / L.
 
     Args:
-      tokens_BT: int32.
+      tokens_BT: int32; or x_BTD, the activations that enter block `first`.
       mask_BT: bool or 0/1, True at real tokens.
       length_B: int32, given where `mask_BT` is t < length and nothing else: a
         kernel that knows lengths may then do the work.
@@ -171,9 +179,12 @@ class Transformer(nn.Module):
         begin with; None: the texts share nothing.
       read_BS: int32, the columns whose activations are wanted; None: all.
       with_cache: also return each layer's (k_BGTK, v_BGTK).
+      first: the first block that runs.
+      stop: the block before which to stop; None: run all, and the final norm.
 
     Returns:
-      hidden_BTD float32 (hidden_BSD of `read_BS`), or (hidden, layers).
+      hidden_BTD float32 (hidden_BSD of `read_BS`), or (hidden, layers); with
+      `stop`, x_BTD, the activations that enter that block.
 
     Raises:
       ValueError: if positions are learned and T is more than there are.
@@ -193,10 +204,16 @@ class Transformer(nn.Module):
     masks = self._masks(mask_BTS, position_BT, position_BT)
     layers = []
     for i, (block, mask) in enumerate(zip(self.blocks, masks, strict=True)):
+      if not first <= i < (len(self.blocks) if stop is None else stop):
+        continue
       read = read_BS if i == len(self.blocks) - 1 else None
       lengths = length_B if mask is mask_BTS else None
       x, cache = block(x, turns, mask, None, None, lengths, read)
       layers.append(cache)
+    if stop is not None:
+      return x
+    if first == len(self.blocks) and read_BS is not None:
+      x = take_columns(x, read_BS)
     x = self.final_norm(x)
     return (x, tuple(layers)) if with_cache else x
 

@@ -55,12 +55,13 @@ def with_average(step, eta: float):
   """The step of an AveragedState from the step of a TrainState.
 
   Args:
-    step: (TrainState, batch, rng, hyper) -> (TrainState, metrics).
+    step: (TrainState, batch, rng, hyper) -> (TrainState, metrics); frozen
+      trees may stand after the state.
     eta: of `polynomial_average`.
   """
 
-  def averaged(state, batch, rng, hyper):
-    inner, metrics = step(state.state, batch, rng, hyper)
+  def averaged(state, *args):
+    inner, metrics = step(state.state, *args)
     done = inner.step.astype(jnp.float32)
     average = polynomial_average(state.average, inner.params, done, eta)
     return AveragedState(inner, average), metrics

@@ -35,6 +35,12 @@ RULES = (
   ('mlp/out/bias', P()),
   ('(attention|mlp|final)_norm/(scale|bias)', P()),
   ('head/(kernel|bias)', P()),
+  # Adapters (models/lora.py) are cut as the kernel that they belong to, their
+  # rank whole.
+  (r'(qkv|in)/kernel/\w+/a', P('fsdp', None)),
+  (r'(qkv|in)/kernel/\w+/b', P(None, 'model')),
+  (r'out/kernel/\w+/a', P('model', None)),
+  (r'out/kernel/\w+/b', P(None, 'fsdp')),
 )
 
 

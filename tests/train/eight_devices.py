@@ -72,6 +72,17 @@ def measure(init, jit_step, jit_collect):
   }
 
 
+def adapter_losses(init, jit_step):
+  """Losses of two steps that train adapters over a base."""
+  state, base = init(toy.adapter_state), init(toy.base)
+  step_fn, losses = jit_step(toy.adapter_step(), state, base), []
+  for _ in range(2):
+    batch = toy.first_pairs(toy.B)
+    state, metrics = step_fn(state, base, batch, toy.rng(), toy.PM_HYPER)
+    losses.append(float(metrics['loss']))
+  return losses
+
+
 def shard_difference(mesh):
   """Between a state made on one device and then cut, and one made in pieces."""
   whole = jax.jit(toy.pm_state)(toy.rng())
@@ -85,9 +96,12 @@ def shard_difference(mesh):
 
 def main():
   out = {'one': measure(*on_one_device())}
+  out['adapters'] = [adapter_losses(*on_one_device()[:2])]
   for data, fsdp, model in MESHES:
     mesh = make_mesh(data=data, fsdp=fsdp, model=model)
     out[f'{data},{fsdp},{model}'] = measure(*on_mesh(mesh))
+    if data == fsdp == model:
+      out['adapters'].append(adapter_losses(*on_mesh(mesh)[:2]))
   out['shard_difference'] = shard_difference(mesh)
   print(json.dumps(out))
 

@@ -9,11 +9,13 @@ import jax
 import numpy as np
 
 from rlhf_jax.data.pipeline import Batches
+from rlhf_jax.models import lora
 from rlhf_jax.models.build import build
 from rlhf_jax.models.config import TransformerConfig
 from rlhf_jax.rollout.generate import SamplingConfig, make_collect
 from rlhf_jax.rollout.scoring import make_pm_reward
 from rlhf_jax.train import ppo
+from rlhf_jax.train.adapters import make_adapted_step
 from rlhf_jax.train.optimiser import make_optimiser
 from rlhf_jax.train.run import Run
 from rlhf_jax.train.sharded import init_sharded, jit_sharded
@@ -64,6 +66,30 @@ def frozen(rng):
 
 def pm_step():
   return make_pm_step(model().score_fn, optimiser(), microbatches=2)
+
+
+ADAPT = lora.combiner(lora.attach, 8.0)
+
+
+def base(rng):
+  return model().init(rng)
+
+
+def adapter_state(rng):
+  """Adapters of every kernel; B is not zero, so that A has a gradient."""
+  kernels = ['qkv/kernel/[qkv]', 'in/kernel', 'out/kernel']
+  shapes = jax.eval_shape(base, rng)
+  tree = jax.tree.map(
+    lambda x: x + 0.1, lora.init_adapters(rng, shapes, 2, kernels)
+  )
+  head = model().init_head(jax.random.fold_in(rng, 1))
+  return init_state({'adapters': tree, 'head': head}, optimiser())
+
+
+def adapter_step():
+  return make_adapted_step(
+    make_pm_step, model().score_fn, ADAPT, optimiser(), microbatches=2
+  )
 
 
 def collect():

@@ -87,6 +87,13 @@ def test_eight_devices_train_the_same_preference_model(eight, mesh):
   close(eight[mesh]['pm'], losses)
 
 
+def test_eight_devices_train_the_same_adapters(eight):
+  """Two steps over a base, which is cut with them, on a mesh of 2 x 2 x 2."""
+  one, cut = eight['adapters']
+  assert abs(one[0] - one[1]) > 1e-3
+  close(cut, one)
+
+
 @pytest.mark.parametrize('mesh', MESHES)
 def test_eight_devices_run_the_same_ppo_iteration(eight, mesh):
   """Sampling, reward, penalty and four updates (checklist 68)."""
