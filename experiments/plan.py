@@ -27,7 +27,13 @@ from ml_collections import config_flags
 from experiments import plan_estimates as estimates
 from experiments import plan_programs as programs
 from experiments import plan_table, stage
-from experiments.plan_verdict import TRAINING, model_config, verdict
+from experiments.plan_verdict import (
+  TRAINING,
+  mesh_of,
+  model_config,
+  same_work,
+  verdict,
+)
 from rlhf_jax.models import ladder
 from rlhf_jax.train.sharding import make_mesh
 
@@ -61,9 +67,7 @@ def measure_rung(name, topology, config, row, save):
     row: what is known already, {'measured': {depth: {program: numbers}}}.
     save: called after each program.
   """
-  _, dims = estimates.parse_topology(topology)
-  axes = estimates.mesh_axes(dims, config['job'])
-  mesh = make_mesh(programs.devices_of(topology), **axes)
+  mesh = make_mesh(programs.devices_of(topology), **row['mesh'])
   for depth in depths_of(name, config):
     found = row['measured'].setdefault(str(depth), {})
     for key, program in programs_of(name, depth, config, mesh).items():
@@ -83,25 +87,31 @@ def measure_rung(name, topology, config, row, save):
 class Rows:
   """Rows of a JSON file, one a rung and topology; in memory without a path."""
 
-  def __init__(self, path, again=False):
+  def __init__(self, path, job, again=False):
     """Reads the file; `again` forgets what rows that are asked for hold."""
     self.path, self.again = Path(path) if path else None, again
+    self.job = job
     there = self.path and self.path.exists()
     self.rows = json.loads(self.path.read_text()) if there else []
 
   def of(self, name, topology):
-    """The row, or a new one where there is none or it is to be made again."""
+    """The row, or a new one where there is none or it is to be made again.
+
+    Made again is also one of another job or mesh, or of other compilers.
+    """
     mine = lambda row: (row['rung'], row['topology']) == (name, topology)
-    old = [row for row in self.rows if mine(row)]
-    if old and not self.again:
-      return old[0]
     row = {
       'rung': name,
       'topology': topology,
+      'job': self.job,
+      'mesh': mesh_of(name, topology, self.job),
       'versions': {key: metadata.version(key) for key in ('jax', 'libtpu')},
       'measured': {},
     }
-    self.rows = [row for row in self.rows if not mine(row)] + [row]
+    old = [one for one in self.rows if mine(one)]
+    if old and same_work(old[0], row) and not self.again:
+      return old[0]
+    self.rows = [one for one in self.rows if not mine(one)] + [row]
     return row
 
   def save(self):
@@ -148,7 +158,7 @@ def main():
         rows = stage.read_json(path.value or plan_table.ROWS)
         plan_table.write(rows, settings)
       else:
-        rows = Rows(path.value, again.value)
+        rows = Rows(path.value, settings['job'], again.value)
         run(settings, names, topology.value, rows)
     except stage.EXPECTED as error:
       print(f'error: {stage.one_line(error)}', file=sys.stderr)

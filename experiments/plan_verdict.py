@@ -22,6 +22,17 @@ def model_config(name, job, n_layers=0):
   )
 
 
+def mesh_of(name, topology, job):
+  """Sizes of the mesh axes of a rung on a topology; see `mesh_axes`."""
+  _, dims = estimates.parse_topology(topology)
+  return estimates.mesh_axes(dims, job, ladder.rung(name).n_heads)
+
+
+def same_work(row, other):
+  """Whether two rows were compiled from the same job, mesh and versions."""
+  return all(row[key] == other[key] for key in ('job', 'mesh', 'versions'))
+
+
 def phases_of(measured, job):
   """Work of a step, every loop's body counted as often as it runs.
 
@@ -103,6 +114,11 @@ def _missing(measured):
   return lacking[0] if lacking else ''
 
 
+def _numbers(found):
+  """Measured of what the JSON says of a program."""
+  return Measured(*(found[field] for field in Measured._fields))
+
+
 def _checks(measured, line_at, n_layers):
   """{program: whole / extrapolated} of bytes and FLOPs, if compiled whole."""
   whole = measured.get(str(n_layers), {})
@@ -120,20 +136,26 @@ def verdict(row, config):
   """Everything the report says of one rung on one topology.
 
   Args:
-    row: {'rung', 'topology', 'measured': {depth: {program: numbers}}}, the
-      numbers those of `Measured`, or {'no_room': what the compiler said}.
+    row: {'rung', 'topology', 'job', 'mesh', 'versions', 'measured': {depth:
+      {program: numbers}}}, the numbers those of `Measured`, or {'no_room':
+      what the compiler said}.
     config: of `configs/plan.py`.
 
   Returns:
     A dict; with 'too_large' in place of times if the compiler found no room.
 
   Raises:
-    ValueError: if a program has not been compiled yet.
+    ValueError: if a program has not been compiled yet, or for another job.
   """
   job, measured = config['job'], row['measured']
   whole = model_config(row['rung'], job)
-  generation, dims = estimates.parse_topology(row['topology'])
-  chip, axes = estimates.CHIPS[generation], estimates.mesh_axes(dims, job)
+  axes = mesh_of(row['rung'], row['topology'], job)
+  if row['job'] != job or row['mesh'] != axes:
+    raise ValueError(
+      f'{row["rung"]} on {row["topology"]} was compiled for another job or '
+      'mesh: run the same plan again'
+    )
+  chip = estimates.CHIPS[estimates.parse_topology(row['topology'])[0]]
   chips = axes['fsdp'] * axes['model']
   found = {
     'rung': row['rung'],
@@ -154,7 +176,7 @@ def verdict(row, config):
       'again, which compiles only that'
     )
   one, two = (
-    {key: Measured(**numbers) for key, numbers in measured[depth].items()}
+    {key: _numbers(found) for key, found in measured[depth].items()}
     for depth in ('1', '2')
   )
   line_at = {
