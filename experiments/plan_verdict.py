@@ -5,6 +5,8 @@ from experiments.plan_estimates import Measured
 from rlhf_jax.models import ladder
 from rlhf_jax.models.cost import parameter_counts
 
+# What is compiled of one and two layers; `collect` is `prefill` and a loop.
+PROGRAMS = ('pm_step', 'prefill', 'collect', 'iteration')
 # The two programs that train, and the phases that each one's time is made of.
 PHASES = {
   'pm_step': ('pm_step',),
@@ -29,8 +31,13 @@ def mesh_of(name, topology, job):
 
 
 def same_work(row, other):
-  """Whether two rows were compiled from the same job, mesh and versions."""
-  return all(row[key] == other[key] for key in ('job', 'mesh', 'versions'))
+  """Whether a row holds, or can go on to hold, what another is to.
+
+  It has to be of the same job and mesh; one that is not finished also of the
+  same compilers, since two of them make no line.
+  """
+  keys = ('job', 'mesh', *(['versions'] if missing(row['measured']) else []))
+  return all(row[key] == other[key] for key in keys)
 
 
 def phases_of(measured, job):
@@ -102,16 +109,18 @@ def _no_room(measured):
   return said[0] if said else None
 
 
-def _missing(measured):
-  """A program of one or two layers that was not compiled yet, or ''."""
-  wanted = ('pm_step', 'prefill', 'collect', 'iteration')
+def missing(measured):
+  """A program of one or two layers that was not compiled yet, or ''.
+
+  Nothing is missing where the compiler found no room for one of them.
+  """
   lacking = [
     f'{key} of {depth} layers'
     for depth in ('1', '2')
-    for key in wanted
+    for key in PROGRAMS
     if key not in measured.get(depth, {})
   ]
-  return lacking[0] if lacking else ''
+  return lacking[0] if lacking and not _no_room(measured) else ''
 
 
 def _numbers(found):
@@ -170,9 +179,9 @@ def verdict(row, config):
   }
   if _no_room(measured):
     return found | {'too_large': _no_room(measured)}
-  if missing := _missing(measured):
+  if lacking := missing(measured):
     raise ValueError(
-      f'{row["rung"]} on {row["topology"]} lacks {missing}: run the same plan '
+      f'{row["rung"]} on {row["topology"]} lacks {lacking}: run the same plan '
       'again, which compiles only that'
     )
   one, two = (
