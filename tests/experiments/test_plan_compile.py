@@ -19,10 +19,10 @@ pytestmark = pytest.mark.skipif(
 TOPOLOGY = 'v5p:2x2x1'
 JOB = settings()['job'] | dict(
   vocab_size=512,
-  pm_pairs=4,
-  pm_length=256,
-  prompts=4,
-  prompt_length=64,
+  pm_pairs=16,
+  pm_length=64,  # one block of queries: little to compile
+  prompts=32,  # a product with one row a chip would be counted otherwise
+  prompt_length=48,
   reply_length=16,
 )
 
@@ -61,7 +61,7 @@ def test_a_loop_is_counted_once(devices):
   flops = estimates.analytic_flops(model_config('810M', JOB, 1), JOB)
   one = flops['decode'][1] / JOB['reply_length']
   decode = 4 * (found['collect']['flops'] - found['prefill']['flops'])
-  assert decode / one == pytest.approx(1, abs=0.2)
+  assert decode / one == pytest.approx(1, abs=0.05)
 
 
 def test_the_step_takes_the_mesh_that_a_torus_has_no_rings_for():
