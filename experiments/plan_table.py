@@ -120,6 +120,8 @@ def _in_words(found):
   hours = sum(one['hours']['at_share'] for one in known)
   lines.append(f'Study hours of these rungs together: {hours:.3g}.')
   lines += [line for one in known for line in _checked(one)]
+  spent = [f'{one["rung"]} {one["compile_seconds"]:.0f} s' for one in found]
+  lines.append(f'Compiling took, of processor time: {", ".join(spent)}.')
   there = [one['rung'] for one in found]
   lacking = [name for name in ladder.PAPER if name not in there]
   return [*lines, f'Not compiled yet: {_names(lacking)}.'] if lacking else lines

@@ -177,6 +177,11 @@ def verdict(row, config):
       for count in (1, 8)
     },
   }
+  found['compile_seconds'] = sum(
+    program.get('compile_seconds', 0)
+    for programs in measured.values()
+    for program in programs.values()
+  )
   if _no_room(measured):
     return found | {'too_large': _no_room(measured)}
   if lacking := missing(measured):

@@ -43,6 +43,7 @@ def test_a_table_a_topology_in_the_order_of_the_ladder():
   assert page.index('| 13M |') < page.index('| 52B |')
   assert page.index('| 52B |') < page.index('### v5e:8x8')
   assert 'PM fits: 13M, 52B.' in page
+  assert 'of processor time: 13M 16 s, 52B 16 s.' in page
   assert 'jax 1.2, libtpu 3.4.' in page
   assert 'Not compiled yet: 42M, 197M, 810M, 2.7B, 13B.' in page
   assert plan_table.generate(page, rows, CONFIG) == page
