@@ -79,7 +79,7 @@ gpu: $(STAMP)
 	XLA_PYTHON_CLIENT_MEM_FRACTION=0.9 $(BIN)/python -m benchmarks.gpu \
 	  $(if $(CHUNK),--chunk $(CHUNK))
 
-# What a rung needs of a TPU slice (docs/scale.md). The TPU compiler stays out of
+# What a rung needs of a TPU slice: docs/scale.md. The compiler stays out of
 # .venv, where jax would look for a TPU at every start.
 .PHONY: plan test-plan
 TOPOLOGY ?= v5p:8x8x8
