@@ -6,6 +6,7 @@
 #   make smollm2   # a small real model, for experiments.generate and the tests
 #   make figures [STUDIES="dir ..."]
 #   make checklist
+#   make plan [TOPOLOGY=v5p:8x8x8] [RUNG=52B] [JSON=file]
 #   make clean
 
 PYTHON ?= python3
@@ -60,7 +61,7 @@ $(PARITY): $(STAMP)
 	touch $@
 
 clean:
-	rm -rf .venv build dist *.egg-info .jax_cache .hypothesis
+	rm -rf .venv .plan build dist *.egg-info .jax_cache .hypothesis
 	rm -rf .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -93,3 +94,24 @@ gpu: $(STAMP)
 	fi
 	XLA_PYTHON_CLIENT_MEM_FRACTION=0.9 $(BIN)/python -m benchmarks.gpu \
 	  $(if $(CHUNK),--chunk $(CHUNK))
+
+# What a rung needs of a TPU slice: docs/scale.md. The compiler stays out of
+# .venv, where jax would look for a TPU at every start.
+.PHONY: plan test-plan
+TOPOLOGY ?= v5p:8x8x8
+RUNG ?= 52B
+LIBTPU = $(BIN)/python -c 'from importlib import metadata; print(next(\
+  r.split(";")[0] for r in metadata.requires("jax") if r[:6] == "libtpu"))'
+plan: .plan/installed
+	PYTHONPATH=.plan $(BIN)/python -m experiments.plan \
+	  --config=configs/plan.py --topology=$(TOPOLOGY) --rung=$(RUNG) \
+	  $(if $(JSON),--json=$(JSON))
+
+test-plan: .plan/installed
+	PYTHONPATH=.plan $(BIN)/python -m pytest \
+	  tests/experiments/test_plan_compile.py
+
+.plan/installed: $(STAMP)
+	$(BIN)/python -m pip install --quiet --upgrade --no-deps --target .plan \
+	  "$$($(LIBTPU))"
+	touch $@

@@ -14,6 +14,7 @@ the compiler says of every program in a file, and compiles only what that lacks
 nothing.
 """
 
+import importlib.util
 import json
 import sys
 import time
@@ -27,81 +28,109 @@ from ml_collections import config_flags
 from experiments import plan_estimates as estimates
 from experiments import plan_programs as programs
 from experiments import plan_table, stage
-from experiments.plan_verdict import TRAINING, model_config, verdict
+from experiments.plan_verdict import (
+  PROGRAMS,
+  TRAINING,
+  mesh_of,
+  model_config,
+  same_work,
+  verdict,
+)
 from rlhf_jax.models import ladder
 from rlhf_jax.train.sharding import make_mesh
 
 
 def programs_of(name, depth, config, mesh):
-  """{program: Program} that a rung cut to `depth` layers is measured by.
-
-  At its whole depth those that train, to check the extrapolation; of one and
-  two layers their parts as well, to be counted apart.
-  """
+  """{program: Program} of a rung cut to `depth` layers."""
   job = config['job']
   shapes = programs.Shapes(model_config(name, job, depth), job, mesh)
-  built = programs.pm_programs(shapes) | programs.ppo_programs(shapes)
-  kept = built if depth <= 2 else TRAINING
-  return {key: built[key] for key in kept}
+  return programs.pm_programs(shapes) | programs.ppo_programs(shapes)
 
 
-def depths_of(name, config):
-  """One and two layers; of the rungs to check, all of them as well."""
-  whole = [ladder.rung(name).n_layers] if name in config['whole'] else []
-  return [1, 2, *whole]
+def lacking(row, config):
+  """[(depth, program)] that a row has yet to be compiled for.
+
+  Of one and two layers the programs that train and their parts, to be counted
+  apart; of the rungs to check those that train at their whole depth as well.
+  """
+  wanted = [(depth, key) for depth in (1, 2) for key in PROGRAMS]
+  if row['rung'] in config['whole']:
+    depth = ladder.rung(row['rung']).n_layers
+    wanted += [(depth, key) for key in TRAINING]
+  there = row['measured']
+  return [
+    (depth, key)
+    for depth, key in wanted
+    if key not in there.get(str(depth), {})
+  ]
 
 
-def measure_rung(name, topology, config, row, save):
+def measure_rung(row, config, save):
   """Compiles what a row lacks, one program after the other.
 
   Args:
-    name: of the rung.
-    topology: of the chips.
+    row: {'rung', 'topology', 'mesh', 'measured': {depth: {program: numbers}}};
+      filled in.
     config: of `configs/plan.py`.
-    row: what is known already, {'measured': {depth: {program: numbers}}}.
     save: called after each program.
   """
-  _, dims = estimates.parse_topology(topology)
-  axes = estimates.mesh_axes(dims, config['job'])
-  mesh = make_mesh(programs.devices_of(topology), **axes)
-  for depth in depths_of(name, config):
-    found = row['measured'].setdefault(str(depth), {})
-    for key, program in programs_of(name, depth, config, mesh).items():
-      if key in found:
-        continue
-      start = time.time()
-      found[key] = programs.measure(program)
-      save()
-      print(
-        f'{name} on {topology}: {key} of {depth} layers compiled in '
-        f'{time.time() - start:.0f} s',
-        file=sys.stderr,
-        flush=True,
-      )
+  todo = lacking(row, config)
+  if not todo:
+    return
+  name, topology = row['rung'], row['topology']
+  mesh = make_mesh(programs.devices_of(topology), **row['mesh'])
+  depths = dict.fromkeys(depth for depth, _ in todo)
+  built = {depth: programs_of(name, depth, config, mesh) for depth in depths}
+  for depth, key in todo:
+    start = time.time()
+    numbers = programs.measure(built[depth][key])
+    row['measured'].setdefault(str(depth), {})[key] = numbers
+    save()
+    print(
+      f'{name} on {topology}: {key} of {depth} layers compiled in '
+      f'{time.time() - start:.0f} s',
+      file=sys.stderr,
+      flush=True,
+    )
+
+
+def versions():
+  """{package: version} of what compiles; '' of what is not installed."""
+  there = lambda key: importlib.util.find_spec(key) is not None
+  return {
+    key: metadata.version(key) if there(key) else ''
+    for key in ('jax', 'libtpu')
+  }
 
 
 class Rows:
   """Rows of a JSON file, one a rung and topology; in memory without a path."""
 
-  def __init__(self, path, again=False):
+  def __init__(self, path, job, again=False):
     """Reads the file; `again` forgets what rows that are asked for hold."""
     self.path, self.again = Path(path) if path else None, again
+    self.job = job
     there = self.path and self.path.exists()
     self.rows = json.loads(self.path.read_text()) if there else []
 
   def of(self, name, topology):
-    """The row, or a new one where there is none or it is to be made again."""
+    """The row, or a new one where there is none or it is to be made again.
+
+    Made again is also one of another job or mesh; see `same_work`.
+    """
     mine = lambda row: (row['rung'], row['topology']) == (name, topology)
-    old = [row for row in self.rows if mine(row)]
-    if old and not self.again:
-      return old[0]
     row = {
       'rung': name,
       'topology': topology,
-      'versions': {key: metadata.version(key) for key in ('jax', 'libtpu')},
+      'job': self.job,
+      'mesh': mesh_of(name, topology, self.job),
+      'versions': versions(),
       'measured': {},
     }
-    self.rows = [row for row in self.rows if not mine(row)] + [row]
+    old = [one for one in self.rows if mine(one)]
+    if old and same_work(old[0], row) and not self.again:
+      return old[0]
+    self.rows = [one for one in self.rows if not mine(one)] + [row]
     return row
 
   def save(self):
@@ -118,12 +147,14 @@ def run(config, names, topologies, rows):
     ladder.rung(name)
   for topology in topologies:
     estimates.parse_topology(topology)
+  wanted = [
+    rows.of(name, topology) for topology in topologies for name in names
+  ]
+  for topology in {row['topology'] for row in wanted if lacking(row, config)}:
     programs.devices_of(topology)
-  for topology in topologies:
-    for name in names:
-      row = rows.of(name, topology)
-      measure_rung(name, topology, config, row, rows.save)
-      print(plan_table.report(verdict(row, config), config), flush=True)
+  for row in wanted:
+    measure_rung(row, config, rows.save)
+    print(plan_table.report(verdict(row, config), config), flush=True)
 
 
 def main():
@@ -148,7 +179,7 @@ def main():
         rows = stage.read_json(path.value or plan_table.ROWS)
         plan_table.write(rows, settings)
       else:
-        rows = Rows(path.value, again.value)
+        rows = Rows(path.value, settings['job'], again.value)
         run(settings, names, topology.value, rows)
     except stage.EXPECTED as error:
       print(f'error: {stage.one_line(error)}', file=sys.stderr)

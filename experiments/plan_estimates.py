@@ -78,28 +78,40 @@ def parse_topology(name):
   return found[1], tuple(int(n) for n in found[2].split('x'))
 
 
-def mesh_axes(dims, job):
+def mesh_axes(dims, job, n_heads):
   """Sizes of the mesh axes: as few model shards as the batch allows.
 
   Rows go over the fsdp axis, which therefore has to divide them; what is left
-  becomes the model axis. Both are products of axes of the torus, so that each
-  collective runs along whole rings.
+  becomes the model axis, which has to divide the heads: those of a model of 12
+  over 8 shards are padded, and the compiled step does 1.2 times the work. Both
+  are products of axes of the torus, so that each collective runs along whole
+  rings, unless none of these divides the heads; then the fewest shards that do.
 
   Args:
     dims: the torus.
     job: of `configs/plan.py`; its smaller batch is cut.
+    n_heads: of the model.
 
   Returns:
     dict(data=1, fsdp=..., model=...).
+
+  Raises:
+    ValueError: if no cut divides both.
   """
   chips, rows = math.prod(dims), min(job['pm_pairs'], job['prompts'])
-  products = sorted(
+  rings = sorted(
     math.prod(part)
     for n in range(len(dims) + 1)
     for part in itertools.combinations(dims, n)
   )
-  model = next(n for n in products if rows % (chips // n) == 0)
-  return {'data': 1, 'fsdp': chips // model, 'model': model}
+  divisors = [n for n in range(1, chips + 1) if chips % n == 0]
+  for model in rings + divisors:
+    if rows % (chips // model) == 0 and n_heads % model == 0:
+      return {'data': 1, 'fsdp': chips // model, 'model': model}
+  raise ValueError(
+    f'{rows} rows and {n_heads} heads cannot be cut over {chips} chips: take a '
+    'smaller topology or a larger batch'
+  )
 
 
 def seconds(measured, chip):

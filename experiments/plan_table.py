@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from experiments import plan_estimates as estimates
-from experiments.plan_verdict import SHORT, model_config, verdict
+from experiments.plan_verdict import SHORT, missing, model_config, verdict
 from rlhf_jax.models import ladder
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -119,7 +119,12 @@ def _in_words(found):
   lines.append(f'Decoding takes, of the iteration: {", ".join(shares)}.')
   hours = sum(one['hours']['at_share'] for one in known)
   lines.append(f'Study hours of these rungs together: {hours:.3g}.')
-  return [*lines, *(line for one in known for line in _checked(one))]
+  lines += [line for one in known for line in _checked(one)]
+  spent = [f'{one["rung"]} {one["compile_seconds"]:.0f} s' for one in found]
+  lines.append(f'Compiling took, of processor time: {", ".join(spent)}.')
+  there = [one['rung'] for one in found]
+  lacking = [name for name in ladder.PAPER if name not in there]
+  return [*lines, f'Not compiled yet: {_names(lacking)}.'] if lacking else lines
 
 
 def tpu_table(found, topology):
@@ -178,7 +183,8 @@ def between_markers(page, name, text):
 
 
 def generate(page, rows, config):
-  """The page with every table drawn anew from the rows."""
+  """The page with every table drawn anew from the rows that are complete."""
+  rows = [row for row in rows if not missing(row['measured'])]
   found = [verdict(row, config) for row in rows]
   topologies = list(dict.fromkeys(one['topology'] for one in found))
   tables = [f'### {name}\n\n{tpu_table(found, name)}' for name in topologies]

@@ -5,6 +5,8 @@ from experiments.plan_estimates import Measured
 from rlhf_jax.models import ladder
 from rlhf_jax.models.cost import parameter_counts
 
+# What is compiled of one and two layers; `collect` is `prefill` and a loop.
+PROGRAMS = ('pm_step', 'prefill', 'collect', 'iteration')
 # The two programs that train, and the phases that each one's time is made of.
 PHASES = {
   'pm_step': ('pm_step',),
@@ -20,6 +22,22 @@ def model_config(name, job, n_layers=0):
   return ladder.config_for(
     name, job['vocab_size'], dtype=job['dtype'], remat=job['remat'], **depth
   )
+
+
+def mesh_of(name, topology, job):
+  """Sizes of the mesh axes of a rung on a topology; see `mesh_axes`."""
+  _, dims = estimates.parse_topology(topology)
+  return estimates.mesh_axes(dims, job, ladder.rung(name).n_heads)
+
+
+def same_work(row, other):
+  """Whether a row holds, or can go on to hold, what another is to.
+
+  It has to be of the same job and mesh; one that is not finished also of the
+  same compilers, since two of them make no line.
+  """
+  keys = ('job', 'mesh', *(['versions'] if missing(row['measured']) else []))
+  return all(row[key] == other[key] for key in keys)
 
 
 def phases_of(measured, job):
@@ -91,16 +109,23 @@ def _no_room(measured):
   return said[0] if said else None
 
 
-def _missing(measured):
-  """A program of one or two layers that was not compiled yet, or ''."""
-  wanted = ('pm_step', 'prefill', 'collect', 'iteration')
+def missing(measured):
+  """A program of one or two layers that was not compiled yet, or ''.
+
+  Nothing is missing where the compiler found no room for one of them.
+  """
   lacking = [
     f'{key} of {depth} layers'
     for depth in ('1', '2')
-    for key in wanted
+    for key in PROGRAMS
     if key not in measured.get(depth, {})
   ]
-  return lacking[0] if lacking else ''
+  return lacking[0] if lacking and not _no_room(measured) else ''
+
+
+def _numbers(found):
+  """Measured of what the JSON says of a program."""
+  return Measured(*(found[field] for field in Measured._fields))
 
 
 def _checks(measured, line_at, n_layers):
@@ -120,20 +145,26 @@ def verdict(row, config):
   """Everything the report says of one rung on one topology.
 
   Args:
-    row: {'rung', 'topology', 'measured': {depth: {program: numbers}}}, the
-      numbers those of `Measured`, or {'no_room': what the compiler said}.
+    row: {'rung', 'topology', 'job', 'mesh', 'versions', 'measured': {depth:
+      {program: numbers}}}, the numbers those of `Measured`, or {'no_room':
+      what the compiler said}.
     config: of `configs/plan.py`.
 
   Returns:
     A dict; with 'too_large' in place of times if the compiler found no room.
 
   Raises:
-    ValueError: if a program has not been compiled yet.
+    ValueError: if a program has not been compiled yet, or for another job.
   """
   job, measured = config['job'], row['measured']
   whole = model_config(row['rung'], job)
-  generation, dims = estimates.parse_topology(row['topology'])
-  chip, axes = estimates.CHIPS[generation], estimates.mesh_axes(dims, job)
+  axes = mesh_of(row['rung'], row['topology'], job)
+  if row['job'] != job or row['mesh'] != axes:
+    raise ValueError(
+      f'{row["rung"]} on {row["topology"]} was compiled for another job or '
+      'mesh: run the same plan again'
+    )
+  chip = estimates.CHIPS[estimates.parse_topology(row['topology'])[0]]
   chips = axes['fsdp'] * axes['model']
   found = {
     'rung': row['rung'],
@@ -146,15 +177,20 @@ def verdict(row, config):
       for count in (1, 8)
     },
   }
+  found['compile_seconds'] = sum(
+    program.get('compile_seconds', 0)
+    for programs in measured.values()
+    for program in programs.values()
+  )
   if _no_room(measured):
     return found | {'too_large': _no_room(measured)}
-  if missing := _missing(measured):
+  if lacking := missing(measured):
     raise ValueError(
-      f'{row["rung"]} on {row["topology"]} lacks {missing}: run the same plan '
+      f'{row["rung"]} on {row["topology"]} lacks {lacking}: run the same plan '
       'again, which compiles only that'
     )
   one, two = (
-    {key: Measured(**numbers) for key, numbers in measured[depth].items()}
+    {key: _numbers(found) for key, found in measured[depth].items()}
     for depth in ('1', '2')
   )
   line_at = {

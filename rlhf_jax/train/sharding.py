@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
+from jax.experimental import mesh_utils
 from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
@@ -85,7 +86,13 @@ def make_mesh(devices=None, *, data=1, fsdp=1, model=1):
     )
   # Auto: the compiler places what lies between arguments and results.
   types = (AxisType.Auto,) * len(AXES)
-  return jax.make_mesh(sizes, AXES, axis_types=types, devices=devices)
+  try:
+    return jax.make_mesh(sizes, AXES, axis_types=types, devices=devices)
+  except NotImplementedError:  # 256 x 2 on a torus of 8 x 8 x 8 cuts a ring
+    grid = mesh_utils.create_device_mesh(
+      sizes, devices, allow_split_physical_axes=True
+    )
+    return jax.sharding.Mesh(grid, AXES, axis_types=types)
 
 
 def _rule(path, shape, rules):
