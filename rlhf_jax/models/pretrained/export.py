@@ -113,12 +113,7 @@ def save_preference_model(
       the fields), the score has a bias, the pad id is not in the vocabulary, or
       the folder holds weights already.
   """
-  bias = float(params['head']['bias'])
-  if bias and not allow_shift:
-    raise PretrainedError(
-      f'the score has the bias {bias:g}, which no SequenceClassification model '
-      'has: allow_shift=True writes scores that are less by it'
-    )
+  bias = _score_bias(params, allow_shift)
   if pad_id is None:
     pad_id = config.vocab_size
     config, params = grow_vocabulary(config, params)
@@ -147,6 +142,17 @@ def save_preference_model(
     dtype,
     shard_bytes,
   )
+
+
+def _score_bias(params, allow_shift):
+  """The bias of the head, which no SequenceClassification model has."""
+  bias = float(params['head']['bias'])
+  if bias and not allow_shift:
+    raise PretrainedError(
+      f'the score has the bias {bias:g}, which no SequenceClassification model '
+      'has: allow_shift=True writes scores that are less by it'
+    )
+  return bias
 
 
 def _begin(path, config):
