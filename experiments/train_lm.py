@@ -8,7 +8,7 @@ import math
 import jax
 import numpy as np
 
-from experiments import make_text, programs, sources, stage
+from experiments import folders, make_text, programs, sources, stage
 from rlhf_jax.data.packing import PackedBatches
 from rlhf_jax.data.pipeline import Batches
 from rlhf_jax.data.prompts import encode_prompts
@@ -20,9 +20,11 @@ from rlhf_jax.types import LMBatch, LMHyper, Prompts
 
 
 def load(workdir, size, vocab_size, dtype='float32', mesh=None):
-  """Parameters of a finished language model; see `programs.restored`."""
-  init = programs.model(size, vocab_size, dtype).init
-  return programs.restored(workdir, init, mesh)
+  """Parameters of a finished language model, or of a Hugging Face folder."""
+  functions = programs.model(size, vocab_size, dtype)
+  if folders.is_folder(workdir):
+    return folders.load(workdir, functions.config, mesh)
+  return programs.restored(workdir, functions.init, mesh)
 
 
 def batches_of(config, arrays, mesh, pad_id):
