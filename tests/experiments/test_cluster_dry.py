@@ -3,8 +3,10 @@
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 from experiments_command import CACHE
@@ -27,6 +29,13 @@ def place(tmp_path_factory):
 
 
 def submit(place, index, **changes):
+  """The finished script."""
+  process = start(place, index, **changes)
+  out, err = process.communicate()
+  return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def start(place, index, **changes):
   """The script as SLURM starts it, for one task of the array."""
   environment = os.environ | {
     'RLHF_JAX_MODELS': f'{place}/models',
@@ -43,13 +52,13 @@ def submit(place, index, **changes):
     for key, value in (environment | changes).items()
     if value is not None
   }
-  return subprocess.run(
+  return subprocess.Popen(
     ['bash', SCRIPT],
     env=environment,
     cwd=place,
-    capture_output=True,
+    stdout=subprocess.PIPE,
+    stderr=subprocess.PIPE,
     text=True,
-    check=False,
   )
 
 
@@ -110,6 +119,32 @@ def test_a_job_that_is_done_does_nothing_when_it_is_sent_again(place, swept):
   before = params.stat().st_mtime_ns
   assert submit(place, 1).returncode == 0
   assert params.stat().st_mtime_ns == before
+
+
+def test_before_its_time_limit_a_job_goes_back_into_the_queue(place):
+  """SLURM's signal ends the job's process; the queue is asked for again."""
+  tools = place / 'tools'
+  tools.mkdir()
+  for name, does in (
+    ('python', f'touch {tools}/started; exec sleep 60'),
+    ('scontrol', f'echo "$@" > {tools}/asked'),
+  ):
+    (tools / name).write_text(f'#!/bin/bash\n{does}\n')
+    (tools / name).chmod(0o755)
+  changes = {
+    'RLHF_JAX_PYTHON': f'{tools}/python',
+    'PATH': f'{tools}:{os.environ["PATH"]}',
+    'SLURM_JOB_ID': '77',
+  }
+  with start(place, 0, **changes) as process:
+    until = time.time() + 60
+    while not (tools / 'started').exists() and time.time() < until:
+      time.sleep(0.05)
+    process.send_signal(signal.SIGUSR1)
+    out, err = process.communicate(timeout=60)
+  assert process.returncode == 0, err
+  assert 'goes back into the queue' in out
+  assert (tools / 'asked').read_text() == 'requeue 77\n'
 
 
 @pytest.mark.parametrize(
