@@ -161,6 +161,7 @@ def dry():
     batch_size=4,
     minibatch_size=4,
     rows_at_once=4,
+    lr_multiple=1.0,  # moves the policy within two steps, in bfloat16 too
     warmup_iterations=1,
     eval_prompts=4,
     eval_batch=4,
