@@ -44,6 +44,7 @@ def start(place, index, **changes):
     'RLHF_JAX_PRESET': 'dry',
     'RLHF_JAX_PYTHON': sys.executable,
     'RLHF_JAX_CACHE': CACHE,
+    'XLA_FLAGS': '--xla_backend_optimization_level=0',  # compiles faster
     'SLURM_SUBMIT_DIR': str(ROOT),
     'SLURM_ARRAY_TASK_ID': str(index),
   }
