@@ -23,7 +23,8 @@ def main(study, workdir):
   for name, mesh in MESHES.items():
     config = tiny.lm(study, mesh=mesh, **short)
     train_lm.run(config, Path(workdir) / f'lm-{name}')
-  short = {'lm_dir': f'{workdir}/lm-eight', 'final_eval_pairs': 16}
+  short = {'lm_dir': f'{workdir}/lm-eight', 'log_every': 1}
+  short['final_eval_pairs'] = 16
   for name, mesh in MESHES.items():
     config = tiny.pm(study, mesh=mesh, **short)
     train_pm.run(config, Path(workdir) / f'pm-{name}')
