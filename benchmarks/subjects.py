@@ -16,11 +16,12 @@ from rlhf_jax.models.build import build
 from rlhf_jax.models.cost import forward_flops
 from rlhf_jax.rollout.generate import SamplingConfig, make_collect
 from rlhf_jax.rollout.scoring import make_pm_reward
-from rlhf_jax.train import ppo, steps
-from rlhf_jax.train.optimiser import make_optimiser
+from rlhf_jax.train import ppo, rloo, steps
+from rlhf_jax.train.optimiser import make_optimiser, map_microbatches
 from rlhf_jax.types import PairBatch, PMHyper, PPOHyper, Prompts
 
 END_OF_CONTEXT, EOS = 3, 2  # any two ids: all lengths are forced
+REPLIES = 2  # to a prompt, without a critic
 
 
 class Subject(NamedTuple):
@@ -148,6 +149,30 @@ def decode(shape, seed=0):
 
 def ppo_iteration(shape, seed=0):
   """A whole PPO iteration: four models of the shape, one pass, one update."""
+  return _iteration(shape, seed, critic=True)
+
+
+def rloo_iteration(shape, seed=0):
+  """Without a critic: three models, two replies to each of half the prompts."""
+  return _iteration(shape, seed, critic=False)
+
+
+def _networks(model, policy_fn, critic, parts, max_reply):
+  """(policy of the trained params, estimate, function of the update)."""
+  if not critic:
+    return lambda params: params, rloo.make_rloo_estimate(REPLIES), policy_fn
+  estimate = ppo.make_estimate(
+    lambda params, *rows, **read: model.value_fn(
+      params['value'], *rows, **read
+    ),
+    microbatches=parts,
+    max_reply=max_reply,
+  )
+  both = ppo.separate(policy_fn, model.value_fn)
+  return lambda params: params['policy'], estimate, both
+
+
+def _iteration(shape, seed, critic):
   rng = jax.random.key(seed)
   config = config_of(shape)
   model, tx = build(config), make_optimiser()
@@ -155,25 +180,23 @@ def ppo_iteration(shape, seed=0):
   parts = B // shape.microbatch_rows or 1
   generate = _collect(shape, model)
   policy_fn = SplitModel(model.hidden_fn, model.head_fn, None)
+  policy_of, estimate, trained_fn = _networks(
+    model, policy_fn, critic, parts, R
+  )
   reward = make_pm_reward(
     model.score_fn, end_of_context_id=END_OF_CONTEXT, eos_id=EOS
   )
   iteration = ppo.make_ppo_iteration(
-    lambda params, prompts, rng: generate(params['policy'], prompts, rng),
-    lambda weights, *rows: ppo.map_microbatches(
+    lambda params, prompts, rng: generate(policy_of(params), prompts, rng),
+    lambda weights, *rows: map_microbatches(
       lambda part, weights: reward(weights, *part), rows, parts, weights
     ),
     ppo.make_penalise(policy_fn, microbatches=parts, max_reply=R),
-    ppo.make_estimate(
-      lambda params, *rows, **read: model.value_fn(
-        params['value'], *rows, **read
-      ),
-      microbatches=parts,
-      max_reply=R,
-    ),
+    estimate,
     ppo.make_ppo_update(
-      ppo.separate(policy_fn, model.value_fn),
+      trained_fn,
       tx,
+      critic=critic,
       passes=1,
       minibatch_size=B,
       microbatches=parts,
@@ -182,26 +205,33 @@ def ppo_iteration(shape, seed=0):
   )
   policy, pm = model.init(rng), model.init(jax.random.fold_in(rng, 1))
   pm['head'] = model.init_head(rng)
-  value = {**policy, 'head': model.init_head(rng, 'zero')}
-  values = forward_flops(config, T, logits=False, read=R)
-  logits = forward_flops(config, T, read=R)
-  score = forward_flops(config, T + 1, logits=False, read=1)
-  # Sampling; PM, pi_0 and values forward; policy and values with gradients.
-  each = _decode_flops(shape) + score + logits + values + 3 * (logits + values)
+  params, prompts = policy, _prompts(shape, rng)
+  if critic:
+    value = {**policy, 'head': model.init_head(rng, 'zero')}
+    params = {'policy': policy, 'value': value}
+  else:
+    some = jax.tree.map(lambda x: x[: B // REPLIES], prompts)
+    prompts = rloo.repeat_prompts(some, REPLIES)
   return Subject(
     function=iteration,
-    state=steps.init_state({'policy': policy, 'value': value}, tx),
-    args=(
-      ppo.Frozen(policy, pm),
-      _prompts(shape, rng),
-      rng,
-      PPOHyper(1e-5, 1e-5),
-    ),
+    state=steps.init_state(params, tx),
+    args=(ppo.Frozen(policy, pm), prompts, rng, PPOHyper(1e-5, 1e-5)),
     rows=2,
     shared=(1,),
     samples=B,
     tokens=B * T,
-    flops=B * each,
+    flops=B * _iteration_flops(shape, critic),
     products_tokens=B // parts * T,
     logits=True,
   )
+
+
+def _iteration_flops(shape, critic):
+  """A reply sampled and scored; pi_0 and values forward; then the update."""
+  config = config_of(shape)
+  T, R = shape.length, shape.reply_length
+  score = forward_flops(config, T + 1, logits=False, read=1)
+  each = forward_flops(config, T, read=R)
+  if critic:
+    each += forward_flops(config, T, logits=False, read=R)
+  return _decode_flops(shape) + score + 4 * each

@@ -21,7 +21,7 @@ from rlhf_jax.rollout.generate import SamplingConfig, make_collect
 from rlhf_jax.rollout.scoring import make_hash_reward, make_pm_reward
 from rlhf_jax.train import ledger, ppo, steps
 from rlhf_jax.train.averaging import with_average
-from rlhf_jax.train.optimiser import make_optimiser
+from rlhf_jax.train.optimiser import make_optimiser, map_microbatches
 from rlhf_jax.train.run import load_params
 from rlhf_jax.train.sharded import (
   init_sharded,
@@ -208,7 +208,7 @@ def ppo_pieces(
   passes, minibatch_size, microbatches, parts = update
   return (
     lambda params, prompts, rng: generate(params['policy'], prompts, rng),
-    lambda weights, *rows: ppo.map_microbatches(
+    lambda weights, *rows: map_microbatches(
       lambda part, weights: scorer(weights, *part), rows, parts, weights
     ),
     ppo.make_penalise(policy, microbatches=parts, max_reply=sampling.max_reply),

@@ -42,9 +42,7 @@ CONTESTS = (
     'transformers_generate',
   ),
   Contest('ppo_samples_per_s', 'TRL PPOTrainer', 'trl-1.10', 'trl_ppo'),
-  Contest(
-    'ppo_samples_per_s', 'TRL RLOOTrainer (no critic)', 'trl-1.10', 'trl_rloo'
-  ),
+  Contest('rloo_samples_per_s', 'TRL RLOOTrainer', 'trl-1.10', 'trl_rloo'),
   Contest('ppo_samples_per_s', 'Tunix PPOLearner', 'tunix', 'tunix_ppo'),
 )
 

@@ -20,6 +20,7 @@ UNITS = {
   'pm_pairs_per_s': 'pairs/s',
   'decode_tokens_per_s': 'tokens/s',
   'ppo_samples_per_s': 'samples/s',
+  'rloo_samples_per_s': 'samples/s',
 }
 
 

@@ -10,6 +10,7 @@ MAKE = {
   'pm_pairs_per_s': subjects.pm_step,
   'decode_tokens_per_s': subjects.decode,
   'ppo_samples_per_s': subjects.ppo_iteration,
+  'rloo_samples_per_s': subjects.rloo_iteration,
 }
 
 

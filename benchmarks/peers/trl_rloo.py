@@ -52,7 +52,7 @@ def main():
   )
   trainer.train()
   seconds = driver.between(clock.ends, args.warmups)
-  driver.report('ppo_samples_per_s', trl.__version__, shape.batch, seconds)
+  driver.report('rloo_samples_per_s', trl.__version__, shape.batch, seconds)
 
 
 if __name__ == '__main__':

@@ -69,3 +69,36 @@ def gae_batch(reward_BT, value_BT, mask_BT, *, discount, gae_lambda):
   """
   one_row = functools.partial(gae, discount=discount, gae_lambda=gae_lambda)
   return jax.vmap(one_row)(reward_BT, value_BT, mask_BT)
+
+
+def leave_one_out(return_B, group):
+  """What a reply earned beyond the other replies to its prompt.
+
+    A[i] = R[i] - 1 / (k - 1) sum_{j != i} R[j],   i, j of one prompt
+
+  A baseline without a critic, which is independent of the reply it is taken
+  from, so that the gradient stays unbiased.
+
+  Reference: Kool et al. 2019 ("Buy 4 REINFORCE samples, get a baseline for
+  free!"); Ahmadian et al. 2024 (arXiv:2402.14740), section 3.2 (RLOO).
+
+  Args:
+    return_B: [B], total reward of a reply; the k replies to a prompt stand
+      together.
+    group: k, replies to each prompt, 2 or more; divides B.
+
+  Returns:
+    advantage_B, float32, which sums to 0 over each group.
+
+  Raises:
+    ValueError: if k is less than 2 or does not divide B.
+  """
+  chex.assert_rank(return_B, 1)
+  if group < 2 or return_B.shape[0] % group:
+    raise ValueError(
+      f'wanted groups of 2 or more replies that divide {return_B.shape[0]} '
+      f'rows, got {group}'
+    )
+  return_NC = jnp.asarray(return_B, jnp.float32).reshape(-1, group)
+  mean_N1 = return_NC.mean(1, keepdims=True)
+  return ((return_NC - mean_N1) * (group / (group - 1))).reshape(-1)

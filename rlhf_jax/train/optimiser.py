@@ -85,6 +85,22 @@ def split_rows(batch, parts):
   )
 
 
+def map_microbatches(fn, batch, microbatches, *weights):
+  """fn(part, *weights) over parts of the batch, in turn; results rejoined.
+
+  On a mesh each device of the axis `data` does so with its own rows.
+  """
+
+  def joined(batch, *weights):
+    one = lambda part: fn(part, *weights)
+    if microbatches == 1:
+      return one(batch)
+    parts = jax.lax.map(one, split_rows(batch, microbatches))
+    return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), parts)
+
+  return over_data(joined, batch, *weights)
+
+
 def accumulate_gradients(loss_fn, params, batch, weight_fn, microbatches):
   """Gradient of a mean over the batch, one microbatch at a time.
 

@@ -11,8 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from rlhf_jax.losses import advantages, chunked, kl, masked, ppo
-from rlhf_jax.rows import over_data
-from rlhf_jax.train.optimiser import accumulate_gradients, split_rows
+from rlhf_jax.train.optimiser import accumulate_gradients, map_microbatches
 from rlhf_jax.train.steps import advance
 from rlhf_jax.types import Experience
 
@@ -50,22 +49,6 @@ def separate(logits_fn, value_fn):
 def _mask(part):
   T = part.tokens_BT.shape[1]
   return masked.reply_mask(part.prompt_length_B, part.length_B, T)
-
-
-def map_microbatches(fn, batch, microbatches, *weights):
-  """fn(part, *weights) over parts of the batch, in turn; results rejoined.
-
-  On a mesh each device of the axis `data` does so with its own rows.
-  """
-
-  def joined(batch, *weights):
-    one = lambda part: fn(part, *weights)
-    if microbatches == 1:
-      return one(batch)
-    parts = jax.lax.map(one, split_rows(batch, microbatches))
-    return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), parts)
-
-  return over_data(joined, batch, *weights)
 
 
 def make_penalise(
@@ -159,24 +142,34 @@ def make_estimate(value_fn, *, microbatches=1, max_reply=None):
 
 
 def make_ppo_loss(
-  logits_and_value_fn, hyper, *, temperature=1.0, max_reply=None
+  logits_and_value_fn, hyper, *, temperature=1.0, max_reply=None, critic=True
 ):
   """Builds loss(params, Experience) -> (loss, stats).
 
     L = policy_loss + value_coef * value_loss
 
-  Both are means over reply tokens. The arguments are those of
-  `make_ppo_update`.
+  Both are means over reply tokens; without a critic there is the first alone.
+  The arguments are those of `make_ppo_update`.
   """
   model = chunked.split_model(logits_and_value_fn)
+
+  def value_loss(raw, part, mask_BT):
+    value_BT = chunked.align_replies(
+      raw, *part[1:3], mask_BT.shape[1], max_reply
+    )
+    return ppo.value_loss(
+      value_BT,
+      part.old_value_BT,
+      part.return_BT,
+      mask_BT,
+      hyper.value_clip,
+    )
 
   def loss_fn(params, part):
     mask_BT = _mask(part)
     rows = part[:3]  # tokens, both lengths
-    hidden, raw = chunked.on_replies(model.hidden_fn, params, *rows, max_reply)
-    value_BT = chunked.align_replies(
-      raw, *rows[1:], mask_BT.shape[1], max_reply
-    )
+    hidden = chunked.on_replies(model.hidden_fn, params, *rows, max_reply)
+    hidden, raw = hidden if critic else (hidden, None)
     logp_BT = chunked.token_logps(
       model,
       params,
@@ -188,15 +181,11 @@ def make_ppo_loss(
     policy, stats = ppo.policy_loss(
       logp_BT, part.old_logp_BT, part.advantage_BT, mask_BT, hyper.clip
     )
-    value = ppo.value_loss(
-      value_BT,
-      part.old_value_BT,
-      part.return_BT,
-      mask_BT,
-      hyper.value_clip,
-    )
-    stats = {**stats, 'policy_loss': policy, 'value_loss': value}
-    return policy + hyper.value_coef * value, stats
+    stats = {**stats, 'policy_loss': policy}
+    if not critic:
+      return policy, stats
+    value = value_loss(raw, part, mask_BT)
+    return policy + hyper.value_coef * value, {**stats, 'value_loss': value}
 
   return loss_fn
 
@@ -220,12 +209,14 @@ def make_ppo_update(
   microbatches=1,
   temperature=1.0,
   max_reply=None,
+  critic=True,
 ):
   """Builds update(state, Experience, rng, PPOHyper) -> (state, metrics).
 
   K inner passes over the batch, each in another order, in minibatches; the old
   log-probabilities and values stay frozen. Advantages are whitened within each
-  minibatch (masked mean 0, variance 1); rewards are not whitened.
+  minibatch (masked mean 0, variance 1), but not those of `train.rloo`; rewards
+  are not whitened.
 
   Args:
     logits_and_value_fn: (params, tokens_BT, length_B) -> (logits, raw values),
@@ -236,6 +227,8 @@ def make_ppo_update(
     microbatches: parts a minibatch's gradient is accumulated over.
     temperature: the sampler's.
     max_reply: as in `make_penalise`.
+    critic: whether there are values. Without, the function is a logits_fn or
+      its SplitModel, and advantages are taken as they come.
 
   Returns:
     The function. Each metric is an array [passes * minibatches], in order.
@@ -249,14 +242,18 @@ def make_ppo_update(
       )
     rng = jax.random.fold_in(rng, state.step)
     loss_fn = make_ppo_loss(
-      logits_and_value_fn, hyper, temperature=temperature, max_reply=max_reply
+      logits_and_value_fn,
+      hyper,
+      temperature=temperature,
+      max_reply=max_reply,
+      critic=critic,
     )
 
     def one(state, rows):
       part = jax.tree.map(lambda x: jnp.take(x, rows, axis=0), experience)
-      mask_BT = _mask(part)
-      whitened_BT = masked.masked_whiten(part.advantage_BT, mask_BT)
-      part = part._replace(advantage_BT=whitened_BT)
+      if critic:
+        whitened_BT = masked.masked_whiten(part.advantage_BT, _mask(part))
+        part = part._replace(advantage_BT=whitened_BT)
       grads, metrics = accumulate_gradients(
         loss_fn,
         state.params,

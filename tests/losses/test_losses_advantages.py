@@ -126,3 +126,15 @@ def test_unequal_lengths_are_refused():
     advantages.gae(
       np.ones(3), np.ones(4), np.ones(3), discount=1.0, gae_lambda=1.0
     )
+
+
+@pytest.mark.parametrize('group', [2, 3, 6])
+def test_a_baseline_is_the_mean_of_the_other_replies(group):
+  return_B = np.random.default_rng(1).normal(size=6)
+  expected = []
+  for i in range(6):
+    first = i // group * group
+    others = [return_B[j] for j in range(first, first + group) if j != i]
+    expected.append(return_B[i] - np.mean(others))
+  found = advantages.leave_one_out(np.float32(return_B), group)
+  np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
