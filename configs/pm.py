@@ -20,6 +20,7 @@ def get_config(preset='micro'):
   config = ml_collections.ConfigDict()
   config.source = 'simulated'
   config.dtype = 'float32'
+  config.mesh = dict(data=1, fsdp=1, model=1)  # devices along each axis
   config.role = 'scaling'
   config.size = '197K'
   config.seed = 120

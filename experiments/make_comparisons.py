@@ -94,6 +94,30 @@ def comparisons_of(config, tokenizer, run_):
   return through_builder({'train': train, 'test': test}, run_.path)
 
 
+def write_splits(path, splits, tokenizer, seed, size, coin_flips=False):
+  """Writes SPLIT.npz, shuffled, and prompts.json; returns counts by split.
+
+  Args:
+    path: the directory.
+    splits: {split: [Comparison]}.
+    tokenizer: ours or an imported one.
+    seed: of the order.
+    size: (most tokens of a prompt, most tokens of a reply).
+    coin_flips: whether every judgement is a coin flip.
+  """
+  shuffle, summary = np.random.default_rng(seed), {}
+  for split, items in splits.items():
+    items = [items[i] for i in shuffle.permutation(len(items))]
+    pairs, counts = encode_pairs(items, tokenizer, sum(size), size[1])
+    if coin_flips:
+      pairs = pairs._replace(p_label_N=np.full_like(pairs.p_label_N, 0.5))
+    np.savez(path / f'{split}.npz', **pairs._asdict())
+    summary[split] = dict(counts)
+  prompts = {s: sources.prompts_of(items) for s, items in splits.items()}
+  (path / 'prompts.json').write_text(json.dumps(prompts))
+  return summary
+
+
 def run(config, workdir):
   """Writes `train.npz`, `test.npz` (PairArrays) and `prompts.json`."""
   with Run(workdir, config, row={'role': 'comparisons'}) as run_:
@@ -105,21 +129,15 @@ def run(config, workdir):
     if config['data']['source'] == 'hh':
       data = config['data']
       summary['files'] = sources.read_counts(data['path'], data['on_error'])
-    shuffle = np.random.default_rng(config['seed'])
-    for split, items in splits.items():
-      items = [items[i] for i in shuffle.permutation(len(items))]
-      pairs, counts = encode_pairs(
-        items,
-        tokenizer,
-        config['max_prompt'] + config['max_reply'],
-        config['max_reply'],
-      )
-      if config['coin_flip_labels']:
-        pairs = pairs._replace(p_label_N=np.full_like(pairs.p_label_N, 0.5))
-      np.savez(run_.path / f'{split}.npz', **pairs._asdict())
-      summary[split] = dict(counts)
-    prompts = {s: sources.prompts_of(items) for s, items in splits.items()}
-    (run_.path / 'prompts.json').write_text(json.dumps(prompts))
+    size = config['max_prompt'], config['max_reply']
+    summary |= write_splits(
+      run_.path,
+      splits,
+      tokenizer,
+      config['seed'],
+      size,
+      config['coin_flip_labels'],
+    )
     run_.finish(**summary)
 
 

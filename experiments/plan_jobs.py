@@ -137,6 +137,7 @@ def pm_job(config, root, role, size, seed, half, subset, schedule, pairs):
   settings = {k: pm[k] for k in keys} | {
     'source': config['data']['source'],
     'dtype': config['dtype'],
+    'mesh': config['mesh'],
     'text_dir': f'{root}/text',
     'comparisons_dir': f'{root}/comparisons',
     'lm_dir': f'{root}/lm/{size}',

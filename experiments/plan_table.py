@@ -69,7 +69,8 @@ def _checked(found):
   ]
 
 
-def _markdown(header, rows):
+def markdown(header, rows):
+  """A Markdown table of a header and rows of strings."""
   lines = [header, ['---'] * len(header), *rows]
   return '\n'.join('| ' + ' | '.join(line) + ' |' for line in lines)
 
@@ -141,7 +142,7 @@ def tpu_table(found, topology):
   header = ['rung', 'mesh']
   for title in TITLES.values():
     header += [f'{title}: per chip', 'time', 'MFU at most', 'FLOPs ratio']
-  table = _markdown([*header, 'study'], body)
+  table = markdown([*header, 'study'], body)
   words = '\n'.join(f'- {line}' for line in _in_words(found))
   return f'{table}\n\n{words}'
 
@@ -162,7 +163,7 @@ def gpu_table(config):
         fitting[count, key].append(name)
     body.append(cells)
   title = lambda count, key: f'{count} GPU{"s" * (count > 1)}: {TITLES[key]}'
-  table = _markdown(['rung', *(title(*column) for column in columns)], body)
+  table = markdown(['rung', *(title(*column) for column in columns)], body)
   words = '\n'.join(
     f'- {title(*column)} fits: {_names(fitting[column])}.' for column in columns
   )

@@ -22,7 +22,14 @@ from rlhf_jax.rollout.scoring import make_hash_reward, make_pm_reward
 from rlhf_jax.train import ledger, ppo, steps
 from rlhf_jax.train.averaging import with_average
 from rlhf_jax.train.optimiser import make_optimiser, map_microbatches
-from rlhf_jax.train.sharded import init_sharded, jit_collect, jit_sharded
+from rlhf_jax.train.run import load_params
+from rlhf_jax.train.sharded import (
+  init_sharded,
+  jit_collect,
+  jit_rows,
+  jit_sharded,
+  on_mesh,
+)
 from rlhf_jax.train.sharding import make_mesh, shard, shardings_of
 
 # Positions of a row whose logits are held at once, where the vocabulary is so
@@ -59,6 +66,29 @@ def spread(tree, mesh):
   if mesh:
     return shard(tree, shardings_of(tree, mesh))
   return jax.tree.map(lambda x: jnp.array(np.asarray(x)), tree)
+
+
+def restored(workdir, init, mesh=None):
+  """Parameters of a finished run, in the shapes of `init(rng)`.
+
+  Cut over the mesh as they are read; or bound to no device. Restored arrays are
+  bound to one, and a state that mixes both kinds is compiled for twice: a step
+  binds all of its results, so its second call looks new.
+  """
+  like = jax.eval_shape(init, jax.random.key(0))
+  if not mesh:
+    return spread(load_params(workdir, like), None)
+  placed = lambda x, where: jax.ShapeDtypeStruct(
+    x.shape, x.dtype, sharding=where
+  )
+  return load_params(
+    workdir, jax.tree.map(placed, like, shardings_of(like, mesh))
+  )
+
+
+def preference_init(functions):
+  """From a `Model` to rng -> {'trunk', 'head'}."""
+  return lambda rng: functions.init(rng) | {'head': functions.init_head(rng)}
 
 
 def model(size, vocab_size, dtype='float32'):
@@ -99,7 +129,7 @@ def lm_step(
 
 
 @functools.cache
-def pm_step(size, vocab_size, dtype, b2, microbatches, average_eta):
+def pm_step(size, vocab_size, dtype, b2, microbatches, average_eta, mesh):
   """Jitted preference-model step on SharedPairs, of an AveragedState."""
   step = steps.make_pm_step(
     model(size, vocab_size, dtype).pair_score_fn,
@@ -107,14 +137,17 @@ def pm_step(size, vocab_size, dtype, b2, microbatches, average_eta):
     microbatches=microbatches,
     shared=True,
   )
-  step = with_average(step, average_eta)
-  return _jit(step, f'pm_step_{size}', donate_argnums=0)
+  return _jit_step(with_average(step, average_eta), f'pm_step_{size}', mesh)
 
 
 @functools.cache
-def score(size, vocab_size, dtype='float32'):
+def score(size, vocab_size, dtype='float32', mesh=None):
   """Jitted scores of both sides of SharedPairs."""
-  return _jit(model(size, vocab_size, dtype).pair_score_fn, f'pm_score_{size}')
+  functions, name = model(size, vocab_size, dtype), f'pm_score_{size}'
+  if not mesh:
+    return _jit(functions.pair_score_fn, name)
+  params = jax.eval_shape(preference_init(functions), jax.random.key(0))
+  return jit_rows(_noting(functions.pair_score_fn, name), mesh, params)
 
 
 def _collect(size, vocab_size, dtype, sampling):
@@ -203,7 +236,9 @@ def ppo_iteration(size, collect, score, penalise, estimate, update, mesh):
 
 
 @functools.cache
-def policy_eval(size, pm_size, vocab_size, dtype, sampling, ids, null, parts):
+def policy_eval(
+  size, pm_size, vocab_size, dtype, sampling, ids, null, parts, mesh
+):
   """Jitted evaluation of a policy with a train PM and a test PM."""
   scorer = reward(pm_size, vocab_size, dtype, ids, null)
   evaluate = make_evaluate(
@@ -213,6 +248,8 @@ def policy_eval(size, pm_size, vocab_size, dtype, sampling, ids, null, parts):
     parts=parts,
     max_reply=sampling.max_reply,
   )
+  if mesh:
+    evaluate = on_mesh(evaluate, mesh)
   return _jit(evaluate, f'policy_eval_{size}')
 
 

@@ -65,13 +65,56 @@ def real_comparisons(path, data_dir, on_error, test_fraction, seed):
   for tranche in TRANCHES.values():
     for split in tfds_builder.source_files(path, tranche):
       records += tfds_builder.load(path, tranche, split, data_dir, on_error)
-  keyed = [
+  fractions = [1 - test_fraction, test_fraction]
+  return split_by_prompt(by_first_turn(records), fractions, seed)
+
+
+def by_first_turn(records):
+  """The records, their prompt being the first human turn."""
+  return [
     dataclasses.replace(
       item, prompt_id=prompt_hash(parse_dialogue(item.chosen)[0].text)
     )
     for item in records
   ]
-  return split_by_prompt(keyed, [1 - test_fraction, test_fraction], seed)
+
+
+def released_comparisons(path, tranches, on_error):
+  """The release as it is split: its train files and its test files.
+
+  Of the training pairs those of a conversation that the test files hold too are
+  left out.
+
+  Args:
+    path: folder of `tfds_builder.source_files`.
+    tranches: names such as helpful-base.
+    on_error: of `read_comparisons`.
+
+  Returns:
+    ({'train': [Comparison], 'test': [...]}, {file: counts of its rows}).
+
+  Raises:
+    DataError: if a file is missing or malformed.
+  """
+  found, counts = {'train': [], 'test': []}, {}
+  for tranche in tranches:
+    files = tfds_builder.source_files(path, tranche)
+    for split, records in found.items():
+      if split not in files:
+        raise DataError(
+          f'{path}: {tranche} has no {split} file, got '
+          f'{", ".join(map(str, files.values()))}: add it, or leave the '
+          'tranche out of --config.data.tranches'
+        )
+      kept, rows = read_comparisons(files[split], on_error, source=tranche)
+      records += by_first_turn(kept)
+      counts[f'{tranche}/{split}'] = dict(rows)
+  held = {item.prompt_id for item in found['test']}
+  fresh = [item for item in found['train'] if item.prompt_id not in held]
+  counts['train pairs of a test conversation'] = len(found['train']) - len(
+    fresh
+  )
+  return found | {'train': fresh}, counts
 
 
 def read_counts(path, on_error):

@@ -8,27 +8,23 @@ import math
 import jax
 import numpy as np
 
-from experiments import make_text, programs, sources, stage
+from experiments import folders, make_text, programs, sources, stage
 from rlhf_jax.data.packing import PackedBatches
 from rlhf_jax.data.pipeline import Batches
 from rlhf_jax.data.prompts import encode_prompts
 from rlhf_jax.models import ladder
 from rlhf_jax.train.optimiser import learning_rate_at
-from rlhf_jax.train.run import Run, load_params, save_params
+from rlhf_jax.train.run import Run, save_params
 from rlhf_jax.train.steps import init_state
 from rlhf_jax.types import LMBatch, LMHyper, Prompts
 
 
-def load(workdir, size, vocab_size, dtype='float32'):
-  """Parameters of a finished language model, bound to no device.
-
-  Restored arrays are bound to one. A state that mixes both kinds is compiled
-  for twice: a step binds all of its results, so its second call looks new.
-  """
-  like = jax.eval_shape(
-    programs.model(size, vocab_size, dtype).init, jax.random.key(0)
-  )
-  return programs.spread(load_params(workdir, like), None)
+def load(workdir, size, vocab_size, dtype='float32', mesh=None):
+  """Parameters of a finished language model, or of a Hugging Face folder."""
+  functions = programs.model(size, vocab_size, dtype)
+  if folders.is_folder(workdir):
+    return folders.load(workdir, functions.config, mesh)
+  return programs.restored(workdir, functions.init, mesh)
 
 
 def batches_of(config, arrays, mesh, pad_id):

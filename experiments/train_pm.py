@@ -16,21 +16,17 @@ from rlhf_jax.evals import preference
 from rlhf_jax.models import ladder
 from rlhf_jax.train.averaging import AveragedState
 from rlhf_jax.train.optimiser import learning_rate_at
-from rlhf_jax.train.run import Run, load_params, save_params
+from rlhf_jax.train.run import Run, save_params
 from rlhf_jax.train.steps import init_state
 from rlhf_jax.types import PMHyper
 
 SUBSETS = {'mix': (0, 1), 'helpful': (0,), 'harmless': (1,)}
 
 
-def load(workdir, size, vocab_size, dtype='float32'):
-  """Parameters of a finished preference model."""
-  functions = programs.model(size, vocab_size, dtype)
-
-  def init(rng):
-    return functions.init(rng) | {'head': functions.init_head(rng)}
-
-  return load_params(workdir, jax.eval_shape(init, jax.random.key(0)))
+def load(workdir, size, vocab_size, dtype='float32', mesh=None):
+  """Parameters of a finished preference model; see `programs.restored`."""
+  init = programs.preference_init(programs.model(size, vocab_size, dtype))
+  return programs.restored(workdir, init, mesh)
 
 
 def redraw_labels(pairs, rng):
@@ -150,6 +146,18 @@ def curve_points(total, batch_size, points):
   return sorted(step for step in wanted if step * batch_size > 0)
 
 
+def initial_state(config, key, mesh):
+  """The language model with a new head, and the average that starts from it."""
+  rng = jax.random.key(config['seed'])
+  params = train_lm.load(config['lm_dir'], *key, mesh)
+  # Halves start from heads of their own: a shared one would be a direction
+  # in which train and test PM agree for no reason.
+  head_rng = jax.random.fold_in(rng, ('all', 'a', 'b').index(config['half']))
+  params |= {'head': programs.model(*key).init_head(head_rng)}
+  state = init_state(params, programs.optimiser(config['b2']))
+  return programs.spread(AveragedState(state, params), mesh)
+
+
 def run(config, workdir):
   """Trains one epoch; writes `params`, `pm_curve.csv`, `pm_pairs.csv.gz`."""
   size = ladder.rung(config['size'])
@@ -160,12 +168,7 @@ def run(config, workdir):
     vocab = make_text.load_tokenizer(config['text_dir']).vocab_size
     key = (config['size'], vocab, config['dtype'])
     rng = jax.random.key(config['seed'])
-    functions = programs.model(*key)
-    params = train_lm.load(config['lm_dir'], *key)
-    # Halves start from heads of their own: a shared one would be a direction
-    # in which train and test PM agree for no reason.
-    head_rng = jax.random.fold_in(rng, ('all', 'a', 'b').index(config['half']))
-    params |= {'head': functions.init_head(head_rng)}
+    mesh = programs.mesh_of(config['mesh'])
     train = training_pairs(config)
     test = redraw_labels(
       make_comparisons.load_pairs(config['comparisons_dir'], 'test'),
@@ -175,13 +178,11 @@ def run(config, workdir):
     epochs, batch_size = config['epochs'], config['batch_size']
     batches = Batches(shared(train), batch_size, config['seed'])
     total = len(train.kind_N) * epochs // batch_size
-    state = init_state(params, programs.optimiser(config['b2']))
-    state = AveragedState(state, jax.tree.map(jax.numpy.copy, params))
-    state = run_.restore(state, batches)
+    state = run_.restore(initial_state(config, key, mesh), batches)
     step_fn = programs.pm_step(
-      *key, config['b2'], config['microbatches'], config['average_eta']
+      *key, config['b2'], config['microbatches'], config['average_eta'], mesh
     )
-    score_fn = programs.score(*key)
+    score_fn = programs.score(*key, mesh)
     points = curve_points(total, batch_size, config['curve_points'])
     peak = size.learning_rate * config['lr_multiple']
     for step in run_.progress(int(state.step), total):
@@ -202,7 +203,7 @@ def run(config, workdir):
           run_.log(step + 1, line, kind='curve')
       if (step + 1) % config['checkpoint_every'] == 0:
         run_.save(state, batches)
-    save_params(run_.path, state.average)
+    save_params(run_.path, programs.spread(state.average, None))
     finish(run_, config, score_fn, state.average, test, total * batch_size)
 
 

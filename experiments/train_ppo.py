@@ -42,9 +42,8 @@ class Study:
     )
     ids = self.tokenizer
     self.ids = (ids.end_of_context_id, ids.eos_id, tuple(ids.stop_ids))
-    ref = train_lm.load(config['lm_dir'], *self.policy_key)
-    self.ref = programs.spread(ref, self.mesh)
-    self.rewards = programs.spread(self._rewards(vocab, dtype), self.mesh)
+    self.ref = train_lm.load(config['lm_dir'], *self.policy_key, self.mesh)
+    self.rewards = self._rewards(vocab, dtype)
     self.world = None
     if config['source'] == 'simulated':
       self.world = sources.world_of(config['world'])
@@ -54,8 +53,10 @@ class Study:
     config = self.config
     if config['hashed_rewards']:
       halves = [np.uint32(2 * config['seed'] + i) for i in range(2)]
-      return tuple(halves if config['half'] == 'a' else reversed(halves))
-    load = lambda path: train_pm.load(path, config['pm_size'], vocab, dtype)
+      halves = halves if config['half'] == 'a' else halves[::-1]
+      return programs.spread(tuple(halves), self.mesh)
+    key = (config['pm_size'], vocab, dtype, self.mesh)
+    load = lambda path: train_pm.load(path, *key)
     return load(config['train_pm_dir']), load(config['test_pm_dir'])
 
   def _load_prompts(self):
@@ -83,6 +84,7 @@ class Study:
       self.ids,
       config['hashed_rewards'],
       config['scoring_parts'],
+      self.mesh,
     )
     rows = np.arange(len(self.kinds)) + row_offset
     prompts = Prompts(self.held.tokens_NP, self.held.length_N, rows)
@@ -217,7 +219,8 @@ def initial_state(config, study):
   """Policy = pi_0; value network from the policy-size PM, or a zero head."""
   functions = programs.model(*study.policy_key)
   if config['value_pm_dir']:
-    value = train_pm.load(config['value_pm_dir'], *study.policy_key)
+    key = (*study.policy_key, study.mesh)
+    value = train_pm.load(config['value_pm_dir'], *key)
   else:
     head = functions.init_head(jax.random.key(0), 'zero')
     value = {'trunk': study.ref['trunk'], 'head': head}

@@ -2,11 +2,18 @@
 
 Sizes are named by non-embedding parameters, 12 L D^2, in steps of about four
 (Bai et al. 2022, section 3.1; Askell et al. 2021, appendix A: D = 128 L).
+Beside them Pythia, whose weights are public; and any model in a Hugging Face
+folder, whose path is then its name.
 """
 
+import dataclasses
+import math
+from pathlib import Path
 from typing import NamedTuple
 
 from rlhf_jax.models.config import TransformerConfig
+from rlhf_jax.models.pretrained.settings import config_of
+from rlhf_jax.text.tokenizer_files import read_json
 
 
 class Rung(NamedTuple):
@@ -45,25 +52,78 @@ PAPER = {
   '13B': Rung(40, 5120, 80, 1.2e-4),
   '52B': Rung(64, 8192, 128, 1e-4),
 }
+# Pythia (Biderman et al. 2023, arXiv:2304.01373, table 1): layers, width, heads
+# and the rate of its pretraining. `pythia-dry` is for tests and has no weights.
+PYTHIA = {
+  'pythia-70m': Rung(6, 512, 8, 1e-3),
+  'pythia-160m': Rung(12, 768, 12, 6e-4),
+  'pythia-410m': Rung(24, 1024, 16, 3e-4),
+  'pythia-1b': Rung(16, 2048, 8, 3e-4),
+  'pythia-1.4b': Rung(24, 2048, 16, 2e-4),
+  'pythia-2.8b': Rung(32, 2560, 32, 1.6e-4),
+  'pythia-dry': Rung(2, 32, 2, 1e-3),
+}
+_PYTHIA_FIELDS = dict(
+  norm='layer',
+  activation='gelu_exact',
+  parallel_residual=True,
+  tied=False,
+  qkv_bias=True,
+  out_bias=True,
+  mlp_bias=True,
+  embed_scale=1.0,
+  max_length=2048,
+  remat=True,
+)
+PYTHIA_ROWS = 50304  # of its embedding; those above 50,277 stand for no token
 # 52M stands between the ladders' 4x steps: the next rung up from milli 13M.
 LADDER = MILLI | PAPER | {'52M': Rung(8, 736, 16, 6e-4)}
 
 
 def rung(name):
-  """Looks a size up by its name.
+  """Looks a size up by its name; a name with a slash is a folder.
 
   Raises:
-    ValueError: if there is no such rung.
+    ValueError: if there is no such rung; PretrainedError, one too, if the
+      folder's config.json is not of an architecture that we know.
   """
-  if name not in LADDER:
+  if '/' in name:
+    return _rung_of(_folder(name))
+  known = LADDER | PYTHIA
+  if name not in known:
     raise ValueError(
-      f'no rung named {name!r} on the ladder: one of {", ".join(LADDER)}'
+      f'no rung named {name!r} on the ladder: one of {", ".join(known)}, or '
+      'the path of a Hugging Face folder'
     )
-  return LADDER[name]
+  return known[name]
+
+
+def _folder(path):
+  file = Path(path) / 'config.json'
+  return config_of(read_json(file), file)
+
+
+def _rung_of(config):
+  """The rung of any config; its rate is a rule of thumb.
+
+    0.003239 - 0.0001395 ln N    N parameters without embeddings
+
+  Reference: Kaplan et al. 2020 (arXiv:2001.08361), equation D.1.
+  """
+  size = Rung(config.n_layers, config.d_model, config.n_heads, 0.0)
+  rate = 0.003239 - 0.0001395 * math.log(size.non_embedding)
+  return size._replace(learning_rate=max(rate, 1e-5))
 
 
 def config_for(name, vocab_size, **overrides):
-  """TransformerConfig of a rung; `overrides` replace any field."""
+  """TransformerConfig of a rung; `overrides` replace any field.
+
+  Imported models compute blocks again in the backward pass, since memory is
+  what they lack when all of their parameters are trained.
+  """
+  if '/' in name:
+    fields = {'vocab_size': vocab_size, 'remat': True} | overrides
+    return dataclasses.replace(_folder(name), **fields)
   size = rung(name)
   fields = dict(
     vocab_size=vocab_size,
@@ -71,4 +131,8 @@ def config_for(name, vocab_size, **overrides):
     d_model=size.d_model,
     n_heads=size.n_heads,
   )
+  if name in PYTHIA:
+    fields |= _PYTHIA_FIELDS | {
+      'rotary_size': size.d_model // size.n_heads // 4
+    }
   return TransformerConfig(**(fields | overrides))

@@ -72,6 +72,23 @@ def jit_sharded(step, mesh, state, *frozen, rules=RULES):
   )
 
 
+def jit_rows(function, mesh, params, rules=RULES):
+  """Jits function(params, rows) -> rows, both cut as a batch is.
+
+  Args:
+    function: of `pair_score_fn`'s kind: of a row at a time.
+    mesh: of `make_mesh`; data x fsdp has to divide the rows.
+    params: arrays or shapes of the parameters.
+    rules: of `shardings_of`.
+  """
+  rows = batch_sharding(mesh)
+  return jax.jit(
+    on_mesh(function, mesh),
+    in_shardings=(shardings_of(params, mesh, rules), rows),
+    out_shardings=rows,
+  )
+
+
 def jit_collect(collect, mesh, params, rules=RULES):
   """Jits collect(params, prompts, rng) -> Rollout, rows cut as the prompts.
 

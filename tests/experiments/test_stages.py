@@ -9,6 +9,7 @@ import sys
 
 import jax
 import numpy as np
+import pandas as pd
 import pytest
 import tiny_stages as tiny
 
@@ -200,16 +201,31 @@ def test_the_language_model_stage_is_the_same_on_eight_devices(eight):
   assert_same_metrics(many, one, 1e-5)
 
 
-@pytest.mark.parametrize('stage', ['lm', 'ppo'])
+@pytest.mark.parametrize('stage', ['lm', 'pm', 'ppo'])
 def test_one_device_reads_what_eight_have_written(study, eight, stage):
   """This process has one; the parameters are those of one (checklist 68)."""
   vocab_size = make_text.load_tokenizer(study / 'text').vocab_size
+  load = train_pm.load if stage == 'pm' else train_lm.load
   one, many = (
-    train_lm.load(eight / f'{stage}-{name}', '3K', vocab_size)
+    load(eight / f'{stage}-{name}', '3K', vocab_size)
     for name in ('one', 'eight')
   )
   near = functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-4)
   jax.tree.map(near, many, one)
+
+
+def test_the_preference_model_stage_is_the_same_on_eight_devices(eight):
+  """Steps in two microbatches, curve, and scores of pairs (checklist 68)."""
+  for kind in ('train', 'curve'):
+    one, many = (
+      metrics(eight / f'pm-{name}', kind) for name in ('one', 'eight')
+    )
+    assert_same_metrics(many, one, 1e-5)
+  one, many = (
+    pd.read_csv(eight / f'pm-{name}' / 'pm_pairs.csv.gz')
+    for name in ('one', 'eight')
+  )
+  pd.testing.assert_frame_equal(many, one, rtol=1e-4, atol=1e-4)
 
 
 def test_the_ppo_stage_is_the_same_on_eight_devices(eight):

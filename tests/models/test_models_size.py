@@ -125,3 +125,30 @@ def test_forward_flops_are_those_that_the_compiler_counts(change, logits):
   counted = lowered.cost_analysis()['flops']
   expected = cost.forward_flops(config, T, logits=logits)
   assert expected == pytest.approx(counted, rel=0.05)
+
+
+PUBLISHED = {  # parameters of the released weights
+  'pythia-70m': 70_426_624,
+  'pythia-160m': 162_322_944,
+  'pythia-410m': 405_334_016,
+  'pythia-1b': 1_011_781_632,
+  'pythia-1.4b': 1_414_647_808,
+  'pythia-2.8b': 2_775_208_960,
+}
+
+
+@pytest.mark.parametrize('name', PUBLISHED)
+def test_a_pythia_has_the_parameters_that_were_published(name):
+  config = ladder.config_for(name, ladder.PYTHIA_ROWS)
+  assert cost.parameter_counts(config)['total'] == PUBLISHED[name]
+
+
+@pytest.mark.parametrize('name', PUBLISHED)
+def test_a_pythia_turns_a_quarter_of_each_head(name):
+  config = ladder.config_for(name, ladder.PYTHIA_ROWS)
+  assert 4 * config.rotary_size == config.head_size
+  assert config.parallel_residual and not config.tied
+
+
+def test_every_published_pythia_is_on_the_ladder():
+  assert set(ladder.PYTHIA) - set(PUBLISHED) == {'pythia-dry'}

@@ -1,0 +1,29 @@
+"""Stages 1 and 3 for imported models: a tokenizer, and the HH release in it.
+
+A job of `experiments.cluster`. It writes what `make_text` and
+`make_comparisons` write of the simulated world, in one directory:
+`tokenizer.model`, `train.npz`, `test.npz`, `prompts.json`. The release keeps
+its own split into train and test.
+"""
+
+from experiments import sources
+from experiments.make_comparisons import write_splits
+from rlhf_jax.text.pretrained import PretrainedTokenizer
+from rlhf_jax.train.run import Run
+
+
+def run(config, workdir):
+  """Writes the tokenizer, the pairs and the prompts."""
+  with Run(workdir, config, row={'role': 'comparisons'}) as run_:
+    if run_.done:
+      return
+    tokenizer = PretrainedTokenizer.from_folder(
+      config['tokenizer_dir'], pad_token=config['pad_token'] or None
+    )
+    tokenizer.save(run_.path / 'tokenizer.model')
+    splits, files = sources.released_comparisons(
+      config['path'], config['tranches'], config['on_error']
+    )
+    size = config['max_prompt'], config['max_reply']
+    counts = write_splits(run_.path, splits, tokenizer, config['seed'], size)
+    run_.finish(files=files, vocab_size=tokenizer.vocab_size, **counts)

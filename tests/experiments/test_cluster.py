@@ -1,0 +1,207 @@
+"""The jobs of the Pythia sweep, what they need, and docs/clusters.md."""
+
+import json
+
+import pytest
+
+from experiments import cluster, cluster_jobs, cluster_table
+from experiments import cluster_estimates as estimates
+from rlhf_jax.models import cost, footprint
+from tests.test_configs import _leaves, _load, _reads
+
+PRESETS = ('confirm', 'develop', 'dry')
+FOLDERS = {'models': '/models', 'path': '/hh'}
+
+
+def settings(preset='confirm'):
+  config = _load('sweeps/hh_pythia').get_config(preset).to_dict()
+  config = json.loads(json.dumps(config))
+  config['models'] = FOLDERS['models']
+  config['data']['path'] = FOLDERS['path']
+  return config
+
+
+CONFIG = settings()
+
+
+def test_the_config_is_a_lab_note_with_three_presets():
+  module = _load('sweeps/hh_pythia')
+  assert tuple(module.PRESETS) == PRESETS
+  assert '--config=' in module.__doc__ and 'What:' in module.__doc__
+  assert module.get_config() == module.get_config('confirm')
+  for preset in PRESETS:
+    assert settings(preset)['preset'] == preset
+  with pytest.raises(ValueError, match="unknown preset 'huge': one of confirm"):
+    module.get_config('huge')
+
+
+def test_development_and_confirmation_share_no_seed():
+  confirm, develop = (settings(name)['seeds'] for name in PRESETS[:2])
+  assert (confirm, develop) == ([120, 121, 122], [0, 1, 2])
+
+
+@pytest.mark.parametrize('preset', PRESETS)
+def test_no_knob_of_the_sweep_is_dead(preset):
+  """Each reaches a stage that reads it, or is read on the way there."""
+  jobs = cluster_jobs.all_jobs(settings(preset), '/runs')
+  handed = set()
+  for job in {job.module: job for job in jobs}.values():
+    unread = set(job.config) - _reads(job.module)
+    assert not unread, f'{job.module} never reads {sorted(unread)}'
+    handed |= {key for _, key in _leaves(job.config)}
+  ours = ('cluster', 'cluster_jobs', 'cluster_estimates', 'cluster_table')
+  read = _reads(*(f'experiments.{name}' for name in ours))
+  config = settings(preset)
+  sizes = {cluster_jobs.key_of(size) for size in config['sizes']}
+  assert set(config.pop('gpus')) == sizes
+  for section, key in _leaves(config):
+    assert key in handed | read, f'{section}.{key} is never read'
+
+
+@pytest.mark.parametrize('preset', PRESETS)
+def test_a_job_reads_what_jobs_before_it_write(preset):
+  config = settings(preset)
+  jobs = cluster_jobs.all_jobs(config, '/runs')
+  seeds, sizes = len(config['seeds']), len(config['sizes'])
+  assert len(jobs) == 1 + 3 * seeds * sizes
+  before = set()
+  for job in jobs:
+    assert set(job.needs) <= before
+    places = {f'/runs/{name}' for name in job.needs}
+    places |= {f'/models/{size}' for size in config['sizes']}
+    read = {v for k, v in job.config.items() if k.endswith('_dir')}
+    assert read <= places, job.name
+    before.add(job.name)
+
+
+def test_the_two_preference_models_of_a_policy_are_of_different_halves():
+  jobs = cluster_jobs.all_jobs(CONFIG, '/runs')
+  by_path = {f'/runs/{job.name}': job.config for job in jobs}
+  policies = [job.config for job in jobs if job.name.startswith('ppo/')]
+  for config in policies:
+    train, test = (by_path[config[f'{x}_pm_dir']] for x in ('train', 'test'))
+    assert (train['half'], test['half']) == ('a', 'b')
+    for key in ('seed', 'size', 'mesh'):
+      assert config[key] == train[key] == test[key]
+
+
+@pytest.mark.parametrize(
+  ('rows', 'at_once', 'gpus', 'parts'),
+  [(64, 4, 1, 16), (64, 4, 4, 4), (256, 8, 4, 8), (4, 8, 1, 1)],
+)
+def test_a_gpu_differentiates_as_many_rows_as_it_is_told(
+  rows, at_once, gpus, parts
+):
+  assert cluster_jobs.microbatches(rows, at_once, gpus) == parts
+
+
+def test_rows_that_gpus_cannot_share_are_an_error():
+  with pytest.raises(ValueError, match='10 rows cannot be cut into'):
+    cluster_jobs.microbatches(10, 4, 4)
+
+
+@pytest.mark.parametrize('size', CONFIG['sizes'])
+def test_the_gpus_of_a_size_hold_its_jobs(size):
+  machine, gpus = CONFIG['machine'], cluster_jobs.gpus_of(CONFIG, size)
+  need = estimates.gpu_bytes(CONFIG, size, gpus)
+  assert max(need.values()) <= machine['memory'] * machine['usable']
+  assert gpus in machine['counts']
+
+
+def test_a_preference_model_takes_24_bytes_a_parameter_over_the_gpus():
+  """And activations, which every GPU has of its own rows."""
+  size = 'pythia-1.4b'
+  model = estimates.model_of(CONFIG, size)
+  n_params = cost.parameter_counts(model)['total']
+  one, four = (estimates.gpu_bytes(CONFIG, size, n)['pm'] for n in (1, 4))
+  assert one - four == pytest.approx(24 * n_params * 3 / 4)
+  saved = footprint.saved_bytes(model, CONFIG['pm']['rows_at_once'], 513)
+  assert one > 24 * n_params + saved
+
+
+def test_hours_of_a_preference_model_are_flops_at_the_assumed_share():
+  """Six FLOPs a weight and token, by hand, within a twentieth.
+
+  Attention adds to it; the last block, read at one column, takes from it.
+  """
+  machine = CONFIG['machine']
+  weights = 12 * 32 * 2560**2
+  flops = 6 * weights * 2 * 513 * CONFIG['pm']['pairs']
+  seconds = flops / (4 * machine['mfu'] * machine['flops'])
+  hours = estimates.hours(CONFIG, 'pythia-2.8b', 4)['pm']
+  assert hours / (seconds / 3600) == pytest.approx(1, abs=0.05)
+
+
+def test_more_gpus_take_less_time_but_more_gpu_hours_to_decode():
+  seconds = [
+    estimates.decode_seconds(CONFIG, 'pythia-2.8b', n) for n in (1, 2, 4, 8)
+  ]
+  assert seconds == sorted(seconds, reverse=True)
+  assert 8 * seconds[3] > seconds[0]
+
+
+def test_evaluations_are_counted_as_the_stage_makes_them():
+  from experiments import train_ppo
+
+  rl = CONFIG['rl']
+  points = train_ppo.evaluated_iterations(rl)
+  made = len([x for x in points if x]) + 2  # of pi_0, and at the end
+  assert abs(estimates.evaluations(rl) - made) <= 1
+
+
+def test_the_page_is_what_the_config_says():
+  page = cluster_table.PAGE.read_text()
+  assert cluster_table.generate(page, CONFIG) == page, (
+    'run python -m experiments.cluster --table'
+  )
+
+
+def test_the_list_has_a_line_a_job_with_what_it_needs(tmp_path):
+  jobs = cluster_jobs.all_jobs(CONFIG, tmp_path)
+  (tmp_path / 'data').mkdir()
+  (tmp_path / 'data' / 'done.json').write_text('{}')
+  command = cluster.command_of(['--config=a', '--list', '--workdir=b c'])
+  lines = list(cluster.lines_of(jobs, CONFIG, tmp_path, command))
+  assert len(lines) == len(jobs)
+  assert lines[0].split()[:3] == ['0', 'done', 'data']
+  last = lines[-1].split()
+  assert last[:5] == ['54', 'to', 'do', 'ppo/pythia-2.8b-s122', '4']
+  assert lines[-1].endswith(
+    "python -m experiments.cluster --config=a '--workdir=b c' --index=54"
+  )
+
+
+def test_the_script_of_all_jobs_waits_for_what_each_needs(tmp_path):
+  jobs = cluster_jobs.all_jobs(CONFIG, tmp_path)
+  argv = ['--config.models=/models', '--config.rl.iterations=9', '--submit']
+  lines = list(cluster.submit_lines(jobs, CONFIG, tmp_path, argv))
+  assert 'export RLHF_JAX_FLAGS=--config.rl.iterations=9' in lines
+  arrays = [line for line in lines if 'sbatch' in line]
+  assert len(arrays) == 1 + 2 * len(CONFIG['sizes'])
+  assert arrays[0].startswith('job_data=$(sbatch --parsable --array=0-0 ')
+  assert '--dependency=afterok:$job_data scripts/' in arrays[1]
+  assert '--array=52-54 --gpus-per-node=4 ' in arrays[-1]
+  assert '--dependency=afterok:$job_data:$job_pm_pythia_2_8b ' in arrays[-1]
+
+
+def test_a_time_limit_has_slack_and_bounds():
+  assert cluster.minutes(CONFIG, 0.1) == 60
+  assert cluster.minutes(CONFIG, 3.0) == 360
+  assert cluster.minutes(CONFIG, 30.0) == 24 * 60
+
+
+def test_an_index_that_cannot_run_says_why(tmp_path):
+  jobs = cluster_jobs.all_jobs(CONFIG, tmp_path)
+  with pytest.raises(ValueError, match='--index=55: wanted 0 to 54'):
+    cluster.run_index(jobs, 55, CONFIG, tmp_path)
+  with pytest.raises(ValueError, match='needs data, .* run --index=0 first'):
+    cluster.run_index(jobs, 1, CONFIG, tmp_path)
+  with pytest.raises(ValueError, match='/models/pythia-70m is no Hugging Face'):
+    cluster.run_index(jobs, 0, CONFIG, tmp_path)
+  with pytest.raises(ValueError, match='--config.models is required'):
+    cluster.run_index(jobs, 0, CONFIG | {'models': ''}, tmp_path)
+
+
+def test_a_size_without_gpus_is_an_error():
+  with pytest.raises(ValueError, match='gpus has no entry pythia_9b'):
+    cluster_jobs.gpus_of(CONFIG, 'pythia-9b')
