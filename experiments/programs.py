@@ -108,13 +108,13 @@ def pm_step(size, vocab_size, dtype, b2, microbatches, average_eta):
     shared=True,
   )
   step = with_average(step, average_eta)
-  return _jit(step, f'pm_step_{size}', donate_argnums=0)
+  return jit_named(step, f'pm_step_{size}', donate_argnums=0)
 
 
 @functools.cache
 def score(size, vocab_size, dtype='float32'):
   """Jitted scores of both sides of SharedPairs."""
-  return _jit(model(size, vocab_size, dtype).pair_score_fn, f'pm_score_{size}')
+  return jit_named(model(size, vocab_size, dtype).pair_score_fn, f'pm_score_{size}')
 
 
 def _collect(size, vocab_size, dtype, sampling):
@@ -130,7 +130,7 @@ def sampler(size, vocab_size, dtype, sampling, mesh=None):
   collect = _collect(size, vocab_size, dtype, sampling)
   name = f'sample_{size}'
   if not mesh:
-    return _jit(collect, name)
+    return jit_named(collect, name)
   init = model(size, vocab_size, dtype).init
   params = jax.eval_shape(init, jax.random.key(0))
   return jit_collect(_noting(collect, name), mesh, params)
@@ -213,10 +213,10 @@ def policy_eval(size, pm_size, vocab_size, dtype, sampling, ids, null, parts):
     parts=parts,
     max_reply=sampling.max_reply,
   )
-  return _jit(evaluate, f'policy_eval_{size}')
+  return jit_named(evaluate, f'policy_eval_{size}')
 
 
-def _jit(function, name, **options):
+def jit_named(function, name, **options):
   """Jits under a name that the compile ledger shows, with its shapes."""
   return jax.jit(_noting(function, name), **options)
 
@@ -239,7 +239,7 @@ def _jit_step(step, name, mesh):
   shapes where everything lives.
   """
   if not mesh:
-    return _jit(step, name, donate_argnums=0)
+    return jit_named(step, name, donate_argnums=0)
   noting, jitted = _noting(step, name), []
 
   def call(state, *rest):
