@@ -11,9 +11,10 @@ model's. `half` is a, b or all; `train_subset` is mix, helpful or harmless;
     python -m experiments.tune_pm --config=configs/pm.py:smollm2 --workdir=DIR
 
 smollm2 is another stage's: the train PM of the study of that name, adapters
-and a head over SmolLM2-135M-Instruct, on the real HH pairs in data.path. `model`
-may be another imported model. `features` are those of the frozen blocks, kept
-in `feature_folder`; `edges` are the columns of their length buckets.
+and a head over SmolLM2-135M-Instruct, on the real HH pairs in data.path.
+`model` may be another imported model. `features` are those of the frozen
+blocks, kept in `feature_folder`; `edges` are the columns of their length
+buckets.
 """
 
 import ml_collections

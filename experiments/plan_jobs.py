@@ -3,7 +3,6 @@
 from experiments import plan_imported
 from experiments.job import Job
 
-
 COST = {'3K': 1, '13K': 1.3, '42K': 2.5, '197K': 6, '810K': 20}
 
 

@@ -114,7 +114,9 @@ def pm_step(size, vocab_size, dtype, b2, microbatches, average_eta):
 @functools.cache
 def score(size, vocab_size, dtype='float32'):
   """Jitted scores of both sides of SharedPairs."""
-  return jit_named(model(size, vocab_size, dtype).pair_score_fn, f'pm_score_{size}')
+  return jit_named(
+    model(size, vocab_size, dtype).pair_score_fn, f'pm_score_{size}'
+  )
 
 
 def _collect(size, vocab_size, dtype, sampling):

@@ -12,7 +12,7 @@ import time
 import numpy as np
 import pandas as pd
 
-from experiments import imported, programs, stage, train_pm
+from experiments import imported, pair_features, programs, stage, train_pm
 from rlhf_jax.analysis import calibration, intervals
 from rlhf_jax.train.optimiser import learning_rate_at
 from rlhf_jax.train.run import Run, save_params
@@ -33,7 +33,7 @@ def training_rows(config, pairs):
 def features_of(config, base, pairs, split):
   """The features of one side of the data."""
   made = config['features']
-  return imported.Features(
+  return pair_features.Features(
     config['model'],
     imported.first_layer(base, config['adapters']),
     pairs,
@@ -87,7 +87,7 @@ def print_lines(lines, seed):
 
 
 def run(config, workdir):
-  """Trains; writes `params`, `pm_curve.csv`, `pm_pairs.csv.gz`, `floors.csv`."""
+  """Trains; writes `params` and the tables pm_curve, pm_pairs and floors."""
   base = imported.open_base(config['model'])
   row = {k: config[k] for k in ('role', 'seed', 'half')}
   row |= {'size': base.size, 'n_params': base.n_params}
@@ -108,7 +108,7 @@ def run(config, workdir):
     batches = train.batches(rows, batch_size, config['seed'])
     total = len(rows) * config['epochs'] // batch_size
     adapters = config['adapters']
-    step_fn, score_fn = imported.pair_programs(
+    step_fn, score_fn = pair_features.pair_programs(
       config['model'],
       imported.first_layer(base, adapters),
       adapters['alpha'],

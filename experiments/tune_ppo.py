@@ -2,8 +2,8 @@
 
     python -m experiments.tune_ppo --config=configs/ppo.py:smollm2 --workdir=DIR
 
-The base is pi_0 and what the preference models read; trained are adapters of its
-last blocks, one set for the policy and one, with a head, for the value
+The base is pi_0 and what the preference models read; trained are adapters of
+its last blocks, one set for the policy and one, with a head, for the value
 network, which starts as the train PM. Frozen blocks that several networks
 would read alike are read once: to the compiler they are the same products.
 """
@@ -132,9 +132,7 @@ def make_iteration(pieces, b2, passes, minibatch_size, microbatches, parts):
     microbatches=microbatches,
     scoring_parts=parts,
   )
-  return programs.jit_named(
-    iteration, 'tuned_ppo_iteration', donate_argnums=0
-  )
+  return programs.jit_named(iteration, 'tuned_ppo_iteration', donate_argnums=0)
 
 
 def print_curve(curve, seed):
@@ -168,7 +166,11 @@ def run(config, workdir):
       *(
         config[k]
         for k in (
-          'b2', 'passes', 'minibatch_size', 'microbatches', 'scoring_parts'
+          'b2',
+          'passes',
+          'minibatch_size',
+          'microbatches',
+          'scoring_parts',
         )
       ),
     )
