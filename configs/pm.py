@@ -28,7 +28,7 @@ def smollm2():
     source='hh', path='../shared/data', on_error='skip', split_seed=120
   )
   config.reading = dict(
-    max_prompt=160, max_reply=96, test_fraction=0.2, train_pairs=1200
+    max_prompt=160, max_reply=96, test_fraction=0.1, train_pairs=800
   )
   config.features = dict(edges=(144, 224, 368), tokens=1024)
   config.feature_folder = 'runs/reproduce-smollm2/features'

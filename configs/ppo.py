@@ -30,7 +30,7 @@ def smollm2():
     source='hh', path='../shared/data', on_error='skip', split_seed=120
   )
   config.reading = dict(
-    max_prompt=160, max_reply=96, test_fraction=0.2, train_pairs=1200
+    max_prompt=160, max_reply=96, test_fraction=0.1, train_pairs=800
   )
   config.feature_folder = 'runs/reproduce-smollm2/features'
   config.adapters = dict(
@@ -46,17 +46,17 @@ def smollm2():
   )
   config.max_prompt = 80
   config.max_reply = 32
-  config.pm_pairs = 600  # of each PM, for the tables
-  config.iterations = 20
+  config.pm_pairs = 400  # of each PM, for the tables
+  config.iterations = 16
   config.batch_size = 16
   config.minibatch_size = 16
   config.microbatches = 1
   config.scoring_parts = 1
   config.prompt_buckets = ()
   config.passes = 2
-  config.learning_rate = 1e-3
+  config.learning_rate = 2e-3
   config.value_lr_ratio = 1.0
-  config.warmup_iterations = 2
+  config.warmup_iterations = 1
   config.b2 = 0.95
   config.clip = 0.2
   config.value_clip = 0.0  # 0: no clipping
@@ -64,10 +64,10 @@ def smollm2():
   config.discount = 1.0
   config.gae_lambda = 0.95
   config.truncation_penalty = 0.0
-  config.eval_prompts = 32
-  config.eval_batch = 32
+  config.eval_prompts = 24
+  config.eval_batch = 24
   config.pi0_samples = 2
-  config.dense_iterations = 20
+  config.dense_iterations = 16
   config.dense_every = 2
   config.sparse_every = 4
   config.log_every = 1

@@ -266,8 +266,8 @@ def smollm2():
   config.reading = dict(
     max_prompt=160,
     max_reply=96,
-    test_fraction=0.2,
-    train_pairs=1200,  # whose features are kept; 0: all
+    test_fraction=0.1,
+    train_pairs=800,  # whose features are kept; 0: all
   )
   config.features = dict(edges=(144, 224, 368), tokens=1024)
   config.adapters = dict(
@@ -284,8 +284,8 @@ def smollm2():
   config.pm = dict(
     pairs=0,  # of each half; 0: all of it
     mixture_pairs=800,
-    calibration_pairs=600,
-    single_pairs=400,
+    calibration_pairs=400,
+    single_pairs=300,
     epochs=1,
     batch_size=16,
     microbatches=4,
@@ -299,17 +299,17 @@ def smollm2():
   config.rl = dict(
     max_prompt=80,
     max_reply=32,
-    pm_pairs=600,  # of each PM, for the tables
-    iterations=20,
+    pm_pairs=400,  # of each PM, for the tables
+    iterations=16,
     batch_size=16,
     minibatch_size=16,
     microbatches=1,
     scoring_parts=1,
     prompt_buckets=(),
     passes=2,
-    learning_rate=1e-3,
+    learning_rate=2e-3,
     value_lr_ratio=1.0,
-    warmup_iterations=2,
+    warmup_iterations=1,
     b2=0.95,
     clip=0.2,
     value_clip=0.0,  # 0: no clipping
@@ -317,10 +317,10 @@ def smollm2():
     discount=1.0,
     gae_lambda=0.95,
     truncation_penalty=0.0,
-    eval_prompts=32,
-    eval_batch=32,
+    eval_prompts=24,
+    eval_batch=24,
     pi0_samples=2,
-    dense_iterations=20,
+    dense_iterations=16,
     dense_every=2,
     sparse_every=4,
     log_every=1,
