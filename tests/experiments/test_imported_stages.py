@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import shutil
 
 import imported_fixture as tiny
 import jax
@@ -16,6 +17,7 @@ from experiments import (
   tune_pm,
   tune_ppo,
 )
+from rlhf_jax.analysis import claims, figures, runs
 from tests.pretrained_files import need_or_skip
 
 
@@ -26,8 +28,8 @@ def study(tmp_path_factory):
   root = tmp_path_factory.mktemp('imported')
   tiny.write_model(root / 'model')
   tiny.write_data(root / 'data')
-  for half in 'ab':
-    tune_pm.run(tiny.pm(root, half=half), root / f'pm-{half}')
+  for half, role in (('a', 'scaling'), ('b', 'rl')):
+    tune_pm.run(tiny.pm(root, half=half, role=role), root / f'pm-{half}')
   return root
 
 
@@ -110,7 +112,7 @@ def test_what_a_run_keeps_is_adapters_and_a_head_alone(study, policy):
 
 def test_a_preference_model_resumes_bit_for_bit(study, monkeypatch):
   """Killed in step 5, resumed from step 3 (checklist 82)."""
-  config, workdir = tiny.pm(study), study / 'pm-resumed'
+  config, workdir = tiny.pm(study), study / 'again' / 'pm'
   run_killed(monkeypatch, tune_pm, tune_pm, config, workdir, last=5)
   tune_pm.run(config, workdir)
   same_files(
@@ -132,7 +134,7 @@ def test_the_policy_starts_at_the_base_and_moves(policy):
 
 def test_ppo_resumes_bit_for_bit(study, policy, monkeypatch):
   """Killed in iteration 2, resumed from it (checklist 82)."""
-  config, workdir = tiny.ppo(study), study / 'ppo-resumed'
+  config, workdir = tiny.ppo(study), study / 'again' / 'ppo'
   run_killed(monkeypatch, tune_ppo, train_ppo, config, workdir, last=2)
   tune_ppo.run(config, workdir)
   same_files(workdir, policy, 'metrics.jsonl', 'rl_curve.csv', 'rl_pi0.csv')
@@ -175,6 +177,24 @@ def test_a_judge_reads_the_base_and_the_preference_models(study):
     said = tokens_NT[n, first:length]
     by_hand = logps[n, np.arange(first - 1, length - 1), said].sum()
     np.testing.assert_allclose(logp_N[n], by_hand, rtol=1e-5)
+
+
+def test_one_seed_is_measured_and_nothing_passes(study, policy, tmp_path):
+  """Tables, claims and figures of the runs; a seed alone has no interval."""
+  for name in ('pm-a', 'pm-b', 'ppo'):
+    shutil.copytree(study / name, tmp_path / name)
+  tables = runs.collect(tmp_path)
+  assert {'pm_curve', 'pm_pairs', 'floors', 'rl_curve'} <= set(tables)
+  assert set(tables['rl_curve']['size']) == set(tables['pm_curve']['size'])
+  context = {'preset': 'x', 'evidence': 'real', 'rl_requires': True}
+  document = claims.claims_document(tables, context)
+  found = {claim['id']: claim for claim in document['claims']}
+  assert found[11]['verdict'] == found[13]['verdict'] == 'inconclusive'
+  assert found[11]['seeds'] == 1 and found[11]['ci'] is None
+  assert 'not above chance' in found[11]['note']
+  assert all(claim['verdict'] != 'pass' for claim in document['claims'])
+  drawn = figures.draw_all(tables, tmp_path / 'figures')
+  assert drawn['reward_vs_sqrt_kl'].exists()
 
 
 def test_a_simulated_world_is_refused(study):
