@@ -64,8 +64,8 @@ def open_base(name):
   config, params = grow_vocabulary(opened.functions.config, opened.params)
   if opened.tokenizer.vocab_size != config.vocab_size:
     raise ValueError(
-      f'wanted a tokenizer of the {config.vocab_size - 1} rows of the embedding '
-      f'of {name}, got one of {opened.tokenizer.vocab_size - 1}'
+      f'wanted a tokenizer of the {config.vocab_size - 1} rows that the '
+      f'embedding of {name} has, got one of {opened.tokenizer.vocab_size - 1}'
     )
   label = f'{total / 1e6:.0f}M' if total >= 1e6 else f'{total / 1e3:.0f}K'
   params = programs.spread(params, None)
