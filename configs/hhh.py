@@ -20,10 +20,10 @@ def get_config(preset='smollm2'):
   config.data = dict(
     source='hh', path='../shared/data', on_error='skip', split_seed=120
   )
-  config.max_prompt = 192
-  config.max_answer = 128
+  config.max_prompt = 128
+  config.max_answer = 96
   config.system_tokens = 96  # room for the HHH prompt
-  config.edges = (112, 208)
+  config.edges = (112, 160)
   config.batch_size = 4
   names = ('scaling-mix-a', 'rl-mix-b')
   config.pm_names = names

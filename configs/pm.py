@@ -28,12 +28,12 @@ def smollm2():
     source='hh', path='../shared/data', on_error='skip', split_seed=120
   )
   config.reading = dict(
-    max_prompt=160, max_reply=96, test_fraction=0.1, train_pairs=800
+    max_prompt=128, max_reply=64, test_fraction=0.1, train_pairs=800
   )
-  config.features = dict(edges=(144, 224, 368), tokens=1024)
+  config.features = dict(edges=(112, 176, 272), tokens=1024)
   config.feature_folder = 'runs/reproduce-smollm2/features'
   config.adapters = dict(
-    layers=6,
+    layers=4,
     rank=8,
     alpha=16.0,
     targets=(
@@ -51,7 +51,7 @@ def smollm2():
   config.epochs = 1
   config.batch_size = 16
   config.microbatches = 4
-  config.learning_rate = 3e-4
+  config.learning_rate = 1e-3
   config.schedule = 'decay'
   config.schedule_shape = 'linear'
   config.warmup = 0.1  # of the steps

@@ -30,11 +30,11 @@ def smollm2():
     source='hh', path='../shared/data', on_error='skip', split_seed=120
   )
   config.reading = dict(
-    max_prompt=160, max_reply=96, test_fraction=0.1, train_pairs=800
+    max_prompt=128, max_reply=64, test_fraction=0.1, train_pairs=800
   )
   config.feature_folder = 'runs/reproduce-smollm2/features'
   config.adapters = dict(
-    layers=6,
+    layers=4,
     rank=8,
     alpha=16.0,
     targets=(
@@ -44,7 +44,7 @@ def smollm2():
       'mlp/out/kernel',
     ),
   )
-  config.max_prompt = 80
+  config.max_prompt = 64
   config.max_reply = 32
   config.pm_pairs = 400  # of each PM, for the tables
   config.iterations = 16
@@ -53,8 +53,8 @@ def smollm2():
   config.microbatches = 1
   config.scoring_parts = 1
   config.prompt_buckets = ()
-  config.passes = 2
-  config.learning_rate = 2e-3
+  config.passes = 1
+  config.learning_rate = 3e-3
   config.value_lr_ratio = 1.0
   config.warmup_iterations = 1
   config.b2 = 0.95

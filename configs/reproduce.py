@@ -264,14 +264,14 @@ def smollm2():
     source='hh', path='../shared/data', on_error='skip', split_seed=120
   )
   config.reading = dict(
-    max_prompt=160,
-    max_reply=96,
+    max_prompt=128,
+    max_reply=64,
     test_fraction=0.1,
     train_pairs=800,  # whose features are kept; 0: all
   )
-  config.features = dict(edges=(144, 224, 368), tokens=1024)
+  config.features = dict(edges=(112, 176, 272), tokens=1024)
   config.adapters = dict(
-    layers=6,
+    layers=4,
     rank=8,
     alpha=16.0,
     targets=(
@@ -283,13 +283,13 @@ def smollm2():
   )
   config.pm = dict(
     pairs=0,  # of each half; 0: all of it
-    mixture_pairs=800,
+    mixture_pairs=0,
     calibration_pairs=400,
     single_pairs=300,
     epochs=1,
     batch_size=16,
     microbatches=4,
-    learning_rate=3e-4,
+    learning_rate=1e-3,
     warmup=0.1,
     b2=0.98,
     eval_batch=8,
@@ -297,7 +297,7 @@ def smollm2():
     checkpoint_every=25,
   )
   config.rl = dict(
-    max_prompt=80,
+    max_prompt=64,
     max_reply=32,
     pm_pairs=400,  # of each PM, for the tables
     iterations=16,
@@ -306,8 +306,8 @@ def smollm2():
     microbatches=1,
     scoring_parts=1,
     prompt_buckets=(),
-    passes=2,
-    learning_rate=2e-3,
+    passes=1,
+    learning_rate=3e-3,
     value_lr_ratio=1.0,
     warmup_iterations=1,
     b2=0.95,
@@ -327,10 +327,10 @@ def smollm2():
     checkpoint_every=4,
   )
   config.hhh = dict(
-    max_prompt=192,
-    max_answer=128,
+    max_prompt=128,
+    max_answer=96,
     system_tokens=96,  # room for the HHH prompt
-    edges=(112, 208),
+    edges=(112, 160),
     batch_size=4,
   )
   config.claims = dict(rl_requires_test_pm=True)
