@@ -49,9 +49,9 @@ def smollm2():
   config.train_subset = 'mix'
   config.pairs = 0  # at most so many; 0: all of the half and subset
   config.epochs = 1
-  config.batch_size = 16
-  config.microbatches = 4
-  config.learning_rate = 1e-3
+  config.batch_size = 8
+  config.microbatches = 2
+  config.learning_rate = 5e-4
   config.schedule = 'decay'
   config.schedule_shape = 'linear'
   config.warmup = 0.1  # of the steps

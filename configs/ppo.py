@@ -55,7 +55,7 @@ def smollm2():
   config.prompt_buckets = ()
   config.passes = 1
   config.learning_rate = 3e-3
-  config.value_lr_ratio = 1.0
+  config.value_lr_ratio = 0.3
   config.warmup_iterations = 1
   config.b2 = 0.95
   config.clip = 0.2
