@@ -96,7 +96,7 @@ def test_halves_share_no_prompt_and_features_are_written_once(study):
 
 
 def test_what_a_run_keeps_is_adapters_and_a_head_alone(study, policy):
-  """No weight of the base is in a state or a checkpoint (checklist 90)."""
+  """No weight of the base is in a state or a checkpoint."""
   base = imported.open_base(str(study / 'model'))
   largest = max(x.size for x in jax.tree.leaves(base.params))
   trained, _ = imported.load_pm(study / 'pm-a', base)
