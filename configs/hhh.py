@@ -18,7 +18,7 @@ def get_config(preset='smollm2'):
   config = ml_collections.ConfigDict()
   config.model = 'smollm2'
   config.data = dict(
-    source='hh', path='../shared/data', on_error='skip', split_seed=120
+    source='hh', path='../shared/data', on_error='skip', split_seed=0
   )
   config.max_prompt = 128
   config.max_answer = 96

@@ -27,7 +27,7 @@ def smollm2():
   config = ml_collections.ConfigDict()
   config.model = 'smollm2'
   config.data = dict(
-    source='hh', path='../shared/data', on_error='skip', split_seed=120
+    source='hh', path='../shared/data', on_error='skip', split_seed=0
   )
   config.reading = dict(
     max_prompt=128, max_reply=64, test_fraction=0.1, train_pairs=800

@@ -261,7 +261,7 @@ def smollm2():
   config.workers = 1
   config.model = 'smollm2'
   config.data = dict(
-    source='hh', path='../shared/data', on_error='skip', split_seed=120
+    source='hh', path='../shared/data', on_error='skip', split_seed=0
   )
   config.reading = dict(
     max_prompt=128,
