@@ -52,8 +52,6 @@ def smollm2():
   config.batch_size = 8
   config.microbatches = 2
   config.learning_rate = 5e-4
-  config.schedule = 'decay'
-  config.schedule_shape = 'linear'
   config.warmup = 0.1  # of the steps
   config.b2 = 0.98
   config.eval_batch = 8

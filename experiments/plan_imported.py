@@ -31,8 +31,6 @@ def pm_job(config, root, role, seed, half, subset, pairs):
     'half': half,
     'train_subset': subset,
     'pairs': pairs,
-    'schedule': 'decay',
-    'schedule_shape': 'linear',
   }
   return Job(
     name=f'pm/{role}-{subset}-{half}-s{seed}',

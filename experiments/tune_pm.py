@@ -130,7 +130,7 @@ def run(config, workdir):
         peak=config['learning_rate'],
         total=total,
         warmup=int(config['warmup'] * total),
-        shape=config['schedule_shape'],
+        shape='linear',
       )
       state, metrics = step_fn(
         state, base.params, next(batches), rng, PMHyper(rate)
@@ -157,7 +157,8 @@ def run(config, workdir):
 
 
 def finish(run_, config, pairs, sides, seen):
-  """The tables at the end of a run."""
+  """The tables at the end of a run, whose rate has decayed."""
+  config = config | {'schedule': 'decay'}
   stage.write_csv(
     run_.path / 'pm_curve.csv',
     train_pm.accuracy_rows(config, pairs.test, *sides, seen),
