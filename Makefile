@@ -1,7 +1,8 @@
 # Needs Python 3.11+, make and the package index; everything else is installed
 # into .venv. Every target can be run again: what is done is not done twice.
 #
-#   make reproduce [PRESET=micro|smoke|null|hh|gpu] [DATA=folder] [WORKDIR=dir]
+#   make reproduce [PRESET=micro|smoke|null|hh|smollm2|gpu] [DATA=folder] \
+#     [WORKDIR=dir]
 #   make test
 #   make smollm2   # a small real model, for experiments.generate and the tests
 #   make figures [STUDIES="dir ..."]
@@ -20,7 +21,7 @@ PARITY := .venv/installed-parity
 
 .PHONY: reproduce test smollm2 figures checklist clean
 
-reproduce: $(STAMP)
+reproduce: $(STAMP) $(if $(filter smollm2,$(PRESET)),$(SMOLLM2))
 	$(BIN)/python -m experiments.reproduce \
 	  --config=configs/reproduce.py:$(PRESET) --workdir=$(WORKDIR) \
 	  $(if $(DATA),--config.data.path=$(DATA))

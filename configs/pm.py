@@ -7,15 +7,65 @@ language model of its size. The learning rate is a multiple of the language
 model's. `half` is a, b or all; `train_subset` is mix, helpful or harmless;
 `schedule` names the rate's course in the tables, `schedule_shape` sets it
 (constant or linear). Presets: micro and smoke, as in the study.
+
+    python -m experiments.tune_pm --config=configs/pm.py:smollm2 --workdir=DIR
+
+smollm2 is another stage's: the train PM of the study of that name, adapters
+and a head over SmolLM2-135M-Instruct, on the real HH pairs in data.path.
+`model` may be another imported model. `features` are those of the frozen
+blocks, kept in `feature_folder`; `edges` are the columns of their length
+buckets.
 """
 
 import ml_collections
 
 
+def smollm2():
+  """Half a of the comparisons, as in the study."""
+  config = ml_collections.ConfigDict()
+  config.model = 'smollm2'
+  config.data = dict(
+    source='hh', path='../shared/data', on_error='skip', split_seed=0
+  )
+  config.reading = dict(
+    max_prompt=128, max_reply=64, test_fraction=0.1, train_pairs=800
+  )
+  config.features = dict(edges=(112, 176, 272), tokens=1024)
+  config.feature_folder = 'runs/reproduce-smollm2/features'
+  config.adapters = dict(
+    layers=4,
+    rank=8,
+    alpha=16.0,
+    targets=(
+      'attention/qkv/kernel',
+      'attention/out/kernel',
+      'mlp/in/kernel',
+      'mlp/out/kernel',
+    ),
+  )
+  config.role = 'scaling'
+  config.seed = 120
+  config.half = 'a'
+  config.train_subset = 'mix'
+  config.pairs = 0  # at most so many; 0: all of the half and subset
+  config.epochs = 1
+  config.batch_size = 8
+  config.microbatches = 2
+  config.learning_rate = 5e-4
+  config.warmup = 0.1  # of the steps
+  config.b2 = 0.98
+  config.eval_batch = 8
+  config.log_every = 5
+  config.checkpoint_every = 25
+  return config
+
+
 def get_config(preset='micro'):
-  """Config of a preset: micro or smoke."""
+  """Config of a preset: micro, smoke or smollm2."""
+  if preset == 'smollm2':
+    return smollm2()
   if preset not in ('micro', 'smoke'):
-    raise ValueError(f'unknown preset {preset!r}: one of micro, smoke')
+    raise ValueError(f'unknown preset {preset!r}: one of micro, smoke, smollm2')
   root = {'micro': 'runs/reproduce', 'smoke': 'runs/reproduce-smoke'}[preset]
   config = ml_collections.ConfigDict()
   config.source = 'simulated'

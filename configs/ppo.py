@@ -11,15 +11,82 @@ hashed_rewards replaces both PMs by noise, for the null study. prompt_buckets
 pads; each edge is a program. A `mesh` of more than one device cuts rows and
 parameters over all devices of the process. Presets: micro and smoke, as in the
 study.
+
+    python -m experiments.tune_ppo --config=configs/ppo.py:smollm2 --workdir=DIR
+
+smollm2 is another stage's: the policy is adapters over SmolLM2-135M-Instruct,
+its prompts are those of the real HH pairs in data.path, and its PMs are two
+runs of `experiments.tune_pm`, one on each half.
 """
 
 import ml_collections
 
 
+def smollm2():
+  """Against the PM of half a, watched by that of half b, as in the study."""
+  config = ml_collections.ConfigDict()
+  config.model = 'smollm2'
+  config.data = dict(
+    source='hh', path='../shared/data', on_error='skip', split_seed=0
+  )
+  config.reading = dict(
+    max_prompt=128, max_reply=64, test_fraction=0.1, train_pairs=800
+  )
+  config.feature_folder = 'runs/reproduce-smollm2/features'
+  config.adapters = dict(
+    layers=4,
+    rank=8,
+    alpha=16.0,
+    targets=(
+      'attention/qkv/kernel',
+      'attention/out/kernel',
+      'mlp/in/kernel',
+      'mlp/out/kernel',
+    ),
+  )
+  config.max_prompt = 64
+  config.max_reply = 32
+  config.pm_pairs = 400  # of each PM, for the tables
+  config.iterations = 16
+  config.batch_size = 16
+  config.minibatch_size = 16
+  config.microbatches = 1
+  config.scoring_parts = 1
+  config.prompt_buckets = ()
+  config.passes = 1
+  config.learning_rate = 3e-3
+  config.value_lr_ratio = 0.3
+  config.warmup_iterations = 1
+  config.b2 = 0.95
+  config.clip = 0.2
+  config.value_clip = 0.0  # 0: no clipping
+  config.kl_coef = 0.001
+  config.discount = 1.0
+  config.gae_lambda = 0.95
+  config.truncation_penalty = 0.0
+  config.eval_prompts = 24
+  config.eval_batch = 24
+  config.pi0_samples = 2
+  config.dense_iterations = 16
+  config.dense_every = 2
+  config.sparse_every = 4
+  config.log_every = 1
+  config.checkpoint_every = 4
+  config.role = 'linear'
+  config.seed = 120
+  config.half = 'a'
+  pms = 'runs/reproduce-smollm2/pm'
+  config.train_pm_dir = f'{pms}/scaling-mix-a-s120'
+  config.test_pm_dir = f'{pms}/rl-mix-b-s120'
+  return config
+
+
 def get_config(preset='micro'):
-  """Config of a preset: micro or smoke."""
+  """Config of a preset: micro, smoke or smollm2."""
+  if preset == 'smollm2':
+    return smollm2()
   if preset not in ('micro', 'smoke'):
-    raise ValueError(f'unknown preset {preset!r}: one of micro, smoke')
+    raise ValueError(f'unknown preset {preset!r}: one of micro, smoke, smollm2')
   root = {'micro': 'runs/reproduce', 'smoke': 'runs/reproduce-smoke'}[preset]
   config = ml_collections.ConfigDict()
   config.source = 'simulated'

@@ -1,28 +1,7 @@
 """The study as a list of jobs: which stage and config, after which others."""
 
-import dataclasses
-
-
-@dataclasses.dataclass(frozen=True)
-class Job:
-  """One run of one stage.
-
-  Attributes:
-    name: its directory below the workdir.
-    module: the stage's module.
-    config: plain dict; paths are absolute.
-    needs: names of the jobs whose outputs it reads.
-    program: jobs with one key share compiled programs, so one worker gets them.
-    weight: rough cost, longest first.
-  """
-
-  name: str
-  module: str
-  config: dict
-  needs: tuple[str, ...] = ()
-  program: str = ''
-  weight: float = 1.0
-
+from experiments import plan_imported
+from experiments.job import Job
 
 COST = {'3K': 1, '13K': 1.3, '42K': 2.5, '197K': 6, '810K': 20}
 
@@ -266,6 +245,8 @@ def rl_jobs(config, root, seed):
 
 def all_jobs(config, root):
   """Every job of the study, with what it needs."""
+  if 'model' in config:  # of an imported model
+    return plan_imported.all_jobs(config, root)
   jobs = [text_job(config, root), *lm_jobs(config, root)]
   jobs.append(comparison_job(config, root))
   for seed in config['seeds']:

@@ -14,7 +14,7 @@ import time
 import traceback
 from multiprocessing.connection import wait
 
-from experiments.plan_jobs import Job
+from experiments.job import Job
 
 
 def _worker(pipe, core, cache, log):

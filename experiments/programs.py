@@ -145,7 +145,7 @@ def score(size, vocab_size, dtype='float32', mesh=None):
   """Jitted scores of both sides of SharedPairs."""
   functions, name = model(size, vocab_size, dtype), f'pm_score_{size}'
   if not mesh:
-    return _jit(functions.pair_score_fn, name)
+    return jit_named(functions.pair_score_fn, name)
   params = jax.eval_shape(preference_init(functions), jax.random.key(0))
   return jit_rows(_noting(functions.pair_score_fn, name), mesh, params)
 
@@ -163,7 +163,7 @@ def sampler(size, vocab_size, dtype, sampling, mesh=None):
   collect = _collect(size, vocab_size, dtype, sampling)
   name = f'sample_{size}'
   if not mesh:
-    return _jit(collect, name)
+    return jit_named(collect, name)
   init = model(size, vocab_size, dtype).init
   params = jax.eval_shape(init, jax.random.key(0))
   return jit_collect(_noting(collect, name), mesh, params)
@@ -250,10 +250,10 @@ def policy_eval(
   )
   if mesh:
     evaluate = on_mesh(evaluate, mesh)
-  return _jit(evaluate, f'policy_eval_{size}')
+  return jit_named(evaluate, f'policy_eval_{size}')
 
 
-def _jit(function, name, **options):
+def jit_named(function, name, **options):
   """Jits under a name that the compile ledger shows, with its shapes."""
   return jax.jit(_noting(function, name), **options)
 
@@ -276,7 +276,7 @@ def _jit_step(step, name, mesh):
   shapes where everything lives.
   """
   if not mesh:
-    return _jit(step, name, donate_argnums=0)
+    return jit_named(step, name, donate_argnums=0)
   noting, jitted = _noting(step, name), []
 
   def call(state, *rest):

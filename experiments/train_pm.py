@@ -95,9 +95,14 @@ def shared(pairs):
 
 def evaluate(score_fn, params, pairs, config, seen):
   """Rows of pm_curve: accuracy on each kind of pair."""
-  chosen, rejected = preference.score_all(
+  sides = preference.score_all(
     score_fn, params, shared(pairs), config['eval_batch']
   )
+  return accuracy_rows(config, pairs, *sides, seen), *sides
+
+
+def accuracy_rows(config, pairs, chosen, rejected, seen):
+  """Rows of pm_curve from the scores of both sides."""
   rows = []
   for subset, kinds in SUBSETS.items():
     keep = np.isin(pairs.kind_N, kinds)
@@ -117,7 +122,7 @@ def evaluate(score_fn, params, pairs, config, seen):
         'n_eval': int(keep.sum()),
       }
     )
-  return rows, chosen, rejected
+  return rows
 
 
 def pair_table(config, pairs, chosen, rejected, seen):

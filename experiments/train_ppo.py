@@ -42,7 +42,9 @@ class Study:
     )
     ids = self.tokenizer
     self.ids = (ids.end_of_context_id, ids.eos_id, tuple(ids.stop_ids))
-    self.ref = train_lm.load(config['lm_dir'], *self.policy_key, self.mesh)
+    self.ref = self.pi0 = train_lm.load(
+      config['lm_dir'], *self.policy_key, self.mesh
+    )
     self.rewards = self._rewards(vocab, dtype)
     self.world = None
     if config['source'] == 'simulated':
@@ -60,8 +62,12 @@ class Study:
     return load(config['train_pm_dir']), load(config['test_pm_dir'])
 
   def _load_prompts(self):
+    path = f'{self.config["comparisons_dir"]}/prompts.json'
+    self.set_prompts(stage.read_json(path))
+
+  def set_prompts(self, found):
+    """Takes the prompts to train on and to hold out, {side: [(text, kind)]}."""
     config = self.config
-    found = stage.read_json(f'{config["comparisons_dir"]}/prompts.json')
     encode = lambda texts: encode_prompts(
       texts, self.tokenizer, config['max_prompt']
     )
@@ -75,17 +81,20 @@ class Study:
     self.kinds = [kind for _, kind in held]
     self.held = encode([text for text, _ in held])
 
-  def evaluate(self, params, iteration, row_offset=0):
-    """Per-prompt measurements of a policy on the held-out prompts."""
-    config = self.config
-    fn = programs.policy_eval(
+  def evaluator(self):
+    """The compiled evaluation of a policy."""
+    return programs.policy_eval(
       *self.key,
       self.sampling,
       self.ids,
-      config['hashed_rewards'],
-      config['scoring_parts'],
+      self.config['hashed_rewards'],
+      self.config['scoring_parts'],
       self.mesh,
     )
+
+  def evaluate(self, params, iteration, row_offset=0):
+    """Per-prompt measurements of a policy on the held-out prompts."""
+    config, fn = self.config, self.evaluator()
     rows = np.arange(len(self.kinds)) + row_offset
     prompts = Prompts(self.held.tokens_NP, self.held.length_N, rows)
     rng = jax.random.key(10_000 + config['seed'])
@@ -109,7 +118,7 @@ class Study:
     """Scores of pi_0, `pi0_samples` replies to each held-out prompt: [N, C]."""
     N = len(self.kinds)
     parts = [
-      self.evaluate(self.ref, 0, row_offset=N * (c + 1))
+      self.evaluate(self.pi0, 0, row_offset=N * (c + 1))
       for c in range(self.config['pi0_samples'])
     ]
     stack = lambda name: np.stack([part[name] for part in parts], axis=1)
@@ -186,12 +195,25 @@ def sample_replies(study, before, after, count=12):
   ]
 
 
-def hyper_at(config, iteration):
+def write_tables(run_, study, pi0, before, after):
+  """Writes the tables and samples of a finished run; returns its curve."""
+  curve = run_.rows('checkpoint')
+  stage.write_csv(
+    run_.path / 'rl_curve.csv',
+    [{k: v for k, v in line.items() if k != 'step'} for line in curve],
+  )
+  stage.write_csv(run_.path / 'rl_pi0.csv', pi0_rows(pi0))
+  (run_.path / 'samples.json').write_text(
+    json.dumps(sample_replies(study, before, after), indent=1)
+  )
+  return curve
+
+
+def hyper_at(config, iteration, peak):
   """The traced scalars of one iteration: warm-up, then constant rates."""
-  rung = ladder.rung(config['size'])
   rate = learning_rate_at(
     iteration,
-    peak=rung.learning_rate * config['lr_multiple'],
+    peak=peak,
     total=config['iterations'],
     warmup=config['warmup_iterations'],
   )
@@ -268,13 +290,14 @@ def run(config, workdir):
       config['passes'] * config['batch_size'] // config['minibatch_size']
     )
     points, total = evaluated_iterations(config), config['iterations']
+    peak = size.learning_rate * config['lr_multiple']
     pi0 = study.measure_pi0()
     before = study.evaluate(study.ref, 0)
     if int(state.step) == 0:
       run_.log(0, curve_row(study, before, pi0, 0), kind='checkpoint')
     for iteration in run_.progress(int(state.step) // updates, total):
       state, metrics = iteration_fn(
-        state, frozen, next(prompts), rng, hyper_at(config, iteration)
+        state, frozen, next(prompts), rng, hyper_at(config, iteration, peak)
       )
       if iteration % config['log_every'] == 0:
         run_.log(int(state.step), metrics)
@@ -285,15 +308,7 @@ def run(config, workdir):
       if (iteration + 1) % config['checkpoint_every'] == 0:
         run_.save(state, prompts)
     after = study.evaluate(state.params['policy'], total)
-    curve = run_.rows('checkpoint')
-    stage.write_csv(
-      run_.path / 'rl_curve.csv',
-      [{k: v for k, v in line.items() if k != 'step'} for line in curve],
-    )
-    stage.write_csv(run_.path / 'rl_pi0.csv', pi0_rows(pi0))
-    (run_.path / 'samples.json').write_text(
-      json.dumps(sample_replies(study, before, after), indent=1)
-    )
+    curve = write_tables(run_, study, pi0, before, after)
     save_params(run_.path, programs.spread(state.params['policy'], None))
     run_.finish(iterations=total, train_pm=curve[-1]['train_pm'])
 

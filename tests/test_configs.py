@@ -14,18 +14,21 @@ from rlhf_jax.models import ladder
 
 ROOT = pathlib.Path(__file__).parents[1]
 PRESETS = {
-  'reproduce': ('micro', 'smoke', 'null', 'hh', 'gpu'),
+  'reproduce': ('micro', 'smoke', 'null', 'hh', 'gpu', 'smollm2'),
   'text': ('micro', 'smoke'),
   'lm': ('micro', 'smoke'),
   'comparisons': ('micro', 'smoke'),
-  'pm': ('micro', 'smoke'),
-  'ppo': ('micro', 'smoke'),
+  'pm': ('micro', 'smoke', 'smollm2'),
+  'ppo': ('micro', 'smoke', 'smollm2'),
+  'hhh': ('smollm2',),
   'plan': ('paper',),
 }
 ALL = [(name, preset) for name in PRESETS for preset in PRESETS[name]]
 STUDIES = PRESETS['reproduce']
-STAGES = [name for name in PRESETS if name not in ('reproduce', 'plan')]
-PLANNERS = ('plan_jobs', 'reproduce', 'analyse')
+STAGES = ('text', 'lm', 'comparisons', 'pm', 'ppo')
+# Stages whose loops are made of another stage's functions.
+BORROWS = {'experiments.tune_ppo': ['experiments.train_ppo']}
+PLANNERS = ('plan_jobs', 'plan_imported', 'reproduce', 'analyse')
 
 
 def _load(name):
@@ -136,7 +139,8 @@ def test_an_unknown_preset_is_a_clear_error(name):
 def test_no_knob_of_a_stage_is_dead(preset):
   """Every key that a stage is handed is read by that stage."""
   for job in {job.module: job for job in _jobs(preset)}.values():
-    unread = set(job.config) - _reads(job.module)
+    modules = [job.module, *BORROWS.get(job.module, [])]
+    unread = set(job.config) - _reads(*modules)
     assert not unread, f'{job.module} never reads {sorted(unread)}'
 
 
@@ -154,11 +158,14 @@ def test_no_knob_of_a_study_is_dead(preset):
 @pytest.mark.parametrize('preset', STUDIES)
 def test_data_and_world_settings_are_read(preset):
   study = _config('reproduce', preset)
-  assert set(study['data']) <= _reads('experiments.sources') | _reads(
-    'experiments.make_text', 'experiments.make_comparisons'
+  assert set(study['data']) <= _reads(
+    'experiments.sources',
+    'experiments.make_text',
+    'experiments.make_comparisons',
+    'experiments.imported',
   )
   fields = {field.name for field in dataclasses.fields(WorldConfig)}
-  assert set(study['world']) <= fields
+  assert set(study.get('world', {})) <= fields
 
 
 def test_every_setting_of_the_world_is_read():
@@ -230,6 +237,37 @@ def test_a_stage_config_is_the_study_s(name, preset):
   assert not differing, f'configs/{name}.py:{preset} {differing}'
 
 
+def test_sections_of_an_imported_study_are_read():
+  study = _config('reproduce', 'smollm2')
+  read = _reads('experiments.imported', 'experiments.tune_pm')
+  for section in ('reading', 'features', 'adapters'):
+    unread = set(study[section]) - read
+    assert not unread, f'{section}.{sorted(unread)} is never read'
+
+
+@pytest.mark.parametrize(
+  ('name', 'job_name'),
+  [
+    ('pm', 'pm/scaling-mix-a-s120'),
+    ('ppo', 'rl/linear-a-s120'),
+    ('hhh', 'hhh/s120'),
+  ],
+)
+def test_a_stage_config_of_the_imported_study_is_the_study_s(name, job_name):
+  (job,) = [
+    job
+    for job in _jobs('smollm2', 'runs/reproduce-smollm2')
+    if job.name == job_name
+  ]
+  wanted = json.loads(json.dumps(job.config))
+  ours = _config(name, 'smollm2')
+  if name == 'hhh':  # by itself it is judged by two of the models
+    for key in ('pm_names', 'pm_dirs'):
+      assert ours[key] == wanted[key][:2]
+      del ours[key], wanted[key]
+  assert ours == wanted
+
+
 @pytest.mark.parametrize('name', ('pm', 'ppo', 'comparisons'))
 def test_paths_of_a_stage_config_follow_its_size(name):
   config = _load(name).get_config('smoke')
@@ -239,6 +277,8 @@ def test_paths_of_a_stage_config_follow_its_size(name):
 
 def test_confirmation_seeds_are_not_those_of_development():
   """Seeds 0 to 9 are for development; committed studies confirm."""
-  for preset in ('micro', 'null', 'hh'):
+  for preset in ('micro', 'null', 'hh', 'smollm2'):
     seeds = _config('reproduce', preset)['seeds']
-    assert len(seeds) >= 3 and min(seeds) >= 100
+    # One seed has no interval: by rule nothing of it passes.
+    assert len(seeds) >= (1 if preset == 'smollm2' else 3)
+    assert min(seeds) >= 100

@@ -91,6 +91,33 @@ def wilson_interval(successes: float, n: int, level: float = 0.95) -> Interval:
   return Interval(p, max(0.0, centre - half), min(1.0, centre + half), int(n))
 
 
+def cluster_bootstrap(
+  x_N, cluster_N, rng: np.random.Generator, draws: int, level: float = 0.95
+) -> Interval:
+  """Percentile bootstrap of a mean over units that come in clusters.
+
+    mean* = sum_c n*_c sum(x of c) / sum_c n*_c size(c),  n* multinomial
+
+  For units inside one run, such as pairs of a conversation: not for seeds, of
+  which there are too few.
+
+  Args:
+    x_N: the units.
+    cluster_N: the cluster of each unit.
+    rng: NumPy generator.
+    draws: bootstrap samples.
+    level: of the interval.
+  """
+  x_N = np.asarray(x_N, float)
+  _, place_N = np.unique(np.asarray(cluster_N), return_inverse=True)
+  total_C, size_C = np.bincount(place_N, x_N), np.bincount(place_N)
+  C = len(size_C)
+  count_DC = rng.multinomial(C, np.full(C, 1 / C), size=draws)
+  mean_D = (count_DC @ total_C) / (count_DC @ size_C)
+  low, high = np.quantile(mean_D, [(1 - level) / 2, (1 + level) / 2])
+  return Interval(float(x_N.mean()), float(low), float(high), len(x_N))
+
+
 def verdict(contrasts: Sequence[Contrast]) -> str:
   """The verdict on a claim: the only place where one is given.
 

@@ -54,6 +54,7 @@ def write_report(workdir, claims, tables, figures, extras) -> pathlib.Path:
     waiting=[row for row in rows if row['verdict'] == intervals.NOT_RUN],
     checks=claims.get('checks', []),
     images=images,
+    beside=beside(tables),
     samples=extras.get('samples', []),
     ledger=compile_ledger(tables),
     stages=extras.get('stages', []),
@@ -85,6 +86,21 @@ def summary(claims: Mapping, run_rows: list[dict]) -> list[str]:
     f'Behind the numbers: {len(run_rows)} finished runs, seeds '
     f'{", ".join(map(cell, seeds)) or "none"}; evidence: {kinds or "none"}.',
   ]
+
+
+def beside(tables) -> list[dict]:
+  """Tables shown as they are: title, columns, rows; those that are there."""
+  found = []
+  for name, title in (
+    ('floors', 'Accuracy on held-out pairs, and the floor'),
+    ('hhh', 'HHH comparisons, zero-shot'),
+  ):
+    if name in tables:
+      frame = tables[name]
+      columns = [c for c in frame if c in ('role', *runs.TABLES[name])]
+      rows = _records(frame[columns])
+      found.append({'title': title, 'columns': columns, 'rows': rows})
+  return found
 
 
 def _ids(rows, verdict):

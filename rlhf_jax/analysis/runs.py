@@ -46,6 +46,12 @@ TABLES = {
     'rl_pi0': (
       'scorer mean se within_variance pooled_variance n_prompts n_samples'
     ),
+    'floors': (
+      'subset pairs accuracy accuracy_low accuracy_high longer_wins '
+      'longer_wins_low longer_wins_high over_longer over_longer_low '
+      'over_longer_high'
+    ),
+    'hhh': 'judge rule category accuracy low high n',
     'programs': 'program seconds count worker shapes',
   }.items()
 }

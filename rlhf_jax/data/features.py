@@ -93,6 +93,20 @@ class FeatureCache:
     return features_BTD
 
 
+class SomeRows:
+  """Some rows of a cache, numbered from 0: a subset that is trained on."""
+
+  def __init__(self, cache: FeatureCache, index_N: np.ndarray):
+    """Keeps the cache and the numbers that the rows have in it."""
+    self._cache, self._index_N = cache, index_N
+
+  def read(
+    self, rows_B: np.ndarray, columns: int, dtype: Any = np.float32
+  ) -> np.ndarray:
+    """As `FeatureCache.read`."""
+    return self._cache.read(self._index_N[rows_B], columns, dtype)
+
+
 def places(bucket_N: np.ndarray) -> np.ndarray:
   """Each row's number within its bucket, int."""
   place_N = np.zeros(len(bucket_N), int)
@@ -234,7 +248,7 @@ class FeatureBatches:
 
   def __init__(
     self,
-    cache: FeatureCache,
+    cache: FeatureCache | SomeRows,
     rows: SharedPairs,
     edges: Iterable[int],
     batch_size: int,

@@ -6,6 +6,7 @@ import pytest
 from rlhf_jax.analysis.intervals import (
   Contrast,
   Interval,
+  cluster_bootstrap,
   t_interval,
   verdict,
   wilson_interval,
@@ -113,3 +114,22 @@ def test_wilson_by_hand():
   assert math.isnan(wilson_interval(0, 0).low)
   with pytest.raises(ValueError, match='successes'):
     wilson_interval(6, 5)
+
+
+def test_a_cluster_bootstrap_of_single_units_is_that_of_the_mean():
+  """With one unit a cluster its width is that of the standard error."""
+  x_N = np.random.default_rng(1).normal(size=400)
+  found = cluster_bootstrap(x_N, np.arange(400), np.random.default_rng(0), 4000)
+  assert found.mean == pytest.approx(x_N.mean()) and found.n == 400
+  wanted = 2 * 1.96 * x_N.std() / 20
+  assert found.high - found.low == pytest.approx(wanted, rel=0.06)
+
+
+def test_units_of_one_cluster_count_as_one():
+  """Each unit five times over: a mean no surer than before."""
+  x_N = np.random.default_rng(2).normal(size=200)
+  draw = lambda x, c: cluster_bootstrap(x, c, np.random.default_rng(0), 4000)
+  once = draw(x_N, np.arange(200))
+  five = draw(np.repeat(x_N, 5), np.repeat(np.arange(200), 5))
+  assert (five.low, five.high) == pytest.approx((once.low, once.high))
+  assert five.n == 1000

@@ -280,3 +280,17 @@ def test_what_the_judges_write_is_what_the_page_reads(tmp_path):
   page = _Page(path.read_text(encoding='utf-8'))
   assert len(page.of_class('claim')) == 65
   assert len(page.of_class('check')) == len(document['checks']) > 0
+
+
+def test_tables_beside_the_claims_are_shown_and_escaped(tmp_path):
+  """Floors and HHH of an imported model's study."""
+  run = {'run_id': 'hhh', 'role': 'hhh', 'seed': 0, 'size': NASTY}
+  row = {'judge': NASTY, 'rule': 'sum', 'category': 'all', 'accuracy': 0.625}
+  row |= {'low': 0.5, 'high': 0.75, 'n': 126}
+  columns = dict.fromkeys(report.runs.RUN_COLUMNS) | run
+  frame = report.pd.DataFrame([columns | row])
+  path = report.write_report(tmp_path, _claims(), {'hhh': frame}, {}, {})
+  text = path.read_text(encoding='utf-8')
+  page = _Page(text)
+  assert len(page.of_class('beside')) == 1 and page.open == []
+  assert '0.625' in text and NASTY not in text

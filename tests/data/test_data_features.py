@@ -191,6 +191,15 @@ def test_batches_are_rows_of_one_bucket_and_go_on_from_a_saved_place(
   )
 
 
+def test_some_rows_of_a_cache_are_those_of_their_numbers(tmp_path, rows):
+  cache = cached(tmp_path, rows, Reader())
+  some = features.SomeRows(cache, np.array([N - 1, 2, 5]))
+  np.testing.assert_array_equal(
+    some.read(np.array([2, 0]), max(EDGES)),
+    cache.read(np.array([5, N - 1]), max(EDGES)),
+  )
+
+
 def test_a_fingerprint_changes_with_any_name_value_or_array():
   @dataclasses.dataclass
   class Config:

@@ -1,0 +1,67 @@
+"""Log-probabilities of answers, against their definition."""
+
+import evals_bigram as bigram
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from rlhf_jax.evals.answers import make_answer_logps, per_token
+from rlhf_jax.losses.chunked import SplitModel
+
+TABLE_VV = bigram.random_table(4)
+
+
+def by_definition(tokens_BT, first_B, length_B):
+  """The naive twin: one softmax a token, in NumPy."""
+  out = []
+  for tokens_T, first, length in zip(tokens_BT, first_B, length_B, strict=True):
+    total = 0.0
+    for t in range(first, length):
+      logits_V = TABLE_VV[tokens_T[t - 1]].astype(np.float64)
+      total += logits_V[tokens_T[t]] - np.log(np.exp(logits_V).sum())
+    out.append(total)
+  return np.array(out)
+
+
+def split_model(chunk):
+  def hidden_fn(table_VV, tokens_BT, length_B, read_BS=None):
+    if read_BS is not None:
+      tokens_BT = jnp.take_along_axis(tokens_BT, read_BS, 1)
+    return jax.nn.one_hot(tokens_BT, bigram.V)
+
+  return SplitModel(hidden_fn, lambda table_VV, x: x @ table_VV, chunk)
+
+
+@pytest.mark.parametrize(
+  ('model', 'max_reply'),
+  [(bigram.logits_fn, None), (split_model(None), 4), (split_model(3), 4)],
+)
+def test_an_answer_has_the_sum_of_its_tokens_log_probabilities(
+  model, max_reply
+):
+  rollout = bigram.fixed_rollout()
+  rows = (rollout.tokens_BT, rollout.prompt_length_B, rollout.length_B)
+  logps = jax.jit(make_answer_logps(model, max_reply=max_reply))
+  np.testing.assert_allclose(
+    logps(TABLE_VV, *rows), by_definition(*rows), rtol=1e-5
+  )
+
+
+def test_what_follows_an_answer_changes_nothing():
+  rollout = bigram.fixed_rollout()
+  rows = (rollout.prompt_length_B, rollout.length_B)
+  logps = jax.jit(make_answer_logps(bigram.logits_fn))
+  before = logps(TABLE_VV, rollout.tokens_BT, *rows)
+  other = rollout.tokens_BT.copy()
+  for b, length in enumerate(rollout.length_B):
+    other[b, length:] = 5 - other[b, length:]
+  assert not np.array_equal(other, rollout.tokens_BT)
+  np.testing.assert_array_equal(logps(TABLE_VV, other, *rows), before)
+
+
+def test_a_mean_is_of_the_answer_s_own_tokens():
+  np.testing.assert_allclose(
+    per_token(np.array([-6.0, -6.0, 0.0]), np.array([2, 3, 0])),
+    [-3.0, -2.0, 0.0],
+  )

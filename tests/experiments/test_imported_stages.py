@@ -1,0 +1,210 @@
+"""The stages of an imported model, on a random tiny one."""
+
+import json
+import pathlib
+import shutil
+
+import imported_fixture as tiny
+import jax
+import numpy as np
+import pandas as pd
+import pytest
+
+from experiments import (
+  evaluate_hhh,
+  imported,
+  train_ppo,
+  tune_pm,
+  tune_ppo,
+)
+from rlhf_jax.analysis import claims, figures, runs
+from rlhf_jax.train.run import load_params
+from tests.pretrained_files import need_or_skip
+
+
+@pytest.fixture(scope='module')
+def study(tmp_path_factory):
+  """A model, pairs, and a preference model of each half."""
+  need_or_skip('safetensors', 'tokenizers')
+  root = tmp_path_factory.mktemp('imported')
+  tiny.write_model(root / 'model')
+  tiny.write_data(root / 'data')
+  for half, role in (('a', 'scaling'), ('b', 'rl')):
+    tune_pm.run(tiny.pm(root, half=half, role=role), root / f'pm-{half}')
+  return root
+
+
+@pytest.fixture(scope='module')
+def policy(study):
+  tune_ppo.run(tiny.ppo(study), study / 'ppo')
+  return study / 'ppo'
+
+
+class Killed(KeyboardInterrupt):
+  """Leaves a training loop like Ctrl-C."""
+
+
+def run_killed(monkeypatch, stage, rates, config, workdir, last):
+  """Runs a stage that is killed when it asks for the rate of a step."""
+  rate_at = rates.learning_rate_at
+
+  def rate_or_kill(step, **options):
+    if step == last:
+      raise Killed
+    return rate_at(step, **options)
+
+  with monkeypatch.context() as patch:
+    patch.setattr(rates, 'learning_rate_at', rate_or_kill)
+    with pytest.raises(Killed):
+      stage.run(config, workdir)
+  assert not (workdir / 'done.json').exists()
+
+
+def same_files(a, b, *names):
+  for name in names:
+    assert (a / name).read_bytes() == (b / name).read_bytes(), name
+
+
+def test_a_preference_model_learns_what_distinguishes_the_pairs(study):
+  """The better reply says hello: held-out accuracy is far above a half."""
+  floors = pd.read_csv(study / 'pm-a' / 'floors.csv').set_index('subset')
+  assert set(floors.index) == {'mix', 'helpful', 'harmless'}
+  mix = floors.loc['mix']
+  assert mix['accuracy_low'] > 0.6
+  assert mix['accuracy_low'] <= mix['accuracy'] <= mix['accuracy_high']
+  assert mix['pairs'] == floors.loc[['helpful', 'harmless'], 'pairs'].sum()
+
+
+def test_halves_share_no_prompt_and_features_are_written_once(study):
+  config = tiny.pm(study)
+  pairs = imported.read_pairs(
+    config['model'],
+    config['data'],
+    config['reading'],
+    config['feature_folder'],
+  )
+  rows = [
+    tune_pm.training_rows(config | {'half': half}, pairs.train) for half in 'ab'
+  ]
+  a, b = (set(pairs.train.prompt_index_N[r].tolist()) for r in rows)
+  assert a and b and not a & b
+  folders = [
+    path.name
+    for path in pathlib.Path(config['feature_folder']).iterdir()
+    if path.name != 'tfds'
+  ]
+  assert len(folders) == 2  # of train and of test, for both halves
+
+
+def test_what_a_run_keeps_is_adapters_and_a_head_alone(study, policy):
+  """No weight of the base is in a state: only low ranks, of two blocks."""
+  base = imported.open_base(str(study / 'model'))
+  trained, _ = imported.load_pm(study / 'pm-a', base)
+  assert set(trained) == {'adapters', 'head'}
+  assert set(trained['adapters']['trunk']) == {'layer_1', 'layer_2'}
+  assert all(2 in x.shape for x in jax.tree.leaves(trained['adapters']))
+  # Restoring refuses a tree with one name more or less.
+  kept = load_params(policy, {'adapters': trained['adapters']})
+  assert all(np.isfinite(x).all() for x in jax.tree.leaves(kept))
+
+
+def test_a_preference_model_resumes_bit_for_bit(study, monkeypatch):
+  """Killed in step 5, resumed from step 3 (checklist 82)."""
+  config, workdir = tiny.pm(study), study / 'again' / 'pm'
+  run_killed(monkeypatch, tune_pm, tune_pm, config, workdir, last=5)
+  tune_pm.run(config, workdir)
+  same_files(
+    workdir, study / 'pm-a', 'metrics.jsonl', 'pm_curve.csv', 'floors.csv'
+  )
+
+
+def test_the_policy_starts_at_the_base_and_moves(policy):
+  """KL is 0 at first, exactly; afterwards it is not."""
+  curve = pd.read_csv(policy / 'rl_curve.csv')
+  assert curve['iteration'].tolist() == [0, 1, 2, 3]
+  assert curve['kl'].iloc[0] == 0 and curve['kl_k1'].iloc[0] == 0
+  assert curve['kl'].iloc[-1] > 1e-4
+  assert np.isfinite(curve[['train_pm', 'test_pm', 'entropy']]).all().all()
+  assert (curve['train_pm'] != curve['test_pm']).all()
+  samples = json.loads((policy / 'samples.json').read_text())
+  assert len(samples) == 4
+
+
+def test_ppo_resumes_bit_for_bit(study, policy, monkeypatch):
+  """Killed in iteration 2, resumed from it (checklist 82)."""
+  config, workdir = tiny.ppo(study), study / 'again' / 'ppo'
+  run_killed(monkeypatch, tune_ppo, train_ppo, config, workdir, last=2)
+  tune_ppo.run(config, workdir)
+  same_files(workdir, policy, 'metrics.jsonl', 'rl_curve.csv', 'rl_pi0.csv')
+
+
+def test_the_hhh_comparisons_are_judged_by_all(study):
+  evaluate_hhh.run(tiny.hhh(study), study / 'hhh')
+  table = pd.read_csv(study / 'hhh' / 'hhh.csv')
+  found = table.groupby(['judge', 'rule'])['category'].apply(list)
+  names = ['harmless', 'helpful', 'honest', 'other', 'all']
+  assert all(categories == names for categories in found)
+  assert set(found.index) == {
+    ('longer', 'words'),
+    *((name, r) for name in ('plain', 'prompted') for r in ('sum', 'mean')),
+    *((f'PM {half}', 'score') for half in ('scaling-mix-a', 'rl-mix-b')),
+  }
+  longer = table[(table.judge == 'longer') & (table.category == 'all')]
+  assert longer['accuracy'].item() == 0  # the good answer is the shorter one
+  inside = table['accuracy'].between(table['low'] - 1e-9, table['high'] + 1e-9)
+  assert inside.all()
+
+
+def test_a_judge_reads_the_base_and_the_preference_models(study):
+  """Its numbers are those of the models by themselves."""
+  config = tiny.hhh(study)
+  base = imported.open_base(config['model'])
+  pm, alpha = imported.load_pm(config['pm_dirs'][0], base)
+  items = evaluate_hhh.read_hhh(config['data']['path'])[:2]
+  rows = evaluate_hhh.encode(base.tokenizer, items, config)
+  judge = evaluate_hhh.make_judge(base.functions, [alpha], config['max_answer'])
+  logp_N, (score_N,) = evaluate_hhh.judge_all(
+    judge, base, [pm], rows, config, 'test'
+  )
+  tokens_NT, first_N, length_N = rows
+  params = imported.lora.combiner(imported.lora.merge, alpha)(base.params, pm)
+  wanted = base.functions.score_fn(params, tokens_NT, length_N)
+  np.testing.assert_allclose(score_N, wanted, atol=1e-5)
+  logits = base.functions.logits_fn(base.params, tokens_NT, length_N)
+  logps = np.asarray(jax.nn.log_softmax(logits))
+  for n, (first, length) in enumerate(zip(first_N, length_N - 1, strict=True)):
+    said = tokens_NT[n, first:length]
+    by_hand = logps[n, np.arange(first - 1, length - 1), said].sum()
+    np.testing.assert_allclose(logp_N[n], by_hand, rtol=1e-5)
+
+
+def test_one_seed_is_measured_and_nothing_passes(study, policy, tmp_path):
+  """Tables, claims and figures of the runs; a seed alone has no interval."""
+  for name in ('pm-a', 'pm-b', 'ppo'):
+    shutil.copytree(study / name, tmp_path / name)
+  tables = runs.collect(tmp_path)
+  assert {'pm_curve', 'pm_pairs', 'floors', 'rl_curve'} <= set(tables)
+  assert set(tables['rl_curve']['size']) == set(tables['pm_curve']['size'])
+  context = {'preset': 'x', 'evidence': 'real', 'rl_requires': True}
+  document = claims.claims_document(tables, context)
+  found = {claim['id']: claim for claim in document['claims']}
+  assert found[11]['verdict'] == found[13]['verdict'] == 'inconclusive'
+  assert found[11]['seeds'] == 1 and found[11]['ci'] is None
+  assert 'not above chance' in found[11]['note']
+  assert all(claim['verdict'] != 'pass' for claim in document['claims'])
+  drawn = figures.draw_all(tables, tmp_path / 'figures')
+  assert drawn['reward_vs_sqrt_kl'].exists()
+
+
+def test_a_simulated_world_is_refused(study):
+  config = tiny.pm(study)
+  data = config['data'] | {'source': 'simulated'}
+  with pytest.raises(ValueError, match="wanted data.source 'hh'"):
+    tune_pm.run(config | {'data': data}, study / 'refused')
+
+
+def test_more_layers_than_the_model_has_are_refused(study):
+  config = tiny.pm(study)
+  adapters = config['adapters'] | {'layers': 4}
+  with pytest.raises(ValueError, match='last 1 to 3 blocks, got 4'):
+    tune_pm.run(config | {'adapters': adapters}, study / 'too-many')
