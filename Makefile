@@ -73,11 +73,10 @@ bench-peers: $(STAMP)
 # Reward against KL of ours and TRL's PPO from the same weights, and its page;
 # TRL=PYTHON names an environment that has TRL, else .peers/trl-1.10 is built.
 .PHONY: agreement
-SEEDS ?= 100 101 102
 agreement: $(STAMP)
 	$(BIN)/python -m pip install --quiet -e '.[hf]'
-	JAX_PLATFORMS=cpu $(BIN)/python -m benchmarks.agreement --seeds $(SEEDS) \
-	  $(if $(TRL),--python $(TRL))
+	JAX_PLATFORMS=cpu $(BIN)/python -m benchmarks.agreement \
+	  $(if $(SEEDS),--seeds $(SEEDS)) $(if $(TRL),--python $(TRL))
 	$(BIN)/python -m scripts.make_performance_doc
 
 # Our benchmarks on this machine, without peers: benchmarks/results/<device>/.

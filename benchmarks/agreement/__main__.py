@@ -1,6 +1,6 @@
 """Ours and TRL's PPO from the same weights: do they go the same way?
 
-    python -m benchmarks.agreement [--seeds 100 101 102] [--python PYTHON]
+    python -m benchmarks.agreement [--seeds 100 101 ...] [--python PYTHON]
 
 Makes pi_0, a reward model and prompts; runs TRL's PPOTrainer (in .peers/, which
 is built if need be) and ours with the same hyper-parameters, a run a seed;
@@ -27,6 +27,7 @@ from rlhf_jax.train.run import environment
 
 ROOT = environments.ROOT
 PEER = 'trl-1.10'
+SEEDS = (100, 101, 102, 103, 104)
 FIGURE = ROOT / 'docs' / 'figures'
 
 
@@ -38,13 +39,12 @@ def run_peer(python, folder, out, seed):
   """One run of the peer: what its done.json says."""
   done = out / 'done.json'
   if not done.exists():
-    threads = str(len(os.sched_getaffinity(0)))
     variables = {'CUDA_VISIBLE_DEVICES': '', 'HF_HUB_OFFLINE': '1'}
     flags = ['--start', str(folder), '--out', str(out), '--seed', str(seed)]
     ended = subprocess.run(
       [str(python), '-m', 'benchmarks.peers.trl_agreement', *flags],
       cwd=ROOT,
-      env=os.environ | variables | {'OMP_NUM_THREADS': threads},
+      env=os.environ | variables | {'OMP_NUM_THREADS': '1'},
       capture_output=True,
       text=True,
       check=False,
@@ -92,7 +92,11 @@ def compare(workdir, seeds, python, settings, peer=run_peer):
       f'{folder} was made with other settings: give another --workdir'
     )
   pieces = ours.make_pieces(begin)
-  iteration, folders, done, steps = ours.make_iteration(pieces), {}, {}, {}
+  iteration, again = (
+    ours.make_iteration(pieces),
+    parity.make_again(begin, pieces),
+  )
+  folders, done, steps = {}, {}, {}
   for seed in seeds:
     for side in (verdict.THEIRS, verdict.OURS):
       out = folders[side, seed] = workdir / f'{side}-{seed}'
@@ -101,7 +105,8 @@ def compare(workdir, seeds, python, settings, peer=run_peer):
       else:
         done[side] = peer(python, folder, out, seed)
       print(f'{side}, seed {seed}: {done[side]["seconds"]:.0f} s', flush=True)
-    steps[seed] = parity.check(begin, pieces, folders[verdict.THEIRS, seed])
+    theirs = folders[verdict.THEIRS, seed]
+    steps[seed] = parity.check(begin, pieces, again, theirs)
   measure = ours.make_measure(begin, pieces)
   first = measure(begin.policy.params)
   points = measure_all(measure, folders, settings)
@@ -143,7 +148,7 @@ def print_result(result):
 def main(argv=None):
   """Runs the comparison and writes its results."""
   parser = argparse.ArgumentParser(prog='python -m benchmarks.agreement')
-  parser.add_argument('--seeds', type=int, nargs='+', default=[100, 101, 102])
+  parser.add_argument('--seeds', type=int, nargs='+', default=SEEDS)
   parser.add_argument('--preset', choices=list(told.PRESETS), default='full')
   parser.add_argument(
     '--workdir', type=pathlib.Path, default=ROOT / 'runs' / 'agreement'

@@ -118,8 +118,14 @@ def array_rows(got, found):
   ]
 
 
-def check(start, pieces, folder):
+def check(start, pieces, again, folder):
   """Rows of the first iteration that the peer left in `folder`.
+
+  Args:
+    start: Start.
+    pieces: of `ours.make_pieces`.
+    again: of `make_again`.
+    folder: of a run of the peer.
 
   Returns:
     [{'what', 'difference', 'tolerance'}].
@@ -133,7 +139,7 @@ def check(start, pieces, folder):
   frozen = ppo.Frozen(start.policy.params, start.reward.params)
   rollout = rollout_of(found, start.settings.prompt_length)
   got, after = jax.device_get(
-    make_again(start, pieces)(
+    again(
       state, frozen, rollout, jax.random.key(0), ours.hyper_of(start.settings)
     )
   )

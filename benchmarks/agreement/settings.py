@@ -40,10 +40,10 @@ class Settings(NamedTuple):
   reply_length: int = 16
   train_prompts: int = 512
   batch: int = 64
-  iterations: int = 60
-  checkpoints: tuple[int, ...] = (5, 10, 20, 40, 60)
+  iterations: int = 40
+  checkpoints: tuple[int, ...] = (5, 10, 20, 30, 40)
   passes: int = 4
-  learning_rate: float = 3e-4
+  learning_rate: float = 2e-4
   b1: float = 0.9
   b2: float = 0.999
   eps: float = 1e-8

@@ -44,21 +44,26 @@ def pieces(begin):
   return ours.make_pieces(begin)
 
 
-def leave_first(begin, pieces, out, **changed):
+@pytest.fixture(scope='module')
+def again(begin, pieces):
+  return parity.make_again(begin, pieces)
+
+
+def leave_first(begin, pieces, again, out):
   """What the peer leaves of its first iteration, made by our functions."""
   state = ours.first_state(begin, pieces)
   frozen = ppo.Frozen(begin.policy.params, begin.reward.params)
   prompts = ours.prompts_of(begin.train_NP[: TINY.batch])
   rollout = jax.jit(pieces.collect)(state.params, prompts, jax.random.key(7))
   P = TINY.prompt_length
-  got, params = parity.make_again(begin, pieces)(
+  got, params = again(
     state, frozen, rollout, jax.random.key(0), ours.hyper_of(TINY)
   )
   n = TINY.batch * TINY.reply_length
   found = {**got, 'tokens': rollout.tokens_BT, 'logp': rollout.logp_BT[:, P:]}
   found['advantage'] = got['advantage'] * ((n - 1) / n) ** 0.5
   out.mkdir(parents=True, exist_ok=True)
-  np.savez(out / 'first.npz', **found | changed)
+  np.savez(out / 'first.npz', **found)
   save_policy(out / '1', begin.policy.config, params['policy'])
   save_preference_model(
     out / 'value-1', begin.reward.config, params['value'], pad_id=0
@@ -66,9 +71,9 @@ def leave_first(begin, pieces, out, **changed):
 
 
 @pytest.fixture(scope='module')
-def left(begin, pieces, tmp_path_factory):
+def left(begin, pieces, again, tmp_path_factory):
   out = tmp_path_factory.mktemp('left')
-  leave_first(begin, pieces, out)
+  leave_first(begin, pieces, again, out)
   return out
 
 
@@ -152,8 +157,10 @@ def test_an_epoch_has_every_prompt_once():
     assert sorted(epoch) == list(range(12))
 
 
-def test_our_own_first_iteration_is_the_same_as_ours(begin, pieces, left):
-  rows = {row['what']: row for row in parity.check(begin, pieces, left)}
+def test_our_own_first_iteration_is_the_same_as_ours(
+  begin, pieces, again, left
+):
+  rows = {row['what']: row for row in parity.check(begin, pieces, again, left)}
   assert len(rows) == 8
   for row in rows.values():
     assert row['tolerance'] is None or row['difference'] < row['tolerance']
@@ -169,24 +176,24 @@ def test_our_own_first_iteration_is_the_same_as_ours(begin, pieces, left):
   [('score', 'reward'), ('ref_logp', 'pi_0'), ('advantage', 'n - 1')],
 )
 def test_another_number_on_the_same_replies_is_an_error_that_names_it(
-  begin, pieces, left, tmp_path, name, what
+  begin, pieces, again, left, tmp_path, name, what
 ):
   found = dict(np.load(left / 'first.npz'))
   for path in ('1', 'value-1'):
     (tmp_path / path).symlink_to(left / path)
   np.savez(tmp_path / 'first.npz', **found | {name: 1.01 * found[name]})
   with pytest.raises(parity.ParityError, match=what):
-    parity.check(begin, pieces, tmp_path)
+    parity.check(begin, pieces, again, tmp_path)
 
 
-def test_another_update_is_an_error(begin, pieces, left, tmp_path):
+def test_another_update_is_an_error(begin, pieces, again, left, tmp_path):
   (tmp_path / 'first.npz').symlink_to(left / 'first.npz')
   (tmp_path / 'value-1').symlink_to(left / 'value-1')
   params = load_folder(left / '1').params
   twice = jax.tree.map(lambda a, b: 2 * a - b, params, begin.policy.params)
   save_policy(tmp_path / '1', begin.policy.config, twice)
   with pytest.raises(parity.ParityError, match='change of the policy'):
-    parity.check(begin, pieces, tmp_path)
+    parity.check(begin, pieces, again, tmp_path)
 
 
 def test_the_relative_change_by_hand():
@@ -264,9 +271,9 @@ def test_two_equal_implementations_agree_in_19_of_20_comparisons():
   assert agreed >= 185
 
 
-def fake_peer(begin, pieces, iteration):
+def fake_peer(begin, pieces, again, iteration):
   def peer(python, folder, out, seed):
-    leave_first(begin, pieces, out)
+    leave_first(begin, pieces, again, out)
     keep = out.with_name(f'{out.name}-kept')
     ours.train(begin, pieces, iteration, keep, seed + 50)
     (keep / '2').rename(out / '2')
@@ -276,9 +283,9 @@ def fake_peer(begin, pieces, iteration):
 
 
 def test_the_whole_comparison_with_a_fake_peer(
-  folder, begin, pieces, tmp_path, monkeypatch, capsys
+  folder, begin, pieces, again, tmp_path, monkeypatch, capsys
 ):
-  peer = fake_peer(begin, pieces, ours.make_iteration(pieces))
+  peer = fake_peer(begin, pieces, again, ours.make_iteration(pieces))
   (tmp_path / 'work').mkdir()
   (tmp_path / 'work' / 'start').symlink_to(folder)
   result = agreement.compare(tmp_path / 'work', [0, 1], None, TINY, peer)
