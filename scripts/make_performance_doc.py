@@ -167,7 +167,7 @@ def agreement_table(result):
     f'each at {result["level"]:.2%}; at equal sqrt(KL) none reaches beyond '
     f'{result["reach"]:.1%} of the gain of {result["gain"]:.2f}. Seeds '
     f'{", ".join(map(str, result["seeds"]))}; {versions}; '
-    f'{result["seconds"] / 60:.0f} minutes; commit {result["commit"]}.'
+    f'commit {result["commit"]}.'
   )
   header = ['what', 'at', 'ours', 'TRL', 'difference', 'interval']
   return f'{markdown(header, body)}\n\n{note}'

@@ -126,8 +126,9 @@ def test_scores_of_the_exported_reward_model_are_read_at_the_last_reply_token(
   model = build(begin.reward.config)
   tokens_BT = np.tile(np.arange(8, dtype=np.int32), (2, 1))
   length_B = np.array([8, 8], np.int32)
-  value_BT = model.value_fn(begin.reward.params, tokens_BT, length_B)
-  score_B = pieces.reward(begin.reward.params, tokens_BT, None, length_B)
+  rows = (begin.reward.params, tokens_BT)
+  value_BT = jax.jit(model.value_fn)(*rows, length_B)
+  score_B = jax.jit(pieces.reward)(*rows, length_B, length_B)
   np.testing.assert_allclose(score_B, value_BT[:, -1], rtol=1e-5)
   assert float(begin.reward.params['head']['bias']) == 0.0
 
