@@ -122,9 +122,10 @@ def told_table(result):
   """What both sides of the agreement were told, under both names."""
   if not result:
     return NOTHING
+  code = lambda name: name if ' ' in name else f'`{name}`'
   settings = told.Settings(**result['settings'])
   body = [
-    [what, f'`{ours}`', f'`{theirs}`', told.value_of(settings, ours, fixed)]
+    [what, *map(code, (ours, theirs)), told.value_of(settings, ours, fixed)]
     for what, ours, theirs, fixed in told.NAMES
   ]
   return markdown(['what', 'ours', 'TRL', 'both'], body)
@@ -150,9 +151,10 @@ def agreement_table(result):
   if not result:
     return NOTHING
   signed = lambda value: f'{value:+.3f}'
+  names = {'reward': 'reward after iteration', 'kl': 'KL after iteration'}
   body = [
     [
-      row['what'],
+      names.get(row['what'], row['what']),
       f'{row["at"]:.3g}',
       f'{row["ours"]:.3f}',
       f'{row["theirs"]:.3f}',

@@ -255,6 +255,17 @@ def test_the_verdict(shift, spread, expected):
   assert verdict.compare(points, 0.0)['verdict'] == expected
 
 
+def test_the_committed_verdict_is_that_of_the_committed_points():
+  result = doc.load('cpu-2-cores', 'agreement')
+  found = verdict.compare(result['points'], result['first']['reward'])
+  assert found['verdict'] == result['verdict']
+  assert found['reach'] == pytest.approx(result['reach'])
+  assert told.Settings(**result['settings'])._asdict() == {
+    **told.PRESETS['full']._asdict(),
+    'checkpoints': list(told.PRESETS['full'].checkpoints),
+  }
+
+
 def test_another_kl_at_the_same_iteration_is_a_difference_too():
   away = {verdict.OURS: 0.5, verdict.THEIRS: 0.0}
   points = points_of(
