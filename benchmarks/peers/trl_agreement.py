@@ -53,14 +53,11 @@ class FirstCalls:
   def arrays(self, prompt_length):
     """What the first iteration saw: tokens, and floats of each reply token."""
     P = prompt_length
-    tokens_BT, logits_BRV = self.kept['batch_generation'][0][1]
-    logps = [
-      self.kept['selective_log_softmax'][i][1][0] for i in range(2)
-    ]  # of the policy, then of pi_0
+    # Of the policy, then of pi_0; of the value network, then of the reward.
+    logps = [out[0] for _, out in self.kept['selective_log_softmax']]
     (_, value), (_, score) = self.kept['get_reward']
-    del logits_BRV
     found = {
-      'tokens': tokens_BT,
+      'tokens': self.kept['batch_generation'][0][1][0],
       'logp': logps[0],
       'ref_logp': logps[1],
       'value': value[0][:, P - 1 : -1, 0],
