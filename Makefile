@@ -71,6 +71,15 @@ clean:
 bench-peers: $(STAMP)
 	$(BIN)/python -m benchmarks.peers.compare
 
+# Reward against KL of ours and TRL's PPO from the same weights, and its page;
+# TRL=PYTHON names an environment that has TRL, else .peers/trl-1.10 is built.
+.PHONY: agreement
+agreement: $(STAMP)
+	$(BIN)/python -m pip install --quiet -e '.[hf]'
+	JAX_PLATFORMS=cpu $(BIN)/python -m benchmarks.agreement \
+	  $(if $(SEEDS),--seeds $(SEEDS)) $(if $(TRL),--python $(TRL))
+	$(BIN)/python -m scripts.make_performance_doc
+
 # Our benchmarks on this machine, without peers: benchmarks/results/<device>/.
 .PHONY: bench
 BENCHMARKS ?= pm_step decode ppo_iteration vmapped_sweep data_rate memory \

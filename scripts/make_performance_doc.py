@@ -2,13 +2,14 @@
 
     python -m scripts.make_performance_doc
 
-Nothing is measured here; `make bench`, `make bench-peers` and `make gpu` write
-the files. What no file holds reads "not measured".
+Nothing is measured here; `make bench`, `make bench-peers`, `make agreement` and
+`make gpu` write the files. What no file holds reads "not measured".
 """
 
 import json
 import pathlib
 
+from benchmarks.agreement import settings as told
 from experiments.plan_table import between_markers
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -117,6 +118,63 @@ def sweep_table(rows):
   return markdown(['shape', 'figure', 'value'], body)
 
 
+def told_table(result):
+  """What both sides of the agreement were told, under both names."""
+  if not result:
+    return NOTHING
+  code = lambda name: name if ' ' in name else f'`{name}`'
+  settings = told.Settings(**result['settings'])
+  body = [
+    [what, *map(code, (ours, theirs)), told.value_of(settings, ours, fixed)]
+    for what, ours, theirs, fixed in told.NAMES
+  ]
+  return markdown(['what', 'ours', 'TRL', 'both'], body)
+
+
+def parity_table(result):
+  """Largest relative differences of one iteration on the same replies."""
+  if not result:
+    return NOTHING
+  body = [
+    [
+      row['what'],
+      f'{row["difference"]:.1e}',
+      '' if row['tolerance'] is None else f'{row["tolerance"]:.0e}',
+    ]
+    for row in result['parity']
+  ]
+  return markdown(['same replies', 'difference', 'at most'], body)
+
+
+def agreement_table(result):
+  """Reward and KL of both sides with their differences, and the verdict."""
+  if not result:
+    return NOTHING
+  signed = lambda value: f'{value:+.3f}'
+  names = {'reward': 'reward after iteration', 'kl': 'KL after iteration'}
+  body = [
+    [
+      names.get(row['what'], row['what']),
+      f'{row["at"]:.3g}',
+      f'{row["ours"]:.3f}',
+      f'{row["theirs"]:.3f}',
+      signed(row['difference']),
+      f'[{signed(row["low"])}, {signed(row["high"])}]',
+    ]
+    for row in result['rows']
+  ]
+  versions = ', '.join(' '.join(x) for x in result['versions'].items())
+  note = (
+    f'Verdict: **{result["verdict"]}**. Intervals hold together with 95 %, '
+    f'each at {result["level"]:.2%}; at equal sqrt(KL) none reaches beyond '
+    f'{result["reach"]:.1%} of the gain of {result["gain"]:.2f}. Seeds '
+    f'{", ".join(map(str, result["seeds"]))}; {versions}; '
+    f'commit {result["commit"]}.'
+  )
+  header = ['what', 'at', 'ours', 'TRL', 'difference', 'interval']
+  return f'{markdown(header, body)}\n\n{note}'
+
+
 def gpu_table(device='nvidia-h200'):
   """What is asked of a GPU, and what was found."""
   body = []
@@ -133,7 +191,11 @@ def gpu_table(device='nvidia-h200'):
 
 def generate(page, device='cpu-2-cores'):
   """The page with every table drawn anew."""
+  agreement = load(device, 'agreement')
   tables = {
+    'agreement_told': told_table(agreement),
+    'agreement_parity': parity_table(agreement),
+    'agreement': agreement_table(agreement),
     'peers': peers_table(load(device, 'peers')),
     'shares': shares_table({name: load(device, name) for name in OURS}),
     'sweep': sweep_table(load(device, 'sweep')),

@@ -56,16 +56,22 @@ def build(shape, kind):
 
 def tokenizer_of(shape):
   """One word an id, so that text gives back the ids that it came from."""
-  words = ['<pad>', '<eos>', *(f'w{i}' for i in range(2, shape.vocab_size))]
+  return word_tokenizer(shape.vocab_size, PAD, EOS)
+
+
+def word_tokenizer(vocab_size, pad, eos):
+  """One word an id; `pad` and `eos` are the ids of those tokens."""
+  words = [f'w{i}' for i in range(vocab_size)]
+  words[pad], words[eos] = '<pad>', '<eos>'
   model = tokenizers.models.WordLevel(
-    {word: i for i, word in enumerate(words)}, unk_token=words[PAD]
+    {word: i for i, word in enumerate(words)}, unk_token=words[pad]
   )
   made = tokenizers.Tokenizer(model)
   made.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
   return transformers.PreTrainedTokenizerFast(
     tokenizer_object=made,
-    pad_token=words[PAD],
-    eos_token=words[EOS],
+    pad_token=words[pad],
+    eos_token=words[eos],
     padding_side='left',
   )
 

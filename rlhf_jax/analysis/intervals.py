@@ -66,6 +66,39 @@ def t_interval(values: Sequence[float], level: float = 0.95) -> Interval:
   return Interval(mean, mean - half, mean + half, n)
 
 
+def difference_interval(
+  a: Sequence[float], b: Sequence[float], level: float = 0.95
+) -> Interval:
+  """Welch's t-interval for mean(a) - mean(b), two independent groups of units.
+
+    d -+ t[(1 + level) / 2, f] * sqrt(v_a + v_b),   v = sd^2 / n
+    f = (v_a + v_b)^2 / (v_a^2 / (n_a - 1) + v_b^2 / (n_b - 1))
+
+  One unit in a group says nothing about its spread: the whole line. Two groups
+  without any spread give a width of 0, a NaN makes it all NaN.
+
+  Reference: Welch 1947, "The generalization of Student's problem".
+  """
+  groups = [np.asarray(group, float) for group in (a, b)]
+  n = sum(len(group) for group in groups)
+  mean = math.nan
+  if all(len(group) for group in groups):
+    mean = float(groups[0].mean() - groups[1].mean())
+  if math.isnan(mean):
+    return Interval(math.nan, math.nan, math.nan, n)
+  if min(len(group) for group in groups) == 1:
+    return Interval(mean, -math.inf, math.inf, n)
+  square = [group.var(ddof=1) / len(group) for group in groups]
+  error = sum(square)
+  if error == 0:
+    return exact(mean, n)
+  freedom = error**2 / sum(
+    v**2 / (len(group) - 1) for v, group in zip(square, groups, strict=True)
+  )
+  half = float(stats.t.ppf((1 + level) / 2, freedom) * math.sqrt(error))
+  return Interval(mean, mean - half, mean + half, n)
+
+
 def exact(value: float, n: int) -> Interval:
   """A statistic that already pools all `n` units: an interval of width 0."""
   return Interval(float(value), float(value), float(value), n)

@@ -2,11 +2,13 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from rlhf_jax.analysis.intervals import (
   Contrast,
   Interval,
   cluster_bootstrap,
+  difference_interval,
   t_interval,
   verdict,
   wilson_interval,
@@ -133,3 +135,29 @@ def test_units_of_one_cluster_count_as_one():
   five = draw(np.repeat(x_N, 5), np.repeat(np.arange(200), 5))
   assert (five.low, five.high) == pytest.approx((once.low, once.high))
   assert five.n == 1000
+
+
+def test_the_interval_of_a_difference_by_hand():
+  found = difference_interval([1.0, 2.0, 3.0], [0.0, 0.0, 3.0])
+  # v = 1/3 and 1, so f = (4/3)^2 / ((1/9 + 1) / 2) = 3.2 and t = 3.0727
+  half = 3.0727 * (4 / 3) ** 0.5
+  assert found.n == 6
+  np.testing.assert_allclose(
+    (found.mean, found.low, found.high), (1, 1 - half, 1 + half), rtol=1e-4
+  )
+
+
+def test_the_interval_of_a_difference_is_that_of_scipy():
+  rng = np.random.default_rng(0)
+  a, b = rng.standard_normal(5), 2 + 3 * rng.standard_normal(4)
+  found = difference_interval(a, b, 0.9)
+  expected = stats.ttest_ind(a, b, equal_var=False).confidence_interval(0.9)
+  np.testing.assert_allclose((found.low, found.high), expected)
+
+
+def test_a_difference_of_lone_or_unmeasured_units():
+  assert difference_interval([1.0], [0.0, 2.0]).high == math.inf
+  assert math.isnan(difference_interval([1.0, math.nan], [0.0, 2.0]).low)
+  assert math.isnan(difference_interval([], [0.0, 2.0]).mean)
+  same = difference_interval([1.0, 1.0], [1.0, 1.0])
+  assert (same.low, same.high) == (0.0, 0.0)
