@@ -18,8 +18,10 @@ def main():
   shape, clock = args.shape, torch_models.StepClock()
   micro = min(args.micro, shape.batch)
   iterations = args.rounds + args.warmups
+  # One batch more than iterations: on the last of an epoch the trainer updates
+  # once for each accumulated part in place of once.
   prompts = torch_models.random_tokens(
-    shape, shape.batch, shape.prompt_length
+    shape, (iterations + 1) * shape.batch, shape.prompt_length
   ).tolist()
   dataset = datasets.Dataset.from_dict({'input_ids': prompts})
   policy = torch_models.build(shape, 'lm')
