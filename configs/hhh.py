@@ -28,9 +28,9 @@ def get_config(preset='smollm2'):
   names = ('scaling-mix-a', 'rl-mix-b')
   config.pm_names = names
   config.pm_dirs = tuple(
-    f'runs/reproduce-smollm2/pm/{name}-s120' for name in names
+    f'runs/reproduce-smollm2/pm/{name}-s121' for name in names
   )
   config.role = 'hhh'
-  config.seed = 120
+  config.seed = 121
   config.half = 'all'
   return config

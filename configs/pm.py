@@ -44,14 +44,14 @@ def smollm2():
     ),
   )
   config.role = 'scaling'
-  config.seed = 120
+  config.seed = 121
   config.half = 'a'
   config.train_subset = 'mix'
   config.pairs = 0  # at most so many; 0: all of the half and subset
-  config.epochs = 1
+  config.epochs = 3
   config.batch_size = 8
   config.microbatches = 2
-  config.learning_rate = 5e-4
+  config.learning_rate = 2e-3
   config.warmup = 0.1  # of the steps
   config.b2 = 0.98
   config.eval_batch = 8

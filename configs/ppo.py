@@ -73,11 +73,11 @@ def smollm2():
   config.log_every = 1
   config.checkpoint_every = 4
   config.role = 'linear'
-  config.seed = 120
+  config.seed = 121
   config.half = 'a'
   pms = 'runs/reproduce-smollm2/pm'
-  config.train_pm_dir = f'{pms}/scaling-mix-a-s120'
-  config.test_pm_dir = f'{pms}/rl-mix-b-s120'
+  config.train_pm_dir = f'{pms}/scaling-mix-a-s121'
+  config.test_pm_dir = f'{pms}/rl-mix-b-s121'
   return config
 
 

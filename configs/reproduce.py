@@ -257,7 +257,7 @@ def smollm2():
   """
   config = ml_collections.ConfigDict()
   config.preset = 'smollm2'
-  config.seeds = (120,)
+  config.seeds = (121,)
   config.workers = 1
   config.model = 'smollm2'
   config.data = dict(
@@ -286,10 +286,10 @@ def smollm2():
     mixture_pairs=0,
     calibration_pairs=400,
     single_pairs=300,
-    epochs=1,
+    epochs=3,
     batch_size=8,
     microbatches=2,
-    learning_rate=5e-4,
+    learning_rate=2e-3,
     warmup=0.1,
     b2=0.98,
     eval_batch=8,

@@ -248,9 +248,9 @@ def test_sections_of_an_imported_study_are_read():
 @pytest.mark.parametrize(
   ('name', 'job_name'),
   [
-    ('pm', 'pm/scaling-mix-a-s120'),
-    ('ppo', 'rl/linear-a-s120'),
-    ('hhh', 'hhh/s120'),
+    ('pm', 'pm/scaling-mix-a-s121'),
+    ('ppo', 'rl/linear-a-s121'),
+    ('hhh', 'hhh/s121'),
   ],
 )
 def test_a_stage_config_of_the_imported_study_is_the_study_s(name, job_name):
