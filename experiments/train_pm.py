@@ -174,6 +174,7 @@ def run(config, workdir):
     key = (config['size'], vocab, config['dtype'])
     rng = jax.random.key(config['seed'])
     mesh = programs.mesh_of(config['mesh'])
+    state = initial_state(config, key, mesh)
     train = training_pairs(config)
     test = redraw_labels(
       make_comparisons.load_pairs(config['comparisons_dir'], 'test'),
@@ -183,7 +184,7 @@ def run(config, workdir):
     epochs, batch_size = config['epochs'], config['batch_size']
     batches = Batches(shared(train), batch_size, config['seed'])
     total = len(train.kind_N) * epochs // batch_size
-    state = run_.restore(initial_state(config, key, mesh), batches)
+    state = run_.restore(state, batches)
     step_fn = programs.pm_step(
       *key, config['b2'], config['microbatches'], config['average_eta'], mesh
     )
