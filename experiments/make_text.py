@@ -94,7 +94,7 @@ def run(config, workdir):
     )
     np.savez(
       run_.path / 'rows.npz',
-      tokens_NT=tokens_NT.astype(np.uint16),
+      tokens_NT=tokens_NT.astype(np.min_scalar_type(tokenizer.vocab_size)),
       length_N=length_N,
     )
     run_.finish(

@@ -99,17 +99,34 @@ class ChatTemplate:
       said[SYSTEM] = system
       place = f'\ue000{SYSTEM}\ue001'
       messages.insert(0, {'role': 'system', 'content': place})
+    parts = _PLACE.split(self._render(messages))
+    pieces = [Piece(parts[0], None)]
+    for turn, own in zip(parts[1::2], parts[2::2], strict=True):
+      pieces += [Piece(said[int(turn)], int(turn)), Piece(own, None)]
+    return [piece for piece in pieces if piece.text]
+
+  def before_a_reply(self) -> tuple[str, str]:
+    """(what asks for a reply, the spaces between that and the reply).
+
+    A template may put a space before a reply that was given and none after the
+    words that ask for one; the model then begins its reply with a space.
+    """
+    messages = [
+      {'role': 'user', 'content': '\ue0000\ue001'},
+      {'role': 'assistant', 'content': '\ue0001\ue001'},
+    ]
+    asked = _PLACE.split(self._render(messages[:1]))[-1]
+    *_, given, _, _ = ['', '', *_PLACE.split(self._render(messages, False))]
+    rest = given.removeprefix(asked)
+    return asked, rest if given == asked + ' ' * len(rest) else ''
+
+  def _render(self, messages, ask=True):
     try:
-      text = self._template.render(
-        messages=messages, add_generation_prompt=True, **self._tokens
+      return self._template.render(
+        messages=messages, add_generation_prompt=ask, **self._tokens
       )
     except (jinja2.TemplateError, TypeError, ArithmeticError) as error:
       roles = ', '.join(message['role'] for message in messages)
       raise DialogueError(
         'chat template refuses', f'turns of {roles}: {error}'
       ) from error
-    parts = _PLACE.split(text)
-    pieces = [Piece(parts[0], None)]
-    for turn, own in zip(parts[1::2], parts[2::2], strict=True):
-      pieces += [Piece(said[int(turn)], int(turn)), Piece(own, None)]
-    return [piece for piece in pieces if piece.text]

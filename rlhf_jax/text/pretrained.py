@@ -14,6 +14,7 @@ from typing import NamedTuple
 from rlhf_jax.text import tokenizer_files as files
 from rlhf_jax.text.chat import ChatTemplate
 from rlhf_jax.text.imported import ImportedTokenizer, Layout
+from rlhf_jax.text.prefix_space import take_out
 from rlhf_jax.text.tokenizer import END_OF_CONTEXT, PAD, Tokenizer
 
 FORMAT = 'rlhf_jax imported tokenizer 1'
@@ -62,10 +63,13 @@ class PretrainedTokenizer(ImportedTokenizer):
         f'wanted the text of a tokenizer.json, got another: {error}; save the '
         "tokenizer again with transformers' save_pretrained"
       ) from error
-    # A special token that somebody types is text.
-    self._backend.encode_special_tokens = True
-    self._backend.no_padding()
-    self._backend.no_truncation()
+    # Text goes through this one: no space that the text does not have, and a
+    # special token that somebody types is text.
+    without, self._space = take_out(self._backend.to_str())
+    self._plain = backend.from_str(without)
+    self._plain.encode_special_tokens = True
+    self._plain.no_padding()
+    self._plain.no_truncation()
     self.settings = settings
     added = self._backend.get_added_tokens_decoder()
     special = {token.content: i for i, token in added.items() if token.special}
@@ -81,9 +85,10 @@ class PretrainedTokenizer(ImportedTokenizer):
       f'{name}_token': getattr(settings, name) or ''
       for name in ('bos', 'eos', 'pad')
     }
-    self._template = settings.chat_template and ChatTemplate(
-      settings.chat_template, tokens
-    )
+    self._template, self._lead = None, ''
+    if settings.chat_template:
+      self._template = ChatTemplate(settings.chat_template, tokens)
+      self._lead = self._before_a_reply()
     self._set_ids(
       eos_id=self._id(settings.eos),
       pad_id=self._id(settings.pad),
@@ -103,10 +108,22 @@ class PretrainedTokenizer(ImportedTokenizer):
     return found
 
   def _ids(self, text):
-    return self._backend.encode(text, add_special_tokens=False).ids
+    return self._plain.encode(text, add_special_tokens=False).ids
 
   def _text(self, ids):
-    return self._backend.decode(ids, skip_special_tokens=False)
+    return self._plain.decode(ids, skip_special_tokens=False)
+
+  def _before_a_reply(self):
+    """The space between a prompt and its reply in the template, or ''."""
+    asked, lead = self._template.before_a_reply()
+    ends_special = bool(asked) and not self._special_pattern.split(asked)[-1]
+    return lead or (self._space.before('a', begins=False) * ends_special)
+
+  def encode_document(self, text):
+    """Ids of a text from its beginning, as the model was trained on texts."""
+    begin = [self.bos_id] * (self.bos_id is not None)
+    space = self._space.before(text, begins=not begin)
+    return begin + self._ids(space + text)
 
   def _layout(self, turns):
     """A prompt by the chat template, tokenised between its special tokens."""
@@ -117,10 +134,10 @@ class PretrainedTokenizer(ImportedTokenizer):
     layout, run = Layout([], []), []
 
     def close():
+      text = ''.join(text for text, _ in run)
+      run.insert(0, (self._space.before(text, begins=not layout.ids), None))
       owner = [turn for text, turn in run for _ in text]
-      encoding = self._backend.encode(
-        ''.join(text for text, _ in run), add_special_tokens=False
-      )
+      encoding = self._plain.encode(run[0][0] + text, add_special_tokens=False)
       for i, (start, end) in zip(encoding.ids, encoding.offsets, strict=True):
         owners = set(owner[start:end])
         layout.ids.append(i)
@@ -144,16 +161,19 @@ class PretrainedTokenizer(ImportedTokenizer):
     return Layout(layout.ids + said, layout.turn + [len(before)] * len(said))
 
   def encode_reply(self, reply):
-    """Ids of a reply, without the space that HH puts before it."""
+    """Ids of a reply; its space is HH's, or with a template the template's."""
     if self._template:
       reply = reply.removeprefix(' ')
+      reply = (self._lead if reply else '') + reply
     return self._ids(reply)
 
   def decode_reply(self, ids):
     """Text of a sampled reply as HH has it: a space, then what was said."""
     text = super().decode_reply(ids)
     opened = not text or text.startswith('\n\nHuman:')
-    return text if opened or not self._template else ' ' + text
+    if opened or not self._template:
+      return text
+    return ' ' + text.removeprefix(self._lead)
 
   def save(self, path) -> None:
     """Writes one JSON file, whole or not at all."""
