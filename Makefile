@@ -82,8 +82,8 @@ agreement: $(STAMP)
 
 # Our benchmarks on this machine, without peers: benchmarks/results/<device>/.
 .PHONY: bench
-BENCHMARKS ?= pm_step decode ppo_iteration vmapped_sweep data_rate memory \
-  scaling
+BENCHMARKS ?= pm_step decode ppo_iteration data_rate memory scaling
+SWEEPS ?= vmapped_sweep sweep
 bench: $(STAMP)
 	@device=$$($(BIN)/python -c \
 	  'from benchmarks import common; print(common.device_name())') && \
@@ -91,8 +91,10 @@ bench: $(STAMP)
 	  $(BIN)/python -m benchmarks.$$name \
 	    --json benchmarks/results/$$device/$$name.json || exit 1; \
 	done && \
-	$(BIN)/python -m benchmarks.sweep --shape 197K \
-	  --json benchmarks/results/$$device/sweep.json
+	for name in $(SWEEPS); do \
+	  $(BIN)/python -m benchmarks.$$name --shape 197K \
+	    --json benchmarks/results/$$device/$$name.json || exit 1; \
+	done
 
 # The GPU suite; CHUNK="pm_step decode" runs some of it. Without a GPU it says
 # what is not measured.
