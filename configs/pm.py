@@ -12,7 +12,8 @@ model's. `half` is a, b or all; `train_subset` is mix, helpful or harmless;
 
 smollm2 is another stage's: the train PM of the study of that name, adapters
 and a head over SmolLM2-135M-Instruct, on the real HH pairs in data.path.
-`model` may be another imported model. `features` are those of the frozen
+`model` may be another imported model, with a `pad_token` where its tokenizer
+names none: '<|padding|>' for Pythia. `features` are those of the frozen
 blocks, kept in `feature_folder`; `edges` are the columns of their length
 buckets.
 """
@@ -24,6 +25,7 @@ def smollm2():
   """Half a of the comparisons, as in the study."""
   config = ml_collections.ConfigDict()
   config.model = 'smollm2'
+  config.pad_token = ''  # of the model's vocabulary, where it names none
   config.data = dict(
     source='hh', path='../shared/data', on_error='skip', split_seed=0
   )

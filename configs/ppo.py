@@ -26,6 +26,7 @@ def smollm2():
   """Against the PM of half a, watched by that of half b, as in the study."""
   config = ml_collections.ConfigDict()
   config.model = 'smollm2'
+  config.pad_token = ''  # of the model's vocabulary, where it names none
   config.data = dict(
     source='hh', path='../shared/data', on_error='skip', split_seed=0
   )

@@ -260,6 +260,7 @@ def smollm2():
   config.seeds = (121,)
   config.workers = 1
   config.model = 'smollm2'
+  config.pad_token = ''  # of the model's vocabulary, where it names none
   config.data = dict(
     source='hh', path='../shared/data', on_error='skip', split_seed=0
   )

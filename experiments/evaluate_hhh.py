@@ -140,9 +140,28 @@ def accuracy_rows(judge, rule, score_N, items):
   return rows
 
 
+def judges_of(base, extra):
+  """[(name, tokenizer, more tokens)]: the base, and with the HHH prompt.
+
+  The prompt is the template's system prompt; a base without a chat template is
+  judged without it.
+  """
+  judges = [('plain', base.tokenizer, 0)]
+  if not base.tokenizer.has_template:
+    print('no chat template, so no HHH prompt: the base is judged plain alone')
+    return judges
+  prompted = imported.with_system(base.tokenizer, HHH_PROMPT)
+  return [*judges, ('prompted', prompted, extra)]
+
+
 def run(config, workdir):
   """Writes `hhh.csv`."""
-  base = imported.open_base(config['model'])
+  if len(config['pm_dirs']) != len(config['pm_names']):
+    raise ValueError(
+      f'wanted a name in pm_names for each of the {len(config["pm_dirs"])} '
+      f'pm_dirs, got {len(config["pm_names"])}'
+    )
+  base = imported.open_base(config['model'], config['pad_token'])
   row = {k: config[k] for k in ('role', 'seed', 'half')}
   row |= {'size': base.size, 'n_params': base.n_params}
   with Run(workdir, config, row) as run_:
@@ -153,12 +172,7 @@ def run(config, workdir):
     pms, alphas = [pm for pm, _ in loaded], [alpha for _, alpha in loaded]
     words_N = [len(a.split()) for item in items for a in item[2:]]
     found = accuracy_rows('longer', 'words', np.array(words_N), items)
-    prompted = imported.with_system(config['model'], HHH_PROMPT)
-    extra = config['system_tokens']
-    for name, tokenizer, more in (
-      ('plain', base.tokenizer, 0),
-      ('prompted', prompted, extra),
-    ):
+    for name, tokenizer, more in judges_of(base, config['system_tokens']):
       rows = encode(tokenizer, items, config, more)
       ours = pms if name == 'plain' else []
       judge = make_judge(
@@ -168,7 +182,9 @@ def run(config, workdir):
       mean_N = answers.per_token(logp_N, rows[2] - 1 - rows[1])
       found += accuracy_rows(name, 'sum', logp_N, items)
       found += accuracy_rows(name, 'mean', mean_N, items)
-      for pm, score_N in zip(config['pm_names'], scores, strict=False):
+      for pm, score_N in zip(
+        config['pm_names'][: len(ours)], scores, strict=True
+      ):
         found += accuracy_rows(f'PM {pm}', 'score', score_N, items)
     stage.write_csv(run_.path / 'hhh.csv', found)
     print(f'HHH comparisons, 95 % Wilson intervals over {len(items)} items')
@@ -183,4 +199,4 @@ def run(config, workdir):
 
 
 if __name__ == '__main__':
-  stage.main(run, 'configs/hhh.py')
+  stage.main(run, 'configs/hhh.py', report=True)

@@ -5,6 +5,7 @@ pairs once and compiles a program once, whatever number of runs it does.
 """
 
 import copy
+import dataclasses
 import functools
 import hashlib
 import json
@@ -18,11 +19,12 @@ from rlhf_jax.data.pairs import PairArrays, encode_pairs
 from rlhf_jax.models import lora
 from rlhf_jax.models.build import build
 from rlhf_jax.models.pretrained.vocabulary import grow_vocabulary
-from rlhf_jax.train.run import load_params, read_json
+from rlhf_jax.train.run import RunError, load_params, read_json
 
 
-class Base(NamedTuple):
-  """A frozen model.
+@dataclasses.dataclass(frozen=True, eq=False)
+class Base:
+  """A frozen model; hashed by identity, so that programs are cached on it.
 
   Attributes:
     functions: `build`'s Model, the end-of-context token in its vocabulary.
@@ -55,10 +57,22 @@ class Pairs(NamedTuple):
   counts: dict
 
 
+def open_base(name, pad_token=''):
+  """The Base of a model's name, as `checkpoints.open_model` knows them.
+
+  Args:
+    name: 'smollm2' or a path.
+    pad_token: a token of its vocabulary; '': the one that it names itself.
+
+  Raises:
+    ValueError, OSError, RunError: saying what is missing or wrong.
+  """
+  return _open_base(name, pad_token)
+
+
 @functools.cache
-def open_base(name):
-  """The Base of a model's name, as `checkpoints.open_model` knows them."""
-  opened = checkpoints.open_model(name)
+def _open_base(name, pad_token):
+  opened = checkpoints.open_model(name, pad_token=pad_token or None)
   total = sum(x.size for x in jax.tree.leaves(opened.params))
   embedding = opened.params['trunk']['embed'].size
   config, params = grow_vocabulary(opened.functions.config, opened.params)
@@ -72,27 +86,18 @@ def open_base(name):
   return Base(build(config), params, opened.tokenizer, total - embedding, label)
 
 
-def with_system(name, system):
-  """The tokenizer of a base, with a system prompt of ours before each prompt.
-
-  Raises:
-    ValueError: if the model has no chat template for one.
-  """
-  tokenizer = open_base(name).tokenizer
-  if not tokenizer.has_template:
-    raise ValueError(
-      f'{name} has no chat template for a system prompt: leave it out'
-    )
+def with_system(tokenizer, system):
+  """A tokenizer with a template, and a system prompt before each prompt."""
   copied = copy.copy(tokenizer)
   copied.settings = tokenizer.settings._replace(system=system)
   return copied
 
 
-def read_pairs(model, data, reading, folder):
+def read_pairs(base, data, reading, folder):
   """The Pairs of a config's sections; read once a process.
 
   Args:
-    model: name of the base, whose tokenizer reads.
+    base: Base, whose tokenizer reads.
     data: source, path, on_error, split_seed.
     reading: max_prompt, max_reply, test_fraction, train_pairs.
     folder: where TFDS keeps the pairs.
@@ -106,11 +111,11 @@ def read_pairs(model, data, reading, folder):
       f"wanted data.source 'hh' for an imported model, got {data['source']!r}: "
       'the simulated world has models of its own'
     )
-  return _pairs(model, json.dumps([data, reading]), str(folder))
+  return _pairs(base, json.dumps([data, reading]), str(folder))
 
 
 @functools.lru_cache(maxsize=1)
-def _pairs(model, settings, folder):
+def _pairs(base, settings, folder):
   data, reading = json.loads(settings)
   train, test = sources.real_comparisons(
     data['path'],
@@ -124,7 +129,7 @@ def _pairs(model, settings, folder):
   sides = {'train': [train[i] for i in kept], 'test': test}
   encode = lambda items: encode_pairs(
     items,
-    open_base(model).tokenizer,
+    base.tokenizer,
     reading['max_prompt'] + reading['max_reply'],
     reading['max_reply'],
   )
@@ -176,13 +181,31 @@ def seed_key(seed, *names):
 
 
 def load_pm(workdir, base):
-  """(what was trained, alpha) of a finished `tune_pm` run."""
-  adapters = read_json(f'{workdir}/config.json')['config']['adapters']
+  """(what was trained, alpha) of a finished `tune_pm` run.
+
+  Raises:
+    RunError: if it is no such run.
+  """
+  config = read_json(f'{workdir}/config.json').get('config', {})
+  if not {'adapters', 'train_subset'} <= config.keys():
+    raise RunError(f'{workdir} is no run of experiments.tune_pm: give one')
+  head = base.functions.init_head
+  return load_adapters(workdir, base, config['adapters'], head=head)
+
+
+def load_adapters(workdir, base, adapters, **others):
+  """(what a finished run has trained, alpha).
+
+  Args:
+    workdir: its directory.
+    base: Base.
+    adapters: the section of its config.
+    **others: what it has trained beside the adapters: name -> init(rng).
+  """
 
   def init(rng):
-    return {
-      'adapters': fresh_adapters(base, adapters, rng),
-      'head': base.functions.init_head(rng),
+    return {'adapters': fresh_adapters(base, adapters, rng)} | {
+      name: make(rng) for name, make in others.items()
     }
 
   like = jax.eval_shape(init, jax.random.key(0))

@@ -6,7 +6,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments import programs, train_pm
-from experiments.imported import open_base
 from rlhf_jax.data import features
 from rlhf_jax.models import lora, split
 from rlhf_jax.train.adapters import make_adapted_step
@@ -15,13 +14,13 @@ from rlhf_jax.train.steps import make_pm_step
 
 
 @functools.cache
-def pair_programs(model, layer, alpha, b2, microbatches):
-  """(step, score) of preference models on features, jitted.
+def pair_programs(base, layer, alpha, b2, microbatches):
+  """(step, score) of preference models on features of a Base, jitted.
 
   step(state, base, FeaturePairs, rng, PMHyper), which donates its state;
   score(trained, base, FeaturePairs) -> (chosen_B, rejected_B).
   """
-  scorer = split.split_scorer(open_base(model).functions.config, layer)
+  scorer = split.split_scorer(base.functions.config, layer)
   combine = lora.combiner(lora.attach, alpha)
   step = make_adapted_step(
     make_pm_step,
@@ -42,8 +41,8 @@ def pair_programs(model, layer, alpha, b2, microbatches):
 
 
 @functools.cache
-def _reader(model, layer):
-  scorer = split.split_scorer(open_base(model).functions.config, layer)
+def _reader(base, layer):
+  scorer = split.split_scorer(base.functions.config, layer)
   return programs.jit_named(scorer.pair_features_fn, 'features')
 
 
@@ -56,11 +55,11 @@ class Features:
     edges: columns of the length buckets.
   """
 
-  def __init__(self, model, layer, pairs, edges, tokens, folder, label):
+  def __init__(self, base, layer, pairs, edges, tokens, folder, label):
     """Finds the features in `folder`, or computes and writes them.
 
     Args:
-      model: name of the base.
+      base: Base.
       layer: the block that they enter.
       pairs: PairArrays.
       edges: columns of the length buckets, a program each.
@@ -68,12 +67,11 @@ class Features:
       folder: of the files; those of other models, layers and rows may be there.
       label: shown with the progress.
     """
-    base, self.edges = open_base(model), sorted(edges)
-    self.rows = train_pm.shared(pairs)
+    self.edges, self.rows = sorted(edges), train_pm.shared(pairs)
     key = features.fingerprint(
       base.functions.config, layer, split.lower_params(base.params, layer)
     )
-    read = _reader(model, layer)
+    read = _reader(base, layer)
     self.cache = features.cached_features(
       folder,
       key,

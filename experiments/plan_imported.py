@@ -11,6 +11,7 @@ def _shared(config, root):
   """What every stage is told of the base and the data."""
   return {
     'model': config['model'],
+    'pad_token': config['pad_token'],
     'data': config['data'],
     'reading': config['reading'],
     'feature_folder': f'{root}/features',
@@ -87,6 +88,7 @@ def hhh_job(config, root, seed, pms):
   """The HHH comparisons, judged by the base and by some PMs."""
   settings = dict(config['hhh']) | {
     'model': config['model'],
+    'pad_token': config['pad_token'],
     'data': config['data'],
     'pm_names': [name.split('/')[1].rsplit('-s', 1)[0] for name in pms],
     'pm_dirs': [f'{root}/{name}' for name in pms],

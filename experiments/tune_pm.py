@@ -34,7 +34,7 @@ def features_of(config, base, pairs, split):
   """The features of one side of the data."""
   made = config['features']
   return pair_features.Features(
-    config['model'],
+    base,
     imported.first_layer(base, config['adapters']),
     pairs,
     made['edges'],
@@ -88,17 +88,14 @@ def print_lines(lines, seed):
 
 def run(config, workdir):
   """Trains; writes `params` and the tables pm_curve, pm_pairs and floors."""
-  base = imported.open_base(config['model'])
+  base = imported.open_base(config['model'], config['pad_token'])
   row = {k: config[k] for k in ('role', 'seed', 'half')}
   row |= {'size': base.size, 'n_params': base.n_params}
   with Run(workdir, config, row) as run_:
     if run_.done:
       return
     pairs = imported.read_pairs(
-      config['model'],
-      config['data'],
-      config['reading'],
-      config['feature_folder'],
+      base, config['data'], config['reading'], config['feature_folder']
     )
     started = time.time()
     train = features_of(config, base, pairs.train, 'train')
@@ -109,7 +106,7 @@ def run(config, workdir):
     total = len(rows) * config['epochs'] // batch_size
     adapters = config['adapters']
     step_fn, score_fn = pair_features.pair_programs(
-      config['model'],
+      base,
       imported.first_layer(base, adapters),
       adapters['alpha'],
       config['b2'],
@@ -171,4 +168,4 @@ def finish(run_, config, pairs, sides, seen):
 
 
 if __name__ == '__main__':
-  stage.main(run, 'configs/pm.py:smollm2')
+  stage.main(run, 'configs/pm.py:smollm2', report=True)

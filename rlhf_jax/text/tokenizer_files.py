@@ -133,7 +133,8 @@ def _named(token, name, where):
   """The token, or an error that says what to do without it."""
   if token is None:
     hint = (
-      "pass pad_token='TOKEN' (any token will do: masks come from lengths)"
+      "pass pad_token='TOKEN', --config.pad_token=TOKEN to a stage (any token "
+      'of the vocabulary will do: masks come from lengths)'
       if name == 'pad'
       else 'set eos_token in tokenizer_config.json'
     )

@@ -6,6 +6,7 @@ import json
 import jax
 import numpy as np
 
+from experiments import imported
 from rlhf_jax.data.hhh import CATEGORIES
 from rlhf_jax.data.jsonl import write_comparisons
 from rlhf_jax.data.records import make_comparison
@@ -16,12 +17,13 @@ from tests.test_configs import _config
 from tests.text.small_tokenizer import write_folder
 
 WORDS = 'the cat and dog say hello user system be good'.split()
+PAD = '<|im_end|>'  # the folder names no pad token: every stage has to
 CUTS = {'max_prompt': 40, 'max_reply': 10}
 
 
 def write_model(folder):
   """A Hugging Face folder of three layers of width 16."""
-  write_folder(folder)
+  write_folder(folder, eos_token='<|im_end|>')
   config = TransformerConfig(
     vocab_size=290,
     n_layers=3,
@@ -54,9 +56,15 @@ def write_data(folder, count=48):
   return str(folder)
 
 
+def base(root):
+  """The model as the stages open it."""
+  return imported.open_base(f'{root}/model', PAD)
+
+
 def _shared(root):
   return {
     'model': f'{root}/model',
+    'pad_token': PAD,
     'data': {
       'source': 'hh',
       'path': f'{root}/data',
