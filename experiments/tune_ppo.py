@@ -11,8 +11,10 @@ would read alike are read once: to the compiler they are the same products.
 import functools
 
 import jax
+import pandas as pd
 
 from experiments import imported, programs, stage, train_ppo
+from rlhf_jax.analysis import kl_reward
 from rlhf_jax.evals import policy as evals
 from rlhf_jax.losses.chunked import SplitModel
 from rlhf_jax.models import lora
@@ -29,7 +31,7 @@ class Study(train_ppo.Study):
 
   def __init__(self, config):
     self.config, self.world = config, None
-    self.base = imported.open_base(config['model'])
+    self.base = imported.open_base(config['model'], config['pad_token'])
     self.tokenizer, self.ref = self.base.tokenizer, self.base.params
     (train, alpha), (test, other) = (
       imported.load_pm(config[key], self.base)
@@ -45,10 +47,7 @@ class Study(train_ppo.Study):
       self.tokenizer, config['max_reply']
     )
     pairs = imported.read_pairs(
-      config['model'],
-      config['data'],
-      config['reading'],
-      config['feature_folder'],
+      self.base, config['data'], config['reading'], config['feature_folder']
     )
     self.set_prompts(pairs.prompts)
     rng = imported.seed_key(config['seed'], 'policy', config['half'])
@@ -56,7 +55,7 @@ class Study(train_ppo.Study):
     self.pi0 = {'adapters': fresh}  # changes nothing yet
     self.value = train
     self.pieces = make_pieces(
-      config['model'], config['adapters']['alpha'], self.sampling
+      self.base, config['adapters']['alpha'], self.sampling
     )
 
   def evaluator(self):
@@ -71,9 +70,8 @@ class Pieces(dict):
 
 
 @functools.cache
-def make_pieces(model, alpha, sampling):
-  """generate, policy, value_fn, reward, attach and merge of a base."""
-  base = imported.open_base(model)
+def make_pieces(base, alpha, sampling):
+  """generate, policy, value_fn, reward, attach and merge of a Base."""
   functions, ids = base.functions, base.tokenizer
   attach, merge = (lora.combiner(f, alpha) for f in (lora.attach, lora.merge))
   score = make_pm_reward(
@@ -135,21 +133,33 @@ def make_iteration(pieces, b2, passes, minibatch_size, microbatches, parts):
   return programs.jit_named(iteration, 'tuned_ppo_iteration', donate_argnums=0)
 
 
-def print_curve(curve, seed):
+def print_curve(curve, pi0, seed):
   """The checkpoints of a run, for whoever started it."""
-  print(f'held-out prompts, one seed ({seed}); -+ 95 % over prompts')
-  for row in curve:
-    cells = [f'iteration {row["iteration"]:>3}']
-    for name in ('kl', 'train_pm', 'test_pm'):
-      cells.append(f'{name} {row[name]:.3f} -+ {1.96 * row[f"{name}_se"]:.3f}')
-    cells.append(f'sqrt(KL) {max(row["kl"], 0) ** 0.5:.3f}')
-    cells.append(f'entropy {row["entropy"]:.3f}')
-    print('  '.join(cells))
+  print(
+    f'held-out prompts, one seed ({seed}); 95 % intervals over prompts; gains '
+    "are over pi_0's mean score on the same prompt"
+  )
+  table = kl_reward.gains(pd.DataFrame(curve), pd.DataFrame(pi0))
+  for row in table.to_dict('records'):
+    cells = [
+      f'{label} {row[name]:.3f} [{row[f"{name}_low"]:.3f}, '
+      f'{row[f"{name}_high"]:.3f}]'
+      for label, name in (
+        ('KL', 'kl'),
+        ('sqrt(KL)', 'sqrt_kl'),
+        ('train PM gain', 'train_gain'),
+        ('test PM gain', 'test_gain'),
+      )
+    ]
+    print(
+      f'iteration {row["iteration"]:>3}  {"  ".join(cells)}  '
+      f'entropy {row["entropy"]:.3f}'
+    )
 
 
 def run(config, workdir):
   """Trains; writes `rl_curve.csv`, `rl_pi0.csv`, `samples.json`, `params`."""
-  base = imported.open_base(config['model'])
+  base = imported.open_base(config['model'], config['pad_token'])
   row = {k: config[k] for k in ('role', 'seed', 'half')}
   row |= {'size': base.size, 'n_params': base.n_params}
   with Run(workdir, config, row) as run_:
@@ -201,10 +211,10 @@ def run(config, workdir):
     if after is None:  # the run was killed after its last iteration
       after = study.evaluate(state.params['policy'], total)
     curve = train_ppo.write_tables(run_, study, pi0, before, after)
-    print_curve(curve, config['seed'])
+    print_curve(curve, train_ppo.pi0_rows(pi0), config['seed'])
     save_params(run_.path, programs.spread(state.params['policy'], None))
     run_.finish(iterations=total, train_pm=curve[-1]['train_pm'])
 
 
 if __name__ == '__main__':
-  stage.main(run, 'configs/ppo.py:smollm2')
+  stage.main(run, 'configs/ppo.py:smollm2', report=True)

@@ -17,6 +17,7 @@ WINDOW_ERRORS = 3.0
 WINDOW_SPAN = 10.0
 WINDOW_POINTS = 8
 FORECAST_SQRT_KL = (1.25, 2.5)
+SCORES = {'train': 'train_pm', 'test': 'test_pm', 'gold': 'gold'}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,6 +114,40 @@ def within_variance(pi0: pd.DataFrame, run_id: str, scorer: str) -> float:
 def _pi0_value(pi0, run_id, scorer, column):
   rows = pi0[(pi0['run_id'] == run_id) & (pi0['scorer'] == scorer)]
   return float(rows[column].mean()) if len(rows) else math.nan
+
+
+def gains(run: pd.DataFrame, pi0: pd.DataFrame) -> pd.DataFrame:
+  """What the checkpoints of one run say, with 95 % intervals over prompts.
+
+    gain      score - pi_0's score, mean over prompts, +- 1.96 s.e. of that
+    sqrt_kl   sqrt(KL) +- 1.96 s.e.(KL) / (2 sqrt(KL)), the delta method
+
+  At pi_0 itself KL is 0 exactly. Nothing is said of what another seed gives.
+
+  Args:
+    run: its rows of rl_curve.csv, whose standard errors of scores are those of
+      the differences to pi_0 on the same prompt.
+    pi0: its rows of rl_pi0.csv.
+
+  Returns:
+    iteration, samples, entropy; kl, sqrt_kl, train_gain, test_gain, gold_gain,
+    each with _low and _high, where they were measured.
+  """
+  run = run.sort_values('iteration', ignore_index=True)
+  s0 = pi0.groupby('scorer')['mean'].mean()
+  root_N = np.sqrt(run['kl'].clip(lower=0))
+  root_se_N = run['kl_se'] / (2 * root_N.where(root_N > 0, math.inf))
+  found = {'kl': (run['kl'], run['kl_se']), 'sqrt_kl': (root_N, root_se_N)}
+  for scorer, column in SCORES.items():
+    gain_N = run[column].astype(float) - s0.get(scorer, math.nan)
+    found[f'{scorer}_gain'] = gain_N, run[f'{column}_se'].astype(float)
+  table = run[['iteration', 'samples', 'entropy']].copy()
+  for name, (mean_N, se_N) in found.items():
+    if mean_N.notna().any():
+      table[name] = mean_N
+      table[f'{name}_low'] = mean_N - 1.96 * se_N
+      table[f'{name}_high'] = mean_N + 1.96 * se_N
+  return table
 
 
 def theory_slope(variance: float) -> float:

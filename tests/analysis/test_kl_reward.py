@@ -103,3 +103,21 @@ def test_forecast_error_by_hand():
   assert error == pytest.approx(0.2)
   assert kl_reward.forecast_error(0.5, 0.3, run) == pytest.approx(0)
   assert math.isnan(kl_reward.forecast_error(0.5, 0.3, run[:5]))
+
+
+def test_gains_are_over_pi0_and_their_intervals_by_hand():
+  """sqrt(KL) has the interval of the delta method; pi_0 itself has none."""
+  run = run_of(lambda x: x, [0.0, 2.0], se=[0.0, 0.4], s0=0.5)
+  run['iteration'], run['entropy'] = [0, 1], 3.0
+  run['train_pm_se'], run['test_pm'], run['test_pm_se'] = 0.1, 0.25, 0.2
+  run['gold'] = run['gold_se'] = None
+  pi0 = pd.DataFrame({'scorer': ['train', 'test'], 'mean': [0.5, 1.0]})
+  table = kl_reward.gains(run, pi0)
+  first, last = (table.iloc[i] for i in (0, 1))
+  assert last['train_gain'] == pytest.approx(2.0)
+  assert last['train_gain_high'] == pytest.approx(2.0 + 1.96 * 0.1)
+  assert last['test_gain_low'] == pytest.approx(-0.75 - 1.96 * 0.2)
+  assert last['kl_low'] == pytest.approx(4.0 - 1.96 * 0.4)
+  assert last['sqrt_kl_high'] == pytest.approx(2.0 + 1.96 * 0.1)
+  assert first['sqrt_kl_low'] == first['sqrt_kl'] == first['kl_high'] == 0
+  assert 'gold_gain' not in table
