@@ -21,7 +21,7 @@ from rlhf_jax.text.llama2c import Llama2cTokenizer
 from rlhf_jax.text.pretrained import PretrainedTokenizer
 from rlhf_jax.train.run import RunError
 
-_NO_SYSTEM = (
+NO_SYSTEM = (
   'this model has no chat template for a system prompt: put it into the '
   'prompt and leave --system out'
 )
@@ -103,17 +103,31 @@ def open_model(name, *, tokenizer='', system=None, pad_token=None) -> Opened:
   return _imported(load_folder(path), words, system)
 
 
+def holds_adapters(name):
+  """Whether a model's name is the directory of a run that trained adapters."""
+  config = Path(name) / 'config.json'
+  if not config.is_file():
+    return False
+  content = json.loads(config.read_text(encoding='utf-8'))
+  return 'adapters' in content.get('config', {})
+
+
 def _imported(model, tokenizer, system):
   if system is not None and not tokenizer.has_template:
-    raise ValueError(_NO_SYSTEM)
+    raise ValueError(NO_SYSTEM)
   functions = build(model.config)
   return Opened(functions, model.params, tokenizer, model.config.max_length)
 
 
 def _ours(path, config, system):
   """A run directory of train_lm or train_ppo."""
+  if 'adapters' in config:
+    raise RunError(
+      f'{path} holds adapters alone: write the whole model with `python -m '
+      f'experiments.export --run={path} --output=FOLDER`, and open FOLDER'
+    )
   if system is not None:
-    raise ValueError(_NO_SYSTEM)
+    raise ValueError(NO_SYSTEM)
   if not {'size', 'text_dir', 'dtype'} <= config.keys() or 'pairs' in config:
     raise RunError(
       f'{path} is no run of a language model or a policy: wanted the workdir '

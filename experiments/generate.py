@@ -4,10 +4,11 @@ r"""Writes a reply, token by token as the tokens come.
         --prompt="What is the capital of France?"
 
 `--model` is smollm2 (after `make smollm2`), a Hugging Face folder, a .gguf
-file, a llama2.c .bin file with `--tokenizer`, or a run directory of train_lm or
-train_ppo. The prompt is put as a dialogue of one human turn, in the model's
-chat template where it has one; `--raw` continues the text itself. Greedy unless
-`--temperature` is above 0. The reply goes to stdout, its speed to stderr.
+file, a llama2.c .bin file with `--tokenizer`, or a run directory of train_lm,
+train_ppo or tune_ppo. The prompt is put as a dialogue of one human turn, in the
+model's chat template where it has one; `--raw` continues the text itself.
+Greedy unless `--temperature` is above 0. The reply goes to stdout, its speed to
+stderr.
 """
 
 import os
@@ -15,10 +16,10 @@ import sys
 import time
 
 import jax
-from absl import app, flags
+from absl import flags
 
 from experiments import stage
-from experiments.checkpoints import open_model
+from experiments.finished import open_writer
 from rlhf_jax.rollout.generate import SamplingConfig
 from rlhf_jax.rollout.stream import make_stream
 from rlhf_jax.text.dialogue import Turn, format_dialogue
@@ -88,7 +89,7 @@ def run(options):
     )
   if options['raw'] and options['system'] is not None:
     raise ValueError('--raw uses no chat template: leave --system out')
-  opened = open_model(
+  opened = open_writer(
     options['model'],
     tokenizer=options['tokenizer'],
     system=options['system'],
@@ -128,7 +129,7 @@ def speed(prompt_tokens, times):
 def main():
   """Parses flags; a known error ends in one line and exit code 2."""
   values = [
-    flags.DEFINE_string('model', '', 'smollm2, or a path; see above.'),
+    flags.DEFINE_string('model', None, 'smollm2, or a path; see above.'),
     flags.DEFINE_string('prompt', None, 'What the human says.'),
     flags.DEFINE_string('tokenizer', '', 'tok512.bin, of a llama2.c model.'),
     flags.DEFINE_string('system', None, 'System prompt.'),
@@ -138,24 +139,10 @@ def main():
     flags.DEFINE_float('temperature', 0.0, '0: the most probable token.'),
     flags.DEFINE_integer('seed', 0, 'Of the sampling.'),
   ]
-
-  def guarded(argv):
-    cache = os.environ.get('RLHF_JAX_CACHE')
-    if cache:
-      jax.config.update('jax_compilation_cache_dir', cache)
-    options = {value.name: value.value for value in values}
-    try:
-      if len(argv) > 1:
-        raise ValueError(f'unknown argument {argv[1]!r}: see --help')
-      if not options['model'] or options['prompt'] is None:
-        raise ValueError('--model and --prompt are required: see --help')
-      run(options)
-    except stage.EXPECTED as error:
-      print(f'error: {stage.one_line(error)}', file=sys.stderr)
-      return 2
-    return 0
-
-  app.run(guarded, flags_parser=stage.parse_flags)
+  cache = os.environ.get('RLHF_JAX_CACHE')
+  if cache:
+    jax.config.update('jax_compilation_cache_dir', cache)
+  stage.main_of_flags(run, values, ('model', 'prompt'))
 
 
 if __name__ == '__main__':

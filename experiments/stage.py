@@ -15,11 +15,17 @@ from rlhf_jax.train.run import RunError
 EXPECTED = (RunError, DataError, DialogueError, ValueError, OSError)
 
 
-def main(run, default_config, default_workdir=None):
+def main(run, default_config, default_workdir=None, report=False):
   """Runs `run(config: dict, workdir: Path)` with --config and --workdir.
 
   A known error ends in one line and exit code 2; --config.KEY=VALUE overrides a
   key, and a key that does not exist is an error.
+
+  Args:
+    run: the stage.
+    default_config: path of its config file, and preset.
+    default_workdir: None: --workdir is required.
+    report: whether the run ends with a page of its tables and figures.
   """
   config_flag = config_flags.DEFINE_config_file(
     'config', default_config, 'Path of a config file, :PRESET appended.'
@@ -38,6 +44,36 @@ def main(run, default_config, default_workdir=None):
       return 2
     try:
       run(config_flag.value.to_dict(), Path(workdir_flag.value))
+      if report:
+        from experiments import run_report  # drawing is for this process alone
+
+        print(f'report: {run_report.write(workdir_flag.value)}')
+    except EXPECTED as error:
+      print(f'error: {one_line(error)}', file=sys.stderr)
+      return 2
+    return 0
+
+  app.run(guarded, flags_parser=parse_flags)
+
+
+def main_of_flags(run, values, required):
+  """Runs `run(options)` with the values of flags; errors as those of `main`.
+
+  Args:
+    run: of {flag's name: value}.
+    values: what flags.DEFINE_... returned.
+    required: names of flags that have no default.
+  """
+
+  def guarded(argv):
+    options = {value.name: value.value for value in values}
+    try:
+      if len(argv) > 1:
+        raise ValueError(f'unknown argument {argv[1]!r}: see --help')
+      if any(options[name] is None for name in required):
+        wanted = ' and '.join(f'--{name}' for name in required)
+        raise ValueError(f'{wanted} are required: see --help')
+      run(options)
     except EXPECTED as error:
       print(f'error: {one_line(error)}', file=sys.stderr)
       return 2

@@ -120,4 +120,4 @@ def run(config, workdir):
 
 
 if __name__ == '__main__':
-  stage.main(run, 'configs/lm.py')
+  stage.main(run, 'configs/lm.py', report=True)

@@ -238,4 +238,4 @@ def finish(run_, config, score_fn, params, test, seen):
 
 
 if __name__ == '__main__':
-  stage.main(run, 'configs/pm.py')
+  stage.main(run, 'configs/pm.py', report=True)

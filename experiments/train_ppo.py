@@ -314,4 +314,4 @@ def run(config, workdir):
 
 
 if __name__ == '__main__':
-  stage.main(run, 'configs/ppo.py')
+  stage.main(run, 'configs/ppo.py', report=True)

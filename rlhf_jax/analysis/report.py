@@ -1,4 +1,4 @@
-"""The report of a study: one self-contained HTML page.
+"""The report of a study, or of one run: one self-contained HTML page.
 
 Everything is inlined (style, figures as data URIs), so the page works without
 a network; everything a model wrote is escaped.
@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import jinja2
 import pandas as pd
 
-from rlhf_jax.analysis import intervals, runs
+from rlhf_jax.analysis import intervals, kl_reward, runs
 
 TEMPLATE = pathlib.Path(__file__).with_name('report.html.j2')
 VERDICTS = (
@@ -41,24 +41,68 @@ def write_report(workdir, claims, tables, figures, extras) -> pathlib.Path:
   Returns:
     The path of the page.
   """
+  return _write(
+    workdir,
+    tables,
+    figures,
+    extras,
+    title=f'rlhf_jax: claims of the preset {claims.get("preset")}',
+    summary=summary(claims, run_list(tables)),
+    claims=claims['claims'],
+    checks=claims.get('checks', []),
+  )
+
+
+def write_run_report(path, run, tables, figures, samples=()) -> pathlib.Path:
+  """Writes PATH/report/index.html of one run: its tables and figures, no claim.
+
+  Args:
+    path: run directory.
+    run: of `runs.read_run`.
+    tables: name -> frame, from `runs.run_tables`.
+    figures: name -> path or None, from `figures.draw_all`.
+    samples: as in the extras of `write_report`.
+
+  Returns:
+    The path of the page.
+  """
+  path = pathlib.Path(path)
+  name, row, env = path.resolve().name, run['config']['row'], run['env']
+  if {'rl_curve', 'rl_pi0'} <= tables.keys():
+    gains = kl_reward.gains(tables['rl_curve'], tables['rl_pi0'])
+    tables = tables | {'gains': gains}
+  settings = ', '.join(f'{k} {cell(v)}' for k, v in row.items())
+  lines = [
+    f'{settings}.',
+    f'{env.get("device")}, commit {env.get("commit")}.',
+    'One run: nothing is judged here. A verdict needs several seeds, as '
+    'experiments.reproduce runs them.',
+  ]
+  seconds = run['done'].get('seconds')
+  extras = {'samples': list(samples), 'env': env}
+  extras['stages'] = [{'name': f'{name}, last session', 'seconds': seconds}]
+  title = f'rlhf_jax: the run {name}'
+  return _write(path, tables, figures, extras, title=title, summary=lines)
+
+
+def _write(workdir, tables, figures, extras, *, claims=(), checks=(), **head):
+  """Renders the page; `head` is its title and summary."""
   path = pathlib.Path(workdir) / 'report' / 'index.html'
   path.parent.mkdir(parents=True, exist_ok=True)
   images = {name: data_uri(file) for name, file in figures.items() if file}
-  rows = [_claim(row, images) for row in claims['claims']]
-  run_rows = run_list(tables)
+  rows = [_claim(row, images) for row in claims]
   page = _environment().get_template(TEMPLATE.name)
   html = page.render(
-    title=f'rlhf_jax: claims of the preset {claims.get("preset")}',
-    summary=summary(claims, run_rows),
+    **head,
     judged=[row for row in rows if row['verdict'] != intervals.NOT_RUN],
     waiting=[row for row in rows if row['verdict'] == intervals.NOT_RUN],
-    checks=claims.get('checks', []),
+    checks=checks,
     images=images,
     beside=beside(tables),
     samples=extras.get('samples', []),
     ledger=compile_ledger(tables),
     stages=extras.get('stages', []),
-    runs=run_rows,
+    runs=run_list(tables),
     env=extras.get('env', {}),
   )
   path.write_text(html, encoding='utf-8')
@@ -94,10 +138,12 @@ def beside(tables) -> list[dict]:
   for name, title in (
     ('floors', 'Accuracy on held-out pairs, and the floor'),
     ('hhh', 'HHH comparisons, zero-shot'),
+    ('gains', 'Gain over pi_0 and KL, on held-out prompts'),
   ):
     if name in tables:
       frame = tables[name]
-      columns = [c for c in frame if c in ('role', *runs.TABLES[name])]
+      hidden = set(runs.RUN_COLUMNS) - {'role'}
+      columns = [c for c in frame if c not in hidden]
       rows = _records(frame[columns])
       found.append({'title': title, 'columns': columns, 'rows': rows})
   return found
@@ -120,7 +166,7 @@ def run_list(tables) -> list[dict]:
   Rows that belong to no run (the compile ledger of the workers) are left out.
   """
   columns = list(runs.RUN_COLUMNS)
-  found = [frame[columns] for frame in tables.values()]
+  found = [f[columns] for f in tables.values() if set(columns) <= set(f)]
   if not found:
     return []
   frame = pd.concat(found).dropna(subset='run_id')

@@ -216,6 +216,27 @@ def _run_table(file, name, run_id, run) -> pd.DataFrame:
   return frame
 
 
+def run_tables(path, run_id=None) -> dict[str, pd.DataFrame]:
+  """Every table that one finished run wrote, with the run columns.
+
+  Args:
+    path: run directory.
+    run_id: in the tables; None: the directory's name.
+
+  Raises:
+    FileNotFoundError: if it is not a finished run.
+    ValueError: if a table is damaged.
+  """
+  path = pathlib.Path(path)
+  run, run_id = read_run(path), run_id or path.resolve().name
+  files = {name: _table_file(path, name) for name in TABLES}
+  return {
+    name: _run_table(file, name, run_id, run)
+    for name, file in files.items()
+    if file is not None
+  }
+
+
 def collect(workdir) -> dict[str, pd.DataFrame]:
   """Every table of every finished run, joined, with the run columns.
 
@@ -239,12 +260,9 @@ def collect(workdir) -> dict[str, pd.DataFrame]:
     )
   parts = {name: [] for name in TABLES}
   for path in paths:
-    run = read_run(path)
     run_id = path.relative_to(workdir).as_posix()
-    for name in TABLES:
-      file = _table_file(path, name)
-      if file is not None:
-        parts[name].append(_run_table(file, name, run_id, run))
+    for name, frame in run_tables(path, run_id).items():
+      parts[name].append(frame)
   return {
     name: pd.concat(frames, ignore_index=True)
     for name, frames in parts.items()

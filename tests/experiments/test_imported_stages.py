@@ -3,21 +3,24 @@
 import json
 import pathlib
 import shutil
+import types
 
 import imported_fixture as tiny
 import jax
 import numpy as np
 import pandas as pd
 import pytest
+from experiments_command import call, succeeded
 
 from experiments import (
   evaluate_hhh,
   imported,
+  run_report,
   train_ppo,
   tune_pm,
   tune_ppo,
 )
-from rlhf_jax.analysis import claims, figures, runs
+from rlhf_jax.analysis import claims, figures, kl_reward, report, runs
 from rlhf_jax.train.run import load_params
 from tests.pretrained_files import need_or_skip
 
@@ -78,7 +81,7 @@ def test_a_preference_model_learns_what_distinguishes_the_pairs(study):
 def test_halves_share_no_prompt_and_features_are_written_once(study):
   config = tiny.pm(study)
   pairs = imported.read_pairs(
-    config['model'],
+    tiny.base(study),
     config['data'],
     config['reading'],
     config['feature_folder'],
@@ -98,7 +101,7 @@ def test_halves_share_no_prompt_and_features_are_written_once(study):
 
 def test_what_a_run_keeps_is_adapters_and_a_head_alone(study, policy):
   """No weight of the base is in a state: only low ranks, of two blocks."""
-  base = imported.open_base(str(study / 'model'))
+  base = tiny.base(study)
   trained, _ = imported.load_pm(study / 'pm-a', base)
   assert set(trained) == {'adapters', 'head'}
   assert set(trained['adapters']['trunk']) == {'layer_1', 'layer_2'}
@@ -157,8 +160,7 @@ def test_the_hhh_comparisons_are_judged_by_all(study):
 
 def test_a_judge_reads_the_base_and_the_preference_models(study):
   """Its numbers are those of the models by themselves."""
-  config = tiny.hhh(study)
-  base = imported.open_base(config['model'])
+  config, base = tiny.hhh(study), tiny.base(study)
   pm, alpha = imported.load_pm(config['pm_dirs'][0], base)
   items = evaluate_hhh.read_hhh(config['data']['path'])[:2]
   rows = evaluate_hhh.encode(base.tokenizer, items, config)
@@ -194,6 +196,58 @@ def test_one_seed_is_measured_and_nothing_passes(study, policy, tmp_path):
   assert all(claim['verdict'] != 'pass' for claim in document['claims'])
   drawn = figures.draw_all(tables, tmp_path / 'figures')
   assert drawn['reward_vs_sqrt_kl'].exists()
+
+
+def test_a_model_without_a_chat_template_is_judged_plain_alone(capsys):
+  words = types.SimpleNamespace(has_template=False)
+  base = types.SimpleNamespace(tokenizer=words)
+  assert evaluate_hhh.judges_of(base, 96) == [('plain', words, 0)]
+  assert 'no chat template' in capsys.readouterr().out
+
+
+def test_a_preference_model_without_a_name_is_an_error(study):
+  config = tiny.hhh(study, pm_dirs=['a', 'b', 'c'])
+  with pytest.raises(ValueError, match='each of the 3 pm_dirs, got 2'):
+    evaluate_hhh.run(config, study / 'unnamed')
+
+
+def test_a_tokenizer_without_a_pad_token_says_which_knob_names_it(study):
+  """The stages above were told; the knob is what made them run."""
+  with pytest.raises(ValueError, match='without: .*--config.pad_token=TOKEN'):
+    tune_pm.run(tiny.pm(study, pad_token=''), study / 'no-pad')
+  with pytest.raises(ValueError, match="wanted the token '<pad>'"):
+    imported.open_base(str(study / 'model'), '<pad>')
+
+
+def test_a_stage_by_itself_ends_with_a_report(study, tmp_path):
+  """Run again it is done at once, and the page is written anew."""
+  file = tmp_path / 'config.py'
+  file.write_text(
+    'import ml_collections\n\n\ndef get_config():\n'
+    f'  return ml_collections.ConfigDict({tiny.pm(study, role="scaling")!r})\n'
+  )
+  done = call('tune_pm', f'--config={file}', f'--workdir={study / "pm-a"}')
+  page = study / 'pm-a' / 'report' / 'index.html'
+  assert succeeded(done).stdout.splitlines()[-1] == f'report: {page}'
+  text = page.read_text()
+  assert 'the run pm-a' in text and 'the floor' in text
+  assert 'id="claims"' not in text and 'data:image/svg' in text
+
+
+def test_the_page_of_a_policy_has_its_gains_and_replies(policy, capsys):
+  text = run_report.write(policy).read_text()
+  table = kl_reward.gains(
+    *(pd.read_csv(policy / f'{name}.csv') for name in ('rl_curve', 'rl_pi0'))
+  )
+  assert 'train_gain_low' in text and text.count('class="beside"') == 4
+  assert report.cell(table['train_gain'].iloc[-1]) in text
+  assert text.count('class="sample"') == 4
+  tune_ppo.print_curve(
+    pd.read_csv(policy / 'rl_curve.csv'), pd.read_csv(policy / 'rl_pi0.csv'), 0
+  )
+  last = capsys.readouterr().out.splitlines()[-1]
+  assert f'train PM gain {table["train_gain"].iloc[-1]:.3f} [' in last
+  assert f'sqrt(KL) {table["sqrt_kl"].iloc[-1]:.3f} [' in last
 
 
 def test_a_simulated_world_is_refused(study):
