@@ -1,7 +1,9 @@
 """What the README says is true: its step runs, its files and targets exist."""
 
+import functools
 import pathlib
 import re
+import runpy
 
 import pytest
 
@@ -33,3 +35,21 @@ def test_every_folder_and_make_target_it_names_exists():
       assert (home / folder).exists(), folder
   for module in re.findall(r'python -m ([\w.]+)', README):
     assert (ROOT / (module.replace('.', '/') + '.py')).exists(), module
+
+
+def test_commands_of_the_stages_set_knobs_that_there_are():
+  """And what one reads, an earlier one has written."""
+  text, written = README.replace('\\\n', ' '), {'runs/features'}
+  commands = re.findall(r'^ {4}python -m (experiments\..*)$', text, flags=re.M)
+  for command in commands:
+    flags = dict(re.findall(r'--([\w.]+)=(\S+)', command))
+    name, _, preset = flags.get('config', '').partition(':')
+    if name:
+      config = runpy.run_path(str(ROOT / name))['get_config'](preset)
+      for key in flags:
+        if key.startswith('config.'):
+          functools.reduce(getattr, key.split('.')[1:], config)
+    read = {v for k, v in flags.items() if k.endswith('_dir') or k == 'run'}
+    assert read <= written, command
+    written |= {flags.get('workdir'), flags.get('output')}
+  assert sum('smollm2' in command for command in commands) == 3

@@ -13,6 +13,7 @@ from tests.test_configs import _config
 
 HELP = {
   'analyse': '--workdir',
+  'export': '--output',
   'claims': 'merge',
   'figures': '--workdir',
   'generate': '--prompt',

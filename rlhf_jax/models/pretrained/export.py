@@ -55,9 +55,10 @@ def save_policy(
 
   Raises:
     PretrainedError: if no architecture of Hugging Face has this config (naming
-      the fields), or the folder holds weights already.
+      the fields), the parameters have an array that it has not, such as
+      attached adapters, or the folder holds weights already.
   """
-  path, family = _begin(path, config)
+  path, family = _begin(path, config, params['trunk'])
   config, trunk = _folded(config, params['trunk'])
   extra = {} if tokenizer is None else tokenizer.save_pretrained(path) or {}
   _write(
@@ -110,8 +111,9 @@ def save_preference_model(
 
   Raises:
     PretrainedError: if no architecture of Hugging Face has this config (naming
-      the fields), the score has a bias, the pad id is not in the vocabulary, or
-      the folder holds weights already.
+      the fields), the parameters have an array that it has not, such as
+      attached adapters, the score has a bias, the pad id is not in the
+      vocabulary, or the folder holds weights already.
   """
   bias = _score_bias(params, allow_shift)
   if pad_id is None:
@@ -121,7 +123,7 @@ def save_preference_model(
     raise PretrainedError(
       f'pad_id {pad_id} is not in the vocabulary of {config.vocab_size} tokens'
     )
-  path, family = _begin(path, config)
+  path, family = _begin(path, config, params['trunk'])
   config, trunk = _folded(config, params['trunk'], headless=True)
   extra = {}
   if tokenizer is not None:
@@ -155,15 +157,34 @@ def _score_bias(params, allow_shift):
   return bias
 
 
-def _begin(path, config):
+def _begin(path, config, trunk):
   """(Path of the folder, Family); nothing is written where this raises."""
   family, path = family_for(config), Path(path)
+  _check_leaves(family, trunk)
   if any(path.glob('*.safetensors')):
     raise PretrainedError(
       f'{path}: holds safetensors already: give another folder, or empty it'
     )
   path.mkdir(parents=True, exist_ok=True)
   return path, family
+
+
+def _check_leaves(family, trunk):
+  """Raises PretrainedError for a leaf that no folder of the family has."""
+  for keys, _ in jax.tree_util.tree_leaves_with_path(trunk):
+    names = [key.key for key in keys]
+    leaf = f'trunk/{"/".join(names)}'
+    if names[-1] in ('lora_a', 'lora_b'):
+      raise PretrainedError(
+        f'{leaf} is of an adapter: wanted merged parameters, as '
+        'rlhf_jax.models.lora.merge makes them'
+      )
+    try:
+      _ = names == ['lm_head'] or names_of(family, names)
+    except KeyError:
+      raise PretrainedError(
+        f'{leaf} is no array of {family.model_type}: leave it out'
+      ) from None
 
 
 def _folded(config, trunk, headless=False):
