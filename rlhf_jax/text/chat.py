@@ -7,6 +7,7 @@ template does, nor is a special token that a user types taken for one.
 """
 
 import functools
+import json
 import re
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -15,12 +16,32 @@ import jinja2
 import jinja2.sandbox
 
 from rlhf_jax.text.dialogue import DialogueError, Turn
+from rlhf_jax.text.tokenizer import END_OF_CONTEXT
 
 ROLES = {'human': 'user', 'assistant': 'assistant'}
 SYSTEM = -1
 
 # Two private-use characters, which no template holds.
 _PLACE = re.compile('\ue000(-?[0-9]+)\ue001')
+
+# `+%}` keeps the newline behind it, and `{%+` the spaces before it: "Whitespace
+# Control" in jinja2's Template Designer Documentation.
+_WHOLE = """\
+{{%- macro rlhf_jax_ask(messages, add_generation_prompt) +%}}{source}\
+{{%+ endmacro -%}}
+{{%- set rlhf_jax_first = {first} -%}}
+{{%- if messages[0]['role'] == 'system' -%}}
+  {{%- set rlhf_jax_first = [] -%}}
+{{%- endif -%}}
+{{%- if add_generation_prompt -%}}
+  {{{{- rlhf_jax_ask(rlhf_jax_first + messages, true) -}}}}
+{{%- elif messages[-1]['role'] != 'assistant' -%}}
+  {{{{- raise_exception('wanted a dialogue that ends in a reply') -}}}}
+{{%- else -%}}
+  {{{{- rlhf_jax_ask(rlhf_jax_first + messages[:-1], true) + {lead} -}}}}
+  {{{{- messages[-1]['content'] + eos_token + {end_of_context} -}}}}
+{{%- endif -%}}
+"""
 
 
 class Piece(NamedTuple):
@@ -119,6 +140,30 @@ class ChatTemplate:
     *_, given, _, _ = ['', '', *_PLACE.split(self._render(messages, False))]
     rest = given.removeprefix(asked)
     return asked, rest if given == asked + ' ' * len(rest) else ''
+
+  def of_whole_dialogues(self, system: str | None = None) -> str:
+    """A template for preference models, which read a dialogue to its end.
+
+    It renders what comes before the last reply as this one does to ask for it;
+    then come the reply, the end token and the end-of-context token, without
+    what templates put behind an end token (a newline in ChatML). Asked for a
+    prompt, it renders what this one does.
+
+    Args:
+      system: the system prompt of dialogues that have none; None: what this
+        template does without one.
+    """
+    source = re.sub(r'(\r\n|\r|\n)\Z', '', self.source)  # as jinja2 does
+    spelled = lambda text: json.dumps(text, ensure_ascii=False)
+    first = []
+    if system is not None:
+      first = [f"{{'role': 'system', 'content': {spelled(system)}}}"]
+    return _WHOLE.format(
+      source=source,
+      first=f'[{"".join(first)}]',
+      lead=spelled(self.before_a_reply()[1]),
+      end_of_context=spelled(END_OF_CONTEXT),
+    )
 
   def _render(self, messages, ask=True):
     try:

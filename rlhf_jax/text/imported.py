@@ -87,12 +87,18 @@ class ImportedTokenizer:
     """Text of ids of which none is special."""
     raise NotImplementedError
 
+  def _first_space(self, text: str) -> str:
+    """' ' where the model saw one before a text that begins so, else ''."""
+    return ''
+
   def _layout(self, turns: Sequence[Turn]) -> Layout:
     """A prompt without a template: each marker, then each text, by itself."""
     ids = [] if self.bos_id is None else [self.bos_id]
     turn_of = [None] * len(ids)
     for i, turn in enumerate(turns):
-      marker, said = self._ids(MARKERS[turn.role]), self._ids(turn.text)
+      marker = MARKERS[turn.role]
+      marker = self._ids((self._first_space(marker) if i == 0 else '') + marker)
+      said = self._ids(turn.text)
       ids += marker + said
       turn_of += [None] * len(marker) + [i] * len(said)
     return Layout(ids, turn_of)
@@ -145,7 +151,8 @@ class ImportedTokenizer:
 
   def encode_document(self, text: str) -> list[int]:
     """Ids of a text from its beginning, as the model was trained on texts."""
-    return [self.bos_id] * (self.bos_id is not None) + self._ids(text)
+    begin = [self.bos_id] * (self.bos_id is not None)
+    return begin + self._ids(self._first_space(text) + text)
 
   def encode_batch(self, texts: Iterable[str]) -> list[list[int]]:
     """`encode` of each text."""
@@ -206,7 +213,9 @@ class ImportedTokenizer:
         said += left[0]
       left = rest
     close()
-    return ''.join(parts)
+    text, space = ''.join(parts), self._first_space(HUMAN)
+    begins = not self._template and text.startswith(space + HUMAN)
+    return text.removeprefix(space) if begins else text
 
   def _marks_at(self, segments):
     """Yields (marker, what follows) of each mark that the segments begin with.

@@ -101,9 +101,9 @@ class Llama2cTokenizer(ImportedTokenizer):
       _, at, found = best
       ids[at : at + 2] = [found]
 
-  def encode_document(self, text):
+  def _first_space(self, text):
     """As run.c encodes a prompt: a space comes before the first word."""
-    return [BOS, *self._ids(' ' * bool(text) + text)]
+    return ' ' * bool(text)
 
   def _bytes(self, i):
     """What an id stands for; a byte's piece is written '<0x0A>' in the file."""

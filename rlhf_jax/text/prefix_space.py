@@ -11,6 +11,12 @@ import json
 from typing import NamedTuple
 
 _CHARACTERS = (' ', '\u2581')  # a space, and how vocabularies spell it
+_SPACE_FIRST = {
+  'type': 'Metaspace',
+  'replacement': ' ',
+  'prepend_scheme': 'first',
+  'split': False,
+}
 
 
 class PrefixSpace(NamedTuple):
@@ -65,6 +71,26 @@ def take_out(model: str) -> tuple[str, PrefixSpace]:
     if step['type'] == 'Strip' and step['content'] in _CHARACTERS:
       step['start'] = 0
   return json.dumps(content), found
+
+
+def at_the_beginning_only(content: dict) -> list[dict]:
+  """Pre-tokenizers that put a space at the beginning of a text, if anywhere.
+
+  Those that put one before every part would do so too where a step before them
+  has split the text.
+
+  Args:
+    content: a tokenizer.json.
+  """
+  found = []
+  for step in _steps(content, 'pre_tokenizer', 'pretokenizers'):
+    if _scheme(step) == 'never':
+      found.append(step)
+    elif step['type'] == 'Metaspace':
+      found.append(step | {'prepend_scheme': 'first'})
+    else:  # ByteLevel has no such setting
+      found += [_SPACE_FIRST, step | {'add_prefix_space': False}]
+  return found
 
 
 def _steps(content, part, listed):

@@ -15,7 +15,8 @@ from rlhf_jax.text import tokenizer_files as files
 from rlhf_jax.text.chat import ChatTemplate
 from rlhf_jax.text.imported import ImportedTokenizer, Layout
 from rlhf_jax.text.prefix_space import take_out
-from rlhf_jax.text.tokenizer import END_OF_CONTEXT, PAD, Tokenizer
+from rlhf_jax.text.tokenizer import Tokenizer
+from rlhf_jax.text.tokenizer_export import folder_files
 
 FORMAT = 'rlhf_jax imported tokenizer 1'
 
@@ -119,11 +120,9 @@ class PretrainedTokenizer(ImportedTokenizer):
     ends_special = bool(asked) and not self._special_pattern.split(asked)[-1]
     return lead or (self._space.before('a', begins=False) * ends_special)
 
-  def encode_document(self, text):
-    """Ids of a text from its beginning, as the model was trained on texts."""
-    begin = [self.bos_id] * (self.bos_id is not None)
-    space = self._space.before(text, begins=not begin)
-    return begin + self._ids(space + text)
+  def _first_space(self, text):
+    # The begin token is put before a text when its space is there already.
+    return self._space.before(text, begins=True)
 
   def _layout(self, turns):
     """A prompt by the chat template, tokenised between its special tokens."""
@@ -235,46 +234,34 @@ class PretrainedTokenizer(ImportedTokenizer):
     Args:
       folder: made if it is not there.
       preference: for a preference model: the tokenizer appends end-of-context
-        to every text and pads with a token that no text holds, one id further
-        than `vocab_size`; so the model needs one row more.
+        to every text, and its chat template to every dialogue, which has to end
+        in a reply; both make the ids that `data.pairs.encode_pairs` makes. It
+        pads with a token that no text holds, one id further than `vocab_size`;
+        so the model needs one row more.
 
     Returns:
       The keys of config.json that go with it: vocab_size, eos_token_id,
       pad_token_id.
     """
-    package = files.need('tokenizers', 'hf')
-    backend = package.Tokenizer.from_str(self._backend.to_str())
-    settings, ids = self.settings, {'eos_token_id': self.eos_id}
-    missing = self.end_of_context_id - backend.get_vocab_size()
-    new = [f'<|unused_{i}|>' for i in range(missing)] + [END_OF_CONTEXT]
-    new += [PAD] * preference
-    backend.add_special_tokens(
-      [package.AddedToken(token, special=True) for token in new]
+    settings, template = self.settings, self.settings.chat_template
+    if preference and template:
+      template = self._template.of_whole_dialogues(settings.system)
+    tokens = {'bos': settings.bos, 'eos': settings.eos, 'pad': settings.pad}
+    made = folder_files(
+      self._backend.to_str(),
+      rows=self.end_of_context_id,
+      tokens={f'{name}_token': x for name, x in tokens.items() if x},
+      begin=settings.bos if settings.add_bos else None,
+      chat_template=template,
+      preference=preference,
     )
-    ids['vocab_size'] = self.vocab_size + preference
-    ids['pad_token_id'] = self.vocab_size if preference else self.pad_id
-    if preference:
-      backend.post_processor = package.processors.TemplateProcessing(
-        single=f'$A {END_OF_CONTEXT}',
-        special_tokens=[(END_OF_CONTEXT, self.end_of_context_id)],
-      )
-    tokens = {
-      'eos_token': settings.eos,
-      'pad_token': PAD if preference else settings.pad,
+    for name, content in made.items():
+      _write(Path(folder) / name, content)
+    return {
+      'vocab_size': self.vocab_size + preference,
+      'eos_token_id': self.eos_id,
+      'pad_token_id': self.vocab_size if preference else self.pad_id,
     }
-    if settings.bos is not None:
-      tokens['bos_token'] = settings.bos
-    config = tokens | {
-      'tokenizer_class': 'PreTrainedTokenizerFast',
-      'clean_up_tokenization_spaces': False,
-    }
-    if settings.chat_template:
-      config['chat_template'] = settings.chat_template
-    folder = Path(folder)
-    _write(folder / 'tokenizer.json', backend.to_str(pretty=True))
-    _write(folder / 'tokenizer_config.json', json.dumps(config, indent=2))
-    _write(folder / 'special_tokens_map.json', json.dumps(tokens, indent=2))
-    return ids
 
 
 def load_tokenizer(path) -> Tokenizer | PretrainedTokenizer:

@@ -9,6 +9,8 @@ import pytest
 
 from rlhf_jax.losses.masked import length_mask
 from rlhf_jax.models.build import build
+from rlhf_jax.models.pretrained.export import save_policy
+from rlhf_jax.models.pretrained.folder import load_folder
 from rlhf_jax.models.pretrained.llama2c import load_llama2c
 from rlhf_jax.models.pretrained.vocabulary import grow_vocabulary
 from rlhf_jax.rollout.generate import SamplingConfig, make_collect
@@ -110,6 +112,35 @@ def test_the_stories_model_needs_its_rotary_order(stories):
   assert surprise(functions.logits_fn, other, ids, 64) > matched + 0.5
 
 
+def test_the_stories_model_exported_has_the_numbers_of_transformers(
+  stories, tmp_path
+):
+  """Logits, the story that greedy decoding gives, and back (checklist 90)."""
+  need_or_skip('transformers', 'torch', 'safetensors')
+  import torch
+  import transformers
+
+  model, functions, tokenizer = stories
+  save_policy(tmp_path, model.config, model.params)
+  theirs = transformers.AutoModelForCausalLM.from_pretrained(tmp_path)
+  assert type(theirs) is transformers.LlamaForCausalLM
+  ids = tokenizer.encode_document(STORY)
+  with torch.no_grad():
+    expected_TV = theirs(torch.tensor([ids])).logits[0].numpy()
+  tokens_BT, length_B = pad_batch([ids], 64, 0)
+  logits_BTV = functions.logits_fn(model.params, tokens_BT, length_B)
+  assert np.abs(expected_TV).max() > 1
+  np.testing.assert_allclose(logits_BTV[0, : len(ids)], expected_TV, atol=1e-4)
+  said = theirs.generate(
+    torch.tensor([[1]]), max_new_tokens=60, do_sample=False, pad_token_id=0
+  )
+  assert tokenizer.decode(said[0, 1:].tolist()).strip().startswith(STORY)
+  again = load_folder(tmp_path)
+  assert again.config == model.config
+  assert jax.tree.structure(again.params) == jax.tree.structure(model.params)
+  jax.tree.map(np.testing.assert_array_equal, again.params, model.params)
+
+
 def test_a_broken_checkpoint_is_one_line(tmp_path):
   data = stories_or_skip()[0].read_bytes()
   for content, message in (
@@ -201,6 +232,43 @@ def test_smollm2_has_the_logits_of_transformers(smollm2, passage):
   np.testing.assert_allclose(
     logits_BTV[0, : len(passage)], expected_TV, atol=1e-4, rtol=1e-5
   )
+
+
+def test_smollm2_exported_answers_in_transformers_and_comes_back(
+  smollm2, passage, tmp_path
+):
+  """The whole of it, with its tokenizer, and the same bits (checklist 90)."""
+  need_or_skip('transformers', 'torch', 'safetensors')
+  import torch
+  import transformers
+
+  model, functions, tokenizer = smollm2
+  config, params = grow_vocabulary(model.config, model.params)
+  save_policy(tmp_path, config, params, tokenizer)
+  again = load_folder(tmp_path)
+  theirs = transformers.AutoModelForCausalLM.from_pretrained(tmp_path)
+  words = transformers.AutoTokenizer.from_pretrained(tmp_path)
+  (tmp_path / 'model.safetensors').unlink()  # half a gigabyte
+  assert again.config == config
+  assert jax.tree.structure(again.params) == jax.tree.structure(params)
+  jax.tree.map(np.testing.assert_array_equal, again.params, params)
+
+  with torch.no_grad():
+    expected_TV = theirs(torch.tensor([passage])).logits[0].numpy()
+  tokens_BT, length_B = pad_batch([passage], 128, 0)
+  logits_BTV = functions.logits_fn(model.params, tokens_BT, length_B)
+  np.testing.assert_allclose(
+    logits_BTV[0, : len(passage)], expected_TV[:, :-1], atol=1e-4, rtol=1e-5
+  )
+  asked = words.apply_chat_template(
+    [{'role': 'user', 'content': 'What is the capital of France?'}],
+    add_generation_prompt=True,
+    return_tensors='pt',
+  )
+  said = theirs.generate(**asked, max_new_tokens=16, do_sample=False)
+  reply = said[0, asked['input_ids'].shape[1] :].tolist()
+  assert tokenizer.decode_reply(reply) == ' The capital of France is Paris.'
+  assert reply[-1] == tokenizer.eos_id
 
 
 def test_pads_that_are_end_tokens_change_nothing(smollm2, answer):

@@ -10,7 +10,7 @@ import string
 import tokenizers
 
 STYLES = ('prepend', 'first', 'always')
-MERGES = ['▁ h', 'h i', '▁h i', 'l l', '▁ a', 'e ll', '▁ ▁', 'a t']
+MERGES = ['▁ h', 'h i', '▁h i', 'l l', '▁ a', 'e ll', '▁ ▁', 'a t', ': ▁']
 
 # As Mistral's, where the brackets are text.
 BRACKETS = (
@@ -56,8 +56,15 @@ def _parts(style):
   return None, before, decoders.Sequence(bytes_first)
 
 
-def write_folder(folder, style, template=None):
-  """Writes tokenizer.json and tokenizer_config.json; returns the folder."""
+def write_folder(folder, style, template=None, begin=False):
+  """Writes tokenizer.json and tokenizer_config.json; returns the folder.
+
+  Args:
+    folder: where to.
+    style: one of STYLES.
+    template: chat template, or None.
+    begin: whether the post-processor puts '<s>' before a text.
+  """
   tokens = ['<unk>', *(f'<0x{i:02X}>' for i in range(256)), '▁']
   tokens += string.ascii_letters + string.punctuation
   merges = [tuple(merge.split(' ')) for merge in MERGES]
@@ -78,6 +85,10 @@ def write_folder(folder, style, template=None):
     model.pre_tokenizer = pre_tokenizer
   model.decoder = decoder
   model.add_special_tokens(['<s>', '</s>', '<|reply|>'])
+  if begin:
+    model.post_processor = tokenizers.processors.TemplateProcessing(
+      single='<s> $A', special_tokens=[('<s>', model.token_to_id('<s>'))]
+    )
   folder.mkdir(parents=True, exist_ok=True)
   model.save(str(folder / 'tokenizer.json'))
   config = {

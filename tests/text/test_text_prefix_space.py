@@ -37,11 +37,16 @@ def style(request):
   return request.param
 
 
-@pytest.fixture(scope='module')
-def base(style, tmp_path_factory):
-  """A model without a chat template."""
+@pytest.fixture(scope='module', params=[False, True], ids=['', 'begin'])
+def folder(style, request, tmp_path_factory):
+  """A model without a chat template, with and without a begin token."""
   folder = tmp_path_factory.mktemp(style) / 'base'
-  return PretrainedTokenizer.from_folder(write_folder(folder, style))
+  return write_folder(folder, style, begin=request.param)
+
+
+@pytest.fixture(scope='module')
+def base(folder):
+  return PretrainedTokenizer.from_folder(folder)
 
 
 @settings(deadline=None, max_examples=200)
@@ -64,9 +69,11 @@ def test_what_is_said_comes_back_to_the_character(base, turns, reply):
   prompt = '\n\nAssistant: hi'.join(f'\n\nHuman: {turn}' for turn in turns)
   prompt += ASSISTANT
   ids, _ = encode_prompt(base, prompt, 900)
+  # These vocabularies spell a space as U+2581, and so have no other.
+  prompt, back = prompt.replace('▁', ' '), reply.replace('▁', ' ')
   assert base.decode(ids) == prompt
-  assert base.decode(base.encode(reply)) == reply
-  assert base.decode_reply(base.encode_reply(f' {reply}')) == f' {reply}'
+  assert base.decode(base.encode(reply)) == back
+  assert base.decode_reply(base.encode_reply(f' {reply}')) == f' {back}'
 
 
 def test_a_reply_begins_with_the_piece_of_a_word_inside_a_text(base):
@@ -76,11 +83,33 @@ def test_a_reply_begins_with_the_piece_of_a_word_inside_a_text(base):
   assert base.encode_document('hi')[-1] == hi
 
 
-@pytest.mark.parametrize('template', [BRACKETS, LINES, SPECIAL])
-def test_a_dialogue_has_the_ids_of_transformers(style, template, tmp_path):
-  """The reply too, which is tokenised apart from its prompt."""
+def test_a_text_has_the_ids_of_transformers(folder, base):
+  """The space is there before the begin token is, so it is no text's second.
+
+  A dialogue begins as a text does.
+  """
   transformers = pytest.importorskip('transformers')
-  folder = write_folder(tmp_path, style, template)
+  theirs = transformers.AutoTokenizer.from_pretrained(folder)
+  for text in ('hi', 'hi all', ' hi', '  hi ', '\nhi', 'B', ''):
+    assert base.encode_document(text) == theirs(text).input_ids, text
+  prompt = f'{HUMAN} hi all{ASSISTANT} hi{HUMAN} at hi{ASSISTANT}'
+  ids, _ = encode_prompt(base, prompt, 900)
+  assert ids == theirs(prompt).input_ids
+  space = base._backend.token_to_id('▁')
+  assert (ids[0], ids[ids[0] == base.bos_id]) == (base.bos_id or space, space)
+
+
+@pytest.mark.parametrize('begin', [False, True])
+@pytest.mark.parametrize('template', [BRACKETS, LINES, SPECIAL])
+def test_a_dialogue_has_the_ids_of_transformers(
+  style, template, begin, tmp_path
+):
+  """The reply too, which is tokenised apart from its prompt.
+
+  A begin token that the template writes is text before what is said.
+  """
+  transformers = pytest.importorskip('transformers')
+  folder = write_folder(tmp_path, style, template, begin)
   ours = PretrainedTokenizer.from_folder(folder)
   theirs = transformers.AutoTokenizer.from_pretrained(folder)
   said = ['hi all', 'hello at all', 'at hi', 'hi hello']

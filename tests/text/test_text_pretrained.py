@@ -273,33 +273,3 @@ def test_broken_files_are_named(tmp_path):
   (tmp_path / 'other.json').write_text('{}')
   with pytest.raises(ValueError, match='read a Hugging Face folder with'):
     load_tokenizer(tmp_path / 'other.json')
-
-
-def test_transformers_reads_what_is_saved(chat, tmp_path):
-  transformers = pytest.importorskip('transformers')
-  ids = chat.save_pretrained(tmp_path / 'policy')
-  assert ids == {'eos_token_id': 2, 'vocab_size': 291, 'pad_token_id': 2}
-  theirs = transformers.AutoTokenizer.from_pretrained(tmp_path / 'policy')
-  assert len(theirs) == 291 and theirs.pad_token_id == 2
-  messages = [{'role': 'user', 'content': 'say hello'}]
-  rendered = theirs.apply_chat_template(
-    messages, add_generation_prompt=True, return_dict=False
-  )
-  assert rendered == encode_prompt(chat, LAST, 99)[0]
-
-
-def test_a_saved_preference_tokenizer_ends_contexts_and_pads_apart(
-  folder, tmp_path
-):
-  """Its pad is in no text, so `ids != pad` counts right (checklist 1)."""
-  transformers = pytest.importorskip('transformers')
-  padded = write_folder(folder.parent / 'padded', rows=352)
-  chat = PretrainedTokenizer.from_folder(padded)
-  ids = chat.save_pretrained(tmp_path, preference=True)
-  assert ids == {'eos_token_id': 2, 'vocab_size': 354, 'pad_token_id': 353}
-  theirs = transformers.AutoTokenizer.from_pretrained(tmp_path)
-  rows = theirs(['hello<|im_end|>', 'hello dog hello'], padding=True)
-  for row, mask in zip(rows.input_ids, rows.attention_mask, strict=True):
-    real = [i for i, m in zip(row, mask, strict=True) if m]
-    assert real[-1] == 352 and 353 not in real
-    assert set(row[len(real) :]) <= {353}

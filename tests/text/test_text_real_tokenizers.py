@@ -5,6 +5,8 @@ import functools
 import numpy as np
 import pytest
 
+from rlhf_jax.data.pairs import encode_pairs
+from rlhf_jax.data.records import make_comparison
 from rlhf_jax.text.dialogue import ASSISTANT
 from rlhf_jax.text.encode import encode_example, encode_prompt, pad_batch
 from rlhf_jax.text.llama2c import Llama2cTokenizer
@@ -13,6 +15,7 @@ from tests.pretrained_files import (
   smollm2_or_skip,
   stories_or_skip,
 )
+from tests.text.feeding import feeding
 
 FRANCE = '\n\nHuman: What is the capital of France?\n\nAssistant:'
 TRICKY = [
@@ -148,6 +151,45 @@ def test_a_chat_prompt_has_the_ids_of_transformers(chat, theirs):
     return_dict=False,
   )
   assert encode_prompt(chat, text, 500) == (rendered, 0)
+
+
+def test_a_preference_tokenizer_gives_transformers_the_ids_of_pairs(
+  chat, theirs, tmp_path
+):
+  """Whole HH dialogues by the functions of docs/pretrained.md."""
+  import transformers
+
+  chat.save_pretrained(tmp_path, preference=True)
+  saved = transformers.AutoTokenizer.from_pretrained(tmp_path)
+  texts = [text for text in TRICKY if text.strip() and 'a' * 300 != text]
+  prompts = [
+    f'\n\nHuman: {said}\n\nAssistant: {said}\n\nHuman: hm{ASSISTANT}'
+    for said in texts
+  ]
+  replies = [said for said in texts if not said.startswith(('\n', ' '))]
+  dialogues = [
+    f'{prompt} {replies[i % len(replies)]}' for i, prompt in enumerate(prompts)
+  ]
+  pairs, counts = encode_pairs(
+    [
+      make_comparison(x, f'{y} no', 'tests/real')
+      for x, y in zip(dialogues, prompts, strict=True)
+    ],
+    chat,
+    900,
+    300,
+  )
+  assert counts['kept'] == len(dialogues) and not counts['prompt cut']
+  batch = feeding()['batch_of'](saved, dialogues)
+  for row_T, length, ids_T, mask_T in zip(
+    pairs.chosen_tokens_NT,
+    pairs.chosen_length_N,
+    batch['input_ids'],
+    batch['attention_mask'],
+    strict=True,
+  ):
+    assert ids_T[mask_T.bool()].tolist() == row_T[:length].tolist()
+    assert row_T[length - 2 : length].tolist() == [2, 49152]
 
 
 def test_the_facts_of_the_file(chat):

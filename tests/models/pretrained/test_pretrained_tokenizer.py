@@ -6,45 +6,76 @@ import pytest
 import torch
 import transformers
 
+from rlhf_jax.data.pairs import encode_pairs
+from rlhf_jax.data.records import make_comparison
 from rlhf_jax.models.build import build
 from rlhf_jax.models.config import TransformerConfig
 from rlhf_jax.models.pretrained.export import save_preference_model
+from rlhf_jax.text.encode import pad_batch
 from rlhf_jax.text.pretrained import PretrainedTokenizer
+from tests.text.feeding import feeding
 from tests.text.small_tokenizer import write_folder
 
 TEXTS = ['the cat says hello', 'dog', 'Be good. the user and the dog']
+PROMPT = '\n\nHuman: the cat\n\nAssistant: dog\n\nHuman: hello\n\nAssistant:'
+REPLIES = (' the dog', ' say hello and be good')
 
 
-@pytest.mark.parametrize('side', ['right', 'left'])
-def test_text_to_score_in_transformers_equals_ours(side, tmp_path):
-  """Tokenizer and model of the folder alone: it ends texts, and pads them."""
-  tokenizer = PretrainedTokenizer.from_folder(write_folder(tmp_path / 'from'))
+@pytest.fixture(scope='module')
+def exported(tmp_path_factory):
+  """(folder of a preference model, our tokenizer, tokens_BT -> scores_B)."""
+  path = tmp_path_factory.mktemp('pm')
+  tokenizer = PretrainedTokenizer.from_folder(write_folder(path / 'from'))
   config = TransformerConfig(
     tokenizer.vocab_size, 2, 16, 2, activation='swiglu', embed_scale=1.0
   )
   model = build(config)
   params = model.init(jax.random.key(0))
   params |= {'head': model.init_head(jax.random.key(1))}
-  folder = tmp_path / 'pm'
-  save_preference_model(folder, config, params, tokenizer)
+  save_preference_model(path / 'pm', config, params, tokenizer)
+  score = jax.jit(model.score_fn)
+  return path / 'pm', tokenizer, lambda *rows: score(params, *rows)
 
+
+def in_transformers(folder, batch):
+  load = transformers.AutoModelForSequenceClassification.from_pretrained
+  with torch.no_grad():
+    return load(folder).eval()(**batch).logits[:, 0].numpy()
+
+
+@pytest.mark.parametrize('side', ['right', 'left'])
+def test_text_to_score_in_transformers_equals_ours(side, exported):
+  """Tokenizer and model of the folder alone: it ends texts, and pads them."""
+  folder, tokenizer, score = exported
   texts = [
     [*tokenizer.encode(text), tokenizer.end_of_context_id] for text in TEXTS
   ]
-  length_B = np.array([len(text) for text in texts])
-  tokens_BT = np.zeros((len(texts), length_B.max()), np.int32)
-  for b, text in enumerate(texts):
-    tokens_BT[b, : len(text)] = text
-  expected = jax.jit(model.score_fn)(params, tokens_BT, length_B)
-  assert np.ptp(expected) > 0.1
+  tokens_BT, length_B = pad_batch(texts, 120, 0)
+  expected_B = score(tokens_BT, length_B)
+  assert np.ptp(expected_B) > 0.1
 
   theirs = transformers.AutoTokenizer.from_pretrained(folder, padding_side=side)
   batch = theirs(TEXTS, padding=True, return_tensors='pt')
   assert batch['attention_mask'].sum(1).tolist() == length_B.tolist()
-  load = transformers.AutoModelForSequenceClassification.from_pretrained
-  scorer = load(folder).eval()
-  with torch.no_grad():
-    scores = scorer(
-      input_ids=batch['input_ids'], attention_mask=batch['attention_mask']
-    ).logits[:, 0]
-  np.testing.assert_allclose(scores.numpy(), expected, atol=1e-4)
+  scores_B = in_transformers(folder, batch)
+  np.testing.assert_allclose(scores_B, expected_B, atol=1e-4)
+
+
+@pytest.mark.parametrize('side', ['right', 'left'])
+def test_a_pair_of_dialogues_has_our_scores_in_transformers(side, exported):
+  """As docs/pretrained.md feeds them, to folder and model as they are."""
+  folder, tokenizer, score = exported
+  dialogues = [PROMPT + reply for reply in REPLIES]
+  pairs, counts = encode_pairs(
+    [make_comparison(*dialogues, 'tests/here')], tokenizer, 119, 40
+  )
+  assert counts['kept'] == 1 and not counts['prompt cut'] + counts['reply cut']
+  expected_B = score(
+    np.concatenate([pairs.chosen_tokens_NT, pairs.rejected_tokens_NT]),
+    np.concatenate([pairs.chosen_length_N, pairs.rejected_length_N]),
+  )
+  assert abs(expected_B[0] - expected_B[1]) > 0.01
+  theirs = transformers.AutoTokenizer.from_pretrained(folder, padding_side=side)
+  batch = feeding()['batch_of'](theirs, dialogues)
+  scores_B = in_transformers(folder, batch)
+  np.testing.assert_allclose(scores_B, expected_B, atol=1e-4)
