@@ -46,6 +46,7 @@ def get_config(preset='paper'):
   )
   config.checked = (  # (rung, layers, programs); 13M has 4
     ('13M', 4, ('pm_step',)),
+    ('13B', 4, ('pm_step',)),
     ('52B', 4, ('pm_step',)),
   )
   config.tolerance = 0.05  # XLA's FLOPs against the analytic count

@@ -174,8 +174,36 @@ def _checks(row, job):
   return found
 
 
+def _deepest(measured, key):
+  """(depth, bytes) of the deepest program of its name beyond two layers."""
+  deeper = [
+    (int(depth), programs[key]['memory'])
+    for depth, programs in measured.items()
+    if int(depth) > 2 and 'memory' in programs.get(key, {})
+  ]
+  return max(deeper, default=None)
+
+
+def _with_deepest(row, config, memory):
+  """Memory with its line through two layers and the deepest, if there is one.
+
+  That slope has no workspace in it, so it takes the place of the line through
+  one and two layers.
+  """
+  found = {}
+  for key, (needed, line) in memory.items():
+    deepest = _deepest(row['measured'], key)
+    if deepest:
+      depth, at_depth = deepest
+      two = row['measured']['2'][key]['memory']
+      slope = (at_depth - two) / (depth - 2)
+      line = max(needed, two + (config.n_layers - 2) * slope)
+    found[key] = (needed, line)
+  return found
+
+
 def _extrapolated(row, config):
-  """Work and memory at the depth of a config.
+  """Work and memory at the depth of a config, from one and two layers.
 
   Returns:
     ({program: Measured}, {program: (bytes needed, bytes along the line)}); the
@@ -246,6 +274,7 @@ def verdict(row, config):
       'again, which compiles only that'
     )
   line_at, memory = _extrapolated(row, whole)
+  memory = _with_deepest(row, whole, memory)
   phases = phases_of(line_at, job)
   analytic = estimates.analytic_flops(whole, job)
   for key, short in SHORT.items():

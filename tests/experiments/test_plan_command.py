@@ -110,10 +110,10 @@ def test_bad_input_is_one_line():
 
 def test_rows_are_reported_without_a_compiler(tmp_path):
   path = tmp_path / 'rows.json'
-  path.write_text(json.dumps([row_of('13B', 'v5p:8x8x8')]))
-  done = succeeded(call('plan', '--rung=13B', f'--json={path}'))
-  L, D, V = 40, 5120, 65_536
+  path.write_text(json.dumps([row_of('2.7B', 'v5p:8x8x8')]))
+  done = succeeded(call('plan', '--rung=2.7B', f'--json={path}'))
+  L, D, V = 24, 3072, 65_536
   count = 12 * L * D**2 + V * D + (2 * L + 1) * D
-  assert done.stdout.startswith(f'13B ({count:,} parameters')
-  assert '-41.0 GB per chip of 95.0 GB: fits' in done.stdout
+  assert done.stdout.startswith(f'2.7B ({count:,} parameters')
+  assert '-25.0 GB per chip of 95.0 GB: fits' in done.stdout
   assert not done.stderr

@@ -119,6 +119,17 @@ def test_a_deeper_program_is_held_against_the_extrapolation():
   )
 
 
+def test_the_line_goes_through_the_deepest_program_there_is():
+  """From one to two layers 2 GB a block, of which half is a workspace."""
+  row = row_of('52B', depths=(1, 2, 4), line=(0, 2e9))
+  assert verdict(row, CONFIG)['pm']['fit'] == 'open'
+  row['measured']['4']['pm_step']['memory'] = 6e9
+  found = verdict(row, CONFIG)
+  assert found['pm']['bytes_line'] == 4e9 + 62 * 1e9
+  assert found['pm']['fit'] == 'fits' and found['ppo']['fit'] == 'open'
+  assert found['checks'][0]['line'] == 8e9  # what one and two layers foretold
+
+
 def test_no_room_is_a_verdict_and_a_missing_program_an_error():
   row = row_of('52B', 'v5e:2x2')
   row['measured']['1']['pm_step'] = {'no_room': 'RESOURCE_EXHAUSTED: 9 > 8'}
