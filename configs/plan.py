@@ -11,8 +11,8 @@ of them in one update. The study of one rung is one preference model on
 the static comparisons (96k helpful and 44k harmless, one epoch) and one PPO
 run of 200k samples, as far as the paper's figures go. Of every rung a one-layer
 and a two-layer model are compiled and the rest is extrapolated; those in
-`whole` are compiled at their depth too, which says how good that is. Preset:
-paper.
+`checked` are compiled at a further depth too, which says how good that is.
+Preset: paper.
 """
 
 import ml_collections
@@ -44,6 +44,10 @@ def get_config(preset='paper'):
     train_rows=2,  # sequences a GPU differentiates at once: one pair
     decode_rows=64,  # replies a GPU samples at once
   )
-  config.whole = ('13M',)
+  config.checked = (  # (rung, layers, programs); 13M has 4
+    ('13M', 4, ('pm_step',)),
+    ('13B', 4, ('pm_step',)),
+    ('52B', 4, ('pm_step',)),
+  )
   config.tolerance = 0.05  # XLA's FLOPs against the analytic count
   return config

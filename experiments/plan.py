@@ -30,7 +30,6 @@ from experiments import plan_programs as programs
 from experiments import plan_table, stage
 from experiments.plan_verdict import (
   PROGRAMS,
-  TRAINING,
   mesh_of,
   model_config,
   same_work,
@@ -51,12 +50,15 @@ def lacking(row, config):
   """[(depth, program)] that a row has yet to be compiled for.
 
   Of one and two layers the programs that train and their parts, to be counted
-  apart; of the rungs to check those that train at their whole depth as well.
+  apart; of the rungs to check those that train at a further depth as well.
   """
   wanted = [(depth, key) for depth in (1, 2) for key in PROGRAMS]
-  if row['rung'] in config['whole']:
-    depth = ladder.rung(row['rung']).n_layers
-    wanted += [(depth, key) for key in TRAINING]
+  wanted += [
+    (depth, key)
+    for name, depth, keys in config['checked']
+    for key in keys
+    if name == row['rung']
+  ]
   there = row['measured']
   return [
     (depth, key)

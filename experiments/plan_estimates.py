@@ -4,12 +4,14 @@ Nothing here compiles, so all of it works, and is tested, without a TPU
 compiler.
 """
 
+import dataclasses
 import itertools
 import math
 import re
 from typing import NamedTuple
 
 from rlhf_jax.models import cost, footprint
+from rlhf_jax.models.cost import parameter_counts
 
 
 class Chip(NamedTuple):
@@ -56,10 +58,85 @@ class Measured(NamedTuple):
 
 
 def extrapolate(one, two, n_layers):
-  """A line through one and two layers: c(L) = c(1) + (L - 1) (c(2) - c(1))."""
+  """A line through one and two layers: c(L) = c(1) + (L - 1) (c(2) - c(1)).
+
+  Work is such a line. Memory is not quite: of one layer, whose queries are
+  those of the columns read, no whole block is held, so that the step to two has
+  a block's workspace in it. See `needed_memory`.
+  """
   return Measured(
     *(a + (n_layers - 1) * (b - a) for a, b in zip(one, two, strict=True))
   )
+
+
+def block_memory(config, job, axes):
+  """Bytes per chip that one more block has to add to what a program holds.
+
+  Of p parameters over n chips and B rows (2 B for pairs) over all but the model
+  axis:
+
+    pm_step    16 p / n + saved(2 B, T)      state, gradient, saved inputs
+    collect    32 p / n + cache              all that an iteration is given
+    iteration  40 p / n + 2 saved(B, P + R)  that, and two gradients; inputs
+
+  `collect` is an iteration while it samples. Saved inputs are not cut over the
+  model axis, the cache is, by heads.
+
+  Args:
+    config: TransformerConfig.
+    job: of `configs/plan.py`.
+    axes: of `mesh_axes`.
+
+  Returns:
+    {program: bytes}.
+  """
+  one = dataclasses.replace(config, n_layers=1)
+  p = _parameters(config, 2) - _parameters(config, 1)
+  chips = axes['fsdp'] * axes['model']
+  rows = lambda B: -(-B // axes['fsdp'])
+  T = job['prompt_length'] + job['reply_length']
+  saved = lambda B, T: footprint.saved_bytes(one, rows(B), T)
+  cache = footprint.cache_bytes(one, rows(job['prompts']), T) / axes['model']
+  return {
+    'pm_step': 16 * p / chips + saved(2 * job['pm_pairs'], job['pm_length']),
+    'collect': 32 * p / chips + cache,
+    'iteration': 40 * p / chips + 2 * saved(job['prompts'], T),
+  }
+
+
+def needed_memory(two, config, job, axes):
+  """Bytes per chip that the programs that train cannot do without.
+
+    m(L) = m(2) + (L - 2) block
+
+  Two layers have every workspace in them, which deeper programs use again for
+  each block; where there is room the compiler holds more (weights gathered
+  early). An iteration is at its peak while it samples or while it learns.
+  Sampling is `collect` with the rest of what an iteration is given: 28 bytes a
+  parameter.
+
+  Args:
+    two: {program: Measured} of two layers.
+    config: TransformerConfig; its depth is L.
+    job: of `configs/plan.py`.
+    axes: of `mesh_axes`.
+
+  Returns:
+    {'pm_step': bytes, 'iteration': bytes}.
+  """
+  block = block_memory(config, job, axes)
+  deeper = {
+    key: two[key].memory + (config.n_layers - 2) * block[key] for key in block
+  }
+  rest = 28 * _parameters(config, 2) / (axes['fsdp'] * axes['model'])
+  sampling = deeper.pop('collect') + rest
+  return deeper | {'iteration': max(sampling, deeper['iteration'])}
+
+
+def _parameters(config, n_layers):
+  return parameter_counts(dataclasses.replace(config, n_layers=n_layers))[
+    'total'
+  ]
 
 
 def parse_topology(name):

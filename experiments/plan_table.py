@@ -16,6 +16,12 @@ def _gigabytes(count):
   return f'{count / 1e9:.1f} GB'
 
 
+def _range(part):
+  """Bytes that are needed, and those along the line, in GB."""
+  low, high = part['bytes_needed'] / 1e9, part['bytes_line'] / 1e9
+  return f'{low:.1f}-{high:.1f} GB'
+
+
 def _mesh(found):
   axes = found['mesh']
   return f'fsdp {axes["fsdp"]}, model {axes["model"]}'
@@ -31,11 +37,10 @@ def report(found, config):
     return '\n'.join([*lines, f'  does not fit: {found["too_large"]}'])
   for key, title in (('pm', 'PM step'), ('ppo', 'PPO iteration')):
     part = found[key]
-    fits = 'fits' if part['fits'] else 'does NOT fit'
     agree = 'agrees with' if part['flops_agree'] else 'DIFFERS from'
     lines += [
-      f'  {title}: {_gigabytes(part["bytes_per_chip"])} per chip of '
-      f'{_gigabytes(found["hbm_bytes"])}: {fits}',
+      f'  {title}: {_range(part)} per chip of '
+      f'{_gigabytes(found["hbm_bytes"])}: {part["fit"]}',
       f'    {part["flops"]:.3g} FLOPs, {part["flops_ratio"]:.3f} of the '
       f'analytic count: {agree} it',
       f'    {part["seconds"]:.3g} s at the roofline, MFU at most '
@@ -60,12 +65,13 @@ def report(found, config):
 
 
 def _checked(found):
-  """Lines that compare a rung compiled whole with its extrapolation."""
+  """Lines that compare programs of a further depth with the extrapolation."""
   return [
-    f'{TITLES[key]} of {found["rung"]} on {found["topology"]}, compiled at its '
-    f'whole depth: {ratio["memory"]:.3f} of the extrapolated bytes per chip, '
-    f'{ratio["flops"]:.3f} of the extrapolated FLOPs.'
-    for key, ratio in found['checks'].items()
+    f'{TITLES[check["program"]]} of {found["rung"]} on {found["topology"]}, '
+    f'compiled at {check["layers"]} layers: {check["memory"] / 1e9:.2f} GB per '
+    f'chip, expected {check["needed"] / 1e9:.2f} to {check["line"] / 1e9:.2f}; '
+    f'{check["flops"]:.3f} of the extrapolated FLOPs.'
+    for check in found['checks']
   ]
 
 
@@ -89,9 +95,9 @@ def _cells(found):
   cells = []
   for key in SHORT.values():
     part = found[key]
-    fits = 'fits' if part['fits'] else '**does not fit**'
+    fits = part['fit'] if part['fit'] == 'fits' else f'**{part["fit"]}**'
     cells += [
-      f'{_gigabytes(part["bytes_per_chip"])}, {fits}',
+      f'{_range(part)}, {fits}',
       f'{part["seconds"]:.2g} s',
       f'{part["mfu_bound"]:.0%}',
       f'{part["flops_ratio"]:.3f}',
@@ -108,8 +114,12 @@ def _in_words(found):
   known = [one for one in found if 'too_large' not in one]
   lines = []
   for key, title in TITLES.items():
-    for what, test in (('fits', 'fits'), ('FLOPs agree', 'flops_agree')):
-      rungs = [one['rung'] for one in known if one[key][test]]
+    for what, test, wanted in (
+      ('fits', 'fit', 'fits'),
+      ('open', 'fit', 'open'),
+      ('FLOPs agree', 'flops_agree', True),
+    ):
+      rungs = [one['rung'] for one in known if one[key][test] == wanted]
       lines.append(f'{title} {what}: {_names(rungs)}.')
   for phase in ('prefill', 'decode', 'learn'):
     part = [(one['rung'], one['ppo']['phases'][phase]) for one in known]

@@ -59,6 +59,23 @@ def phases_of(measured, job):
   }
 
 
+def fit(needed, line, room):
+  """'fits', 'does not fit' or 'open' of a program on a chip.
+
+  It fits if the compiler's own line through one and two layers ends within the
+  chip, does not if what it cannot do without is more; between the two it would
+  have to gather later than it does where there is room.
+
+  Args:
+    needed: bytes of `estimates.needed_memory`.
+    line: bytes along the line.
+    room: bytes of a chip.
+  """
+  if needed > room:
+    return 'does not fit'
+  return 'fits' if line <= room else 'open'
+
+
 def judge(phases, analytic, memory, chip, chips, tolerance):
   """One program's row: memory, FLOPs, time and MFU over its phases.
 
@@ -70,7 +87,7 @@ def judge(phases, analytic, memory, chip, chips, tolerance):
   Args:
     phases: {phase: Measured}, per chip.
     analytic: {phase: (useful, done)} FLOPs, over all chips.
-    memory: bytes per chip of the whole program.
+    memory: bytes per chip of the whole program, (needed, along the line).
     chip: Chip.
     chips: their number.
     tolerance: how far XLA's count may be from the analytic one.
@@ -80,8 +97,9 @@ def judge(phases, analytic, memory, chip, chips, tolerance):
   flops = chips * sum(phase.flops for phase in phases.values())
   useful, done = (sum(analytic[key][i] for key in phases) for i in (0, 1))
   return {
-    'bytes_per_chip': memory,
-    'fits': memory <= chip.hbm_bytes,
+    'bytes_needed': memory[0],
+    'bytes_line': memory[1],
+    'fit': fit(*memory, chip.hbm_bytes),
     'flops': flops,
     'flops_ratio': flops / done,
     'flops_agree': abs(flops / done - 1) <= tolerance,
@@ -128,17 +146,83 @@ def _numbers(found):
   return Measured(*(found[field] for field in Measured._fields))
 
 
-def _checks(measured, line_at, n_layers):
-  """{program: whole / extrapolated} of bytes and FLOPs, if compiled whole."""
-  whole = measured.get(str(n_layers), {})
-  return {
-    SHORT[key]: {
-      'memory': whole[key]['memory'] / line_at[key].memory,
-      'flops': whole[key]['flops'] / line_at[key].flops,
-    }
-    for key in TRAINING
-    if key in whole
+def _checks(row, job):
+  """What deeper programs say of the extrapolation from one and two layers.
+
+  Returns:
+    [{'program', 'layers', 'memory': bytes, 'needed', 'line': bytes expected,
+    'flops': compiled / extrapolated}] of every program that trains and was
+    compiled at a further depth.
+  """
+  found = []
+  for depth, programs in row['measured'].items():
+    if int(depth) <= 2:
+      continue
+    config = model_config(row['rung'], job, int(depth))
+    line_at, memory = _extrapolated(row, config)
+    found += [
+      {
+        'program': SHORT[key],
+        'layers': int(depth),
+        'memory': programs[key]['memory'],
+        **dict(zip(('needed', 'line'), memory[key], strict=True)),
+        'flops': programs[key]['flops'] / line_at[key].flops,
+      }
+      for key in TRAINING
+      if 'flops' in programs.get(key, {})
+    ]
+  return found
+
+
+def _deepest(measured, key):
+  """(depth, bytes) of the deepest program of its name beyond two layers."""
+  deeper = [
+    (int(depth), programs[key]['memory'])
+    for depth, programs in measured.items()
+    if int(depth) > 2 and 'memory' in programs.get(key, {})
+  ]
+  return max(deeper, default=None)
+
+
+def _with_deepest(row, config, memory):
+  """Memory with its line through two layers and the deepest, if there is one.
+
+  That slope has no workspace in it, so it takes the place of the line through
+  one and two layers.
+  """
+  found = {}
+  for key, (needed, line) in memory.items():
+    deepest = _deepest(row['measured'], key)
+    if deepest:
+      depth, at_depth = deepest
+      two = row['measured']['2'][key]['memory']
+      slope = (at_depth - two) / (depth - 2)
+      line = max(needed, two + (config.n_layers - 2) * slope)
+    found[key] = (needed, line)
+  return found
+
+
+def _extrapolated(row, config):
+  """Work and memory at the depth of a config, from one and two layers.
+
+  Returns:
+    ({program: Measured}, {program: (bytes needed, bytes along the line)}); the
+    line is never below what is needed.
+  """
+  one, two = (
+    {key: _numbers(found) for key, found in row['measured'][depth].items()}
+    for depth in ('1', '2')
+  )
+  line_at = {
+    key: estimates.extrapolate(one[key], two[key], config.n_layers)
+    for key in one
   }
+  needed = estimates.needed_memory(two, config, row['job'], row['mesh'])
+  memory = {
+    key: (least, max(least, line_at[key].memory))
+    for key, least in needed.items()
+  }
+  return line_at, memory
 
 
 def verdict(row, config):
@@ -189,27 +273,21 @@ def verdict(row, config):
       f'{row["rung"]} on {row["topology"]} lacks {lacking}: run the same plan '
       'again, which compiles only that'
     )
-  one, two = (
-    {key: _numbers(found) for key, found in measured[depth].items()}
-    for depth in ('1', '2')
-  )
-  line_at = {
-    key: estimates.extrapolate(one[key], two[key], whole.n_layers)
-    for key in one
-  }
+  line_at, memory = _extrapolated(row, whole)
+  memory = _with_deepest(row, whole, memory)
   phases = phases_of(line_at, job)
   analytic = estimates.analytic_flops(whole, job)
   for key, short in SHORT.items():
     found[short] = judge(
       {phase: phases[phase] for phase in PHASES[key]},
       analytic,
-      line_at[key].memory,
+      memory[key],
       chip,
       chips,
       config['tolerance'],
     )
   steps = (found[short]['seconds'] for short in SHORT.values())
   return found | {
-    'checks': _checks(measured, line_at, whole.n_layers),
+    'checks': _checks(row, job),
     'hours': estimates.study_hours(job, config['study'], *steps),
   }

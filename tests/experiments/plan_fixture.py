@@ -15,9 +15,10 @@ def settings():
   return copy.deepcopy(get_config().to_dict())
 
 
-def _programs(name, job, depth, chips, scale):
+def _programs(name, job, depth, mesh, scale, line):
   """What a compiler would say of a depth, loop bodies counted once."""
   model = model_config(name, job, depth)
+  chips = math.prod(mesh.values())
   done = {
     key: scale * flops[1] / chips
     for key, flops in estimates.analytic_flops(model, job).items()
@@ -33,21 +34,22 @@ def _programs(name, job, depth, chips, scale):
     key: {
       'flops': count,
       'traffic': count / 1000,
-      'memory': 1e9 * (1 + depth),
+      'memory': line[0] + depth * line[1],
       'compile_seconds': 2.0,
     }
     for key, count in flops.items()
   }
 
 
-def row_of(name, topology='v5p:4x4x4', *, scale=1.0, depths=(1, 2)):
+def row_of(
+  name, topology='v5p:4x4x4', *, scale=1.0, depths=(1, 2), line=(1e9, 1e9)
+):
   """A row of docs/scale.json: the analytic FLOPs times `scale`.
 
-  A program of L layers takes L + 1 GB.
+  A program of L layers takes line[0] + L line[1] bytes.
   """
   job = settings()['job']
   mesh = mesh_of(name, topology, job)
-  chips = math.prod(mesh.values())
   return {
     'rung': name,
     'topology': topology,
@@ -55,6 +57,7 @@ def row_of(name, topology='v5p:4x4x4', *, scale=1.0, depths=(1, 2)):
     'mesh': mesh,
     'versions': VERSIONS,
     'measured': {
-      str(depth): _programs(name, job, depth, chips, scale) for depth in depths
+      str(depth): _programs(name, job, depth, mesh, scale, line)
+      for depth in depths
     },
   }

@@ -7,7 +7,7 @@ from experiments_command import call, error_line, succeeded
 from plan_fixture import row_of, settings
 
 from experiments import plan
-from experiments.plan_verdict import PROGRAMS, TRAINING
+from experiments.plan_verdict import PROGRAMS
 
 CONFIG, TOPOLOGY = settings(), 'v5p:4x4x4'
 ALL = [(str(depth), key) for depth in (1, 2) for key in PROGRAMS]
@@ -92,9 +92,10 @@ def test_two_compilers_do_not_share_a_row(compiler, tmp_path, monkeypatch):
   assert compiler.calls == ALL[:3] + ALL
 
 
-def test_the_rungs_to_check_are_compiled_at_their_whole_depth(compiler):
-  _run(None, names=CONFIG['whole'])
-  assert compiler.calls == ALL + [('4', key) for key in TRAINING]
+def test_the_rungs_to_check_are_compiled_at_a_further_depth(compiler):
+  (name, depth, keys), *_ = CONFIG['checked']
+  _run(None, names=[name])
+  assert compiler.calls == ALL + [(str(depth), key) for key in keys]
 
 
 def test_bad_input_is_one_line():
@@ -109,10 +110,10 @@ def test_bad_input_is_one_line():
 
 def test_rows_are_reported_without_a_compiler(tmp_path):
   path = tmp_path / 'rows.json'
-  path.write_text(json.dumps([row_of('52B', 'v5p:8x8x8')]))
-  done = succeeded(call('plan', '--rung=52B', f'--json={path}'))
-  L, D, V = 64, 8192, 65_536
+  path.write_text(json.dumps([row_of('2.7B', 'v5p:8x8x8')]))
+  done = succeeded(call('plan', '--rung=2.7B', f'--json={path}'))
+  L, D, V = 24, 3072, 65_536
   count = 12 * L * D**2 + V * D + (2 * L + 1) * D
-  assert done.stdout.startswith(f'52B ({count:,} parameters')
-  assert 'PM step: 65.0 GB per chip of 95.0 GB: fits' in done.stdout
+  assert done.stdout.startswith(f'2.7B ({count:,} parameters')
+  assert '-25.0 GB per chip of 95.0 GB: fits' in done.stdout
   assert not done.stderr

@@ -36,16 +36,50 @@ def test_five_percent_is_the_limit(scale, agree):
   )
 
 
-def test_a_rung_fits_if_its_extrapolated_bytes_do():
-  """L layers take L + 1 GB here; a v5p has 95 GB, a v5e 16 GB."""
-  for topology, name, gigabytes, fits in (
-    ('v5p:4x4x4', '52B', 65, True),
-    ('v5e:8x8', '52B', 65, False),
-    ('v5e:8x8', '42M', 7, True),
+def test_a_rung_fits_if_the_line_of_its_bytes_ends_on_the_chip():
+  """A v5p has 95 GB, a v5e 16; what 52B needs is between the two."""
+  for topology, block, said in (
+    ('v5p:4x4x4', 1e9, 'fits'),
+    ('v5p:4x4x4', 2e9, 'open'),
+    ('v5e:8x8', 2e9, 'does not fit'),
   ):
-    found = verdict(row_of(name, topology), CONFIG)
-    assert found['pm']['bytes_per_chip'] == gigabytes * 1e9
-    assert found['pm']['fits'] is fits and found['ppo']['fits'] is fits
+    found = verdict(row_of('52B', topology, line=(0, block)), CONFIG)
+    assert found['pm']['fit'] == found['ppo']['fit'] == said
+    assert found['pm']['bytes_line'] == 64 * block
+
+
+def test_what_a_step_needs_is_two_layers_and_what_each_block_keeps():
+  """Naive twin: 52B on 64 chips, 8 rows of 1,024 tokens each."""
+  found = verdict(row_of('52B', line=(0, 2e9)), CONFIG)['pm']
+  parameters = 12 * 8192**2 + 2 * 8192
+  block = 16 * parameters / 64 + 8 * 1024 * 8192 * 2
+  assert found['bytes_needed'] == pytest.approx(4e9 + 62 * block, rel=1e-3)
+
+
+def test_an_iteration_is_at_its_peak_while_it_samples_or_while_it_learns():
+  """Naive twin of 52B on 64 chips, 8 replies each."""
+  row = row_of('52B', line=(0, 0))
+  N = 12 * 8192**2  # of a block; two of them and the embedding below
+  rest = 28 * (2 * N + 65536 * 8192) / 64
+  keys_and_values = 2 * 8 * (512 + 128) * 8192 * 2
+  sampling = rest + 62 * (32 * N / 64 + keys_and_values)
+  learning = 62 * (40 * N / 64 + 2 * 8 * (512 + 128) * 8192 * 2)
+  for sample, learn, peak in (
+    (90e9, 0, 90e9 + sampling),
+    (0, 90e9, 90e9 + learning),
+  ):
+    row['measured']['2']['collect']['memory'] = sample
+    row['measured']['2']['iteration']['memory'] = learn
+    needed = verdict(row, CONFIG)['ppo']['bytes_needed']
+    assert needed == pytest.approx(peak, rel=1e-3)
+
+
+def test_the_line_is_never_below_what_is_needed():
+  """One layer may take more than two: then the line goes down."""
+  row = row_of('13B')
+  row['measured']['1']['pm_step']['memory'] = 3e9
+  found = verdict(row, CONFIG)['pm']
+  assert found['bytes_line'] == found['bytes_needed'] > 2e9
 
 
 def test_mfu_leaves_out_what_rematerialisation_repeats():
@@ -71,15 +105,29 @@ def test_decoding_is_counted_once_a_token_of_the_reply():
   assert found['ppo']['phases']['learn']['binds'] == 'FLOPs'
 
 
-def test_a_rung_compiled_whole_is_held_against_its_extrapolation():
+def test_a_deeper_program_is_held_against_the_extrapolation():
   row = row_of('13M', depths=(1, 2, 4))
-  row['measured']['4']['iteration']['memory'] *= 1.1
+  row['measured']['4']['iteration']['memory'] = 4.5e9
   found = verdict(row, CONFIG)
-  assert found['checks']['pm'] == pytest.approx({'memory': 1, 'flops': 1})
-  assert found['checks']['ppo'] == pytest.approx({'memory': 1.1, 'flops': 1})
-  assert 'PPO of 13M on v5p:4x4x4, compiled at its whole depth: 1.100' in (
+  pm, ppo = found['checks']
+  assert (pm['program'], pm['layers'], pm['memory']) == ('pm', 4, 5e9)
+  assert pm['line'] == 5e9 and pm['flops'] == pytest.approx(1)
+  assert pm['needed'] == pytest.approx(found['pm']['bytes_needed'])
+  assert ppo['memory'] == 4.5e9
+  assert 'PPO of 13M on v5p:4x4x4, compiled at 4 layers: 4.50 GB per chip' in (
     plan_table.report(found, CONFIG)
   )
+
+
+def test_the_line_goes_through_the_deepest_program_there_is():
+  """From one to two layers 2 GB a block, of which half is a workspace."""
+  row = row_of('52B', depths=(1, 2, 4), line=(0, 2e9))
+  assert verdict(row, CONFIG)['pm']['fit'] == 'open'
+  row['measured']['4']['pm_step']['memory'] = 6e9
+  found = verdict(row, CONFIG)
+  assert found['pm']['bytes_line'] == 4e9 + 62 * 1e9
+  assert found['pm']['fit'] == 'fits' and found['ppo']['fit'] == 'open'
+  assert found['checks'][0]['line'] == 8e9  # what one and two layers foretold
 
 
 def test_no_room_is_a_verdict_and_a_missing_program_an_error():
@@ -105,8 +153,7 @@ def test_a_report_has_bytes_fit_flops_time_mfu_hours_and_gpus():
   text = plan_table.report(verdict(row_of('52B', 'v5p:8x8x8'), CONFIG), CONFIG)
   for part in (
     'fsdp 64, model 8',
-    'PM step: 65.0 GB per chip of 95.0 GB: fits',
-    'PPO iteration: 65.0 GB per chip of 95.0 GB: fits',
+    '-65.0 GB per chip of 95.0 GB: fits',
     '1.000 of the analytic count: agrees with it',
     's at the roofline, MFU at most',
     'study: 140,000 pairs',
