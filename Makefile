@@ -82,11 +82,16 @@ agreement: $(STAMP)
 
 # Our benchmarks on this machine, without peers: benchmarks/results/<device>/.
 .PHONY: bench
-BENCHMARKS ?= pm_step decode ppo_iteration data_rate memory scaling
+SHAPED ?= pm_step decode ppo_iteration
+BENCHMARKS ?= data_rate memory scaling
 SWEEPS ?= vmapped_sweep sweep
 bench: $(STAMP)
 	@device=$$($(BIN)/python -c \
 	  'from benchmarks import common; print(common.device_name())') && \
+	for name in $(SHAPED); do \
+	  $(BIN)/python -m benchmarks.$$name --shape S 197K \
+	    --json benchmarks/results/$$device/$$name.json || exit 1; \
+	done && \
 	for name in $(BENCHMARKS); do \
 	  $(BIN)/python -m benchmarks.$$name \
 	    --json benchmarks/results/$$device/$$name.json || exit 1; \

@@ -1,4 +1,4 @@
-"""What every benchmark shares: clocks, the machine's own rate, rows, flags.
+"""What every benchmark shares: devices, clocks, rows, flags.
 
 A row is {"benchmark", "device", "shape", "metric", "value", "unit", "commit"}.
 Times are medians after warm-ups; `_best` rows are of the fastest round. What is
@@ -22,9 +22,6 @@ from rlhf_jax.models.config import TransformerConfig
 from rlhf_jax.train.run import environment
 from rlhf_jax.train.sharded import on_mesh
 from rlhf_jax.train.sharding import batch_sharding, make_mesh, replicated
-
-CUBE = 2048
-CUBE_REPEATS = {'cpu': 1}  # elsewhere 64: a call must outlast its launch
 
 
 def config_of(shape):
@@ -77,17 +74,39 @@ def use_every_core():
     pass
 
 
-def compile_subject(subject):
+def device_count(rows, parts, devices):
+  """How many of the devices can share the rows of a step: the most that can.
+
+  Each device works on rows / count of its own, in `parts` microbatches; what
+  does not divide so runs on one device.
+
+  Args:
+    rows: of the batch.
+    parts: microbatches of a step.
+    devices: how many there are.
+  """
+  fit = lambda count: rows % (parts * count) == 0
+  return max(filter(fit, range(1, devices + 1)), default=1)
+
+
+def mesh_of(subject):
+  """The mesh on which a subject runs; None where one device runs all of it."""
+  devices = jax.local_devices()
+  count = device_count(subject.samples, subject.parts, len(devices))
+  return make_mesh(devices[:count], data=count) if count > 1 else None
+
+
+def compile_subject(subject, mesh=None):
   """A subject's Program, its state and its other arguments, placed.
 
-  Where there are several devices, each takes its share of the rows.
+  Args:
+    subject: of `benchmarks.subjects`.
+    mesh: of `mesh_of`: each device takes its share of the rows.
   """
-  devices = jax.local_device_count()
-  if devices == 1:
+  if mesh is None:
     placed = (subject.state, *subject.args)
     program = compile_program(subject.function, *placed, donate=0)
     return program, placed[0], placed[1:]
-  mesh = make_mesh(data=devices)
   whole, rows = replicated(mesh), batch_sharding(mesh)
   given = (subject.state, *subject.args)
   placed = [
@@ -153,102 +172,6 @@ def time_in_turns(calls, rounds, warmups):
   return seconds
 
 
-def products(config, logits):
-  """The weight products of one forward pass: [(inputs, outputs, how often)].
-
-  Args:
-    config: TransformerConfig.
-    logits: whether the next-token head belongs to it.
-  """
-  D, L = config.d_model, config.n_layers
-  heads = config.n_heads * config.head_size
-  qkv = heads + 2 * config.n_kv_heads * config.head_size
-  mlp_in = (2 if config.activation == 'swiglu' else 1) * config.d_mlp
-  found = [(D, qkv, L), (heads, D, L), (D, mlp_in, L), (config.d_mlp, D, L)]
-  return found + [(D, config.vocab_size, 1)] * logits
-
-
-def chained_products(shapes, tokens, dtype):
-  """A compiled call of nothing but matrix products, and its FLOPs.
-
-  Each W is used as x <- (x W) W^T, so that one result feeds the next and none
-  can be left out: [tokens, K] by [K, N], then [tokens, N] by [N, K].
-
-  Args:
-    shapes: [(K, N, how often)].
-    tokens: rows of x.
-    dtype: of x and W.
-
-  Returns:
-    (function without arguments, FLOPs of a call: 2 for each multiply-add).
-  """
-  rng = jax.random.key(0)
-  weights = [
-    jax.random.normal(rng, (K, N), dtype) / (K**0.5 + N**0.5)  # norm below 1
-    for K, N, _ in shapes
-  ]
-
-  def chain(weights):
-    ends = []
-    for weight_KN, (K, _, count) in zip(weights, shapes, strict=True):
-      again = lambda _, x, w=weight_KN: (x @ w) @ w.T
-      x = jnp.ones((tokens, K), dtype)
-      ends.append(jax.lax.fori_loop(0, count, again, x))
-    return ends
-
-  program = compile_program(chain, weights)
-  flops = sum(4 * tokens * K * N * count for K, N, count in shapes)
-  return lambda: program.call(weights), flops
-
-
-def machine_calls(shape, tokens, logits):
-  """The machine's own rates: {'products': (call, FLOPs), 'cube': ...}.
-
-  'products' are the model's weight products on `tokens` rows, 'cube' is 2048 x
-  2048 by 2048 x 2048.
-  """
-  model = products(config_of(shape), logits)
-  repeats = CUBE_REPEATS.get(jax.default_backend(), 64)
-  return {
-    'products': chained_products(model, tokens, shape.dtype),
-    'cube': chained_products([(CUBE, CUBE, repeats)], CUBE, shape.dtype),
-  }
-
-
-def copy_call(size):
-  """A compiled pass over `size` bytes, and the bytes that it moves.
-
-    y = x + 1: every byte is read once, and as many are written
-
-  Returns:
-    (function without arguments, bytes of a call); bytes over seconds is the
-    bandwidth of the memory, if `size` is beyond all caches.
-  """
-  x = jnp.zeros(size // 4, jnp.float32)
-  program = compile_program(lambda x: x + 1, x)
-  return lambda: program.call(x), 2 * x.nbytes
-
-
-def rate_lines(seconds, flops, machine):
-  """Lines of the arithmetic rates, in 10^9 FLOP/s, and of their ratios.
-
-  Args:
-    seconds: of `time_in_turns`, with the names 'program', 'products', 'cube'.
-    flops: useful FLOPs of one call of the program.
-    machine: of `machine_calls`.
-  """
-  median = {name: statistics.median(times) for name, times in seconds.items()}
-  own = flops / median['program']
-  rate = {name: machine[name][1] / median[name] for name in machine}
-  return [
-    ('gflops_per_s', own / 1e9, 'GFLOP/s'),
-    ('products_gflops_per_s', rate['products'] / 1e9, 'GFLOP/s'),
-    ('cube_gflops_per_s', rate['cube'] / 1e9, 'GFLOP/s'),
-    ('share_of_products_rate', own / rate['products'], 'ratio'),
-    ('share_of_cube_rate', own / rate['cube'], 'ratio'),
-  ]
-
-
 def throughput_lines(name, work, seconds, unit):
   """Lines for work done a second: by the median round, and by the best."""
   return [
@@ -306,15 +229,18 @@ def main(benchmark, measure, argv=None):
   """
   parser = argparse.ArgumentParser(prog=f'python -m benchmarks.{benchmark}')
   parser.add_argument('--json', type=pathlib.Path, help='file for the rows')
-  parser.add_argument('--shape', choices=list(SHAPES), default='S')
+  parser.add_argument('--shape', nargs='+', choices=list(SHAPES), default=['S'])
   parser.add_argument('--rounds', type=int, default=5)
   parser.add_argument('--warmups', type=int, default=2)
   args = parser.parse_args(argv)
   use_every_core()
-  lines = measure(SHAPES[args.shape], args.rounds, args.warmups)
-  rows = to_rows(benchmark, args.shape, lines)
-  print(f'{benchmark}, shape {args.shape}, {rows[0]["device"]}')
-  for row in rows:
-    print_row(row)
-  write_rows(args.json, rows)
+  rows = []
+  for name in args.shape:
+    print(f'{benchmark}, shape {name}, {device_name()}')
+    lines = measure(SHAPES[name], args.rounds, args.warmups)
+    new = to_rows(benchmark, name, lines)
+    for row in new:
+      print_row(row)
+    rows += new
+    write_rows(args.json, rows)
   return rows

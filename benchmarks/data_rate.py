@@ -1,6 +1,6 @@
 """Speed of the data path: text to tokens, and arrays to batches.
 
-    python -m benchmarks.data_rate [--json FILE] [--shape S|197K|tiny]
+    python -m benchmarks.data_rate [--json FILE] [--shape S 197K]
 
 Simulated comparisons are tokenised to the shape's lengths, which is done once a
 run, and shuffled batches of pairs are drawn, which is done every step: compare

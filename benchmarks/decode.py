@@ -1,6 +1,6 @@
 """Speed of sampling replies: one prefill, then one token a step.
 
-    python -m benchmarks.decode [--json FILE] [--shape S|197K|tiny]
+    python -m benchmarks.decode [--json FILE] [--shape S 197K]
 
 Temperature 1, no top-k or top-p, forced length. The tokens are the new ones;
 their log-probabilities are computed too. The weight products of a step have one

@@ -29,7 +29,14 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from benchmarks import common, parity, single, subjects, vmapped_sweep
+from benchmarks import (
+  common,
+  machine,
+  parity,
+  single,
+  subjects,
+  vmapped_sweep,
+)
 from benchmarks.shapes import SHAPES
 from rlhf_jax.models.cost import parameter_counts
 from rlhf_jax.train.run import write_json
@@ -148,7 +155,7 @@ def decode(shape, effort):
     name: common.threaded(program.call, subject.state, *subject.args)
     for name, program in compiled.items()
   }
-  calls['copy'], moved = common.copy_call(effort.copy_bytes)
+  calls['copy'], moved = machine.copy_call(effort.copy_bytes)
   seconds = common.time_in_turns(calls, effort.rounds, effort.warmups)
   median = {name: statistics.median(times) for name, times in seconds.items()}
   steps_s, bandwidth = median['all'] - median['first'], moved / median['copy']

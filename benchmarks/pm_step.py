@@ -1,6 +1,6 @@
 """Speed of one preference-model step: forward, backward, clipping, Adam.
 
-    python -m benchmarks.pm_step [--json FILE] [--shape S|197K|tiny]
+    python -m benchmarks.pm_step [--json FILE] [--shape S 197K]
 
 The share of the machine's rate counts forward and backward at three times the
 forward products, and compares with the rate of the model's own weight products

@@ -1,6 +1,6 @@
 """Speed of one PPO iteration: sample, score, penalise, estimate, update.
 
-    python -m benchmarks.ppo_iteration [--json FILE] [--shape S|197K|tiny]
+    python -m benchmarks.ppo_iteration [--json FILE] [--shape S 197K]
 
 One compiled program with four models of the shape (policy, pi_0, value network,
 preference model), forced lengths, one pass, one update on the whole batch. The

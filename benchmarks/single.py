@@ -1,6 +1,6 @@
 """One subject in turns with the machine's own matrix products."""
 
-from benchmarks import common
+from benchmarks import common, machine
 
 
 def lines(subject, shape, rounds, warmups, *, samples, tokens):
@@ -17,15 +17,18 @@ def lines(subject, shape, rounds, warmups, *, samples, tokens):
   Returns:
     [(metric, value, unit)].
   """
-  program, state, args = common.compile_subject(subject)
-  machine = common.machine_calls(shape, subject.products_tokens, subject.logits)
-  calls = {name: call for name, (call, _) in machine.items()}
+  mesh = common.mesh_of(subject)
+  program, state, args = common.compile_subject(subject, mesh)
+  rates = machine.rate_calls(
+    shape, subject.products_tokens, subject.logits, mesh
+  )
+  calls = {name: call for name, (call, _) in rates.items()}
   calls['program'] = common.threaded(program.call, state, *args)
   seconds = common.time_in_turns(calls, rounds, warmups)
   own = seconds['program']
   return [
     *common.throughput_lines(samples[0], subject.samples, own, samples[1]),
     *common.throughput_lines(tokens, subject.tokens, own, 'tokens/s'),
-    *common.rate_lines(seconds, subject.flops, machine),
+    *machine.rate_lines(seconds, subject.flops, rates),
     *common.program_lines(program),
   ]

@@ -39,7 +39,9 @@ class Subject(NamedTuple):
     tokens: tokens read (or, when decoding, written) a call.
     flops: useful FLOPs of the matrix products of a call, attention included;
       of the last layer and the head only the columns that are read count.
-    products_tokens: rows of the weight products as the function runs them.
+    parts: microbatches in which a step goes through its rows.
+    products_tokens: rows of the weight products as the function runs them, on
+      all devices together.
     logits: whether it computes next-token logits.
   """
 
@@ -51,6 +53,7 @@ class Subject(NamedTuple):
   samples: int
   tokens: int
   flops: float
+  parts: int
   products_tokens: int
   logits: bool
 
@@ -78,10 +81,11 @@ def pm_step(shape, seed=0, shared=True):
   model, tx = build(config), make_optimiser()
   params = {**model.init(rng), 'head': model.init_head(rng)}
   B, T = shape.batch, shape.length
+  parts = 2 * B // shape.microbatch_rows or 1
   step = steps.make_pm_step(
     model.pair_score_fn if shared else model.score_fn,
     tx,
-    microbatches=2 * B // shape.microbatch_rows,
+    microbatches=parts,
     shared=shared,
   )
   tokens = _tokens(rng, 2 * B, T, shape)
@@ -89,6 +93,7 @@ def pm_step(shape, seed=0, shared=True):
   length_B = jnp.full(B, T, jnp.int32)
   rejected_BT = jnp.where(prompt_BT, tokens[:B], tokens[B:])
   batch = PairBatch(tokens[:B], length_B, rejected_BT, length_B)
+  columns = 2 * T  # of a pair
   flops = 2 * forward_flops(config, T, logits=False, read=1)
   if shared:
     batch = share_prefix(batch)
@@ -103,7 +108,8 @@ def pm_step(shape, seed=0, shared=True):
     samples=B,
     tokens=2 * B * T,
     flops=3 * B * flops,
-    products_tokens=shape.microbatch_rows * T,
+    parts=parts,
+    products_tokens=B // parts * columns,
     logits=False,
   )
 
@@ -142,6 +148,7 @@ def decode(shape, seed=0):
     samples=B,
     tokens=B * R,
     flops=B * _decode_flops(shape),
+    parts=1,
     products_tokens=B,
     logits=True,
   )
@@ -221,6 +228,7 @@ def _iteration(shape, seed, critic):
     samples=B,
     tokens=B * T,
     flops=B * _iteration_flops(shape, critic),
+    parts=parts,
     products_tokens=B // parts * T,
     logits=True,
   )

@@ -1,6 +1,6 @@
 """Cost of a sweep in one process: eight PPO runs that share one program.
 
-    python -m benchmarks.sweep [--json FILE] [--shape S|197K|tiny]
+    python -m benchmarks.sweep [--json FILE] [--shape S 197K]
 
 Eight runs, one after the other, over eight seeds and eight KL coefficients, of
 twelve iterations each (--rounds and --warmups are not used):

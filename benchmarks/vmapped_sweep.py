@@ -1,6 +1,6 @@
 """Speed of K members in one vmapped program, against one after the other.
 
-    python -m benchmarks.vmapped_sweep [--json FILE] [--shape S|197K|tiny]
+    python -m benchmarks.vmapped_sweep [--json FILE] [--shape S 197K]
 
 `speedup` is the time of K calls of the single program over the time of one call
 of the vmapped program: above 1, vmap pays. The members differ in seed, data and

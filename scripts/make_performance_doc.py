@@ -1,4 +1,4 @@
-"""Draws the tables of docs/performance.md from benchmarks/results/.
+"""Draws tables of docs/performance.md, numerics.md from benchmarks/results/.
 
     python -m scripts.make_performance_doc
 
@@ -15,8 +15,13 @@ from experiments.plan_table import between_markers
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 RESULTS = ROOT / 'benchmarks' / 'results'
 PAGE = ROOT / 'docs' / 'performance.md'
+NUMERICS = ROOT / 'docs' / 'numerics.md'
 OURS = ('pm_step', 'decode', 'ppo_iteration')
 RATES = ('pm_pairs_per_s', 'decode_tokens_per_s', 'ppo_samples_per_s')
+METRICS = {  # where the unit does not say what was done
+  'pm_pairs_per_s_read_whole': 'pairs/s, read whole',
+  'rloo_samples_per_s': 'samples/s, no critic',
+}
 GPU_ROWS = {  # chunk of benchmarks.gpu: (shape, metric, what it must reach)
   'pm_step': ('810M', 'share_of_products_rate', '.45 of the matmul rate'),
   'decode': ('810M', 'share_of_bandwidth_floor', '.50 of the bandwidth floor'),
@@ -49,7 +54,7 @@ def peers_table(rows):
   body = [
     [
       row['shape'],
-      row['unit'],
+      METRICS.get(row['metric'], row['unit']),
       f'{row["peer"]} {row["version"]}',
       number(row['ours']),
       number(row['theirs']),
@@ -116,6 +121,36 @@ def sweep_table(rows):
     for row in rows
   ]
   return markdown(['shape', 'figure', 'value'], body)
+
+
+def data_table(rows):
+  """Rates of the data path, by the median round."""
+  return sweep_table([r for r in rows if not r['metric'].endswith('_best')])
+
+
+def memory_table(rows):
+  """MB of temporaries by program, length and chunk, and how they grow."""
+  found, told_of = {}, {}
+  for row in rows:
+    *model, length, chunk = row['shape'].split()
+    program = row['metric'].removesuffix('_temp_bytes')
+    length, chunk = (text.split('=')[1] for text in (length, chunk))
+    found[program, int(length), chunk] = row['value']
+    told_of |= {' '.join(model): row['commit']}
+  chunks = list(dict.fromkeys(chunk for _, _, chunk in found))
+  body = []
+  for program in dict.fromkeys(name for name, _, _ in found):
+    lengths = sorted({T for name, T, _ in found if name == program})
+    sizes = {T: [found[program, T, c] / 1e6 for c in chunks] for T in lengths}
+    first, last = lengths[0], lengths[-1]
+    sizes[f'{last} less {first}'] = [
+      more - less for less, more in zip(sizes[first], sizes[last], strict=True)
+    ]
+    body += [
+      [program, str(T), *(f'{size:,.0f}' for size in sizes[T])] for T in sizes
+    ]
+  notes = [f'{model}, commit {commit}.' for model, commit in told_of.items()]
+  return '\n\n'.join([markdown(['program', 'T', *chunks], body), *notes])
 
 
 def told_table(result):
@@ -189,25 +224,40 @@ def gpu_table(device='nvidia-h200'):
   return markdown(['on an H200', 'must reach', 'reached'], body)
 
 
-def generate(page, device='cpu-2-cores'):
-  """The page with every table drawn anew."""
+def performance_tables(device):
+  """{name: table} of docs/performance.md."""
   agreement = load(device, 'agreement')
-  tables = {
+  return {
     'agreement_told': told_table(agreement),
     'agreement_parity': parity_table(agreement),
     'agreement': agreement_table(agreement),
     'peers': peers_table(load(device, 'peers')),
     'shares': shares_table({name: load(device, name) for name in OURS}),
+    'data': data_table(load(device, 'data_rate')),
     'sweep': sweep_table(load(device, 'sweep')),
     'members': sweep_table(load(device, 'vmapped_sweep')),
     'exponents': exponents_table(load(device, 'scaling')),
     'h200': gpu_table(),
   }
-  for name, table in tables.items():
+
+
+def numerics_tables(device):
+  """{name: table} of docs/numerics.md."""
+  return {'memory': memory_table(load(device, 'memory'))}
+
+
+PAGES = {PAGE: performance_tables, NUMERICS: numerics_tables}
+
+
+def generate(path, device='cpu-2-cores'):
+  """The text of a page with every table drawn anew."""
+  page = path.read_text()
+  for name, table in PAGES[path](device).items():
     page = between_markers(page, name, table)
   return page
 
 
 if __name__ == '__main__':
-  PAGE.write_text(generate(PAGE.read_text()))
-  print(f'wrote {PAGE.relative_to(ROOT)}')
+  for path in PAGES:
+    path.write_text(generate(path))
+    print(f'wrote {path.relative_to(ROOT)}')

@@ -4,11 +4,13 @@
 
 Every turn is a process of its own on the same cores, the CPU only: warm-ups,
 then timed rounds. A rate is the work of a round over the median of all rounds.
-Writes `benchmarks/results/<device>/peers.json`. A peer that cannot be installed
-or fails is named with the reason, and has no row.
+Its row goes to `benchmarks/results/<device>/peers.json` in the place of the one
+of the same shape, metric and peer; other rows stay. A peer that cannot be
+installed or fails is named with the reason, and gets no row.
 """
 
 import argparse
+import itertools
 import json
 import os
 import pathlib
@@ -25,16 +27,29 @@ ROOT = environments.ROOT
 
 
 class Contest(NamedTuple):
-  """One metric and one peer: its environment and the module of its driver."""
+  """One metric and one peer.
+
+  Attributes:
+    metric: of `driver.UNITS`.
+    peer: its name.
+    environment: of `environments.ENVIRONMENTS`.
+    module: of its driver.
+    flags: of its driver, besides those that every driver has.
+  """
 
   metric: str
   peer: str
   environment: str
   module: str
+  flags: tuple[str, ...] = ()
 
 
+WHOLE = 'pm_pairs_per_s_read_whole'
 CONTESTS = (
   Contest('pm_pairs_per_s', 'TRL RewardTrainer', 'trl', 'trl_reward'),
+  Contest(  # TRL reads both sides of a pair whole; here ours does so too
+    WHOLE, 'TRL RewardTrainer', 'trl', 'trl_reward', ('--metric', WHOLE)
+  ),
   Contest(
     'decode_tokens_per_s',
     'transformers generate',
@@ -124,7 +139,7 @@ def alternate(contest, shape, args, cores):
       ours += drive(
         sys.executable, 'ours', [*flags, '--metric', contest.metric], cores
       )
-      theirs += drive(python, contest.module, flags, cores)
+      theirs += drive(python, contest.module, [*flags, *contest.flags], cores)
   except DriverError as error:
     print(f'  {contest.peer}, shape {shape}: left out: {error}', flush=True)
     return None
@@ -137,6 +152,38 @@ def alternate(contest, shape, args, cores):
     flush=True,
   )
   return row
+
+
+def key_of(row):
+  """What there is one row of: (metric, peer, shape)."""
+  return row['metric'], row['peer'], row['shape']
+
+
+def replaced(old, new):
+  """The old rows, with the new ones in the place of those of the same key.
+
+  In the order of CONTESTS, and of SHAPES within one; rows of a contest that is
+  no more come last.
+  """
+  rows = {key_of(row): row for row in [*old, *new]}
+  order = {
+    (contest.metric, contest.peer, shape): place
+    for place, (contest, shape) in enumerate(
+      itertools.product(CONTESTS, SHAPES)
+    )
+  }
+  return sorted(
+    rows.values(), key=lambda row: order.get(key_of(row), len(order))
+  )
+
+
+def write(path, new):
+  """Puts rows into a file of rows; returns all that it then holds."""
+  old = json.loads(path.read_text()) if path.exists() else []
+  rows = replaced(old, new)
+  path.parent.mkdir(parents=True, exist_ok=True)
+  path.write_text(json.dumps(rows, indent=1) + '\n')
+  return rows
 
 
 def main(argv=None):
@@ -165,10 +212,9 @@ def main(argv=None):
       rows.append(alternate(contest, shape, args, cores))
   folder = ROOT / 'benchmarks' / 'results' / f'cpu-{len(cores)}-cores'
   path = args.json or folder / 'peers.json'
-  path.parent.mkdir(parents=True, exist_ok=True)
-  rows = [row for row in rows if row]
-  path.write_text(json.dumps(rows, indent=1) + '\n')
-  print(f'{len(rows)} rows in {path}')
+  new = [row for row in rows if row]
+  rows = write(path, new)
+  print(f'{len(new)} new rows of {len(rows)} in {path}')
   return rows
 
 

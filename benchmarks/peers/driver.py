@@ -18,6 +18,7 @@ from benchmarks.shapes import SHAPES
 
 UNITS = {
   'pm_pairs_per_s': 'pairs/s',
+  'pm_pairs_per_s_read_whole': 'pairs/s',
   'decode_tokens_per_s': 'tokens/s',
   'ppo_samples_per_s': 'samples/s',
   'rloo_samples_per_s': 'samples/s',

@@ -1,5 +1,7 @@
 """Ours, as a peer sees it: python -m benchmarks.peers.ours --metric METRIC."""
 
+import functools
+
 import jax
 
 from benchmarks import common, subjects
@@ -8,6 +10,9 @@ from rlhf_jax.train.run import environment
 
 MAKE = {
   'pm_pairs_per_s': subjects.pm_step,
+  'pm_pairs_per_s_read_whole': functools.partial(
+    subjects.pm_step, shared=False
+  ),
   'decode_tokens_per_s': subjects.decode,
   'ppo_samples_per_s': subjects.ppo_iteration,
   'rloo_samples_per_s': subjects.rloo_iteration,
@@ -19,7 +24,8 @@ def main(argv=None):
   args = driver.parse_args(argv, metric='pm_pairs_per_s')
   common.use_every_core()
   subject = MAKE[args.metric](args.shape)
-  program, state, rest = common.compile_subject(subject)
+  mesh = common.mesh_of(subject)
+  program, state, rest = common.compile_subject(subject, mesh)
   call = common.threaded(program.call, state, *rest)
   seconds = driver.time_calls(
     lambda: jax.block_until_ready(call()), args.rounds, args.warmups

@@ -2,6 +2,9 @@
 
 Four models (policy, pi_0, value network, reward model), one epoch, one update
 on the whole batch, temperature 1, no stop token: every reply has R tokens.
+Rollouts go in parts of 64, which is TRL's default: sampling, and the scores and
+log-probabilities of what was sampled. The update accumulates over parts of
+`--micro`.
 """
 
 import datasets
@@ -9,6 +12,8 @@ import trl
 from trl.experimental import ppo
 
 from benchmarks.peers import driver, torch_models
+
+ROLLOUT = 64  # rows
 
 
 def main():
@@ -29,7 +34,7 @@ def main():
     args=ppo.PPOConfig(
       **torch_models.training_settings(args, micro),
       total_episodes=iterations * shape.batch,
-      local_rollout_forward_batch_size=micro,
+      local_rollout_forward_batch_size=min(ROLLOUT, shape.batch),
       num_ppo_epochs=1,
       num_mini_batches=1,
       num_sample_generations=0,

@@ -2,7 +2,9 @@
 
 Four models of the shape: policy, pi_0, critic and a reward model that is, like
 the critic, the language model with a scalar head. One pass, one update on the
-whole batch, temperature 1, an end token that no model can emit.
+whole batch, temperature 1, an end token that no model can emit. Replies are
+sampled all at once; log-probabilities are made, and gradients accumulated, over
+parts of `--micro` rows.
 """
 
 import importlib.metadata
@@ -103,7 +105,7 @@ def build(shape, seed):
   return model
 
 
-def cluster_of(shape, iterations):
+def cluster_of(shape, iterations, micro):
   """The four models on one device, with the settings of every peer."""
   mesh = jax.make_mesh(
     (1, 1), ('fsdp', 'tp'), axis_types=(jax.sharding.AxisType.Auto,) * 2
@@ -122,7 +124,8 @@ def cluster_of(shape, iterations):
     eval_every_n_steps=iterations + 1,
     max_steps=iterations,
     mini_batch_size=shape.batch,
-    train_micro_batch_size=shape.batch,
+    train_micro_batch_size=micro,
+    rollout_micro_batch_size=shape.batch,  # else that of the training
   )
   policy = build(shape, 0)
   return rl_cluster.RLCluster(
@@ -142,10 +145,11 @@ def cluster_of(shape, iterations):
 
 def main():
   """Times iterations: sample, score, penalise, estimate, update."""
-  args = driver.parse_args()
+  args = driver.parse_args(micro=16)
+  micro = min(args.micro, args.shape.batch)
   shape, iterations = args.shape, args.rounds + args.warmups + 1
   learner = Clocked(
-    cluster_of(shape, iterations),
+    cluster_of(shape, iterations, micro),
     ppo_learner.PPOConfig(num_iterations=1, beta=0.001, kl_method='kl'),
   )
   tokens = np.random.default_rng(0).integers(
@@ -153,7 +157,9 @@ def main():
   )
   texts = np.array([' '.join(map(str, row)) for row in tokens.tolist()])
   learner.train([{'prompts': texts} for _ in range(iterations)])
-  assert learner.rl_cluster.actor_trainer.train_steps == iterations
+  trainer = learner.rl_cluster.actor_trainer  # one update an iteration
+  assert trainer.train_steps == len(learner.starts) == iterations
+  assert trainer.iter_steps == iterations * shape.batch // micro
   seconds = driver.between(learner.starts[1:], args.warmups)
   version = importlib.metadata.version('google-tunix')
   driver.report('ppo_samples_per_s', version, shape.batch, seconds)

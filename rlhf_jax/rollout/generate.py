@@ -96,7 +96,7 @@ def make_generate(prefill_fn, decode_fn, config):
       logits_BV, cache = decode_fn(params, token_B, position_B, loop.cache)
       return _Loop(
         step=loop.step + 1,
-        logits_BV=logits_BV,
+        logits_BV=logits_BV.astype(jnp.float32),  # the loop keeps its types
         cache=cache,
         done_B=done_B,
         tokens_BR=loop.tokens_BR.at[:, loop.step].set(token_B),

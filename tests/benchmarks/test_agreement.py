@@ -313,7 +313,7 @@ def test_the_whole_comparison_with_a_fake_peer(
   results.mkdir(parents=True)
   (results / 'agreement.json').write_text(json.dumps(result))
   monkeypatch.setattr(doc, 'RESULTS', tmp_path / 'results')
-  page = doc.generate(doc.PAGE.read_text())
+  page = doc.generate(doc.PAGE)
   assert f'Verdict: **{result["verdict"]}**' in page
   assert f'| lambda_KL | `kl_coef` | `kl_coef` | {TINY.kl_coef:g} |' in page
   assert f'| {parity.WHITENED} |' in page

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from benchmarks import common, gpu
+from benchmarks import common, gpu, machine
 from benchmarks.shapes import SHAPES
 from rlhf_jax.models import ladder
 
@@ -25,7 +25,7 @@ def run_tiny(name, folder):
 def test_every_chunk_runs_on_a_cpu_and_writes_rows_with_versions(
   name, tmp_path, monkeypatch
 ):
-  monkeypatch.setattr(common, 'CUBE', 64)
+  monkeypatch.setattr(machine, 'CUBE', 64)
   rows = run_tiny(name, tmp_path)
   for row in rows:
     assert set(row) == KEYS | {'versions'}
@@ -107,6 +107,6 @@ def test_bytes_of_decoding_are_counted_token_by_token(dtype, size):
 
 
 def test_a_copy_counts_what_it_reads_and_what_it_writes():
-  call, moved = common.copy_call(4000)
+  call, moved = machine.copy_call(4000)
   assert moved == 8000
   assert call().shape == (1000,)

@@ -31,10 +31,16 @@ def test_a_driver_is_valid_python_with_a_docstring(path):
   assert path.name == '__init__.py' or ast.get_docstring(tree)
 
 
-@pytest.mark.parametrize('contest', compare.CONTESTS, ids=lambda c: c.peer)
+@pytest.mark.parametrize(
+  'contest', compare.CONTESTS, ids=lambda c: f'{c.peer} {c.metric}'
+)
 def test_a_contest_names_a_driver_an_environment_and_a_metric(contest):
   source = (FOLDER / f'{contest.module}.py').read_text()
-  assert f"'{contest.metric}'" in source
+  if contest.flags:
+    assert contest.flags == ('--metric', contest.metric)
+    assert 'report(args.metric' in source
+  else:
+    assert f"'{contest.metric}'" in source
   assert contest.environment in environments.ENVIRONMENTS
   assert contest.metric in driver.UNITS
   assert contest.metric in ours.MAKE
@@ -105,10 +111,10 @@ def fake_drive(failing, seen):
     seen.append((module, flags[1]))
     if module == failing:
       raise compare.DriverError('no such trainer')
-    metric = flags[-1] if module == 'ours' else None
-    for contest in compare.CONTESTS:
-      if contest.module == module:
-        metric = contest.metric
+    if '--metric' in flags:
+      metric = flags[-1]
+    else:
+      metric = next(c.metric for c in compare.CONTESTS if c.module == module)
     return reports([1.0 if module == 'ours' else 2.0], metric=metric)
 
   return drive
@@ -124,15 +130,41 @@ def test_the_sides_take_turns_and_a_peer_that_fails_has_no_row(
   compare.main(['--shapes', 'tiny', 'S', '--turns', '2', '--json', str(path)])
   rows = json.loads(path.read_text())
   assert all(set(row) == ROW_KEYS and row['ratio'] == 2.0 for row in rows)
-  assert [(row['peer'], row['shape']) for row in rows] == [
-    (peer, shape)
-    for peer in ('TRL RewardTrainer', 'transformers generate', 'TRL PPOTrainer')
-    for shape in ('tiny', 'S')
+  assert [compare.key_of(row) for row in rows] == [
+    (contest.metric, contest.peer, shape)
+    for contest in compare.CONTESTS[:4]
+    for shape in ('S', 'tiny')
   ]
   assert seen[:4] == [('ours', 'tiny'), ('trl_reward', 'tiny')] * 2
   out = capsys.readouterr().out
   assert 'Tunix PPOLearner: left out: no wheel' in out
   assert 'shape tiny: left out: no such trainer' in out
+
+
+def test_some_contests_run_again_leave_the_rows_of_the_others(
+  tmp_path, monkeypatch
+):
+  path = tmp_path / 'peers.json'
+  old = {'version': 'old', 'peer': 'TRL RewardTrainer', 'shape': 'tiny'}
+  others = [
+    {'version': 'old', 'metric': 'm', 'peer': 'a peer of once', 'shape': 'S'},
+    {**old, 'metric': 'rloo_samples_per_s', 'peer': 'TRL RLOOTrainer'},
+    {**old, 'metric': 'pm_pairs_per_s', 'shape': 'S'},
+  ]
+  again = {**old, 'metric': 'pm_pairs_per_s'}
+  path.write_text(json.dumps([*others, again]))
+  monkeypatch.setattr(environments, 'build', lambda name: None)
+  monkeypatch.setattr(compare, 'drive', fake_drive(None, []))
+  flags = ['--shapes', 'tiny', '--only', 'trl_reward', '--json', str(path)]
+  rows = compare.main(flags)
+  assert rows == json.loads(path.read_text())
+  assert [(compare.key_of(row), row['version']) for row in rows] == [
+    (('pm_pairs_per_s', 'TRL RewardTrainer', 'S'), 'old'),
+    (('pm_pairs_per_s', 'TRL RewardTrainer', 'tiny'), '1.0'),
+    ((compare.WHOLE, 'TRL RewardTrainer', 'tiny'), '1.0'),
+    (('rloo_samples_per_s', 'TRL RLOOTrainer', 'tiny'), 'old'),
+    (('m', 'a peer of once', 'S'), 'old'),
+  ]
 
 
 def test_a_driver_that_dies_is_an_error_with_its_last_line():

@@ -12,6 +12,7 @@ from benchmarks import (
   common,
   data_rate,
   decode,
+  machine,
   pm_step,
   ppo_iteration,
   subjects,
@@ -37,7 +38,7 @@ RATES = {
 
 @pytest.fixture(autouse=True)
 def small_machine_product(monkeypatch):
-  monkeypatch.setattr(common, 'CUBE', 64)
+  monkeypatch.setattr(machine, 'CUBE', 64)
 
 
 def run(name, module, path):
@@ -72,6 +73,16 @@ def test_a_benchmark_prints_a_table_and_writes_valid_rows(
   assert value[f'{samples}_best'] >= value[samples]
   out = capsys.readouterr().out
   assert all(row['metric'] in out for row in rows)
+
+
+def test_several_shapes_go_to_one_file(tmp_path, capsys):
+  path = tmp_path / 'rows.json'
+  measure = lambda shape, rounds, warmups: [('layers', shape.n_layers, 'n')]
+  flags = ['--shape', 'S', 'tiny', '--json', str(path)]
+  assert common.main('any', measure, flags) == json.loads(path.read_text())
+  rows = [(r['shape'], r['value']) for r in json.loads(path.read_text())]
+  assert rows == [('S', 4.0), ('tiny', 2.0)]
+  assert 'any, shape tiny' in capsys.readouterr().out
 
 
 def test_the_sweep_benchmark_compiles_one_program_for_all_runs(
@@ -111,21 +122,11 @@ def test_shape_197k_is_the_rung_of_that_name():
 def test_products_and_attention_are_all_of_the_forward_flops(name):
   shape, T = SHAPES[name], SHAPES[name].length
   config = common.config_of(shape)
-  found = common.products(config, logits=True)
+  found = machine.products(config, logits=True)
   weights = sum(2 * T * K * N * count for K, N, count in found)
   looked_at = sum((end - first) * end for first, end in query_blocks(T))
   attention = 4 * looked_at * shape.d_model * shape.n_layers
   assert weights + attention == forward_flops(config, T)
-
-
-def test_chained_products_do_the_products_that_they_count():
-  call, flops = common.chained_products([(2, 3, 2)], 4, 'float32')
-  assert flops == 2 * (2 * 4 * 2 * 3 + 2 * 4 * 3 * 2)
-  w = jax.random.normal(jax.random.key(0), (2, 3)) / (2**0.5 + 3**0.5)
-  x = np.ones((4, 2))
-  for _ in range(2):
-    x = x @ np.asarray(w) @ np.asarray(w).T
-  np.testing.assert_allclose(call()[0], x, rtol=1e-5)
 
 
 def test_what_is_donated_counts_once_in_the_peak():
@@ -163,7 +164,7 @@ def test_every_reply_has_the_forced_length():
 def test_useful_flops_of_decoding_are_counted_token_by_token():
   config = common.config_of(TINY)
   P, T = TINY.prompt_length, TINY.length
-  weights = sum(2 * K * N * n for K, N, n in common.products(config, False))
+  weights = sum(2 * K * N * n for K, N, n in machine.products(config, False))
   head = 2 * TINY.d_model * TINY.vocab_size
   attention = 4 * TINY.d_model * TINY.n_layers  # one query, one slot
   total = head  # the prompt's last position

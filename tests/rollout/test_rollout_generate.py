@@ -1,6 +1,7 @@
 """The sampler's loop on a bigram model: stops, pads, keys, compilations."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import rollout_bigram as bigram
@@ -127,6 +128,20 @@ def test_a_longer_cap_only_adds_tokens(generate):
   np.testing.assert_array_equal(short.length_B, cut_B)
   for b, n in enumerate(cut_B):
     assert list(short.tokens_BT[b, :n]) == list(full.tokens_BT[b, :n])
+
+
+def test_logits_of_16_bits_are_those_numbers_in_float32(generate):
+  """A decode_fn may return bfloat16, as its products do."""
+
+  def decode_fn(table_VV, token_B, position_B, cache):
+    logits_BV, cache = bigram.decode_fn(table_VV, token_B, position_B, cache)
+    return logits_BV.astype(jnp.bfloat16), cache
+
+  rounded_VV = TABLE_VV.astype(jnp.bfloat16).astype(np.float32)
+  narrow = jax.jit(make_generate(bigram.prefill_fn, decode_fn, CONFIG))
+  rollout = narrow(rounded_VV, PROMPTS, RNG)
+  assert rollout.logp_BT.dtype == jnp.float32
+  assert_equal(rollout, generate(rounded_VV, PROMPTS, RNG))
 
 
 def test_five_iterations_of_other_lengths_compile_once():
