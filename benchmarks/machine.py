@@ -37,7 +37,7 @@ def products(config, logits):
 def chained_products(shapes, rows, dtype, mesh=None):
   """A compiled call of nothing but matrix products, and its FLOPs.
 
-  Each W is used as x <- (x W) W^T, so that one result feeds the next and none
+  Each pair is used as x <- (x W) V, so that one result feeds the next and none
   can be left out: [rows, K] by [K, N], then [rows, N] by [N, K].
 
   Args:
@@ -49,18 +49,18 @@ def chained_products(shapes, rows, dtype, mesh=None):
 
   Returns:
     (function without arguments, FLOPs of a call on all devices together: 2 for
-    each multiply-add). The call gives the last x of each W, [rows of all, K].
+    each multiply-add). The call gives the last x of each pair, [rows of all, K].
   """
   rng = jax.random.key(0)
-  weights = [
-    jax.random.normal(rng, (K, N), dtype) / (K**0.5 + N**0.5)  # norm below 1
-    for K, N, _ in shapes
-  ]
+  random = lambda K, N: (  # norm below 1
+    jax.random.normal(rng, (K, N), dtype) / (K**0.5 + N**0.5)
+  )
+  weights = [(random(K, N), random(N, K)) for K, N, _ in shapes]
 
   def chain(weights):
     ends = []
-    for weight_KN, (K, _, count) in zip(weights, shapes, strict=True):
-      again = lambda _, x, w=weight_KN: (x @ w) @ w.T
+    for pair, (K, _, count) in zip(weights, shapes, strict=True):
+      again = lambda _, x, pair=pair: (x @ pair[0]) @ pair[1]
       x = jnp.ones((rows, K), dtype)
       ends.append(jax.lax.fori_loop(0, count, again, x))
     return ends

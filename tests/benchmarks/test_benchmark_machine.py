@@ -42,10 +42,11 @@ print(json.dumps(found))
 def test_chained_products_do_the_products_that_they_count():
   call, flops = machine.chained_products([(2, 3, 2)], 4, 'float32')
   assert flops == 2 * (2 * 4 * 2 * 3 + 2 * 4 * 3 * 2)
-  w = jax.random.normal(jax.random.key(0), (2, 3)) / (2**0.5 + 3**0.5)
+  normal = lambda *shape: jax.random.normal(jax.random.key(0), shape)
+  w, v = (normal(*shape) / (2**0.5 + 3**0.5) for shape in ((2, 3), (3, 2)))
   x = np.ones((4, 2))
   for _ in range(2):
-    x = x @ np.asarray(w) @ np.asarray(w).T
+    x = x @ np.asarray(w) @ np.asarray(v)
   np.testing.assert_allclose(call()[0], x, rtol=1e-5)
 
 
