@@ -49,7 +49,7 @@ def chained_products(shapes, rows, dtype, mesh=None):
 
   Returns:
     (function without arguments, FLOPs of a call on all devices together: 2 for
-    each multiply-add). The call gives the last x of each pair, [rows of all, K].
+    each multiply-add). It gives the last x of each pair, [rows of all, K].
   """
   rng = jax.random.key(0)
   random = lambda K, N: (  # norm below 1
