@@ -66,6 +66,7 @@ def main_of_flags(run, values, required):
   """
 
   def guarded(argv):
+    logging.set_verbosity(logging.WARNING)
     options = {value.name: value.value for value in values}
     try:
       if len(argv) > 1:

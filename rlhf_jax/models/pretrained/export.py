@@ -259,6 +259,7 @@ def _write(path, arrays, settings, dtype, shard_bytes):
   def flush():
     file = path / f'part-{len(files)}.safetensors'
     save(dict(held), file, metadata={'format': 'pt'})
+    file.chmod(path.stat().st_mode & 0o666)  # it is written for its owner alone
     files.append((file, list(held)))
     held.clear()
 

@@ -170,6 +170,11 @@ def test_a_tokenizer_is_written_beside_and_may_name_its_tokens(tmp_path):
   assert (settings['eos_token_id'], settings['pad_token_id']) == (3, 4)
   assert settings['x'] == 1
   assert (tmp_path / 'lm' / 'tokenizer.json').exists()
+  weights = tmp_path / 'lm' / 'model.safetensors'  # for whoever reads the rest
+  modes = {
+    x.stat().st_mode for x in (weights, weights.with_name('config.json'))
+  }
+  assert len(modes) == 1
   writer.says = {'vocab_size': V + 1, 'pad_token_id': V}
   save_preference_model(tmp_path / 'pm', config, params, writer)
   assert writer.calls == [False, True]
