@@ -70,6 +70,44 @@ class SharedPairs(NamedTuple):
   last_B2: Array
 
 
+class CandidateBatch(NamedTuple):
+  """C replies to each prompt, whole dialogues in an order of preference.
+
+  All end in the end-of-context token.
+
+  Attributes:
+    tokens_BCT: int32.
+    length_BC: int32, real tokens; of a missing candidate 0.
+    rank_BC: int32, 0 the best; equal ranks are ties, and a negative one is no
+      candidate: prompts may have fewer than C.
+  """
+
+  tokens_BCT: Array
+  length_BC: Array
+  rank_BC: Array
+
+
+class SharedCandidates(NamedTuple):
+  """CandidateBatch whose sides begin alike, what they share read once.
+
+  A row is: prefix, the rest of each candidate in turn, pads. Two candidates are
+  the `SharedPairs` of these.
+
+  Attributes:
+    tokens_BT: int32.
+    segment_BT: int32, 1 prefix, 2 + c candidate c, 0 pads.
+    prefix_B: int32, tokens that all candidates share.
+    last_BC: int32, the column of each candidate's last token; 0 without one.
+    rank_BC: as of `CandidateBatch`.
+  """
+
+  tokens_BT: Array
+  segment_BT: Array
+  prefix_B: Array
+  last_BC: Array
+  rank_BC: Array
+
+
 class FeaturePairs(NamedTuple):
   """SharedPairs that a model's lower layers have read: `features_BTD`."""
 
