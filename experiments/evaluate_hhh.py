@@ -14,7 +14,6 @@ from experiments import imported, programs, stage
 from rlhf_jax.analysis import intervals
 from rlhf_jax.data.hhh import CATEGORIES, read_hhh
 from rlhf_jax.evals import answers
-from rlhf_jax.losses.chunked import SplitModel
 from rlhf_jax.models import lora
 from rlhf_jax.text.encode import (
   append_end_of_context,
@@ -23,6 +22,7 @@ from rlhf_jax.text.encode import (
 )
 from rlhf_jax.train.progress import Progress
 from rlhf_jax.train.run import Run
+from rlhf_jax.types import SplitModel
 
 # Our own few words for the 14 conversations of Askell et al. 2021, which are
 # some 4,600 words: more than the context of a small model takes.

@@ -14,7 +14,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from rlhf_jax.evals.policy import make_evaluate
-from rlhf_jax.losses.chunked import SplitModel
 from rlhf_jax.models import ladder
 from rlhf_jax.models.build import build
 from rlhf_jax.rollout.generate import SamplingConfig, make_collect
@@ -31,6 +30,7 @@ from rlhf_jax.train.sharded import (
   on_mesh,
 )
 from rlhf_jax.train.sharding import make_mesh, shard, shardings_of
+from rlhf_jax.types import SplitModel
 
 # Positions of a row whose logits are held at once, where the vocabulary is so
 # large that all of them would be most of a step's memory (docs/numerics.md).

@@ -16,7 +16,6 @@ import pandas as pd
 from experiments import imported, programs, stage, train_ppo
 from rlhf_jax.analysis import kl_reward
 from rlhf_jax.evals import policy as evals
-from rlhf_jax.losses.chunked import SplitModel
 from rlhf_jax.models import lora
 from rlhf_jax.rollout.generate import make_collect
 from rlhf_jax.rollout.scoring import make_pm_reward
@@ -24,6 +23,7 @@ from rlhf_jax.train import adapters as adapted
 from rlhf_jax.train.ppo import Frozen
 from rlhf_jax.train.run import Run, save_params
 from rlhf_jax.train.steps import init_state
+from rlhf_jax.types import SplitModel
 
 
 class Study(train_ppo.Study):

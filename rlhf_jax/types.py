@@ -1,16 +1,35 @@
-"""Containers that cross rooms, and the shape letters.
+"""Containers that cross rooms, the model protocol, and the shape letters.
 
 B batch, T tokens, S cache slots, P prompt tokens, R reply tokens, V vocabulary,
 D width, H heads, K head size, L layers, C candidates of one prompt, N anything
 counted in an analysis. Scalars and pytrees carry no suffix.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 
 Array = jax.Array
 Params = Any
+
+
+class SplitModel(NamedTuple):
+  """A language model in two halves: logits = head_fn(params, hidden).
+
+  It may stand wherever a maker takes a `logits_fn`.
+
+  Attributes:
+    hidden_fn: (params, tokens_BT, length_B) -> hidden_BTD; with read_BS, the
+      columns that are wanted, hidden_BSD. Where a maker takes a function of
+      logits and values: -> (hidden_BTD, value_BT).
+    head_fn: (params, hidden of [..., D]) -> logits of [..., V].
+    chunk: positions whose logits are held at once; None: all of them.
+  """
+
+  hidden_fn: Callable
+  head_fn: Callable
+  chunk: int | None = None
 
 
 class TrainState(NamedTuple):

@@ -7,8 +7,8 @@ trained become parameters, `combine(base, trained) -> params`, is handed in.
 
 import types
 
-from rlhf_jax.losses import chunked
 from rlhf_jax.train import ppo
+from rlhf_jax.types import SplitModel
 
 
 def bind(function, combine, base):
@@ -22,7 +22,7 @@ def bind(function, combine, base):
   Returns:
     (trained, ...) -> function(combine(base, trained), ...).
   """
-  if isinstance(function, chunked.SplitModel):
+  if isinstance(function, SplitModel):
     return function._replace(
       hidden_fn=bind(function.hidden_fn, combine, base),
       head_fn=bind(function.head_fn, combine, base),
