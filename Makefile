@@ -126,7 +126,7 @@ plan: .plan/installed
 
 test-plan: .plan/installed
 	PYTHONPATH=.plan $(BIN)/python -m pytest \
-	  tests/experiments/test_plan_compile.py
+	  tests/experiments/test_capacity_compile.py
 
 .plan/installed: $(STAMP)
 	$(BIN)/python -m pip install --quiet --upgrade --no-deps --target .plan \

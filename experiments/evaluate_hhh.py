@@ -10,7 +10,7 @@ its tokens or per token, or with the larger score, is the one that is chosen.
 import jax
 import numpy as np
 
-from experiments import imported, programs, stage
+from experiments.shared import command, files, imported, programs
 from rlhf_jax.analysis import intervals
 from rlhf_jax.data.hhh import CATEGORIES, read_hhh
 from rlhf_jax.evals import answers
@@ -186,7 +186,7 @@ def run(config, workdir):
         config['pm_names'][: len(ours)], scores, strict=True
       ):
         found += accuracy_rows(f'PM {pm}', 'score', score_N, items)
-    stage.write_csv(run_.path / 'hhh.csv', found)
+    files.write_csv(run_.path / 'hhh.csv', found)
     print(f'HHH comparisons, 95 % Wilson intervals over {len(items)} items')
     for line in found:
       if line['category'] == 'all':
@@ -199,4 +199,4 @@ def run(config, workdir):
 
 
 if __name__ == '__main__':
-  stage.main(run, 'configs/hhh.py', report=True)
+  command.main(run, 'configs/hhh.py', report=True)

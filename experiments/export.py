@@ -10,7 +10,7 @@ its tokenizer where `transformers` has such a one (`docs/pretrained.md`).
 
 from absl import flags
 
-from experiments import finished, stage
+from experiments.shared import command, finished
 from rlhf_jax.models.pretrained.export import save_policy, save_preference_model
 from rlhf_jax.text.pretrained import PretrainedTokenizer
 
@@ -52,7 +52,7 @@ def main():
     flags.DEFINE_string('output', None, 'Folder to write.'),
     flags.DEFINE_string('dtype', 'float32', 'Of the weights, or bfloat16.'),
   ]
-  stage.main_of_flags(run, values, ('run', 'output'))
+  command.main_of_flags(run, values, ('run', 'output'))
 
 
 if __name__ == '__main__':

@@ -18,8 +18,8 @@ import time
 import jax
 from absl import flags
 
-from experiments import stage
-from experiments.finished import open_writer
+from experiments.shared import command
+from experiments.shared.finished import open_writer
 from rlhf_jax.rollout.generate import SamplingConfig
 from rlhf_jax.rollout.stream import make_stream
 from rlhf_jax.text.dialogue import Turn, format_dialogue
@@ -142,7 +142,7 @@ def main():
   cache = os.environ.get('RLHF_JAX_CACHE')
   if cache:
     jax.config.update('jax_compilation_cache_dir', cache)
-  stage.main_of_flags(run, values, ('model', 'prompt'))
+  command.main_of_flags(run, values, ('model', 'prompt'))
 
 
 if __name__ == '__main__':

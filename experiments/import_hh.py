@@ -6,8 +6,8 @@ A job of `experiments.cluster`. It writes what `make_text` and
 its own split into train and test.
 """
 
-from experiments import sources
 from experiments.make_comparisons import write_splits
+from experiments.shared import sources
 from rlhf_jax.text.pretrained import PretrainedTokenizer
 from rlhf_jax.train.run import Run
 

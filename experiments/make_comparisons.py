@@ -13,7 +13,8 @@ import json
 import jax
 import numpy as np
 
-from experiments import make_text, programs, sources, stage, train_lm
+from experiments import make_text, train_lm
+from experiments.shared import command, programs, sources
 from rlhf_jax.data import tfds_builder
 from rlhf_jax.data.jsonl import write_comparisons
 from rlhf_jax.data.pairs import PairArrays, encode_pairs, split_by_prompt
@@ -148,4 +149,4 @@ def load_pairs(workdir, split):
 
 
 if __name__ == '__main__':
-  stage.main(run, 'configs/comparisons.py')
+  command.main(run, 'configs/comparisons.py')

@@ -7,7 +7,7 @@ import collections
 
 import numpy as np
 
-from experiments import sources, stage
+from experiments.shared import command, sources
 from rlhf_jax.data.jsonl import DataError
 from rlhf_jax.text.dialogue import split_reply
 from rlhf_jax.text.encode import encode_example, pad_batch
@@ -106,4 +106,4 @@ def run(config, workdir):
 
 
 if __name__ == '__main__':
-  stage.main(run, 'configs/text.py')
+  command.main(run, 'configs/text.py')

@@ -13,8 +13,10 @@ import sys
 import time
 from pathlib import Path
 
-from experiments import analyse, plan_jobs, stage
-from experiments.pool import Pool
+from experiments import analyse
+from experiments.shared import command
+from experiments.studies import simulated as plan_jobs
+from experiments.studies.pool import Pool
 from rlhf_jax.train.run import (
   Run,
   RunError,
@@ -109,4 +111,4 @@ def run(config, workdir):
 
 
 if __name__ == '__main__':
-  stage.main(run, 'configs/reproduce.py', 'runs/reproduce')
+  command.main(run, 'configs/reproduce.py', 'runs/reproduce')

@@ -8,7 +8,8 @@ import math
 import jax
 import numpy as np
 
-from experiments import folders, make_text, programs, sources, stage
+from experiments import make_text
+from experiments.shared import command, files, folders, programs, sources
 from rlhf_jax.data.packing import PackedBatches
 from rlhf_jax.data.pipeline import Batches
 from rlhf_jax.data.prompts import encode_prompts
@@ -115,9 +116,9 @@ def run(config, workdir):
       'nats_per_token': float(np.mean(last)),
       'gold': sample_gold(config, tokenizer, state.params, mesh),
     }
-    stage.write_csv(run_.path / 'lm.csv', [summary])
+    files.write_csv(run_.path / 'lm.csv', [summary])
     run_.finish(**summary)
 
 
 if __name__ == '__main__':
-  stage.main(run, 'configs/lm.py', report=True)
+  command.main(run, 'configs/lm.py', report=True)

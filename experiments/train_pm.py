@@ -9,7 +9,8 @@ import jax
 import numpy as np
 import pandas as pd
 
-from experiments import make_comparisons, make_text, programs, stage, train_lm
+from experiments import make_comparisons, make_text, train_lm
+from experiments.shared import command, files, programs
 from rlhf_jax.data.pipeline import Batches
 from rlhf_jax.data.shared import share_prefix
 from rlhf_jax.evals import preference
@@ -232,10 +233,10 @@ def finish(run_, config, score_fn, params, test, seen):
       index=False,
       compression={'method': 'gzip', 'mtime': 0},
     )
-  stage.write_csv(run_.path / 'pm_curve.csv', curve)
+  files.write_csv(run_.path / 'pm_curve.csv', curve)
   own = [c for c in curve if c['eval_subset'] == config['train_subset']]
   run_.finish(pairs=seen, accuracy=own[-1]['accuracy'])
 
 
 if __name__ == '__main__':
-  stage.main(run, 'configs/pm.py', report=True)
+  command.main(run, 'configs/pm.py', report=True)

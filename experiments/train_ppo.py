@@ -12,7 +12,8 @@ import math
 import jax
 import numpy as np
 
-from experiments import make_text, programs, sources, stage, train_lm, train_pm
+from experiments import make_text, train_lm, train_pm
+from experiments.shared import command, files, programs, sources
 from rlhf_jax.data.buckets import BucketedBatches
 from rlhf_jax.data.pipeline import Batches
 from rlhf_jax.data.prompts import encode_prompts
@@ -63,7 +64,7 @@ class Study:
 
   def _load_prompts(self):
     path = f'{self.config["comparisons_dir"]}/prompts.json'
-    self.set_prompts(stage.read_json(path))
+    self.set_prompts(files.read_json(path))
 
   def set_prompts(self, found):
     """Takes the prompts to train on and to hold out, {side: [(text, kind)]}."""
@@ -198,11 +199,11 @@ def sample_replies(study, before, after, count=12):
 def write_tables(run_, study, pi0, before, after):
   """Writes the tables and samples of a finished run; returns its curve."""
   curve = run_.rows('checkpoint')
-  stage.write_csv(
+  files.write_csv(
     run_.path / 'rl_curve.csv',
     [{k: v for k, v in line.items() if k != 'step'} for line in curve],
   )
-  stage.write_csv(run_.path / 'rl_pi0.csv', pi0_rows(pi0))
+  files.write_csv(run_.path / 'rl_pi0.csv', pi0_rows(pi0))
   (run_.path / 'samples.json').write_text(
     json.dumps(sample_replies(study, before, after), indent=1)
   )
@@ -314,4 +315,4 @@ def run(config, workdir):
 
 
 if __name__ == '__main__':
-  stage.main(run, 'configs/ppo.py', report=True)
+  command.main(run, 'configs/ppo.py', report=True)

@@ -12,7 +12,8 @@ import time
 import numpy as np
 import pandas as pd
 
-from experiments import imported, pair_features, programs, stage, train_pm
+from experiments import train_pm
+from experiments.shared import command, files, imported, pair_features, programs
 from rlhf_jax.analysis import calibration, intervals
 from rlhf_jax.train.optimiser import learning_rate_at
 from rlhf_jax.train.run import Run, save_params
@@ -142,7 +143,7 @@ def run(config, workdir):
     )
     finish(run_, config, pairs, (chosen, rejected), total * batch_size)
     lines = accuracy_lines(pd.read_csv(run_.path / 'pm_pairs.csv.gz'))
-    stage.write_csv(run_.path / 'floors.csv', lines)
+    files.write_csv(run_.path / 'floors.csv', lines)
     print_lines(lines, config['seed'])
     run_.finish(
       pairs=total * batch_size,
@@ -156,7 +157,7 @@ def run(config, workdir):
 def finish(run_, config, pairs, sides, seen):
   """The tables at the end of a run, whose rate has decayed."""
   config = config | {'schedule': 'decay'}
-  stage.write_csv(
+  files.write_csv(
     run_.path / 'pm_curve.csv',
     train_pm.accuracy_rows(config, pairs.test, *sides, seen),
   )
@@ -168,4 +169,4 @@ def finish(run_, config, pairs, sides, seen):
 
 
 if __name__ == '__main__':
-  stage.main(run, 'configs/pm.py:smollm2', report=True)
+  command.main(run, 'configs/pm.py:smollm2', report=True)

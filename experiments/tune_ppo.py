@@ -13,7 +13,8 @@ import functools
 import jax
 import pandas as pd
 
-from experiments import imported, programs, stage, train_ppo
+from experiments import train_ppo
+from experiments.shared import command, imported, programs
 from rlhf_jax.analysis import kl_reward
 from rlhf_jax.evals import policy as evals
 from rlhf_jax.losses.chunked import SplitModel
@@ -217,4 +218,4 @@ def run(config, workdir):
 
 
 if __name__ == '__main__':
-  stage.main(run, 'configs/ppo.py:smollm2', report=True)
+  command.main(run, 'configs/ppo.py:smollm2', report=True)

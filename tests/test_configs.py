@@ -8,7 +8,7 @@ import pathlib
 
 import pytest
 
-from experiments import plan_jobs
+from experiments.studies import simulated as plan_jobs
 from rlhf_jax.crowd.world import WorldConfig
 from rlhf_jax.models import ladder
 
@@ -28,7 +28,7 @@ STUDIES = PRESETS['reproduce']
 STAGES = ('text', 'lm', 'comparisons', 'pm', 'ppo')
 # Stages whose loops are made of another stage's functions.
 BORROWS = {'experiments.tune_ppo': ['experiments.train_ppo']}
-PLANNERS = ('plan_jobs', 'plan_imported', 'reproduce', 'analyse')
+PLANNERS = ('studies.simulated', 'studies.imported', 'reproduce', 'analyse')
 
 
 def _load(name):
@@ -159,10 +159,10 @@ def test_no_knob_of_a_study_is_dead(preset):
 def test_data_and_world_settings_are_read(preset):
   study = _config('reproduce', preset)
   assert set(study['data']) <= _reads(
-    'experiments.sources',
+    'experiments.shared.sources',
     'experiments.make_text',
     'experiments.make_comparisons',
-    'experiments.imported',
+    'experiments.shared.imported',
   )
   fields = {field.name for field in dataclasses.fields(WorldConfig)}
   assert set(study.get('world', {})) <= fields
@@ -239,7 +239,7 @@ def test_a_stage_config_is_the_study_s(name, preset):
 
 def test_sections_of_an_imported_study_are_read():
   study = _config('reproduce', 'smollm2')
-  read = _reads('experiments.imported', 'experiments.tune_pm')
+  read = _reads('experiments.shared.imported', 'experiments.tune_pm')
   for section in ('reading', 'features', 'adapters'):
     unread = set(study[section]) - read
     assert not unread, f'{section}.{sorted(unread)} is never read'

@@ -6,7 +6,7 @@ import json
 import jax
 import numpy as np
 
-from experiments import imported
+from experiments.shared import imported
 from rlhf_jax.data.hhh import CATEGORIES
 from rlhf_jax.data.jsonl import write_comparisons
 from rlhf_jax.data.records import make_comparison

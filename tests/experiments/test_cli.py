@@ -7,7 +7,8 @@ import jax
 import pytest
 from experiments_command import call, error_line, finish, start, succeeded
 
-from experiments import make_text, programs
+from experiments import make_text
+from experiments.shared import programs
 from rlhf_jax.train.run import save_params
 from tests.test_configs import _config
 

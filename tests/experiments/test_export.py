@@ -7,15 +7,8 @@ import jax
 import numpy as np
 import pytest
 
-from experiments import (
-  checkpoints,
-  evaluate_hhh,
-  export,
-  finished,
-  generate,
-  imported,
-  programs,
-)
+from experiments import evaluate_hhh, export, generate
+from experiments.shared import checkpoints, finished, imported, programs
 from rlhf_jax.models import lora
 from rlhf_jax.models.pretrained.export import save_policy
 from rlhf_jax.models.pretrained.folder import load_folder

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from pythia_folder import ROWS, comparison, write_model, write_pairs
 
-from experiments import folders, programs, sources, train_lm
+from experiments import train_lm
+from experiments.shared import folders, programs, sources
 from rlhf_jax.data.jsonl import DataError, write_comparisons
 from rlhf_jax.models import ladder
 from rlhf_jax.models.pretrained.folder import load_folder

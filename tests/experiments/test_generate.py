@@ -7,7 +7,8 @@ import jax
 import pytest
 from experiments_command import call, error_line, finish, start, succeeded
 
-from experiments import checkpoints, generate, make_text, programs
+from experiments import generate, make_text
+from experiments.shared import checkpoints, programs
 from rlhf_jax.models.build import build
 from rlhf_jax.models.config import TransformerConfig
 from rlhf_jax.text.tokenizer import Tokenizer

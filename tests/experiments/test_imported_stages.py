@@ -12,14 +12,8 @@ import pandas as pd
 import pytest
 from experiments_command import call, succeeded
 
-from experiments import (
-  evaluate_hhh,
-  imported,
-  run_report,
-  train_ppo,
-  tune_pm,
-  tune_ppo,
-)
+from experiments import evaluate_hhh, train_ppo, tune_pm, tune_ppo
+from experiments.shared import imported, run_report
 from rlhf_jax.analysis import claims, figures, kl_reward, report, runs
 from rlhf_jax.train.run import load_params
 from tests.pretrained_files import need_or_skip

@@ -2,7 +2,7 @@
 
 import pytest
 
-from experiments import programs
+from experiments.shared import programs
 
 
 @pytest.mark.parametrize(

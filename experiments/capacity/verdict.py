@@ -1,7 +1,7 @@
 """From what was measured of one and two layers to what is said of a rung."""
 
-from experiments import plan_estimates as estimates
-from experiments.plan_estimates import Measured
+from experiments.capacity import estimates
+from experiments.capacity.estimates import Measured
 from rlhf_jax.models import ladder
 from rlhf_jax.models.cost import parameter_counts
 

@@ -1,7 +1,5 @@
-"""What every stage script shares: flags, one-line errors, tidy CSV files."""
+"""The command line of a script: flags, and errors of one line."""
 
-import csv
-import json
 import sys
 from pathlib import Path
 
@@ -45,7 +43,7 @@ def main(run, default_config, default_workdir=None, report=False):
     try:
       run(config_flag.value.to_dict(), Path(workdir_flag.value))
       if report:
-        from experiments import run_report  # drawing is for this process alone
+        from experiments.shared import run_report
 
         print(f'report: {run_report.write(workdir_flag.value)}')
     except EXPECTED as error:
@@ -111,26 +109,3 @@ def parse_flags(argv):
     raise SystemExit(2) from None
   except SystemExit:  # --help was printed, which absl calls a failure
     raise SystemExit(0) from None
-
-
-def write_csv(path, rows):
-  """Writes a list of dicts with equal keys; atomically."""
-  path = Path(path)
-  part = path.with_name(path.name + '.part')
-  with part.open('w', newline='') as file:
-    writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-    writer.writeheader()
-    writer.writerows(rows)
-  part.replace(path)
-
-
-def read_json(path):
-  """Reads JSON, or says which stage has to run first.
-
-  Raises:
-    FileNotFoundError: with the path.
-  """
-  path = Path(path)
-  if not path.exists():
-    raise FileNotFoundError(f'{path} is missing: run the stage that writes it')
-  return json.loads(path.read_text())

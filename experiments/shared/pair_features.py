@@ -5,7 +5,8 @@ import functools
 import jax.numpy as jnp
 import numpy as np
 
-from experiments import programs, train_pm
+from experiments import train_pm
+from experiments.shared import programs
 from rlhf_jax.data import features
 from rlhf_jax.models import lora, split
 from rlhf_jax.train.adapters import make_adapted_step

@@ -4,8 +4,8 @@ import copy
 import math
 
 from configs.plan import get_config
-from experiments import plan_estimates as estimates
-from experiments.plan_verdict import mesh_of, model_config
+from experiments.capacity import estimates
+from experiments.capacity.verdict import mesh_of, model_config
 
 VERSIONS = {'jax': '1.2', 'libtpu': '3.4'}
 

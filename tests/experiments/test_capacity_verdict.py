@@ -1,11 +1,10 @@
 """From what a compiler said to what a plan says; made-up compilers."""
 
 import pytest
-from plan_fixture import row_of, settings
+from capacity_fixture import row_of, settings
 
-from experiments import plan_estimates as estimates
-from experiments import plan_table
-from experiments.plan_verdict import verdict
+from experiments.capacity import estimates, tables
+from experiments.capacity.verdict import verdict
 from rlhf_jax.models import ladder
 
 CONFIG = settings()
@@ -31,7 +30,7 @@ def test_five_percent_is_the_limit(scale, agree):
   assert found['pm']['flops_agree'] is agree
   assert found['ppo']['flops_agree'] is agree
   said = 'agrees with' if agree else 'DIFFERS from'
-  assert f'{scale:.3f} of the analytic count: {said} it' in plan_table.report(
+  assert f'{scale:.3f} of the analytic count: {said} it' in tables.report(
     found, CONFIG
   )
 
@@ -85,7 +84,7 @@ def test_the_line_is_never_below_what_is_needed():
 def test_mfu_leaves_out_what_rematerialisation_repeats():
   """Bound by arithmetic alone, it is useful over done FLOPs."""
   found = verdict(row_of('13B'), CONFIG)
-  model = plan_table.model_config('13B', CONFIG['job'])
+  model = tables.model_config('13B', CONFIG['job'])
   useful, done = estimates.analytic_flops(model, CONFIG['job'])['pm_step']
   chip = estimates.CHIPS['v5p']
   assert found['pm']['mfu_bound'] == pytest.approx(useful / done)
@@ -115,7 +114,7 @@ def test_a_deeper_program_is_held_against_the_extrapolation():
   assert pm['needed'] == pytest.approx(found['pm']['bytes_needed'])
   assert ppo['memory'] == 4.5e9
   assert 'PPO of 13M on v5p:4x4x4, compiled at 4 layers: 4.50 GB per chip' in (
-    plan_table.report(found, CONFIG)
+    tables.report(found, CONFIG)
   )
 
 
@@ -135,7 +134,7 @@ def test_no_room_is_a_verdict_and_a_missing_program_an_error():
   row['measured']['1']['pm_step'] = {'no_room': 'RESOURCE_EXHAUSTED: 9 > 8'}
   found = verdict(row, CONFIG)
   assert found['too_large'] == 'pm_step of 1 layers: RESOURCE_EXHAUSTED: 9 > 8'
-  assert 'does not fit' in plan_table.report(found, CONFIG)
+  assert 'does not fit' in tables.report(found, CONFIG)
   row = row_of('52B')
   del row['measured']['2']['collect']
   with pytest.raises(ValueError, match='52B on v5p:4x4x4 lacks collect of 2'):
@@ -150,7 +149,7 @@ def test_a_row_of_another_job_is_not_believed():
 
 
 def test_a_report_has_bytes_fit_flops_time_mfu_hours_and_gpus():
-  text = plan_table.report(verdict(row_of('52B', 'v5p:8x8x8'), CONFIG), CONFIG)
+  text = tables.report(verdict(row_of('52B', 'v5p:8x8x8'), CONFIG), CONFIG)
   for part in (
     'fsdp 64, model 8',
     '-65.0 GB per chip of 95.0 GB: fits',

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from experiments import checkpoints, programs, sources
+from experiments.shared import checkpoints, programs, sources
 from rlhf_jax.data.pairs import PairArrays, encode_pairs
 from rlhf_jax.models import lora
 from rlhf_jax.models.build import build

@@ -7,7 +7,8 @@ which has to be where the run found it.
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from experiments import checkpoints, imported, make_text, programs, train_pm
+from experiments import make_text, train_pm
+from experiments.shared import checkpoints, imported, programs
 from rlhf_jax.models import lora
 from rlhf_jax.train.run import RunError, read_json
 

@@ -1,7 +1,7 @@
 """The study as a list of jobs: which stage and config, after which others."""
 
-from experiments import plan_imported
-from experiments.job import Job
+from experiments.studies import imported as plan_imported
+from experiments.studies.job import Job
 
 COST = {'3K': 1, '13K': 1.3, '42K': 2.5, '197K': 6, '810K': 20}
 

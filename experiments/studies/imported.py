@@ -4,7 +4,7 @@ Preference models with the roles of docs/tables.md, PPO in both directions of
 the train PM and the test PM, and the HHH comparisons.
 """
 
-from experiments.job import Job
+from experiments.studies.job import Job
 
 
 def _shared(config, root):

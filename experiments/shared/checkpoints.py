@@ -12,7 +12,8 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from experiments import make_text, programs, train_lm
+from experiments import make_text, train_lm
+from experiments.shared import programs
 from rlhf_jax.models.build import build
 from rlhf_jax.models.pretrained.folder import load_folder
 from rlhf_jax.models.pretrained.gguf import load_gguf

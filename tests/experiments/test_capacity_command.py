@@ -3,11 +3,11 @@
 import json
 
 import pytest
+from capacity_fixture import row_of, settings
 from experiments_command import call, error_line, succeeded
-from plan_fixture import row_of, settings
 
 from experiments import plan
-from experiments.plan_verdict import PROGRAMS
+from experiments.capacity.verdict import PROGRAMS
 
 CONFIG, TOPOLOGY = settings(), 'v5p:4x4x4'
 ALL = [(str(depth), key) for depth in (1, 2) for key in PROGRAMS]

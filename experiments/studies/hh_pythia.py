@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from experiments.plan_jobs import Job
+from experiments.studies.simulated import Job
 
 
 def key_of(size):

@@ -5,12 +5,12 @@ import math
 import jax
 import jax.numpy as jnp
 import pytest
-from plan_fixture import settings
+from capacity_fixture import settings
 
-from experiments import plan_estimates as estimates
-from experiments.plan_estimates import Measured
-from experiments.plan_programs import TX
-from experiments.plan_verdict import model_config
+from experiments.capacity import estimates
+from experiments.capacity.estimates import Measured
+from experiments.capacity.programs import TX
+from experiments.capacity.verdict import model_config
 from rlhf_jax.models import footprint, ladder
 from rlhf_jax.models.build import build
 from rlhf_jax.models.config import TransformerConfig

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from experiments import plan_estimates as estimates
-from experiments.plan_verdict import SHORT, missing, model_config, verdict
+from experiments.capacity import estimates
+from experiments.capacity.verdict import SHORT, missing, model_config, verdict
 from rlhf_jax.models import ladder
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 PAGE, ROWS = ROOT / 'docs' / 'scale.md', ROOT / 'docs' / 'scale.json'
 MARKERS = ('<!-- table: {} -->', '<!-- end: {} -->')
 TITLES = {'pm': 'PM', 'ppo': 'PPO'}

@@ -14,7 +14,7 @@ import time
 import traceback
 from multiprocessing.connection import wait
 
-from experiments.job import Job
+from experiments.studies.job import Job
 
 
 def _worker(pipe, core, cache, log):
@@ -29,7 +29,7 @@ def _worker(pipe, core, cache, log):
     os.environ['XLA_FLAGS'] = f'{os.environ.get("XLA_FLAGS", "")} {flags}'
   import jax
 
-  from experiments.stage import EXPECTED, one_line
+  from experiments.shared.command import EXPECTED, one_line
   from rlhf_jax.train import ledger
   from rlhf_jax.train.progress import listen
 

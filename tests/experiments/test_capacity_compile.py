@@ -5,11 +5,10 @@ import importlib.util
 import jax
 import jax.numpy as jnp
 import pytest
-from plan_fixture import settings
+from capacity_fixture import settings
 
-from experiments import plan_estimates as estimates
-from experiments import plan_programs as programs
-from experiments.plan_verdict import model_config
+from experiments.capacity import estimates, programs
+from experiments.capacity.verdict import model_config
 from rlhf_jax.train.sharding import make_mesh, replicated
 
 pytestmark = pytest.mark.skipif(

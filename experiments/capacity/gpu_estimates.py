@@ -1,6 +1,6 @@
 """Memory and hours of the jobs of a cluster sweep, before anything runs.
 
-Bytes are those of `plan_estimates.gpu_bytes` for any TransformerConfig, and
+Bytes are those of `estimates.gpu_bytes` for any TransformerConfig, and
 what the stages hold beyond it: the running average of a preference model;
 beside PPO the test PM, and activations while the cache is filled. Hours rest on
 two assumptions of the config: the share of a GPU's peak that whole sequences
@@ -9,7 +9,7 @@ reach (`mfu`), and the share of its bandwidth that decoding reaches (`share`).
 
 import math
 
-from experiments import plan_estimates as estimates
+from experiments.capacity import estimates
 from rlhf_jax.models import cost, footprint, ladder
 
 
@@ -20,7 +20,7 @@ def model_of(config, size):
 
 
 def work_of(config):
-  """The `job` of `plan_estimates`: every sequence at its longest."""
+  """The `job` of `estimates`: every sequence at its longest."""
   P, R = config['max_prompt'], config['max_reply']
   return {
     'pm_pairs': config['pm']['batch_size'],

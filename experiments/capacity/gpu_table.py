@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from experiments import cluster_estimates as estimates
-from experiments.cluster_jobs import gpus_of
-from experiments.plan_table import between_markers, markdown
+from experiments.capacity import gpu_estimates as estimates
+from experiments.capacity.tables import between_markers, markdown
+from experiments.studies.hh_pythia import gpus_of
 from rlhf_jax.models import cost
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / 'docs' / 'clusters.md'
 
 
