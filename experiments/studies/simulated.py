@@ -86,6 +86,17 @@ def comparison_job(config, root):
   )
 
 
+def _common(config, root, size):
+  """What preference models and policies are told of base, data and devices."""
+  keys = ('data', 'dtype', 'mesh', 'trained', 'adapters', 'reading')
+  return {key: config[key] for key in keys} | {
+    'base': f'{root}/lm/{size}',
+    'pad_token': '',
+    'comparisons_dir': f'{root}/comparisons',
+    'feature_folder': f'{root}/features',
+  }
+
+
 def final_eval_pairs(pm, role, size):
   """Test pairs whose scores are kept at the end of a run; 0: none."""
   if role == 'calibration':
@@ -114,12 +125,10 @@ def pm_job(config, root, role, size, seed, half, subset, schedule, pairs):
     'checkpoint_every',
   )
   settings = {k: pm[k] for k in keys} | {
-    'source': config['data']['source'],
-    'dtype': config['dtype'],
-    'mesh': config['mesh'],
-    'text_dir': f'{root}/text',
-    'comparisons_dir': f'{root}/comparisons',
-    'lm_dir': f'{root}/lm/{size}',
+    **_common(config, root, size),
+    'read': config['read'],
+    'features': config['features'],
+    'learning_rate': 0.0,
     'lr_multiple': _multiple(pm['lr_multiple'], size)
     * (pm['decay_lr_ratio'] if schedule == 'decay' else 1.0),
     'role': role,
@@ -189,16 +198,12 @@ def rl_job(config, root, role, size, seed, half, kl_coef, pms, pm_size, pairs):
     rl |= {'pi0_samples': pi0_samples}
   train, test, value = pms
   settings = rl | {
-    'source': config['data']['source'],
+    **_common(config, root, size),
     'world': config['world'],
-    'dtype': config['dtype'],
-    'mesh': config['mesh'],
+    'learning_rate': 0.0,
     'max_prompt': config['max_prompt'],
     'max_reply': config['max_reply'],
     'hashed_rewards': config['null'],
-    'text_dir': f'{root}/text',
-    'comparisons_dir': f'{root}/comparisons',
-    'lm_dir': f'{root}/lm/{size}',
     'train_pm_dir': f'{root}/{train}',
     'test_pm_dir': f'{root}/{test}',
     'value_pm_dir': f'{root}/{value}',
@@ -245,7 +250,7 @@ def rl_jobs(config, root, seed):
 
 def all_jobs(config, root):
   """Every job of the study, with what it needs."""
-  if 'model' in config:  # of an imported model
+  if 'base' in config:  # of an imported model
     return plan_imported.all_jobs(config, root)
   jobs = [text_job(config, root), *lm_jobs(config, root)]
   jobs.append(comparison_job(config, root))

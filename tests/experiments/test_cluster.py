@@ -9,7 +9,7 @@ from experiments.capacity import gpu_estimates as estimates
 from experiments.capacity import gpu_table
 from experiments.studies import hh_pythia
 from rlhf_jax.models import cost, footprint
-from tests.test_configs import _leaves, _load, _reads
+from tests.test_configs import _leaves, _load, _reads, read_by
 
 PRESETS = ('confirm', 'develop', 'dry')
 FOLDERS = {'models': '/models', 'path': '/hh'}
@@ -48,7 +48,7 @@ def test_no_knob_of_the_sweep_is_dead(preset):
   jobs = hh_pythia.all_jobs(settings(preset), '/runs')
   handed = set()
   for job in {job.module: job for job in jobs}.values():
-    unread = set(job.config) - _reads(job.module)
+    unread = set(job.config) - read_by(job.module)
     assert not unread, f'{job.module} never reads {sorted(unread)}'
     handed |= {key for _, key in _leaves(job.config)}
   ours = (
