@@ -32,12 +32,19 @@ from rlhf_jax.analysis.findings import (
 CHANCE = 0.5
 MIN_OVER_LENGTH = 0.03
 RUN_KEYS = ('preset', 'commit', 'device', 'seconds', 'config_hash')
+# The rules by which the intervals, thresholds and verdicts here were made. The
+# second edition, of the confirmation of the headline, will be another number;
+# a claims.json that names none was judged by the first.
+EDITION = 1
 
 
 def claims_document(
   tables: Mapping[str, pd.DataFrame], context: Mapping
 ) -> dict:
-  """What claims.json holds: the run, its 65 claims, its checks.
+  """What claims.json holds: the run, how it was judged, its claims and checks.
+
+  `edition`, `evidence` and `rl_requires` are what, besides the tables, decides
+  a verdict: with them it can be computed again.
 
   Args:
     tables: name -> frame, as `runs.read_tables` gives them.
@@ -45,6 +52,9 @@ def claims_document(
   """
   return {
     **{key: context.get(key) for key in RUN_KEYS},
+    'edition': EDITION,
+    'evidence': context.get('evidence', 'simulated'),
+    'rl_requires': bool(context.get('rl_requires')),
     'claims': judge(tables, context),
     'checks': checks(tables),
   }

@@ -21,7 +21,7 @@ def write_claims(path, document: Mapping) -> None:
 
 
 def read_claims(path) -> dict:
-  """Reads claims.json.
+  """Reads claims.json; one that names no edition was judged by the first.
 
   Raises:
     ValueError: if it is not JSON, or does not hold every claim once.
@@ -39,7 +39,7 @@ def read_claims(path) -> dict:
     raise ValueError(
       f'{path}: wanted claims 1 to {len(CLAIMS)} once each, got {found}'
     )
-  return document
+  return {'edition': 1} | document
 
 
 def merge(files: Sequence) -> dict:
@@ -75,6 +75,7 @@ def merge(files: Sequence) -> dict:
     'device': _joined(documents, 'device'),
     'seconds': sum(doc.get('seconds') or 0 for _, doc in documents),
     'config_hash': _joined(documents, 'config_hash'),
+    'edition': _edition(documents),
     'claims': rows,
     'checks': [
       {'preset': doc.get('preset'), **check}
@@ -134,6 +135,12 @@ def _number(value):
 def _joined(documents, key):
   values = [document.get(key) for _, document in documents]
   return '+'.join(dict.fromkeys(str(v) for v in values if v is not None))
+
+
+def _edition(documents):
+  """The edition of the rules that judged all files, or '1+2' of several."""
+  found = sorted({document['edition'] for _, document in documents})
+  return found[0] if len(found) == 1 else '+'.join(map(str, found))
 
 
 def _plain(value):

@@ -85,6 +85,15 @@ def test_all_65_rows_have_every_key_and_the_context():
   assert rows[11]['figure'] is None
 
 
+def test_the_document_says_by_what_it_was_judged():
+  context = {'preset': 'x', 'evidence': 'real', 'rl_requires': True}
+  document = claims.claims_document({}, context)
+  found = [document[k] for k in ('edition', 'evidence', 'rl_requires')]
+  assert found == [1, 'real', True]
+  plain = claims.claims_document({}, {})
+  assert (plain['evidence'], plain['rl_requires']) == ('simulated', False)
+
+
 @pytest.mark.parametrize('number', JUDGED)
 def test_a_true_claim_passes(true_rows, number):
   row = true_rows[number]

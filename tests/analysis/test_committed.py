@@ -45,8 +45,13 @@ def context_of(document):
 
 
 def judge_again(document, tables, tmp_path):
-  """The document that the tables give now, through JSON and back."""
+  """The document that the tables give now, through JSON and back.
+
+  The first files do not say by what context they were judged.
+  """
   found = claims.claims_document(tables, context_of(document))
+  for key in {'evidence', 'rl_requires'} - document.keys():
+    del found[key]
   claims_io.write_claims(tmp_path / 'claims.json', found)
   return json.loads((tmp_path / 'claims.json').read_text())
 
