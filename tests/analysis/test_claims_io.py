@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from experiments import claims as script
-from rlhf_jax.analysis import claims, claims_io
+from rlhf_jax.analysis import claims_io
+from rlhf_jax.analysis.claims import judging
 
 
 def document(preset='a', **rows):
   """All claims not run, but those given as c13='pass'."""
-  doc = claims.claims_document({}, {'preset': preset, 'seconds': 2.0})
+  doc = judging.claims_document({}, {'preset': preset, 'seconds': 2.0})
   for name, verdict in rows.items():
     row = doc['claims'][int(name[1:]) - 1]
     row.update(

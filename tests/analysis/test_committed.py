@@ -9,7 +9,8 @@ import runpy
 
 import pytest
 
-from rlhf_jax.analysis import claims, claims_io, figures, runs
+from rlhf_jax.analysis import claims_io, runs
+from rlhf_jax.analysis.claims import judging
 
 ROOT = pathlib.Path(__file__).parents[2]
 STUDIES = sorted(file.parent for file in ROOT.glob('results/*/claims.json'))
@@ -32,15 +33,11 @@ def context_of(document):
   config = config['get_config'](document['preset'])
   evidence = 'real' if config.data.source == 'hh' else 'simulated'
   return {
-    **{key: document[key] for key in claims.RUN_KEYS},
+    **{key: document[key] for key in judging.RUN_KEYS},
     'evidence': document.get('evidence', evidence),
     'rl_requires': document.get(
       'rl_requires', config.claims.rl_requires_test_pm
     ),
-    'figures': {
-      number: f'figures/{name}.svg'
-      for number, name in figures.CLAIM_FIGURES.items()
-    },
   }
 
 
@@ -49,7 +46,7 @@ def judge_again(document, tables, tmp_path):
 
   The first files do not say by what context they were judged.
   """
-  found = claims.claims_document(tables, context_of(document))
+  found = judging.claims_document(tables, context_of(document))
   for key in {'evidence', 'rl_requires'} - document.keys():
     del found[key]
   claims_io.write_claims(tmp_path / 'claims.json', found)
