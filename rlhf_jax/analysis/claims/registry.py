@@ -1,6 +1,9 @@
 """The list of themes, and what they add up to.
 
-A new theme is a module of this package with a `THEME`, and its name here.
+A new theme is a module of this package with a `THEME`, and its name here:
+its tables are then collected, its claims judged, its figures drawn, and all of
+them stand in the report and in docs/claims.md and docs/tables.md (`make
+checklist`). Its drawings may stand in the module, or in `analysis/drawings/`.
 """
 
 import dataclasses
