@@ -39,6 +39,7 @@ figures: $(STAMP)
 checklist: $(STAMP)
 	$(BIN)/python -m scripts.make_checklist
 	$(BIN)/python -m scripts.make_claims_doc
+	$(BIN)/python -m scripts.make_tables_doc
 
 $(STAMP): setup.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from rlhf_jax.analysis import claims, claims_io, figures, report, runs
+from rlhf_jax.analysis import claims_io, figures, report, runs
+from rlhf_jax.analysis.claims import judging
 
 
 def context_of(workdir, seconds):
@@ -25,10 +26,6 @@ def context_of(workdir, seconds):
     'config_hash': study['config']['row']['config_hash'],
     'evidence': 'real' if config['data']['source'] == 'hh' else 'simulated',
     'rl_requires': config['claims']['rl_requires_test_pm'],
-    'figures': {
-      number: f'figures/{name}.svg'
-      for number, name in figures.CLAIM_FIGURES.items()
-    },
   }
 
 
@@ -61,7 +58,7 @@ def analyse(workdir, seconds, programs=(), stages=()):
   tables = runs.read_tables(workdir / 'tables')
   context = context_of(workdir, seconds)
   drawn = figures.draw_all(tables, workdir / 'figures')
-  document = claims.claims_document(tables, context)
+  document = judging.claims_document(tables, context)
   (workdir / 'report').mkdir(exist_ok=True)
   claims_io.write_claims(workdir / 'report' / 'claims.json', document)
   document = claims_io.read_claims(workdir / 'report' / 'claims.json')
