@@ -13,8 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-from experiments import analyse
-from experiments.shared import command
+from experiments.shared import command, study_report
 from experiments.studies import simulated as plan_jobs
 from experiments.studies.pool import Pool
 from rlhf_jax.train.run import (
@@ -105,8 +104,8 @@ def run(config, workdir):
     programs = [
       {k: v for k, v in p.items() if k != 'session'} for p in programs
     ]
-    document = analyse.analyse(root, spent['seconds'], programs, stages)
-  analyse.print_claims(document)
+    document = study_report.write(root, spent['seconds'], programs, stages)
+  study_report.print_claims(document)
   print(f'report: {root}/report/index.html')
 
 

@@ -133,6 +133,19 @@ def replace_block(text: str, table: str) -> str:
   return f'{head}\n{table.rstrip()}\n{text[end:]}'
 
 
+def rewrite_readme(path, table: str) -> None:
+  """Puts a table between the claim markers of a file.
+
+  Raises:
+    ValueError: naming the file, unless each marker stands there once.
+  """
+  path = pathlib.Path(path)
+  try:
+    path.write_text(replace_block(path.read_text(), table))
+  except ValueError as error:
+    raise ValueError(f'{path}: {error}') from error
+
+
 def _number(value):
   return '-' if value is None else f'{value:.3g}'
 
