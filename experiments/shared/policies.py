@@ -179,17 +179,17 @@ def policy_eval(functions, way: Way, label, rewards, sampling, parts, mesh):
 
   evaluate(trained, ref, reward_params, prompts, rng); see `make_evaluate`.
   """
-  evaluate = policy.make_evaluate(
+  evaluate = policy.make_policy_evaluation(
     _collect(functions, sampling),
     split_model(functions),
     rewards,
+    sampling,
     parts=parts,
-    **sampling.scored(),
+    merge=way.merge,
   )
 
   def measured(trained, ref, reward_params, prompts, rng):
-    params = way.merge(ref, trained)
-    return evaluate(params, ref, reward_params, prompts, rng)
+    return evaluate(trained, ref, reward_params, prompts, rng, base=ref)
 
   if mesh:
     measured = on_mesh(measured, mesh)
