@@ -39,6 +39,7 @@ figures: $(STAMP)
 checklist: $(STAMP)
 	$(BIN)/python -m scripts.make_checklist
 	$(BIN)/python -m scripts.make_claims_doc
+	$(BIN)/python -m scripts.make_tables_doc
 
 $(STAMP): setup.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -126,7 +127,7 @@ plan: .plan/installed
 
 test-plan: .plan/installed
 	PYTHONPATH=.plan $(BIN)/python -m pytest \
-	  tests/experiments/test_plan_compile.py
+	  tests/experiments/test_capacity_compile.py
 
 .plan/installed: $(STAMP)
 	$(BIN)/python -m pip install --quiet --upgrade --no-deps --target .plan \

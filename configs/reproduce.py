@@ -14,6 +14,8 @@ development pairs. PPO, the dearer half, runs on the first `rl.seeds` of them.
 
 import ml_collections
 
+from configs import blocks
+
 
 def base():
   """The micro study; every preset is a change of it."""
@@ -40,6 +42,11 @@ def base():
     temperature=0.8,
   )
   config.null = False
+  config.trained = 'all'
+  config.read = 'tokens'
+  config.adapters = blocks.adapters()
+  config.reading = blocks.reading()
+  config.features = blocks.features()
   config.test_fraction = 0.29
   config.max_prompt = 24
   config.max_reply = 28
@@ -51,6 +58,7 @@ def base():
     plain_texts=4000,
     plain_rows=0,
     tokenizer_texts=4000,
+    heldout_dialogues=512,
   )
   config.lm = dict(
     sizes=('3K', '13K', '42K', '197K'),
@@ -106,6 +114,7 @@ def base():
     scoring_parts=8,
     prompt_buckets=(),  # columns of each length bucket; (): one length
     passes=2,
+    temperature=1.0,
     lr_multiple=0.06,
     value_lr_ratio=1.0,
     warmup_iterations=6,
@@ -137,7 +146,12 @@ def smoke():
   config.preset = 'smoke'
   config.seeds = (0, 1)
   config.max_prompt, config.max_reply = 24, 24
-  config.text.update(dialogues=3000, plain_texts=100, tokenizer_texts=1000)
+  config.text.update(
+    dialogues=3000,
+    plain_texts=100,
+    tokenizer_texts=1000,
+    heldout_dialogues=200,
+  )
   config.lm.update(
     sizes=('3K', '13K'), steps=150, samples=64, checkpoint_every=100
   )
@@ -259,29 +273,19 @@ def smollm2():
   config.preset = 'smollm2'
   config.seeds = (121,)
   config.workers = 1
-  config.model = 'smollm2'
+  config.base = 'smollm2'
+  config.size = ''  # told by the model
+  config.dtype = 'float32'
+  config.mesh = blocks.mesh()
+  config.trained = 'adapters'
+  config.read = 'features'
   config.pad_token = ''  # of the model's vocabulary, where it names none
   config.data = dict(
     source='hh', path='../shared/data', on_error='skip', split_seed=0
   )
-  config.reading = dict(
-    max_prompt=128,
-    max_reply=64,
-    test_fraction=0.1,
-    train_pairs=800,  # whose features are kept; 0: all
-  )
-  config.features = dict(edges=(112, 176, 272), tokens=1024)
-  config.adapters = dict(
-    layers=4,
-    rank=8,
-    alpha=16.0,
-    targets=(
-      'attention/qkv/kernel',
-      'attention/out/kernel',
-      'mlp/in/kernel',
-      'mlp/out/kernel',
-    ),
-  )
+  config.reading = blocks.reading()
+  config.features = blocks.features()
+  config.adapters = blocks.adapters()
   config.pm = dict(
     pairs=0,  # of each half; 0: all of it
     mixture_pairs=0,
@@ -291,8 +295,15 @@ def smollm2():
     batch_size=8,
     microbatches=2,
     learning_rate=2e-3,
+    lr_multiple=1.0,
+    schedule='decay',
+    schedule_shape='linear',
     warmup=0.1,
     b2=0.98,
+    average_eta=-1.0,  # below 0: no average, the last parameters
+    curve_points=1,
+    curve_eval_pairs=0,  # 0: all
+    final_eval_pairs=-1,  # -1: all
     eval_batch=8,
     log_every=5,
     checkpoint_every=25,
@@ -308,7 +319,9 @@ def smollm2():
     scoring_parts=1,
     prompt_buckets=(),
     passes=1,
+    temperature=1.0,
     learning_rate=3e-3,
+    lr_multiple=1.0,
     value_lr_ratio=0.3,
     warmup_iterations=1,
     b2=0.95,

@@ -25,9 +25,10 @@ import jax
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from experiments import cluster_estimates as estimates
-from experiments import cluster_table, stage
-from experiments.cluster_jobs import all_jobs, gpus_of
+from experiments.capacity import gpu_estimates as estimates
+from experiments.capacity import gpu_table
+from experiments.shared import command
+from experiments.studies.hh_pythia import all_jobs, gpus_of
 
 SCRIPT = 'scripts/slurm/hh_pythia.sbatch'
 # What a command line says beyond the variables of that script.
@@ -136,7 +137,7 @@ def run_index(jobs, index, config, root):
         f'{job.name} needs {name}, which is not done: run '
         f'--index={numbers[name]} first'
       )
-  folder = job.config.get('lm_dir') or job.config['tokenizer_dir']
+  folder = job.config.get('base') or job.config['tokenizer_dir']
   if not (Path(folder) / 'config.json').exists():
     raise ValueError(
       f'{folder} is no Hugging Face folder (no config.json): put the model '
@@ -173,7 +174,7 @@ def run(config, workdir, asked, argv):
     argv: this command line, to be said again.
   """
   if asked['table']:
-    cluster_table.write(config)
+    gpu_table.write(config)
     return
   if not workdir:
     raise ValueError('--workdir is required: see --help')
@@ -213,12 +214,12 @@ def main():
       wanted = {name: flag.value for name, flag in asked.items()}
       plain = config.value.to_dict()
       run(plain, workdir.value, wanted, sys.argv[1:])
-    except stage.EXPECTED as error:
-      print(f'error: {stage.one_line(error)}', file=sys.stderr)
+    except command.EXPECTED as error:
+      print(f'error: {command.one_line(error)}', file=sys.stderr)
       return 2
     return 0
 
-  app.run(guarded, flags_parser=stage.parse_flags)
+  app.run(guarded, flags_parser=command.parse_flags)
 
 
 if __name__ == '__main__':

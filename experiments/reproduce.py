@@ -13,8 +13,9 @@ import sys
 import time
 from pathlib import Path
 
-from experiments import analyse, plan_jobs, stage
-from experiments.pool import Pool
+from experiments.shared import command, study_report
+from experiments.studies import simulated as plan_jobs
+from experiments.studies.pool import Pool
 from rlhf_jax.train.run import (
   Run,
   RunError,
@@ -103,10 +104,10 @@ def run(config, workdir):
     programs = [
       {k: v for k, v in p.items() if k != 'session'} for p in programs
     ]
-    document = analyse.analyse(root, spent['seconds'], programs, stages)
-  analyse.print_claims(document)
+    document = study_report.write(root, spent['seconds'], programs, stages)
+  study_report.print_claims(document)
   print(f'report: {root}/report/index.html')
 
 
 if __name__ == '__main__':
-  stage.main(run, 'configs/reproduce.py', 'runs/reproduce')
+  command.main(run, 'configs/reproduce.py', 'runs/reproduce')

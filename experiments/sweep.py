@@ -20,9 +20,9 @@ import pandas as pd
 from absl import app, flags
 from ml_collections import config_flags
 
-from experiments import stage
-from experiments.plan_jobs import Job
-from experiments.pool import Pool
+from experiments.shared import command
+from experiments.studies.pool import Pool
+from experiments.studies.simulated import Job
 from rlhf_jax.train.run import read_json
 
 STAGES = {
@@ -158,12 +158,12 @@ def main():
       if not dry_run.value:
         sweep(jobs, root, workers.value)
       print(table(jobs, combos, root))
-    except (*stage.EXPECTED, OSError, RuntimeError) as error:
+    except (*command.EXPECTED, OSError, RuntimeError) as error:
       print(f'error: {str(error).splitlines()[0]}', file=sys.stderr)
       return 2
     return 0
 
-  app.run(guarded, flags_parser=stage.parse_flags)
+  app.run(guarded, flags_parser=command.parse_flags)
 
 
 if __name__ == '__main__':

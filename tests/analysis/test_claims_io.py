@@ -1,16 +1,18 @@
 import json
 import math
+import pathlib
 
 import numpy as np
 import pytest
 
 from experiments import claims as script
-from rlhf_jax.analysis import claims, claims_io
+from rlhf_jax.analysis import claims_io
+from rlhf_jax.analysis.claims import judging
 
 
 def document(preset='a', **rows):
   """All claims not run, but those given as c13='pass'."""
-  doc = claims.claims_document({}, {'preset': preset, 'seconds': 2.0})
+  doc = judging.claims_document({}, {'preset': preset, 'seconds': 2.0})
   for name, verdict in rows.items():
     row = doc['claims'][int(name[1:]) - 1]
     row.update(
@@ -85,6 +87,18 @@ def test_the_latest_row_that_was_run_wins(files):
   assert {check['preset'] for check in merged['checks']} == {'one', 'two'}
   with pytest.raises(ValueError, match='nothing to merge'):
     claims_io.merge([])
+
+
+def test_a_file_that_names_no_edition_was_judged_by_the_first(files):
+  path = pathlib.Path(files[0])
+  text = path.read_text()
+  assert text.count('"edition": 1,') == 1
+  path.write_text(text.replace('"edition": 1,', ''))
+  assert claims_io.read_claims(path)['edition'] == 1
+  assert claims_io.merge(files)['edition'] == 1
+  path.write_text(text.replace('"edition": 1,', '"edition": 2,'))
+  assert claims_io.read_claims(path)['edition'] == 2
+  assert claims_io.merge(files)['edition'] == '1+2'
 
 
 def test_the_table_shows_what_was_run(files):

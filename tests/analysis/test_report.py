@@ -5,7 +5,9 @@ import re
 import pandas as pd
 import pytest
 
-from rlhf_jax.analysis import claims, claims_io, figures, report, runs
+from rlhf_jax.analysis import claims_io, figures, report, runs
+from rlhf_jax.analysis.claims import judging
+from rlhf_jax.analysis.claims.registry import load
 from tests.analysis import tables_fixture
 
 NASTY = '<script>alert("x")</script> & </td>'
@@ -58,7 +60,7 @@ def _claims():
         'seeds': 3 * ran,
         'verdict': verdict,
         'evidence': 'identity' if number == 4 else 'simulated',
-        'figure': figures.CLAIM_FIGURES.get(number),
+        'figure': load().claim(number).figure,
         'note': 'no table x.csv' if not ran else '',
       }
     )
@@ -268,13 +270,9 @@ def test_durations(seconds, wanted):
 
 def test_what_the_judges_write_is_what_the_page_reads(tmp_path):
   tables = tables_fixture.tables()
-  paths = {
-    number: f'figures/{name}.svg'
-    for number, name in figures.CLAIM_FIGURES.items()
-  }
-  context = {'preset': 'micro', 'device': 'cpu', 'figures': paths}
+  context = {'preset': 'micro', 'device': 'cpu'}
   file = tmp_path / 'claims.json'
-  claims_io.write_claims(file, claims.claims_document(tables, context))
+  claims_io.write_claims(file, judging.claims_document(tables, context))
   document = claims_io.read_claims(file)
   path = report.write_report(tmp_path, document, tables, {}, {})
   page = _Page(path.read_text(encoding='utf-8'))

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from rlhf_jax.analysis import runs
+from rlhf_jax.analysis.claims.registry import load
 from tests.analysis import tables_fixture
 
 
@@ -30,7 +31,10 @@ def test_collect_gives_back_every_row_with_its_run_columns(study):
   wanted = tables_fixture.tables()
   assert set(collected) == set(wanted)
   for name, frame in wanted.items():
-    key = ['run_id', *[c for c in runs.TABLES[name] if c in frame][:4]]
+    key = [
+      'run_id',
+      *[c for c in load().tables[name].columns if c in frame][:4],
+    ]
     sort = lambda f, k=key: f.sort_values(k, kind='stable', ignore_index=True)
     pd.testing.assert_frame_equal(
       sort(collected[name])[list(frame)], sort(frame), check_dtype=False

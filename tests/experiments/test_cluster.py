@@ -4,10 +4,12 @@ import json
 
 import pytest
 
-from experiments import cluster, cluster_jobs, cluster_table
-from experiments import cluster_estimates as estimates
+from experiments import cluster
+from experiments.capacity import gpu_estimates as estimates
+from experiments.capacity import gpu_table
+from experiments.studies import hh_pythia
 from rlhf_jax.models import cost, footprint
-from tests.test_configs import _leaves, _load, _reads
+from tests.test_configs import _leaves, _load, _reads, read_by
 
 PRESETS = ('confirm', 'develop', 'dry')
 FOLDERS = {'models': '/models', 'path': '/hh'}
@@ -43,16 +45,21 @@ def test_development_and_confirmation_share_no_seed():
 @pytest.mark.parametrize('preset', PRESETS)
 def test_no_knob_of_the_sweep_is_dead(preset):
   """Each reaches a stage that reads it, or is read on the way there."""
-  jobs = cluster_jobs.all_jobs(settings(preset), '/runs')
+  jobs = hh_pythia.all_jobs(settings(preset), '/runs')
   handed = set()
   for job in {job.module: job for job in jobs}.values():
-    unread = set(job.config) - _reads(job.module)
+    unread = set(job.config) - read_by(job.module)
     assert not unread, f'{job.module} never reads {sorted(unread)}'
     handed |= {key for _, key in _leaves(job.config)}
-  ours = ('cluster', 'cluster_jobs', 'cluster_estimates', 'cluster_table')
+  ours = (
+    'cluster',
+    'studies.hh_pythia',
+    'capacity.gpu_estimates',
+    'capacity.gpu_table',
+  )
   read = _reads(*(f'experiments.{name}' for name in ours))
   config = settings(preset)
-  sizes = {cluster_jobs.key_of(size) for size in config['sizes']}
+  sizes = {hh_pythia.key_of(size) for size in config['sizes']}
   assert set(config.pop('gpus')) == sizes
   for section, key in _leaves(config):
     assert key in handed | read, f'{section}.{key} is never read'
@@ -61,7 +68,7 @@ def test_no_knob_of_the_sweep_is_dead(preset):
 @pytest.mark.parametrize('preset', PRESETS)
 def test_a_job_reads_what_jobs_before_it_write(preset):
   config = settings(preset)
-  jobs = cluster_jobs.all_jobs(config, '/runs')
+  jobs = hh_pythia.all_jobs(config, '/runs')
   seeds, sizes = len(config['seeds']), len(config['sizes'])
   assert len(jobs) == 1 + 3 * seeds * sizes
   before = set()
@@ -75,7 +82,7 @@ def test_a_job_reads_what_jobs_before_it_write(preset):
 
 
 def test_the_two_preference_models_of_a_policy_are_of_different_halves():
-  jobs = cluster_jobs.all_jobs(CONFIG, '/runs')
+  jobs = hh_pythia.all_jobs(CONFIG, '/runs')
   by_path = {f'/runs/{job.name}': job.config for job in jobs}
   policies = [job.config for job in jobs if job.name.startswith('ppo/')]
   for config in policies:
@@ -92,17 +99,17 @@ def test_the_two_preference_models_of_a_policy_are_of_different_halves():
 def test_a_gpu_differentiates_as_many_rows_as_it_is_told(
   rows, at_once, gpus, parts
 ):
-  assert cluster_jobs.microbatches(rows, at_once, gpus) == parts
+  assert hh_pythia.microbatches(rows, at_once, gpus) == parts
 
 
 def test_rows_that_gpus_cannot_share_are_an_error():
   with pytest.raises(ValueError, match='10 rows cannot be cut into'):
-    cluster_jobs.microbatches(10, 4, 4)
+    hh_pythia.microbatches(10, 4, 4)
 
 
 @pytest.mark.parametrize('size', CONFIG['sizes'])
 def test_the_gpus_of_a_size_hold_its_jobs(size):
-  machine, gpus = CONFIG['machine'], cluster_jobs.gpus_of(CONFIG, size)
+  machine, gpus = CONFIG['machine'], hh_pythia.gpus_of(CONFIG, size)
   need = estimates.gpu_bytes(CONFIG, size, gpus)
   assert max(need.values()) <= machine['memory'] * machine['usable']
   assert gpus in machine['counts']
@@ -150,14 +157,14 @@ def test_evaluations_are_counted_as_the_stage_makes_them():
 
 
 def test_the_page_is_what_the_config_says():
-  page = cluster_table.PAGE.read_text()
-  assert cluster_table.generate(page, CONFIG) == page, (
+  page = gpu_table.PAGE.read_text()
+  assert gpu_table.generate(page, CONFIG) == page, (
     'run python -m experiments.cluster --table'
   )
 
 
 def test_the_list_has_a_line_a_job_with_what_it_needs(tmp_path):
-  jobs = cluster_jobs.all_jobs(CONFIG, tmp_path)
+  jobs = hh_pythia.all_jobs(CONFIG, tmp_path)
   (tmp_path / 'data').mkdir()
   (tmp_path / 'data' / 'done.json').write_text('{}')
   command = cluster.command_of(['--config=a', '--list', '--workdir=b c'])
@@ -172,7 +179,7 @@ def test_the_list_has_a_line_a_job_with_what_it_needs(tmp_path):
 
 
 def test_the_script_of_all_jobs_waits_for_what_each_needs(tmp_path):
-  jobs = cluster_jobs.all_jobs(CONFIG, tmp_path)
+  jobs = hh_pythia.all_jobs(CONFIG, tmp_path)
   argv = ['--config.models=/models', '--config.rl.iterations=9', '--submit']
   lines = list(cluster.submit_lines(jobs, CONFIG, tmp_path, argv))
   assert 'export RLHF_JAX_FLAGS=--config.rl.iterations=9' in lines
@@ -191,7 +198,7 @@ def test_a_time_limit_has_slack_and_bounds():
 
 
 def test_an_index_that_cannot_run_says_why(tmp_path):
-  jobs = cluster_jobs.all_jobs(CONFIG, tmp_path)
+  jobs = hh_pythia.all_jobs(CONFIG, tmp_path)
   with pytest.raises(ValueError, match='--index=55: wanted 0 to 54'):
     cluster.run_index(jobs, 55, CONFIG, tmp_path)
   with pytest.raises(ValueError, match='needs data, .* run --index=0 first'):
@@ -204,4 +211,4 @@ def test_an_index_that_cannot_run_says_why(tmp_path):
 
 def test_a_size_without_gpus_is_an_error():
   with pytest.raises(ValueError, match='gpus has no entry pythia_9b'):
-    cluster_jobs.gpus_of(CONFIG, 'pythia-9b')
+    hh_pythia.gpus_of(CONFIG, 'pythia-9b')
