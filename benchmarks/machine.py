@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax.sharding import PartitionSpec
 
 from benchmarks.common import compile_program, config_of
-from rlhf_jax.rows import DATA
+from rlhf_jax.mapping import DATA
 from rlhf_jax.train.sharded import on_mesh
 from rlhf_jax.train.sharding import replicated
 

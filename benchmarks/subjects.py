@@ -14,8 +14,9 @@ from rlhf_jax.data.shared import share_prefix
 from rlhf_jax.models.build import build
 from rlhf_jax.models.cost import forward_flops
 from rlhf_jax.rollout.generate import SamplingConfig, make_collect
+from rlhf_jax.rollout.repeat import repeat_prompts
 from rlhf_jax.rollout.scoring import make_pm_reward
-from rlhf_jax.train import ppo, rloo, steps
+from rlhf_jax.train import ppo, steps
 from rlhf_jax.train.optimiser import make_optimiser
 from rlhf_jax.train.pieces import make_pieces
 from rlhf_jax.types import PairBatch, PMHyper, PPOHyper, Prompts, SplitModel
@@ -195,7 +196,7 @@ def _iteration(shape, seed, critic):
     params['value'] = {**policy, 'head': model.init_head(rng, 'zero')}
   else:
     some = jax.tree.map(lambda x: x[: B // REPLIES], prompts)
-    prompts = rloo.repeat_prompts(some, REPLIES)
+    prompts = repeat_prompts(some, REPLIES)
   return Subject(
     function=ppo.make_ppo_iteration(*pieces),
     state=steps.init_state(params, tx),

@@ -33,7 +33,7 @@ class SplitModel(NamedTuple):
 
 
 class TrainState(NamedTuple):
-  """What a step function reads and returns.
+  """State that a step function reads and returns.
 
   Attributes:
     step: [] int32, optimiser updates done so far; randomness is
@@ -175,6 +175,18 @@ class Experience(NamedTuple):
   return_BT: Array
 
 
+class MixedBatch(NamedTuple):
+  """Rows for a step, and rows of another kind whose loss is added to its own.
+
+  Attributes:
+    batch: what the step takes without the others; of PPO, Prompts.
+    mixed: the others, such as an LMBatch of pretraining text.
+  """
+
+  batch: Any
+  mixed: Any
+
+
 class KVCache(NamedTuple):
   """Keys and values of one batch, one heads-major pair a layer.
 
@@ -190,15 +202,17 @@ class KVCache(NamedTuple):
 
 
 class LMHyper(NamedTuple):
-  """Traced scalars of a language-model step."""
+  """Traced scalars of a language-model step; `mixed_coef` as of PPOHyper."""
 
   learning_rate: Array | float
+  mixed_coef: Array | float = 0.0
 
 
 class PMHyper(NamedTuple):
-  """Traced scalars of a preference-model step."""
+  """Traced scalars of a preference-model step; `mixed_coef` as of PPOHyper."""
 
   learning_rate: Array | float
+  mixed_coef: Array | float = 0.0
 
 
 class PPOHyper(NamedTuple):
@@ -214,6 +228,8 @@ class PPOHyper(NamedTuple):
     discount: gamma.
     gae_lambda: lambda of generalised advantage estimation.
     truncation_penalty: subtracted from the score of a reply without an end.
+    mixed_coef: weight of the loss of a second batch, where there is one; the
+      pretraining gradient of Ouyang et al. 2022, equation 2.
   """
 
   policy_learning_rate: Array | float
@@ -225,3 +241,4 @@ class PPOHyper(NamedTuple):
   discount: Array | float = 1.0
   gae_lambda: Array | float = 0.95
   truncation_penalty: Array | float = 0.0
+  mixed_coef: Array | float = 0.0

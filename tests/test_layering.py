@@ -12,10 +12,10 @@ LONGEST_FILE, LONGEST_FUNCTION = 350, 80
 STANDARD = set(sys.stdlib_module_names)
 
 # What each room may import besides itself.
-INNER = {'losses', 'text', 'types', 'rows'}
+INNER = {'losses', 'text', 'types', 'mapping'}
 MAY_IMPORT = {
   'types': set(),
-  'rows': set(),
+  'mapping': set(),
   'losses': {'types'},
   'text': {'types'},
   'models': INNER,

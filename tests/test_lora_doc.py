@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 
-from rlhf_jax.train.steps import score_pairs
+from rlhf_jax.train.objectives import score_pairs
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 

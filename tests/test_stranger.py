@@ -6,7 +6,7 @@ import numpy as np
 
 from rlhf_jax.rollout.generate import SamplingConfig, make_collect
 from rlhf_jax.rollout.scoring import make_pm_reward, make_text_reward
-from rlhf_jax.train import ppo
+from rlhf_jax.train import ppo, ppo_update
 from rlhf_jax.train.optimiser import make_optimiser
 from rlhf_jax.train.steps import init_state, make_pm_step
 from rlhf_jax.types import PairBatch, PMHyper, PPOHyper, Prompts
@@ -79,8 +79,8 @@ def pieces(tx, max_reply):
     ppo.make_estimate(
       lambda params, *args: value_fn(params['value'], *args), microbatches=2
     ),
-    ppo.make_ppo_update(
-      ppo.separate(logits_fn, value_fn), tx, passes=2, minibatch_size=32
+    ppo_update.make_ppo_update(
+      ppo_update.separate(logits_fn, value_fn), tx, passes=2, minibatch_size=32
     ),
   )
 

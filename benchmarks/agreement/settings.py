@@ -106,6 +106,7 @@ NAMES = (
   ('clip of the gradient', 'max_grad_norm', 'not read by PPOTrainer', 'none'),
   ('rewards whitened', 'no such thing', 'whiten_rewards', 'no'),
   ('replies without an end', 'truncation_penalty', 'missing_eos_penalty', '0'),
+  ('pretraining gradient', 'mixed_coef', 'no such thing', '0'),
 )
 
 

@@ -18,7 +18,6 @@ from rlhf_jax.data.pipeline import Batches
 from rlhf_jax.data.shared import share_prefix
 from rlhf_jax.evals import preference
 from rlhf_jax.models import split
-from rlhf_jax.train.adapters import make_adapted_step
 from rlhf_jax.train.averaging import with_average
 from rlhf_jax.train.optimiser import make_optimiser
 from rlhf_jax.train.progress import Progress
@@ -70,13 +69,12 @@ def pm_programs(score_fn, way, label, b2, microbatches, average_eta, mesh):
     average_eta: of `with_average`; below 0: no average.
     mesh: of `devices.mesh_from`.
   """
-  step = make_adapted_step(
-    make_pm_step,
+  step = make_pm_step(
     score_fn,
-    way.attach,
     make_optimiser(b2=b2),
     microbatches=microbatches,
     shared=True,
+    combine=way.attach,
   )
   if average_eta >= 0:
     step = with_average(step, average_eta)

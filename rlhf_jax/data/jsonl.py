@@ -13,8 +13,8 @@ import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from rlhf_jax.data.file_rows import Malformed, rows_of
 from rlhf_jax.data.records import KINDS, Comparison, RedTeam, make_comparison
-from rlhf_jax.data.rows import Malformed, rows_of
 from rlhf_jax.text.dialogue import (
   DialogueError,
   Turn,

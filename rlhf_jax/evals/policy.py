@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rlhf_jax.losses import chunked, kl, language, masked
+from rlhf_jax.mapping import map_microbatches
 from rlhf_jax.types import Prompts
 
 
@@ -83,9 +84,8 @@ def make_evaluate(
   def evaluate(params, ref_params, reward_params, prompts, rng):
     rollout = collect(params, prompts, rng)
     whole = (rollout.tokens_BT, rollout.prompt_length_B, rollout.length_B)
-    split = jax.tree.map(lambda x: x.reshape(parts, -1, *x.shape[1:]), whole)
 
-    def one(part):
+    def one(part, params, ref_params, reward_params):
       out = measure(params, ref_params, part)
       for i, (reward, weights) in enumerate(
         zip(rewards, reward_params, strict=True)
@@ -93,8 +93,7 @@ def make_evaluate(
         out[f'score_{i}'] = reward(weights, *part)
       return out
 
-    out = jax.lax.map(one, split)
-    out = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), out)
+    out = map_microbatches(one, whole, parts, params, ref_params, reward_params)
     reply_B = rollout.length_B - rollout.prompt_length_B
     return out | {
       'length': reply_B.astype(jnp.float32),

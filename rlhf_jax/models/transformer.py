@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from rlhf_jax.losses.masked import take_columns
+from rlhf_jax.mapping import on_rows
 from rlhf_jax.models.attention import Attention, Projection
 from rlhf_jax.models.config import TransformerConfig
 from rlhf_jax.models.masks import (
@@ -14,7 +15,6 @@ from rlhf_jax.models.masks import (
   window_mask,
 )
 from rlhf_jax.models.rotary import rotary_turns
-from rlhf_jax.rows import on_rows
 from rlhf_jax.types import KVCache
 
 
@@ -67,7 +67,7 @@ class Block(nn.Module):
     length_B=None,
     read_BS=None,
   ):
-    """As `Attention`: (output_BTD or output_BSD, keys and values)."""
+    """Output of the block, as of `Attention`: (x_BTD or x_BSD, (k, v))."""
     config = self.config
     attention = Attention(config, name='attention')
     mlp = MLP(config, name='mlp')

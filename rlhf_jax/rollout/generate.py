@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from rlhf_jax.mapping import over_data
 from rlhf_jax.rollout.sampling import adjust_logits, row_uniforms, sample_token
-from rlhf_jax.rows import over_data
 from rlhf_jax.types import Prompts, Rollout
 
 
@@ -32,7 +32,7 @@ class SamplingConfig(NamedTuple):
   early_stop: bool = True
 
   def scored(self):
-    """What scoring these replies takes: {'temperature', 'max_reply'}.
+    """Settings for scoring these replies: {'temperature', 'max_reply'}.
 
     Raises:
       ValueError: with top-k or top-p, whose distribution nobody scores.

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from rlhf_jax.rows import over_data
+from rlhf_jax.mapping import over_data, split_rows
 
 
 def make_optimiser(
@@ -69,39 +69,9 @@ def learning_rate_at(step, *, peak, total, warmup=0, shape='constant'):
   return peak
 
 
-def split_rows(batch, parts):
-  """Every array [B, ...] of the batch as [parts, B / parts, ...].
-
-  Raises:
-    ValueError: if `parts` does not divide B.
-  """
-  size = jax.tree.leaves(batch)[0].shape[0]
-  if size % parts:
-    raise ValueError(
-      f'{parts} microbatches do not divide a batch of {size} rows'
-    )
-  return jax.tree.map(
-    lambda x: x.reshape(parts, size // parts, *x.shape[1:]), batch
-  )
-
-
-def map_microbatches(fn, batch, microbatches, *weights):
-  """fn(part, *weights) over parts of the batch, in turn; results rejoined.
-
-  On a mesh each device of the axis `data` does so with its own rows.
-  """
-
-  def joined(batch, *weights):
-    one = lambda part: fn(part, *weights)
-    if microbatches == 1:
-      return one(batch)
-    parts = jax.lax.map(one, split_rows(batch, microbatches))
-    return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), parts)
-
-  return over_data(joined, batch, *weights)
-
-
-def accumulate_gradients(loss_fn, params, batch, weight_fn, microbatches):
+def accumulate_gradients(
+  loss_fn, params, batch, weight_fn, microbatches, *frozen
+):
   """Gradient of a mean over the batch, one microbatch at a time.
 
     loss = sum_m w_m loss(batch_m) / sum_m w_m,  w_m = weight_fn(batch_m)
@@ -112,41 +82,37 @@ def accumulate_gradients(loss_fn, params, batch, weight_fn, microbatches):
   accumulates over its own rows, and gradients are summed once, at the end.
 
   Args:
-    loss_fn: (params, batch) -> (loss, metrics dict of scalars).
+    loss_fn: (params, batch, *frozen) -> (loss, metrics dict of scalars).
     params: pytree.
     batch: pytree of arrays with one leading batch axis.
     weight_fn: batch -> [] how many tokens or rows count.
     microbatches: static int that divides the rows of a device.
+    *frozen: weights that the loss reads and that get no gradient; it may close
+      over traced scalars, but not over arrays.
 
   Returns:
     (gradients, metrics with 'loss').
   """
   total = jnp.maximum(weight_fn(batch), 1)  # nothing counts: 0, not NaN
 
-  def weighted(part, params, total):
-    return _weighted_gradients(
-      loss_fn, params, part, lambda micro: weight_fn(micro) / total
-    )
+  grad_fn = jax.value_and_grad(loss_fn, has_aux=True)
 
-  def summed(part, params, total):
+  def weighted(part, params, total, *frozen):
+    (loss, metrics), grads = grad_fn(params, part, *frozen)
+    share = weight_fn(part) / total
+    return jax.tree.map(lambda x: share * x, (grads, {**metrics, 'loss': loss}))
+
+  def summed(part, *weights):
     if microbatches == 1:
-      return weighted(part, params, total)
+      return weighted(part, *weights)
     split = split_rows(part, microbatches)
     first = jax.tree.map(lambda x: x[0], split)
-    shapes = jax.eval_shape(weighted, first, params, total)
+    shapes = jax.eval_shape(weighted, first, *weights)
     zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
     add = lambda carry, micro: (
-      jax.tree.map(jnp.add, carry, weighted(micro, params, total)),
+      jax.tree.map(jnp.add, carry, weighted(micro, *weights)),
       None,
     )
     return jax.lax.scan(add, zeros, split)[0]
 
-  return over_data(summed, batch, params, total, total=True)
-
-
-def _weighted_gradients(loss_fn, params, batch, share_fn):
-  """(gradients, metrics with 'loss'), both times share_fn(batch)."""
-  grad_fn = jax.value_and_grad(loss_fn, has_aux=True)
-  (loss, metrics), grads = grad_fn(params, batch)
-  share = share_fn(batch)
-  return jax.tree.map(lambda x: share * x, (grads, {**metrics, 'loss': loss}))
+  return over_data(summed, batch, params, total, *frozen, total=True)

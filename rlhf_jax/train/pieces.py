@@ -12,9 +12,10 @@ and in full training those return it as it is.
 
 from typing import Any, NamedTuple
 
+from rlhf_jax.mapping import map_microbatches
 from rlhf_jax.train import ppo, rloo
-from rlhf_jax.train.adapters import bind
-from rlhf_jax.train.optimiser import map_microbatches
+from rlhf_jax.train.objectives import whole
+from rlhf_jax.train.ppo_update import make_ppo_update, separate
 
 
 class Pieces(NamedTuple):
@@ -38,20 +39,19 @@ class Pieces(NamedTuple):
   update: Any
 
 
-def whole(base, trained):
-  """Combination of full training: what is trained is all there is."""
-  del base
-  return trained
+def _joint(combine):
+  """combine(base, params) of all the joint trees."""
+  return lambda base, params: {
+    name: combine(None if base is None else base[name], tree)
+    for name, tree in params.items()
+  }
 
 
-def _under(base, name):
-  """The frozen tree under one of the joint params."""
-  return None if base is None else base[name]
-
-
-def _pick(function, name):
-  """A function of the joint params from one of the tree called `name`."""
-  return bind(function, lambda _, params: params[name], None)
+def _of_policy(objective):
+  """An objective of the joint params, from one of the policy's."""
+  return objective._replace(
+    loss_fn=lambda params, batch: objective.loss_fn(params['policy'], batch)
+  )
 
 
 def _make_score(reward, parts):
@@ -62,35 +62,16 @@ def _make_score(reward, parts):
   )
 
 
-def _make_estimate(value_fn, attach, group, **options):
+def _make_estimate(value_fn, combine, group, **options):
   """Builds estimate(params, rollout, reward_BT, hyper, base=None)."""
   if value_fn is None:
     plain = rloo.make_rloo_estimate(group)
     return lambda *args, base=None: plain(*args)
-
-  def estimate(params, rollout, reward_BT, hyper, base=None):
-    value = bind(value_fn, attach, _under(base, 'value'))
-    plain = ppo.make_estimate(_pick(value, 'value'), **options)
-    return plain(params, rollout, reward_BT, hyper)
-
-  return estimate
-
-
-def _make_update(policy, value_fn, attach, tx, **options):
-  """Builds update(state, experience, rng, hyper, base=None)."""
-  critic = value_fn is not None
-
-  def update(state, experience, rng, hyper, base=None):
-    trained = bind(policy, attach, _under(base, 'policy'))
-    if critic:
-      value = bind(value_fn, attach, _under(base, 'value'))
-      trained = ppo.separate(trained, value)
-    else:
-      trained = _pick(trained, 'policy')
-    plain = ppo.make_ppo_update(trained, tx, critic=critic, **options)
-    return plain(state, experience, rng, hyper)
-
-  return update
+  plain = ppo.make_estimate(
+    lambda params, *rows, **read: value_fn(params['value'], *rows, **read),
+    **options,
+  )
+  return lambda params, *args, base=None: plain(combine(base, params), *args)
 
 
 def make_pieces(
@@ -108,6 +89,7 @@ def make_pieces(
   attach=whole,
   merge=whole,
   group=None,
+  mixed=None,
 ):
   """Builds the Pieces of a policy and its value network.
 
@@ -129,6 +111,8 @@ def make_pieces(
     merge: combine(base, trained) -> params, of sampling: once an iteration, so
       that a token costs what it costs the base.
     group: replies to each prompt, without a critic (see `train.rloo`).
+    mixed: of `make_ppo_update`, an Objective of what `attach` gives for the
+      policy.
 
   Raises:
     ValueError: if the sampler cuts its distribution (top-k, top-p), or if there
@@ -139,10 +123,11 @@ def make_pieces(
     raise ValueError(
       f'wanted a value_fn or the size of a group, got {value_fn} and {group}'
     )
+  attached = _joint(attach)
 
   def collect(params, prompts, rng, base=None):
-    sampled = merge(_under(base, 'policy'), params['policy'])
-    return generate(sampled, prompts, rng)
+    merged = _joint(merge)(base, {'policy': params['policy']})
+    return generate(merged['policy'], prompts, rng)
 
   return Pieces(
     collect=collect,
@@ -150,19 +135,20 @@ def make_pieces(
     penalise=ppo.make_penalise(policy, microbatches=scoring_parts, **scored),
     estimate=_make_estimate(
       value_fn,
-      attach,
+      attached,
       group,
       microbatches=scoring_parts,
       max_reply=scored['max_reply'],
     ),
-    update=_make_update(
-      policy,
-      value_fn,
-      attach,
+    update=make_ppo_update(
+      separate(policy, value_fn),
       tx,
       passes=passes,
       minibatch_size=minibatch_size,
       microbatches=microbatches,
+      critic=value_fn is not None,
+      combine=attached,
+      mixed=mixed and _of_policy(mixed),
       **scored,
     ),
   )

@@ -10,15 +10,14 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from rlhf_jax.losses import advantages, chunked, kl, masked, ppo
-from rlhf_jax.train.optimiser import accumulate_gradients, map_microbatches
-from rlhf_jax.train.ppo_loss import make_ppo_loss, reply_mask
-from rlhf_jax.train.steps import advance
-from rlhf_jax.types import Experience, SplitModel
+from rlhf_jax.losses import advantages, chunked, kl, ppo
+from rlhf_jax.mapping import map_microbatches
+from rlhf_jax.train.ppo_update import reply_mask
+from rlhf_jax.types import Experience, MixedBatch
 
 
 class Frozen(NamedTuple):
-  """What an iteration reads but never changes: pi_0 and the reward model.
+  """Parameters that an iteration reads but never changes.
 
   Attributes:
     ref: parameters of pi_0.
@@ -33,32 +32,9 @@ class Frozen(NamedTuple):
   base: Any = None
 
 
-def _over(base):
-  """Keyword arguments of a piece; plain pieces know of no base."""
-  return {} if base is None else {'base': base}
-
-
-def separate(logits_fn, value_fn):
-  """Joint function of a policy and a value network with their own weights.
-
-  Returns:
-    logits_and_value_fn(params, tokens_BT, length_B) -> (logits_BTV, value_BT)
-    for params {'policy': ..., 'value': ...}; of a SplitModel, a SplitModel
-    with (hidden_BTD, value_BT) for its hidden states.
-  """
-
-  def joint(policy_fn):
-    return lambda params, tokens_BT, length_B, **read: (
-      policy_fn(params['policy'], tokens_BT, length_B, **read),
-      value_fn(params['value'], tokens_BT, length_B, **read),
-    )
-
-  if not isinstance(logits_fn, SplitModel):
-    return joint(logits_fn)
-  return logits_fn._replace(
-    hidden_fn=joint(logits_fn.hidden_fn),
-    head_fn=lambda params, hidden: logits_fn.head_fn(params['policy'], hidden),
-  )
+def _given(**options):
+  """Options that are there: a plain piece knows of no others."""
+  return {name: x for name, x in options.items() if x is not None}
 
 
 def make_penalise(
@@ -151,96 +127,6 @@ def make_estimate(value_fn, *, microbatches=1, max_reply=None):
   return estimate
 
 
-def _rates(params, hyper):
-  """A learning rate for each network, or one for a shared trunk."""
-  if isinstance(params, dict) and set(params) == {'policy', 'value'}:
-    return {
-      'policy': hyper.policy_learning_rate,
-      'value': hyper.value_learning_rate,
-    }
-  return hyper.policy_learning_rate
-
-
-def make_ppo_update(
-  logits_and_value_fn,
-  tx,
-  *,
-  passes,
-  minibatch_size,
-  microbatches=1,
-  temperature=1.0,
-  max_reply=None,
-  critic=True,
-):
-  """Builds update(state, Experience, rng, PPOHyper) -> (state, metrics).
-
-  K inner passes over the batch, each in another order, in minibatches; the old
-  log-probabilities and values stay frozen. Advantages are whitened within each
-  minibatch (masked mean 0, variance 1), but not those of `train.rloo`; rewards
-  are not whitened.
-
-  Args:
-    logits_and_value_fn: (params, tokens_BT, length_B) -> (logits, raw values),
-      or a SplitModel whose hidden_fn gives (hidden states, raw values).
-    tx: optimiser over the union of the trainable trees.
-    passes: K (Bai et al. 2022, appendix B.1: 1, 2 or 4).
-    minibatch_size: rows a minibatch; must divide the batch.
-    microbatches: parts a minibatch's gradient is accumulated over.
-    temperature: the sampler's.
-    max_reply: as in `make_penalise`.
-    critic: whether there are values. Without, the function is a logits_fn or
-      its SplitModel, and advantages are taken as they come.
-
-  Returns:
-    The function. Each metric is an array [passes * minibatches], in order.
-  """
-
-  def update(state, experience, rng, hyper):
-    B = experience.length_B.shape[0]
-    if B % minibatch_size:
-      raise ValueError(
-        f'minibatches of {minibatch_size} rows do not divide a batch of {B}'
-      )
-    rng = jax.random.fold_in(rng, state.step)
-    loss_fn = make_ppo_loss(
-      logits_and_value_fn,
-      hyper,
-      temperature=temperature,
-      max_reply=max_reply,
-      critic=critic,
-    )
-
-    def one(state, rows):
-      part = jax.tree.map(lambda x: jnp.take(x, rows, axis=0), experience)
-      if critic:
-        whitened_BT = masked.masked_whiten(part.advantage_BT, reply_mask(part))
-        part = part._replace(advantage_BT=whitened_BT)
-      grads, metrics = accumulate_gradients(
-        loss_fn,
-        state.params,
-        part,
-        lambda micro: reply_mask(micro).sum(),
-        microbatches,
-      )
-      state, grad_norm = advance(state, grads, tx, _rates(state.params, hyper))
-      return state, {**metrics, 'grad_norm': grad_norm}
-
-    return jax.lax.scan(one, state, minibatches(rng, B, passes, minibatch_size))
-
-  return update
-
-
-def minibatches(rng, B, passes, minibatch_size):
-  """Row numbers [passes * B / minibatch_size, minibatch_size].
-
-  Every pass is a fresh permutation; every row occurs once a pass.
-  """
-  order = [
-    jax.random.permutation(jax.random.fold_in(rng, p), B) for p in range(passes)
-  ]
-  return jnp.concatenate(order).reshape(-1, minibatch_size)
-
-
 def rollout_metrics(rollout, score_B, kl_BT):
   """Means over replies: score, KL (k1, nats), length, share cut at the cap."""
   reply_B = rollout.length_B - rollout.prompt_length_B
@@ -253,23 +139,27 @@ def rollout_metrics(rollout, score_B, kl_BT):
 
 
 def make_learn(penalise, estimate, update):
-  """Builds learn(state, ref_params, rollout, score_B, rng, hyper, base=None).
+  """Builds learn(state, ref_params, rollout, score_B, rng, hyper).
 
   Everything after the score, so a Python reward fits in between.
 
   Returns:
-    The function, giving (state, metrics of scalars). `base` as of `Frozen`.
+    The function, giving (state, metrics of scalars). It takes `base`, as of
+    `Frozen`, and `mixed_batch`, as of `ppo_update.make_ppo_update`.
   """
 
-  def learn(state, ref_params, rollout, score_B, rng, hyper, base=None):
-    score_B, over = jnp.asarray(score_B, jnp.float32), _over(base)
+  def learn(
+    state, ref_params, rollout, score_B, rng, hyper, base=None, mixed_batch=None
+  ):
+    score_B, over = jnp.asarray(score_B, jnp.float32), _given(base=base)
+    mixed = _given(mixed_batch=mixed_batch)
     reward_BT, kl_BT = penalise(ref_params, rollout, score_B, hyper)
     experience = estimate(state.params, rollout, reward_BT, hyper, **over)
     mask_BT = reply_mask(experience)
     explained = ppo.explained_variance(
       experience.old_value_BT, experience.return_BT, mask_BT
     )
-    state, steps = update(state, experience, rng, hyper, **over)
+    state, steps = update(state, experience, rng, hyper, **over, **mixed)
     metrics = {name: values.mean() for name, values in steps.items()}
     metrics |= rollout_metrics(rollout, score_B, kl_BT)
     return state, {**metrics, 'explained_variance': explained}
@@ -287,21 +177,26 @@ def make_ppo_iteration(collect, score, penalise, estimate, update):
     score: (reward_params, tokens_BT, prompt_length_B, length_B) -> score_B.
     penalise: of `make_penalise`.
     estimate: of `make_estimate`.
-    update: of `make_ppo_update`.
+    update: of `ppo_update.make_ppo_update`.
 
   Returns:
     iteration(state, frozen, prompts, rng, hyper) -> (state, metrics). Sampling
     uses fold_in(fold_in(rng, 0), step), the minibatch order fold_in(rng, 1).
-    Where `frozen` has a base, collect, estimate and update get it as `base`.
+    Where `frozen` has a base, collect, estimate and update get it as `base`;
+    where `prompts` are a MixedBatch of Prompts and others, update gets those.
   """
   learn = make_learn(penalise, estimate, update)
 
   def iteration(state, frozen, prompts, rng, hyper):
-    over = _over(frozen.base)
+    over, mixed = _given(base=frozen.base), {}
+    if isinstance(prompts, MixedBatch):
+      prompts, mixed = prompts.batch, {'mixed_batch': prompts.mixed}
     sample_rng = jax.random.fold_in(jax.random.fold_in(rng, 0), state.step)
     rollout = collect(state.params, prompts, sample_rng, **over)
     score_B = score(frozen.reward, *rollout[:3])  # tokens, both lengths
     rng = jax.random.fold_in(rng, 1)
-    return learn(state, frozen.ref, rollout, score_B, rng, hyper, **over)
+    return learn(
+      state, frozen.ref, rollout, score_B, rng, hyper, **over, **mixed
+    )
 
   return iteration

@@ -9,26 +9,10 @@ iteration; the KL penalty and the clip are PPO's.
     iteration = make_ppo_iteration(collect, reward, penalise, estimate, update)
 """
 
-import jax
 import jax.numpy as jnp
 
 from rlhf_jax.losses import advantages, masked
 from rlhf_jax.types import Experience
-
-
-def repeat_prompts(prompts, group):
-  """Every prompt k times in a row, each with a number of its own to sample by.
-
-  Args:
-    prompts: Prompts of B rows.
-    group: k.
-
-  Returns:
-    Prompts of B k rows; row i of prompt b is named row_B[b] k + i.
-  """
-  repeated = jax.tree.map(lambda x: jnp.repeat(x, group, axis=0), prompts)
-  own = jnp.tile(jnp.arange(group), prompts.row_B.shape[0])
-  return repeated._replace(row_B=repeated.row_B * group + own)
 
 
 def make_rloo_estimate(group):

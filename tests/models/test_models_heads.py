@@ -11,7 +11,7 @@ import rlhf_jax
 from rlhf_jax.losses import preference
 from rlhf_jax.models.build import build
 from rlhf_jax.models.config import TransformerConfig
-from rlhf_jax.train.steps import score_pairs
+from rlhf_jax.train.objectives import score_pairs
 from rlhf_jax.types import PairBatch
 
 

@@ -12,8 +12,9 @@ from rlhf_jax.data.shared import share_candidates, share_prefix
 from rlhf_jax.models import cost
 from rlhf_jax.models.build import build
 from rlhf_jax.models.config import TransformerConfig
+from rlhf_jax.train.objectives import score_pairs
 from rlhf_jax.train.optimiser import make_optimiser
-from rlhf_jax.train.steps import init_state, make_pm_step, score_pairs
+from rlhf_jax.train.steps import init_state, make_pm_step
 from rlhf_jax.types import CandidateBatch, PairBatch, PMHyper
 
 B, T, V = 5, 9, 16

@@ -9,7 +9,8 @@ import rollout_bigram as bigram
 
 from rlhf_jax.losses import language, masked, ppo
 from rlhf_jax.rollout.generate import SamplingConfig, make_generate
-from rlhf_jax.train.ppo import make_estimate, make_penalise, make_ppo_loss
+from rlhf_jax.train.ppo import make_estimate, make_penalise
+from rlhf_jax.train.ppo_update import make_ppo_loss
 from rlhf_jax.train.steps import init_state, make_lm_step
 from rlhf_jax.types import LMBatch, LMHyper, PPOHyper
 

@@ -3,13 +3,14 @@
 XLA_FLAGS=--xla_force_host_platform_device_count=8 python eight_devices.py
 """
 
+import functools
 import json
 
 import jax
 import numpy as np
 import sharded_toy as toy
 
-from rlhf_jax.train import ledger
+from rlhf_jax.train import ledger, sharded
 from rlhf_jax.train.sharded import init_sharded, jit_collect, jit_sharded
 from rlhf_jax.train.sharding import make_mesh, shard, shardings_of
 
@@ -83,6 +84,28 @@ def adapter_losses(init, jit_step):
   return losses
 
 
+def tuned_metrics(init, jit_step):
+  """Metrics of a PPO iteration that trains adapters over a base."""
+  state, frozen = init(toy.tuned_state), init(toy.tuned_frozen)
+  step_fn = jit_step(toy.tuned_iteration(), state, frozen)
+  args = toy.prompts(), toy.rng(), toy.PPO_HYPER
+  _, metrics = step_fn(state, frozen, *args)
+  return {name: float(value) for name, value in metrics.items()}
+
+
+def evaluated(init, in_use):
+  """Numbers of a policy's replies, scored in two parts on each device."""
+  state, frozen = init(toy.ppo_state), init(toy.frozen)
+  out = jax.jit(in_use(toy.evaluation()))(
+    state.params['policy'],
+    frozen.ref,
+    (frozen.reward,),
+    toy.prompts(),
+    toy.rng(),
+  )
+  return {name: np.asarray(x).tolist() for name, x in out.items()}
+
+
 def shard_difference(mesh):
   """Between a state made on one device and then cut, and one made in pieces."""
   whole = jax.jit(toy.pm_state)(toy.rng())
@@ -100,7 +123,15 @@ def main():
   for data, fsdp, model in MESHES:
     mesh = make_mesh(data=data, fsdp=fsdp, model=model)
     out[f'{data},{fsdp},{model}'] = measure(*on_mesh(mesh))
-    if data == fsdp == model:
+    if data == 8:
+      init, jit_step, _ = on_one_device()
+      out['tuned'] = [tuned_metrics(init, jit_step)]
+      out['evaluated'] = [evaluated(init, lambda function: function)]
+      init, jit_step, _ = on_mesh(mesh)
+      out['tuned'].append(tuned_metrics(init, jit_step))
+      in_use = functools.partial(sharded.on_mesh, mesh=mesh)
+      out['evaluated'].append(evaluated(init, in_use))
+    if data in (8, fsdp):  # rows of their own, and weights that are cut
       out['adapters'].append(adapter_losses(*on_mesh(mesh)[:2]))
   out['shard_difference'] = shard_difference(mesh)
   print(json.dumps(out))

@@ -9,14 +9,15 @@ import jax
 import numpy as np
 
 from rlhf_jax.data.pipeline import Batches
+from rlhf_jax.evals.policy import make_policy_evaluation
 from rlhf_jax.models import lora
 from rlhf_jax.models.build import build
 from rlhf_jax.models.config import TransformerConfig
 from rlhf_jax.rollout.generate import SamplingConfig, make_collect
 from rlhf_jax.rollout.scoring import make_pm_reward
 from rlhf_jax.train import ppo
-from rlhf_jax.train.adapters import make_adapted_step
 from rlhf_jax.train.optimiser import make_optimiser
+from rlhf_jax.train.pieces import make_pieces
 from rlhf_jax.train.run import Run
 from rlhf_jax.train.sharded import init_sharded, jit_sharded
 from rlhf_jax.train.sharding import global_batch, local_rows
@@ -87,35 +88,73 @@ def adapter_state(rng):
 
 
 def adapter_step():
-  return make_adapted_step(
-    make_pm_step, model().score_fn, ADAPT, optimiser(), microbatches=2
+  return make_pm_step(
+    model().score_fn, optimiser(), combine=ADAPT, microbatches=2
+  )
+
+
+SAMPLING = SamplingConfig(max_reply=6, stop_ids=(2, 3, 4), pad_id=0)
+
+
+def generate():
+  """(policy params, prompts, rng) -> Rollout."""
+  return make_collect(
+    SAMPLING, prefill_fn=model().prefill_fn, decode_fn=model().decode_fn
+  )
+
+
+def reward():
+  return make_pm_reward(model().score_fn, end_of_context_id=1, eos_id=2)
+
+
+def pieces(**options):
+  return make_pieces(
+    generate=generate(),
+    policy=model().logits_fn,
+    value_fn=model().value_fn,
+    reward=reward(),
+    tx=optimiser(),
+    sampling=SAMPLING,
+    passes=2,
+    minibatch_size=8,
+    **options,
   )
 
 
 def collect():
   """(joint params, prompts, rng) -> Rollout."""
-  generate = make_collect(
-    SamplingConfig(max_reply=6, stop_ids=(2, 3, 4), pad_id=0),
-    prefill_fn=model().prefill_fn,
-    decode_fn=model().decode_fn,
-  )
-  return lambda params, prompts, rng: generate(params['policy'], prompts, rng)
+  return pieces().collect
 
 
 def ppo_iteration():
-  functions = model()
-  value_fn = lambda params, *rows: functions.value_fn(params['value'], *rows)
+  return ppo.make_ppo_iteration(*pieces())
+
+
+def tuned_state(rng):
+  """Adapters of the policy; adapters and head of the value network."""
+  policy, value = (adapter_state(jax.random.fold_in(rng, i)) for i in (6, 7))
+  policy = {'adapters': policy.params['adapters']}
+  return init_state({'policy': policy, 'value': value.params}, optimiser())
+
+
+def tuned_frozen(rng):
+  """pi_0 is the base of both networks."""
+  under = base(rng)
+  weights = pm_params(jax.random.fold_in(rng, 5))
+  return ppo.Frozen(under, weights, {'policy': under, 'value': under})
+
+
+def tuned_iteration():
+  """PPO of adapters, scored in two parts."""
   return ppo.make_ppo_iteration(
-    collect(),
-    make_pm_reward(functions.score_fn, end_of_context_id=1, eos_id=2),
-    ppo.make_penalise(functions.logits_fn),
-    ppo.make_estimate(value_fn),
-    ppo.make_ppo_update(
-      ppo.separate(functions.logits_fn, functions.value_fn),
-      optimiser(),
-      passes=2,
-      minibatch_size=8,
-    ),
+    *pieces(attach=ADAPT, merge=ADAPT, scoring_parts=2)
+  )
+
+
+def evaluation():
+  """(params, ref, (reward params,), prompts, rng) -> numbers of each row."""
+  return make_policy_evaluation(
+    generate(), model().logits_fn, (reward(),), SAMPLING, parts=2
   )
 
 

@@ -18,7 +18,7 @@ from rlhf_jax.models.config import TransformerConfig
 from rlhf_jax.models.split import split_scorer
 from rlhf_jax.rollout.generate import SamplingConfig, make_collect
 from rlhf_jax.rollout.scoring import make_pm_reward
-from rlhf_jax.train import adapters, ppo, sharding, steps
+from rlhf_jax.train import ppo, sharding, steps
 from rlhf_jax.train.averaging import AveragedState, with_average
 from rlhf_jax.train.optimiser import make_optimiser
 from rlhf_jax.train.pieces import make_pieces
@@ -71,11 +71,10 @@ def test_a_step_descends_the_loss_of_the_merged_model(
 ):
   """A, B and head, in two microbatches, on whole and on shared pairs."""
   start = trained(base, 1, model_params['head'])
-  step = adapters.make_adapted_step(
-    steps.make_pm_step,
+  step = steps.make_pm_step(
     model.pair_score_fn if shared else model.score_fn,
-    ATTACH,
     optax.identity(),
+    combine=ATTACH,
     microbatches=2,
     shared=shared,
   )
@@ -124,9 +123,7 @@ def test_a_step_makes_no_array_as_large_as_the_base():
   adapted = 4 * 64 * 4096  # bytes of the kernel
 
   def temporary(combine):
-    step = adapters.make_adapted_step(
-      steps.make_pm_step, wide.score_fn, combine, tx
-    )
+    step = steps.make_pm_step(wide.score_fn, tx, combine=combine)
     lowered = jax.jit(step).lower(state, base, batch, RNG, PMHyper(0.1))
     return lowered.compile().memory_analysis().temp_size_in_bytes
 
@@ -150,9 +147,7 @@ def test_a_step_on_features_is_the_step_on_tokens(model, model_params, pairs):
     (split.pair_score_fn, FeaturePairs(features_BTD, *shared[1:])),
   ):
     step = jax.jit(
-      adapters.make_adapted_step(
-        steps.make_pm_step, score_fn, ATTACH, tx, shared=True
-      )
+      steps.make_pm_step(score_fn, tx, combine=ATTACH, shared=True)
     )
     state = init_state(start, tx)
     for _ in range(3):
@@ -229,9 +224,8 @@ def test_new_adapters_have_no_penalty(model, base):
   """Exactly 0 by the scorer, to rounding by the sampler."""
   new = trained(base, None)
   generate = options(model, optax.identity())['generate']
-  sample = jax.jit(adapters.bind(generate, MERGE, base))
-  rollout = sample(new, PROMPTS, RNG)
-  logits_fn = adapters.bind(model.logits_fn, ATTACH, base)
+  rollout = jax.jit(lambda new: generate(MERGE(base, new), PROMPTS, RNG))(new)
+  logits_fn = lambda new, *rows: model.logits_fn(ATTACH(base, new), *rows)
   penalise = ppo.make_penalise(model.logits_fn)
 
   @jax.jit
@@ -255,9 +249,7 @@ def test_a_run_of_adapters_resumes_bit_for_bit(
 ):
   """State and average, the base not saved with them."""
   tx = make_optimiser()
-  inner = adapters.make_adapted_step(
-    steps.make_pm_step, model.score_fn, ATTACH, tx
-  )
+  inner = steps.make_pm_step(model.score_fn, tx, combine=ATTACH)
   step = jax.jit(with_average(inner, 8.0))
 
   def train(workdir, total):
@@ -307,9 +299,7 @@ def test_a_language_model_step_takes_adapters_through_a_split_model(
     model.logits_fn,
     SplitModel(model.hidden_fn, model.head_fn, 2),
   ):
-    step = adapters.make_adapted_step(
-      steps.make_lm_step, function, ATTACH, optax.identity()
-    )
+    step = steps.make_lm_step(function, optax.identity(), combine=ATTACH)
     state = init_state(trained(base, 1), optax.identity())
     state, metrics = jax.jit(step)(state, base, batch, RNG, PMHyper(0.1))
     results.append((state.params, metrics))

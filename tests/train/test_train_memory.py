@@ -10,7 +10,7 @@ import train_fixture as fixture
 from rlhf_jax.data.packing import pack
 from rlhf_jax.models.build import build
 from rlhf_jax.models.config import TransformerConfig
-from rlhf_jax.train import ppo
+from rlhf_jax.train import ppo, ppo_update
 from rlhf_jax.train.optimiser import make_optimiser
 from rlhf_jax.train.steps import init_state, make_lm_step
 from rlhf_jax.types import Experience, LMBatch, LMHyper, Rollout, SplitModel
@@ -65,7 +65,7 @@ def test_the_penalty_is_that_of_all_logits(model, model_params, rollout, chunk):
 def updated(joint, params, experience, max_reply=None):
   """(parameters after two minibatches of plain descent, metrics)."""
   tx = optax.identity()
-  update = ppo.make_ppo_update(
+  update = ppo_update.make_ppo_update(
     joint,
     tx,
     passes=1,
@@ -84,10 +84,10 @@ def test_the_update_is_that_of_all_logits(
 ):
   """Parameters and metrics, networks of their own (checklist 47)."""
   params = {'policy': model_params, 'value': model_params}
-  dense = ppo.separate(model.logits_fn, model.value_fn)
+  dense = ppo_update.separate(model.logits_fn, model.value_fn)
   split = SplitModel(model.hidden_fn, model.head_fn, chunk)
   expected = updated(dense, params, experience)
-  joint = ppo.separate(split, model.value_fn)
+  joint = ppo_update.separate(split, model.value_fn)
   assert np.all(np.asarray(expected[1]['grad_norm']) > 0.01)
   got = updated(joint, params, experience, max_reply=R)
   fixture.assert_close(got, expected, rtol=1e-4, atol=1e-5)
@@ -105,7 +105,7 @@ def test_the_update_of_a_shared_trunk_is_that_of_all_logits(
 def test_a_plain_logits_function_may_score_replies_alone(experience):
   """A stranger's model, without a head of its own."""
   params = fixture.bigram_params(0, size=V)
-  joint = ppo.separate(fixture.bigram_logits, fixture.bigram_value)
+  joint = ppo_update.separate(fixture.bigram_logits, fixture.bigram_value)
   expected = updated(joint, params, experience)
   got = updated(joint, params, experience, max_reply=R)
   fixture.assert_close(got, expected, rtol=1e-4, atol=1e-6)
@@ -185,8 +185,8 @@ def test_with_a_bfloat16_body_all_state_and_losses_stay_float32(
   state = jax.eval_shape(init, RNG)
   after = jax.eval_shape(step, state, padded, RNG, LMHyper(0.1))
   assert float_types(after) == {'float32'}
-  update = ppo.make_ppo_update(
-    ppo.separate(split, model.value_fn),
+  update = ppo_update.make_ppo_update(
+    ppo_update.separate(split, model.value_fn),
     tx,
     passes=1,
     minibatch_size=B,

@@ -8,7 +8,7 @@ import pytest
 import train_fixture as fixture
 
 from rlhf_jax.rollout.generate import SamplingConfig, make_collect
-from rlhf_jax.train import ppo
+from rlhf_jax.train import ppo, ppo_update
 from rlhf_jax.train.steps import init_state
 from rlhf_jax.types import Prompts
 
@@ -73,8 +73,8 @@ def test_equal_models_have_no_penalty(
 def inner_passes(model, model_params, experience):
   """Metrics of two passes of two minibatches over ragged replies."""
   tx = optax.scale_by_adam()
-  update = ppo.make_ppo_update(
-    ppo.separate(
+  update = ppo_update.make_ppo_update(
+    ppo_update.separate(
       model.logits_fn,
       lambda params, *args: model.value_fn(params, *args),
     ),
@@ -149,7 +149,7 @@ def test_a_copied_preference_model_gives_its_scores_as_first_values(
 def value_gradient(joint, params, experience, value_coef):
   """Gradient of the loss with advantages of 0: the value's part alone."""
   part = experience._replace(advantage_BT=0 * experience.advantage_BT)
-  loss = ppo.make_ppo_loss(
+  loss = ppo_update.make_ppo_loss(
     joint, fixture.hyper(value_coef=value_coef), temperature=0.7
   )
   return jax.jit(jax.grad(lambda p: loss(p, part)[0]))(params)
@@ -159,7 +159,7 @@ def test_a_separate_value_network_leaves_the_policy_alone(
   model, model_params, experience
 ):
   """No value gradient in the policy (checklist 62)."""
-  joint = ppo.separate(model.logits_fn, model.value_fn)
+  joint = ppo_update.separate(model.logits_fn, model.value_fn)
   params = {'policy': model_params, 'value': model_params}
   grads = value_gradient(joint, params, experience, 1.0)
   for leaf in jax.tree.leaves(grads['policy']):

@@ -9,7 +9,7 @@ import train_fixture as fixture
 
 from rlhf_jax.losses.kl import kl_k1
 from rlhf_jax.losses.language import token_logps
-from rlhf_jax.train import ppo
+from rlhf_jax.train import ppo, ppo_update
 from rlhf_jax.train.steps import init_state
 from rlhf_jax.types import Experience
 
@@ -53,7 +53,7 @@ def test_a_shared_trunk_learns_at_the_policy_rate():
     params[0][tokens_BT],
     params[0][tokens_BT].sum(-1),
   )
-  update = ppo.make_ppo_update(joint, tx, passes=1, minibatch_size=2)
+  update = ppo_update.make_ppo_update(joint, tx, passes=1, minibatch_size=2)
   experience = Experience(
     *map(np.int32, ([[1, 2, 0], [3, 4, 5]], [1, 1], [2, 3])),
     *np.float32(np.random.default_rng(0).normal(size=(4, 2, 3))),
@@ -121,11 +121,13 @@ def test_scoring_in_parts_changes_nothing(rollout, frozen):
 
 def test_every_pass_is_a_fresh_permutation():
   """Each row once a pass, passes and iterations differ (checklist 69)."""
-  rows = np.asarray(ppo.minibatches(RNG, 12, 3, 4))
+  rows = np.asarray(ppo_update.minibatches(RNG, 12, 3, 4))
   assert rows.shape == (9, 4)
   passes = rows.reshape(3, 12)
   np.testing.assert_array_equal(np.sort(passes, 1), np.tile(range(12), (3, 1)))
-  later = np.asarray(ppo.minibatches(jax.random.fold_in(RNG, 1), 12, 3, 4))
+  later = np.asarray(
+    ppo_update.minibatches(jax.random.fold_in(RNG, 1), 12, 3, 4)
+  )
   orders = {tuple(order) for order in [*passes, *later.reshape(3, 12)]}
   assert len(orders | {tuple(range(12))}) == 7
 
@@ -209,8 +211,8 @@ def test_no_gradient_goes_through_the_reference_or_the_reward(frozen):
   replies = np.asarray(fixture.mask_of(rollout)) > 0
   advantage_N = part.advantage_BT[replies]
   whitened_BT = (part.advantage_BT - advantage_N.mean()) / advantage_N.std()
-  loss = ppo.make_ppo_loss(
-    ppo.separate(fixture.bigram_logits, fixture.bigram_value), hyper
+  loss = ppo_update.make_ppo_loss(
+    ppo_update.separate(fixture.bigram_logits, fixture.bigram_value), hyper
   )
   part = part._replace(advantage_BT=whitened_BT)
   grads = jax.jit(jax.grad(lambda p: loss(p, part)[0]))(params)

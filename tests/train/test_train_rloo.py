@@ -19,10 +19,11 @@ from test_train_bandit import (
 )
 
 from rlhf_jax.rollout.generate import make_collect
-from rlhf_jax.train import ppo, rloo
+from rlhf_jax.rollout.repeat import repeat_prompts
+from rlhf_jax.train import ppo, ppo_update, rloo
 from rlhf_jax.train.optimiser import make_optimiser
 from rlhf_jax.train.steps import init_state
-from rlhf_jax.types import Prompts, Rollout
+from rlhf_jax.types import Rollout
 
 GROUP = 4
 
@@ -34,7 +35,7 @@ def iteration(tx):
     reward,
     ppo.make_penalise(fixture.bigram_logits),
     rloo.make_rloo_estimate(GROUP),
-    ppo.make_ppo_update(
+    ppo_update.make_ppo_update(
       fixture.bigram_logits, tx, passes=1, minibatch_size=ROWS, critic=False
     ),
   )
@@ -46,7 +47,7 @@ def test_bandit_reaches_the_closed_form_optimum_without_a_critic():
   run = iteration(tx)
   start = fixture.bigram_params(0)['policy']
   some = jax.tree.map(lambda x: x[: ROWS // GROUP], PROMPTS)
-  prompts = rloo.repeat_prompts(some, GROUP)
+  prompts = repeat_prompts(some, GROUP)
   frozen = ppo.Frozen(start, jnp.asarray(REWARD_CV))
 
   @jax.jit
@@ -68,14 +69,6 @@ def test_bandit_reaches_the_closed_form_optimum_without_a_critic():
   best = optimum(pick(start), 0.5)
   assert total_variation(pick(start), best) > 0.2
   assert total_variation(pick(state.params), best) < 0.05
-
-
-def test_every_reply_to_a_prompt_is_sampled_by_a_number_of_its_own():
-  prompts = Prompts(np.int32([[4, 0], [0, 5]]), np.int32([1, 2]), np.arange(2))
-  repeated = rloo.repeat_prompts(prompts, 3)
-  np.testing.assert_array_equal(repeated.row_B, np.arange(6))
-  np.testing.assert_array_equal(repeated.length_B, [1, 1, 1, 2, 2, 2])
-  np.testing.assert_array_equal(repeated.tokens_BP[2:4], [[4, 0], [0, 5]])
 
 
 def test_all_tokens_of_a_reply_share_one_advantage_and_no_others_have_one():

@@ -88,10 +88,12 @@ def test_eight_devices_train_the_same_preference_model(eight, mesh):
 
 
 def test_eight_devices_train_the_same_adapters(eight):
-  """Two steps over a base, which is cut with them, on a mesh of 2 x 2 x 2."""
-  one, cut = eight['adapters']
+  """Two steps over a base: whole on each device, and cut on 2 x 2 x 2."""
+  one, *meshes = eight['adapters']
   assert abs(one[0] - one[1]) > 1e-3
-  close(cut, one)
+  assert len(meshes) == 2
+  for losses in meshes:
+    close(losses, one)
 
 
 @pytest.mark.parametrize('mesh', MESHES)
@@ -104,6 +106,25 @@ def test_eight_devices_run_the_same_ppo_iteration(eight, mesh):
     np.testing.assert_allclose(
       eight[mesh]['ppo'][name], value, rtol=1e-5, atol=1e-5, err_msg=name
     )
+
+
+def test_eight_devices_run_the_same_ppo_iteration_of_adapters(eight):
+  """The base is on all of them; each scores its rows in two parts."""
+  one, cut = eight['tuned']
+  assert abs(one['kl_k1']) > 1e-3 and one['grad_norm'] > 1e-3
+  assert set(cut) == set(one)
+  for name, value in one.items():
+    np.testing.assert_allclose(
+      cut[name], value, rtol=1e-5, atol=1e-5, err_msg=name
+    )
+
+
+def test_eight_devices_evaluate_a_policy_alike(eight):
+  """The rows come back in their order."""
+  one, cut = eight['evaluated']
+  assert np.ptp(one['kl']) > 1e-3 and np.ptp(one['score_0']) > 1e-3
+  for name, rows in one.items():
+    close(cut[name], rows)
 
 
 @pytest.mark.parametrize('mesh', MESHES)

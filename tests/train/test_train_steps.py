@@ -8,13 +8,13 @@ import pytest
 import train_fixture as fixture
 
 from rlhf_jax.data.shared import candidates_of
+from rlhf_jax.train.objectives import score_pairs
 from rlhf_jax.train.optimiser import make_optimiser
 from rlhf_jax.train.steps import (
   init_state,
   make_lm_step,
   make_pm_step,
   make_ranking_step,
-  score_pairs,
 )
 from rlhf_jax.types import CandidateBatch, LMBatch, LMHyper, PairBatch, PMHyper
 

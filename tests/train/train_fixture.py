@@ -9,7 +9,7 @@ import numpy as np
 from rlhf_jax.losses.language import token_logps
 from rlhf_jax.losses.masked import reply_mask
 from rlhf_jax.rollout.generate import SamplingConfig, make_collect
-from rlhf_jax.train import ppo
+from rlhf_jax.train import ppo, ppo_update
 from rlhf_jax.types import PPOHyper, Prompts
 
 V = 6
@@ -53,13 +53,13 @@ def bigram_pieces(
 ):
   """(collect, penalise, estimate, update) of the bigram policy."""
   temperature = sampling.temperature
-  joint = ppo.separate(bigram_logits, bigram_value)
+  joint = ppo_update.separate(bigram_logits, bigram_value)
   collect = make_collect(sampling, logits_fn=bigram_logits)
   return (
     lambda params, *args: collect(params['policy'], *args),
     ppo.make_penalise(bigram_logits, temperature=temperature),
     ppo.make_estimate(lambda params, *args: joint(params, *args)[1]),
-    ppo.make_ppo_update(
+    ppo_update.make_ppo_update(
       joint,
       tx,
       passes=passes,

@@ -1,10 +1,11 @@
-"""Rows of a batch on a mesh: each device works on its own, alone.
+"""A function mapped over the rows of a batch: by devices, and part by part.
 
 What every row goes through without looking at the others (sampling, scoring,
-the gradient of a sum over rows) needs no communication on the way. Left to
-itself the compiler puts some into every turn of a loop: one sum of gradients a
-microbatch, one question a token whether all rows are done. `over_data` takes
-the axis `data` out of its hands.
+the gradient of a sum over rows) needs no communication between the devices of a
+mesh. Left to itself the compiler puts some into every turn of a loop: one sum
+of gradients a microbatch, one question a token whether all rows are done.
+`over_data` takes the axis `data` out of its hands: each device works on its own
+rows, alone. `map_microbatches` goes through a device's rows in turn.
 """
 
 import math
@@ -29,7 +30,7 @@ def _sizes():
 
 
 def on_rows(x):
-  """x, its first axis cut over the mesh axes of rows, data and fsdp.
+  """Cuts the first axis of x over the mesh axes of rows, data and fsdp.
 
   Without it the compiler may take the cut of a weight's columns over fsdp for
   that of the activations, and then every device works on every row. Where no
@@ -44,7 +45,7 @@ def on_rows(x):
 
 
 def data_parts(count):
-  """How many devices share `count` rows with `over_data`; 1: they do not.
+  """Number of devices that share `count` rows in `over_data`; 1: none does.
 
   The axis `data` has to be the only one of several devices: where weights are
   cut as well, the partitioner of JAX 0.10 fails on a loop of which one axis is
@@ -56,7 +57,7 @@ def data_parts(count):
 
 
 def over_data(function, rows, *whole, total=False):
-  """function(rows, *whole), each device of the axis `data` on its own rows.
+  """Calls function(rows, *whole), each device of `data` on its own rows.
 
     result = function(rows of all)          rows in, rows out
     result = sum_d function(rows of d)      with `total`: one sum, at the end
@@ -84,3 +85,35 @@ def over_data(function, rows, *whole, total=False):
     out_specs=everywhere if total else cut,
     check_vma=False,  # sums are ours: gradients inside stay a device's own
   )(rows, *whole)
+
+
+def split_rows(batch, parts):
+  """Every array [B, ...] of the batch as [parts, B / parts, ...].
+
+  Raises:
+    ValueError: if `parts` does not divide B.
+  """
+  size = jax.tree.leaves(batch)[0].shape[0]
+  if size % parts:
+    raise ValueError(
+      f'{parts} microbatches do not divide a batch of {size} rows'
+    )
+  return jax.tree.map(
+    lambda x: x.reshape(parts, size // parts, *x.shape[1:]), batch
+  )
+
+
+def map_microbatches(fn, batch, microbatches, *weights):
+  """Calls fn(part, *weights) for parts of the batch, in turn; rejoins rows.
+
+  On a mesh each device of the axis `data` does so with its own rows.
+  """
+
+  def joined(batch, *weights):
+    one = lambda part: fn(part, *weights)
+    if microbatches == 1:
+      return one(batch)
+    parts = jax.lax.map(one, split_rows(batch, microbatches))
+    return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), parts)
+
+  return over_data(joined, batch, *weights)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 class Malformed(Exception):  # noqa: N818 (a row that is yielded, and counted)
-  """What is wrong with a row; the reader knows file and line.
+  """Fault of a row; the reader knows file and line.
 
   Attributes:
     reason: a few fixed words, to count by.

@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 from jax.sharding import AbstractMesh, AxisType
 
-from rlhf_jax.rows import data_parts, on_rows, over_data
+from rlhf_jax.mapping import (
+  data_parts,
+  map_microbatches,
+  on_rows,
+  over_data,
+)
 from rlhf_jax.train.sharded import on_mesh
 from rlhf_jax.train.sharding import AXES, make_mesh
 
@@ -51,3 +56,23 @@ def test_a_mesh_of_one_device_changes_nothing():
 def test_rows_are_shared_out_where_data_is_the_only_axis(sizes, rows, parts):
   with mesh_of(*sizes):
     assert data_parts(rows) == parts
+
+
+@pytest.mark.parametrize('parts', [1, 2, 4])
+def test_microbatches_are_mapped_in_turn_and_joined_in_their_order(parts):
+  """Each part is seen alone; any tree of rows comes back as rows."""
+  batch = {'a': np.arange(8.0), 'b': np.arange(16.0).reshape(8, 2)}
+
+  def fn(part, scale):
+    total = jnp.broadcast_to(part['a'].sum(), part['a'].shape)
+    return scale * part['b'], total
+
+  scaled, total_B = map_microbatches(fn, batch, parts, 3.0)
+  np.testing.assert_array_equal(scaled, 3.0 * batch['b'])
+  expected = batch['a'].reshape(parts, -1).sum(1)
+  np.testing.assert_array_equal(total_B, np.repeat(expected, 8 // parts))
+
+
+def test_parts_that_do_not_divide_the_rows_are_an_error():
+  with pytest.raises(ValueError, match='3 microbatches do not divide .* of 8'):
+    map_microbatches(lambda part: part, np.arange(8.0), 3)
