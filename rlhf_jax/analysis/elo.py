@@ -90,7 +90,7 @@ def naive_elo(gain):
 
 
 def _hessian(games_NN, p_NN):
-  """Of the negative log-likelihood: a weighted graph Laplacian."""
+  """Hessian of the negative log-likelihood: a weighted graph Laplacian."""
   weight_NN = games_NN * p_NN * (1 - p_NN)
   return np.diag(weight_NN.sum(1)) - weight_NN
 

@@ -1,11 +1,11 @@
-"""What a prompt asks for, and the two commonest ways to build it."""
+"""Tasks: what prompts ask for, and the two commonest ways to build one."""
 
 import dataclasses
 
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-  """What a prompt asks for.
+  """Task of a prompt: what it asks for.
 
   Attributes:
     family: name of the family.

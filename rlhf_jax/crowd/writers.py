@@ -30,7 +30,7 @@ def _slot(rng, world, name, share, draws):
 
 
 def _refusal(rng, config, quality, adviser):
-  """To decline, and perhaps to send the human to somebody better."""
+  """Reply that declines, and perhaps sends the human to somebody better."""
   text = pick(rng, tables.REFUSALS)
   if rng.random() >= _between(
     config.redirect_low, config.redirect_high, quality

@@ -103,7 +103,7 @@ class SomeRows:
   def read(
     self, rows_B: np.ndarray, columns: int, dtype: Any = np.float32
   ) -> np.ndarray:
-    """As `FeatureCache.read`."""
+    """Features of some of these rows, as `FeatureCache.read`."""
     return self._cache.read(self._index_N[rows_B], columns, dtype)
 
 

@@ -72,7 +72,7 @@ def gae_batch(reward_BT, value_BT, mask_BT, *, discount, gae_lambda):
 
 
 def leave_one_out(return_B, group):
-  """What a reply earned beyond the other replies to its prompt.
+  """Leave-one-out advantage: a reply beside the others to its prompt.
 
     A[i] = R[i] - 1 / (k - 1) sum_{j != i} R[j],   i, j of one prompt
 

@@ -59,7 +59,7 @@ def on_replies(fn, params, tokens_BT, first_B, length_B, max_reply):
 
 
 def align_replies(x_BS, first_B, length_B, T, max_reply):
-  """What `on_replies` read before token t, put in column t: x_BT.
+  """Puts what `on_replies` read before token t in column t: x_BT.
 
   With max_reply, a reply token that the columns do not reach is NaN rather than
   wrong, and the other columns are 0; without, column 0 is.

@@ -80,7 +80,7 @@ def candidates_accuracy(score_BC, rank_BC):
 
 
 def ranked_prompts(rank_BC):
-  """How many prompts have a pair of candidates of which one is better."""
+  """Number of prompts with a pair of candidates of which one is better."""
   return _ranked_pairs(rank_BC, rank_BC).any((1, 2)).sum()
 
 

@@ -1,4 +1,4 @@
-"""From a config to the plain functions that the other rooms are handed.
+"""Building of a model: a config becomes plain functions of parameters.
 
 Parameters are nested dicts: a language model is {'trunk'}; a preference model
 or a value function is {'trunk', 'head'}; a policy that shares its trunk with

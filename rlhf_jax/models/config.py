@@ -75,7 +75,7 @@ class TransformerConfig:
 
   @property
   def embed_factor(self):
-    """What embeddings are multiplied with: `embed_scale`, or sqrt(D)."""
+    """Factor of the embeddings: `embed_scale`, or sqrt(D)."""
     return self.d_model**0.5 if self.embed_scale is None else self.embed_scale
 
   def _fill(self):

@@ -20,7 +20,7 @@ def _mlp_in(config):
 
 
 def trained_bytes(config):
-  """A model in training: 20 bytes a parameter.
+  """Bytes of a model in training: 20 a parameter.
 
   Parameters, gradients, the running sum of accumulated gradients and Adam's
   two moments, all float32.
@@ -29,12 +29,12 @@ def trained_bytes(config):
 
 
 def frozen_bytes(config):
-  """A model that is only read: float32 parameters."""
+  """Bytes of a model that is only read: float32 parameters."""
   return FLOAT32 * parameter_counts(config)['total']
 
 
 def saved_bytes(config, rows, T):
-  """What rematerialisation keeps for the backward pass: each block's input."""
+  """Bytes that rematerialisation keeps: each block's input."""
   return config.n_layers * rows * T * config.d_model * _itemsize(config)
 
 

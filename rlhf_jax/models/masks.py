@@ -1,4 +1,4 @@
-"""Who looks at whom, and places, where a row is more than one plain text."""
+"""Masks and positions of rows that hold more than one plain text."""
 
 import jax
 import jax.numpy as jnp
@@ -24,7 +24,7 @@ def segment_positions(segment_BT, prefix_B=None):
 
 
 def segment_mask(segment_BT, prefix_B=None):
-  """Which columns belong to a token's own text: bool [B, T, T]."""
+  """Mask of the columns of a token's own text: bool [B, T, T]."""
   same_BTT = segment_BT[:, :, None] == segment_BT[:, None, :]
   if prefix_B is None:
     return same_BTT
@@ -39,7 +39,7 @@ def mask_positions(mask_BT):
 
 
 def window_mask(query_BT, key_BS, window):
-  """What lies less than `window` places back: bool [B, T, S].
+  """Mask of what lies less than `window` places back: bool [B, T, S].
 
     query[t] - key[s] < window
 

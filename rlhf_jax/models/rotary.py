@@ -9,7 +9,7 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True)
 class RopeScaling:
-  """How the angles of a model were stretched to texts longer than it knew.
+  """Scaling of the angles of a model for texts longer than it knew.
 
   Attributes:
     kind: 'linear' (every frequency divided by the factor) or 'llama3' (slow

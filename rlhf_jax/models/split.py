@@ -92,7 +92,7 @@ def split_scorer(config, layer):
 
 
 def _segments(pairs):
-  """How rows of two sides that share a prefix are read."""
+  """Options by which rows of two sides that share a prefix are read."""
   return {
     'mask_BT': pairs.segment_BT > 0,
     'segment_BT': pairs.segment_BT,
@@ -112,7 +112,7 @@ def _refuse_adapters(params, layer):
 
 
 def lower_params(params, layer):
-  """What features before block `layer` depend on: embeddings, blocks below."""
+  """Parameters below block `layer`: embeddings and the blocks before it."""
   trunk = params['trunk']
   below = [f'layer_{i}' for i in range(layer)]
   names = [name for name in ('embed', 'position_embed') if name in trunk]

@@ -1,4 +1,4 @@
-"""From next-token logits to a token, with keys that belong to rows."""
+"""Sampling of a token from logits, with keys that belong to rows."""
 
 import jax
 import jax.numpy as jnp

@@ -7,7 +7,7 @@ import numpy as np
 def end_of_context_input(
   tokens_BT, length_B, *, end_of_context_id, eos_id, stop_ids=()
 ):
-  """What the preference model reads: the dialogue and one more token.
+  """Input of the preference model: the dialogue and one more token.
 
   The end-of-context token goes right after the last real token, and only there
   (Bai et al. 2022, appendix A.2). A reply that stopped at another stop token

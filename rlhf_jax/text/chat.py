@@ -58,7 +58,7 @@ class Piece(NamedTuple):
 
 
 def words_of(turn: Turn) -> str:
-  """What was said, without the one space that the HH format puts before it."""
+  """Words of a turn, without the one space that HH puts before them."""
   return turn.text.removeprefix(' ')
 
 

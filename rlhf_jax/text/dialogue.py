@@ -108,6 +108,6 @@ def count_exchanges(text: str) -> int:
 
 
 def last_human_turn(text: str) -> str:
-  """What the human said last, without the spaces around it."""
+  """Words that the human said last, without the spaces around them."""
   turns = parse_dialogue(text)
   return [turn.text for turn in turns if turn.role == 'human'][-1].strip()

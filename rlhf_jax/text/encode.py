@@ -1,4 +1,4 @@
-"""From text to right-padded token arrays: truncation, padding, end tokens.
+"""Encoding of text as right-padded arrays: truncation, pads, end tokens.
 
 The room for a prompt is `max_length - max_reply` tokens however long its reply
 is. So both replies of a comparison, and the sampler, see the same prompt, and a

@@ -1,4 +1,4 @@
-r"""What the tokenizers of imported models share.
+r"""Base of the tokenizers of imported models.
 
 They have the attributes and methods of `rlhf_jax.text.tokenizer.Tokenizer`, and
 three more: `encode_prompt` and `encode_reply`, which `rlhf_jax.text.encode`

@@ -102,11 +102,11 @@ class Llama2cTokenizer(ImportedTokenizer):
       ids[at : at + 2] = [found]
 
   def _first_space(self, text):
-    """As run.c encodes a prompt: a space comes before the first word."""
+    """Space before the first word, as run.c encodes a prompt."""
     return ' ' * bool(text)
 
   def _bytes(self, i):
-    """What an id stands for; a byte's piece is written '<0x0A>' in the file."""
+    """Bytes that an id stands for; the file writes a byte as '<0x0A>'."""
     if BYTES <= i < BYTES + 256:
       return bytes([i - BYTES])
     return self._pieces[i][0]

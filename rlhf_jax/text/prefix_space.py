@@ -20,7 +20,7 @@ _SPACE_FIRST = {
 
 
 class PrefixSpace(NamedTuple):
-  """What a tokenizer puts before a text.
+  """Space that a tokenizer puts before a text.
 
   Attributes:
     first: whether at the beginning of a text.

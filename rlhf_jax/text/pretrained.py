@@ -22,7 +22,7 @@ FORMAT = 'rlhf_jax imported tokenizer 1'
 
 
 class Settings(NamedTuple):
-  """What a tokenizer.json does not say; see `ImportedTokenizer`.
+  """Settings that a tokenizer.json does not hold; see `ImportedTokenizer`.
 
   Attributes:
     rows: of the model's embedding, which may be more than there are tokens.

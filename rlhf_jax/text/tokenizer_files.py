@@ -1,4 +1,4 @@
-"""What the files beside a model say of its tokenizer.
+"""Files beside a model: what they say of its tokenizer.
 
 Both readers return (text of a tokenizer.json, fields of `Settings`).
 """

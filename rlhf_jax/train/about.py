@@ -1,4 +1,4 @@
-"""What a run directory says of itself, so that nobody has to guess.
+"""Description of a run directory, so that nobody has to guess.
 
     config.json   {'stage', 'holds', 'trained', 'base', 'config', 'row'}
 
@@ -30,7 +30,7 @@ class RunError(Exception):
 
 
 class About(NamedTuple):
-  """What a run holds.
+  """Contents of a run.
 
   Attributes:
     stage: the script's name: 'train_pm'.

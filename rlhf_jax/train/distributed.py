@@ -26,7 +26,7 @@ def define_flags():
 
 
 def launcher(environ):
-  """Who started several processes: 'slurm', 'tpu', or None for nobody.
+  """Launcher of several processes: 'slurm', 'tpu', or None for none.
 
   Args:
     environ: the environment variables, after JAX was imported. JAX sets

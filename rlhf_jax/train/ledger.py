@@ -57,7 +57,7 @@ def _type(leaf):
 
 
 def shapes(program):
-  """What differs between the compilations of a program, in one line.
+  """Differences between the compilations of a program, in one line.
 
   'batch/tokens_BT: int32[4,8] | int32[6,8]' for each argument that came in
   several shapes; '' for a program that was compiled once, or that notes none.
@@ -88,7 +88,7 @@ def rows():
 
 
 def count(program):
-  """How often a program of this name was compiled."""
+  """Number of compilations of programs of this name."""
   return _entries[program][0] if program in _entries else 0
 
 

@@ -1,4 +1,4 @@
-"""Where every array lives on a mesh: one table from paths to mesh axes.
+"""Places of arrays on a mesh: one table from paths to mesh axes.
 
     data   rows of the batch; parameters are repeated
     fsdp   rows of the batch; parameters and optimiser state are cut
@@ -191,7 +191,7 @@ def shard(tree, shardings):
 
 
 def local_rows(batch_size, mesh):
-  """Which rows of a global batch this process loads: its devices' rows.
+  """Rows of a global batch that this process loads: its devices' rows.
 
   Processes that differ in the model axis only load the same rows.
 

@@ -221,7 +221,7 @@ def _named(settings, architecture, dtype):
 
 
 def _agreed(extra, config, path, **ours):
-  """What the tokenizer says of config.json, where it contradicts nothing."""
+  """Settings that the tokenizer has for config.json, if nothing disagrees."""
   extra = extra if isinstance(extra, dict) else {}
   for name, value in (ours | {'vocab_size': config.vocab_size}).items():
     if extra.get(name, value) != value:

@@ -17,7 +17,7 @@ from rlhf_jax.models.pretrained.layouts import (
 
 
 class Family(NamedTuple):
-  """What there is to know of one architecture of Hugging Face.
+  """Names and settings of one architecture of Hugging Face.
 
   Attributes:
     model_type: its name in config.json.

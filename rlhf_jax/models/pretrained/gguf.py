@@ -35,7 +35,7 @@ LAYER = {
 
 
 def tensor_name(name, layer):
-  """What GGUF calls an array of `llama_shapes`."""
+  """Name in GGUF of an array of `llama_shapes`."""
   if layer is None:
     return WHOLE[name]
   return f'blk.{layer}.{LAYER[name]}.weight'

@@ -1,4 +1,4 @@
-"""How our matrices come from a checkpoint's, and go back.
+"""Layouts of matrices: from a checkpoint's to ours, and back.
 
 A linear layer of PyTorch is [out, in], ours is [in, out]. Queries, keys and
 values are one matrix here, and so are gate and up. Everything below works on

@@ -1,4 +1,4 @@
-"""Where imported arrays go: one leaf at a time, each under its sharding."""
+"""Placing of imported arrays: one leaf at a time, each under its sharding."""
 
 from typing import Any, NamedTuple
 
