@@ -23,6 +23,14 @@ def base():
   config.preset = 'micro'
   config.seeds = (120, 121, 122, 123, 124)
   config.workers = 2
+  config.themes = (  # experiments/studies/registry.py
+    'scaling',
+    'calibration',
+    'tension',
+    'ppo',
+    'sqrt_kl',
+    'robustness',
+  )
   config.dtype = 'float32'
   # Devices of a language model's or a policy's run; with one worker.
   config.mesh = dict(data=1, fsdp=1, model=1)
@@ -61,7 +69,6 @@ def base():
     heldout_dialogues=512,
   )
   config.lm = dict(
-    sizes=('3K', '13K', '42K', '197K'),
     seed=0,
     steps=1600,
     batch_size=64,
@@ -152,9 +159,7 @@ def smoke():
     tokenizer_texts=1000,
     heldout_dialogues=200,
   )
-  config.lm.update(
-    sizes=('3K', '13K'), steps=150, samples=64, checkpoint_every=100
-  )
+  config.lm.update(steps=150, samples=64, checkpoint_every=100)
   config.comparisons.update(size='13K', pairs=4000, sample_batch=256)
   config.pm.update(
     sizes=('3K', '13K'),
@@ -237,12 +242,7 @@ def gpu():
   config.preset = 'gpu'
   config.workers = 1
   config.text.update(dialogues=400000)
-  config.lm.update(
-    sizes=('197K', '810K', '2.7M', '13M'),
-    steps=4000,
-    batch_size=256,
-    microbatches=1,
-  )
+  config.lm.update(steps=4000, batch_size=256, microbatches=1)
   config.comparisons.update(size='13M', sample_batch=4096)
   config.pm.update(
     sizes=('197K', '810K', '2.7M', '13M'),

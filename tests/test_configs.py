@@ -8,7 +8,7 @@ import pathlib
 
 import pytest
 
-from experiments.studies import simulated as plan_jobs
+from experiments.studies import registry
 from rlhf_jax.crowd.world import WorldConfig
 from rlhf_jax.models import ladder
 from tests.test_layering import imports_of
@@ -27,7 +27,10 @@ PRESETS = {
 ALL = [(name, preset) for name in PRESETS for preset in PRESETS[name]]
 STUDIES = PRESETS['reproduce']
 STAGES = ('text', 'lm', 'comparisons', 'pm', 'ppo')
-PLANNERS = ('studies.simulated', 'studies.imported', 'reproduce', 'analyse')
+PLANNERS = ('reproduce', 'analyse') + tuple(
+  f'studies.{name}'
+  for name in (*registry.THEMES, 'registry', 'blocks', 'imported')
+)
 
 
 def _load(name):
@@ -110,7 +113,7 @@ def _leaves(config):
 
 
 def _jobs(preset, root='ROOT'):
-  return plan_jobs.all_jobs(_config('reproduce', preset), root)
+  return registry.all_jobs(_config('reproduce', preset), root)
 
 
 def _job_of(name, preset, root):
@@ -220,7 +223,7 @@ def test_a_study_names_rungs_and_jobs_that_exist(preset):
   names = [job.name for job in jobs]
   assert len(set(names)) == len(names)
   for job in jobs:
-    assert set(job.needs) <= set(names), job.name
+    assert {need.name for need in job.needs} <= set(names), job.name
     for key in ('size', 'pm_size', 'lm_size'):
       if job.config.get(key):
         ladder.rung(job.config[key])
@@ -231,9 +234,8 @@ def test_every_directory_a_job_reads_is_a_job_that_it_needs(preset):
   jobs = {f'ROOT/{job.name}': job for job in _jobs(preset)}
 
   def needs(job):
-    direct = {jobs[f'ROOT/{name}'].name for name in job.needs}
-    above = [needs(jobs[f'ROOT/{name}']) for name in job.needs]
-    return direct.union(*above) if above else direct
+    direct = {need.name for need in job.needs}
+    return direct.union(*(needs(need) for need in job.needs))
 
   for job in jobs.values():
     read = {v for k, v in job.config.items() if k.endswith('_dir') and v}

@@ -62,14 +62,13 @@ def pm_jobs(config, root, seed):
   return jobs
 
 
-def rl_job(config, root, seed):
+def rl_job(config, root, seed, train, test):
   """PPO against the PM of half a, watched by that of half b."""
-  halves = [f'pm/scaling-mix-a-s{seed}', f'pm/rl-mix-b-s{seed}']
   settings = _shared(config, root) | config['rl']
   settings |= {
-    'train_pm_dir': f'{root}/{halves[0]}',
-    'test_pm_dir': f'{root}/{halves[1]}',
-    'value_pm_dir': f'{root}/{halves[0]}',
+    'train_pm_dir': f'{root}/{train.name}',
+    'test_pm_dir': f'{root}/{test.name}',
+    'value_pm_dir': f'{root}/{train.name}',
     'hashed_rewards': False,
     'world': {},
     'pm_size': '',
@@ -81,7 +80,7 @@ def rl_job(config, root, seed):
     name=f'rl/linear-a-s{seed}',
     module='experiments.train_ppo',
     config=settings,
-    needs=tuple(halves),
+    needs=(train, test),
     program='rl',
     weight=5,
   )
@@ -95,8 +94,8 @@ def hhh_job(config, root, seed, pms):
     'dtype': config['dtype'],
     'pad_token': config['pad_token'],
     'data': config['data'],
-    'pm_names': [name.split('/')[1].rsplit('-s', 1)[0] for name in pms],
-    'pm_dirs': [f'{root}/{name}' for name in pms],
+    'pm_names': [pm.name.split('/')[1].rsplit('-s', 1)[0] for pm in pms],
+    'pm_dirs': [f'{root}/{pm.name}' for pm in pms],
     'role': 'hhh',
     'seed': seed,
     'half': 'all',
@@ -116,6 +115,6 @@ def all_jobs(config, root):
   jobs = []
   for seed in config['seeds']:
     pms = pm_jobs(config, root, seed)
-    jobs += [*pms, rl_job(config, root, seed)]
-    jobs.append(hhh_job(config, root, seed, [job.name for job in pms]))
+    jobs += [*pms, rl_job(config, root, seed, *pms[:2])]
+    jobs.append(hhh_job(config, root, seed, pms))
   return jobs

@@ -10,7 +10,6 @@ SMALL = {
   'text.dialogues': 400,
   'text.plain_texts': 20,
   'text.tokenizer_texts': 400,
-  'lm.sizes': "('197K',)",
   'lm.steps': 2,
   'lm.batch_size': 8,
   'lm.samples': 8,
