@@ -14,7 +14,6 @@ import jax
 import jax.numpy as jnp
 from jax.experimental import topologies
 
-from rlhf_jax.losses.chunked import SplitModel
 from rlhf_jax.models.build import build
 from rlhf_jax.rollout.generate import SamplingConfig, make_collect
 from rlhf_jax.rollout.scoring import make_pm_reward
@@ -23,7 +22,7 @@ from rlhf_jax.train.optimiser import make_optimiser
 from rlhf_jax.train.pieces import make_pieces
 from rlhf_jax.train.sharding import batch_sharding, replicated, shardings_of
 from rlhf_jax.train.steps import init_state, make_pm_step
-from rlhf_jax.types import PairBatch, PMHyper, PPOHyper, Prompts
+from rlhf_jax.types import PairBatch, PMHyper, PPOHyper, Prompts, SplitModel
 
 # For the compiler alone: it shall take no lock on a TPU, and look for none.
 NO_TPU = {

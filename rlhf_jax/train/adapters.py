@@ -5,7 +5,7 @@ copy of it exists, and in PPO the same arrays are pi_0. How a base and what is
 trained become parameters, `combine(base, trained) -> params`, is handed in.
 """
 
-from rlhf_jax.losses import chunked
+from rlhf_jax.types import SplitModel
 
 
 def bind(function, combine, base):
@@ -19,7 +19,7 @@ def bind(function, combine, base):
   Returns:
     (trained, ...) -> function(combine(base, trained), ...).
   """
-  if isinstance(function, chunked.SplitModel):
+  if isinstance(function, SplitModel):
     return function._replace(
       hidden_fn=bind(function.hidden_fn, combine, base),
       head_fn=bind(function.head_fn, combine, base),
