@@ -27,7 +27,7 @@ PRESETS = {
 ALL = [(name, preset) for name in PRESETS for preset in PRESETS[name]]
 STUDIES = PRESETS['reproduce']
 STAGES = ('text', 'lm', 'comparisons', 'pm', 'ppo')
-PLANNERS = ('reproduce', 'analyse') + tuple(
+PLANNERS = ('reproduce', 'shared.study_report') + tuple(
   f'studies.{name}'
   for name in (*registry.THEMES, 'registry', 'blocks', 'imported')
 )
