@@ -17,6 +17,8 @@ from experiments_command import call, succeeded
 
 from tests.pretrained_files import need_or_skip, smollm2_or_skip
 
+pytestmark = pytest.mark.slow  # a process a command
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 README = (ROOT / 'README.md').read_text().replace('\\\n', ' ')
 COMMANDS = [
