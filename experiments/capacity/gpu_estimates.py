@@ -41,7 +41,7 @@ def gpu_bytes(config, size, count):
   more = {'pm': copy, 'ppo': copy + filling}
   found = {}
   for stage in more:
-    at_once = config['pm' if stage == 'pm' else 'rl']['rows_at_once']
+    at_once = config['rows_at_once']['pm' if stage == 'pm' else 'rl']
     gpu = {'train_rows': at_once, 'decode_rows': decode_rows}
     need = estimates.gpu_bytes(model, work, gpu, count)[stage]
     found[stage] = need + more[stage]

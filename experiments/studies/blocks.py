@@ -1,10 +1,11 @@
 """The jobs that themes are made of: one maker a stage, config -> Job.
 
-Each takes the study's config, a plain dict, and its absolute root. What a job
-needs comes with it.
+Each takes the study's config, a plain dict, and its absolute root. The section
+of a stage in the config is complete but for what is None: a maker sets that,
+and changes what a theme wants otherwise. What a job needs comes with it.
 """
 
-from experiments.studies.job import Job
+from experiments.studies.job import Job, filled
 
 COST = {'3K': 1, '13K': 1.3, '42K': 2.5, '197K': 6, '810K': 20}
 
@@ -13,38 +14,25 @@ def _weight(size):
   return COST.get(size, 50)
 
 
-def _multiple(table, size):
-  """Learning-rate multiple of a rung (`_2_7M` stands for 2.7M)."""
-  key = '_' + size.replace('.', '_')
-  if key not in table:
-    raise ValueError(
-      f'pm.lr_multiple has no entry {key} for the size {size}: add it'
-    )
-  return table[key]
-
-
-def _chosen(config, *keys):
-  return {key: config[key] for key in keys}
+def _name(*parts):
+  """'pm/rl-13K-mix'; a size that only the base knows is ''."""
+  return '-'.join(part for part in parts if part)
 
 
 def text_job(config, root):
   """Stage 1: the texts."""
   del root
-  keys = ('data', 'world', 'test_fraction', 'max_prompt', 'max_reply')
-  settings = _chosen(config, *keys) | config['text']
-  return Job('text', 'experiments.make_text', settings)
+  return Job('text', 'experiments.make_text', config['text'])
 
 
 def lm_job(config, root, size):
   """Stage 2: the language model of a size."""
-  keys = ('data', 'world', 'dtype', 'mesh', 'max_prompt', 'max_reply')
-  settings = _chosen(config, *keys) | config['lm']
   text = text_job(config, root)
+  values = {'text_dir': f'{root}/{text.name}', 'size': size}
   return Job(
     name=f'lm/{size}',
     module='experiments.train_lm',
-    config=settings
-    | {'text_dir': f'{root}/{text.name}', 'size': size, 'learning_rate': 0.0},
+    config=filled(config, 'lm', values, {}),
     needs=(text,),
     program=f'lm-{size}',
     weight=10 * _weight(size),
@@ -53,51 +41,48 @@ def lm_job(config, root, size):
 
 def comparison_job(config, root):
   """Stage 3: comparisons of two replies of a language model."""
-  keys = ('data', 'world', 'dtype', 'max_prompt', 'max_reply', 'test_fraction')
-  settings = dict(config['comparisons'])
-  size = settings.pop('size')
-  text, lm = text_job(config, root), lm_job(config, root, size)
+  text = text_job(config, root)
+  lm = lm_job(config, root, config['comparisons']['lm_size'])
+  values = {'text_dir': f'{root}/{text.name}', 'lm_dir': f'{root}/{lm.name}'}
   return Job(
     name='comparisons',
     module='experiments.make_comparisons',
-    config=settings
-    | _chosen(config, *keys)
-    | {
-      'coin_flip_labels': config['null'],
-      'text_dir': f'{root}/{text.name}',
-      'lm_size': size,
-      'lm_dir': f'{root}/{lm.name}',
-    },
+    config=filled(config, 'comparisons', values, {}),
     needs=(text, lm),
     weight=100,
   )
 
 
-def _common(config, root, lm):
-  """What preference models and policies are told of base, data and devices."""
-  keys = ('data', 'dtype', 'mesh', 'trained', 'adapters', 'reading')
-  return _chosen(config, *keys) | {
-    'base': f'{root}/{lm.name}',
-    'pad_token': '',
-    'comparisons_dir': f'{root}/comparisons',
-    'feature_folder': f'{root}/features',
-    'learning_rate': 0.0,
-  }
+def _start(config, root, size, role, seed, half):
+  """(values, changes, needs) of a stage that trains from a base on pairs.
+
+  The study's own language model and comparisons are jobs; an imported base and
+  released pairs are there.
+  """
+  values = {'feature_folder': f'{root}/features', 'role': role, 'size': size}
+  values |= {'seed': seed, 'half': half}
+  changes, needs = {}, []
+  if 'comparisons' in config:
+    needs.append(comparison_job(config, root))
+    values['comparisons_dir'] = f'{root}/{needs[-1].name}'
+  if not config['base']:
+    needs.append(lm_job(config, root, size))
+    changes['base'] = f'{root}/{needs[-1].name}'
+  return values, changes, needs
 
 
-def _final_eval_pairs(pm, role, size):
-  """Test pairs whose scores are kept at the end of a run; 0: none."""
-  if role == 'calibration':
-    return pm['calibration_eval_pairs']
-  if role in ('mixture', 'single') or (role, size) == (
-    'scaling',
-    pm['largest'],
-  ):
-    return pm['final_eval_pairs']
-  return 0
+def _multiple(config, size, half):
+  """Multiple of the rung's learning rate (`_2_7M` stands for 2.7M)."""
+  table, key = config['pm_lr_multiples'], '_' + size.replace('.', '_')
+  if table and key not in table:
+    raise ValueError(
+      f'pm_lr_multiples has no entry {key} for the size {size}: add it'
+    )
+  ratio = config['decayed']['lr_ratio'] if half == 'all' else 1.0
+  return config['pm']['lr_multiple'] * table.get(key, 1.0) * ratio
 
 
-def pm_job(config, root, role, size, seed, half, pairs, subset='mix'):
+def pm_job(config, root, role, size, seed, half, subset='mix', **changes):
   """Stage 4: a preference model.
 
   Those of all pairs end at a rate that falls to zero.
@@ -106,64 +91,40 @@ def pm_job(config, root, role, size, seed, half, pairs, subset='mix'):
     config: of the study.
     root: of the study.
     role: what it is for (docs/tables.md).
-    size: rung of the ladder.
+    size: rung of the ladder; '': told by the base.
     seed: draws labels, halves and order.
     half: of the comparisons, 'a' or 'b'; 'all'.
-    pairs: it trains on.
     subset: of them: 'mix', 'helpful' or 'harmless'.
+    **changes: settings of its own.
   """
-  pm, decays = config['pm'], half == 'all'
-  keys = (
-    'epochs',
-    'batch_size',
-    'microbatches',
-    'warmup',
-    'b2',
-    'average_eta',
-    'curve_eval_pairs',
-    'eval_batch',
-    'log_every',
-    'checkpoint_every',
-  )
-  comparisons, lm = comparison_job(config, root), lm_job(config, root, size)
-  settings = (
-    _chosen(pm, *keys)
-    | _common(config, root, lm)
-    | {
-      'read': config['read'],
-      'features': config['features'],
-      'lr_multiple': _multiple(pm['lr_multiple'], size)
-      * (pm['decay_lr_ratio'] if decays else 1.0),
-      'role': role,
-      'size': size,
-      'seed': seed,
-      'half': half,
-      'train_subset': subset,
-      'schedule': 'decay' if decays else 'constant',
-      'schedule_shape': 'linear' if decays else 'constant',
-      'pairs': pairs,
-      'curve_points': pm['curve_points'] if role == 'scaling' else 1,
-      'final_eval_pairs': _final_eval_pairs(pm, role, size),
-    }
-  )
+  values, own, needs = _start(config, root, size, role, seed, half)
+  decayed = config['decayed'] if half == 'all' else config['pm']
+  own |= {key: decayed[key] for key in ('schedule', 'schedule_shape')}
+  own |= {'lr_multiple': _multiple(config, size, half), **changes}
+  made = filled(config, 'pm', values | {'train_subset': subset}, own)
+  name = _name(role, size, subset, half, f's{seed}')
   return Job(
-    name=f'pm/{role}-{size}-{subset}-{half}-s{seed}',
+    name=f'pm/{name}',
     module='experiments.train_pm',
-    config=settings,
-    needs=(comparisons, lm),
-    program=f'pm-{size}',
-    weight=_weight(size) * pairs / 15360,
+    config=made,
+    needs=tuple(needs),
+    program=_name('pm', size),
+    weight=_weight(size) * made['pairs'] / 15360,
   )
 
 
 def scaling_pm(config, root, size, seed):
   """The preference model of a size on half a, with its learning curve."""
-  return pm_job(config, root, 'scaling', size, seed, 'a', config['pm']['pairs'])
+  block, last = config['scaling'], config['scaling']['sizes'][-1]
+  changes = {'curve_points': block['curve_points']}
+  if size == last:
+    changes['final_eval_pairs'] = block['final_eval_pairs']
+  return pm_job(config, root, 'scaling', size, seed, 'a', **changes)
 
 
 def has_rl(config, seed):
   """Whether PPO runs on this seed."""
-  return seed in config['seeds'][: config['rl']['seeds']]
+  return seed in config['seeds'][: config['rl_seeds']]
 
 
 def rl_job(config, root, role, size, seed, half, pms, **changes):
@@ -173,66 +134,54 @@ def rl_job(config, root, role, size, seed, half, pms, **changes):
     config: of the study.
     root: of the study.
     role: what it is for (docs/tables.md).
-    size: rung of the policy.
+    size: rung of the policy; '': told by the base.
     seed: of its samples.
     half: that the train PM saw.
     pms: Jobs of the train PM, the test PM and where the value network starts.
     **changes: settings of its own.
   """
-  rl = dict(config['rl'])
-  special = ('sizes', 'small', 'seeds', 'robust_iterations')
-  for key in (*special, 'robust_lr_multiple', 'linear_pi0_samples'):
-    rl.pop(key)
   train, test, value = pms
-  lm = lm_job(config, root, size)
-  settings = rl | _chosen(config, 'world', 'max_prompt', 'max_reply')
-  settings |= _common(config, root, lm) | {
-    'hashed_rewards': config['null'],
+  values, own, needs = _start(config, root, size, role, seed, half)
+  values |= {
     'train_pm_dir': f'{root}/{train.name}',
     'test_pm_dir': f'{root}/{test.name}',
     'value_pm_dir': f'{root}/{value.name}',
-    'role': role,
-    'size': size,
-    'seed': seed,
-    'half': half,
     'pm_size': train.config['size'],
-    'pm_pairs': train.config['pairs'],
-    **changes,
   }
+  pairs = config['rl']['pm_pairs'] or train.config['pairs']
+  made = filled(config, 'rl', values, own | {'pm_pairs': pairs, **changes})
+  jobs = {job.name: job for job in (*pms, *needs)}
   return Job(
-    name=f'rl/{role}-{size}-{half}-s{seed}',
+    name=f'rl/{_name(role, size, half, f"s{seed}")}',
     module='experiments.train_ppo',
-    config=settings,
-    needs=tuple({job.name: job for job in (*pms, lm)}.values()),
-    program=f'rl-{size}',
-    weight=3 * _weight(size) * settings['iterations'] / 72,
+    config=made,
+    needs=tuple(jobs.values()),
+    program=_name('rl', size),
+    weight=3 * _weight(size) * made['iterations'] / 72,
   )
 
 
 def shared_pms(config, root, size, seed):
-  """The largest train PM and test PM, and the PM of the policy's own size."""
-  pm = config['pm']
-  top = pm['largest']
-  test = pm_job(config, root, 'rl', top, seed, 'b', pm['pairs'])
+  """Train PM and test PM of the linear runs; the PM of the policy's size."""
+  top = config['linear']['pm_size']
+  test = pm_job(config, root, 'rl', top, seed, 'b')
   train, own = (scaling_pm(config, root, x, seed) for x in (top, size))
   return train, test, own
 
 
 def linear_runs(config, root, seed):
   """PPO of every size against one train PM, where PPO runs on the seed."""
-  rl = config['rl']
+  block = config['linear']
   if not has_rl(config, seed):
     return []
-  return [
-    rl_job(
-      config,
-      root,
-      'linear',
-      size,
-      seed,
-      'a',
-      shared_pms(config, root, size, seed),
-      pi0_samples=rl['linear_pi0_samples'],
-    )
-    for size in rl['sizes']
-  ]
+  make = lambda size: rl_job(
+    config,
+    root,
+    'linear',
+    size,
+    seed,
+    'a',
+    shared_pms(config, root, size, seed),
+    pi0_samples=block.get('pi0_samples', config['rl']['pi0_samples']),
+  )
+  return [make(size) for size in block['sizes']]

@@ -4,9 +4,22 @@ from experiments.studies import blocks
 
 
 def jobs(config, root, seed):
-  """A helpful-only model and one of both kinds, on all pairs."""
-  size, pairs = config['pm']['middle'], config['pm']['calibration_pairs']
+  """A helpful-only model and, if wanted, one of both kinds, on all pairs."""
+  block = config['calibration']
+  models = [('calibration', 'helpful', block['final_eval_pairs'])]
+  if block['mixture_eval_pairs']:
+    models.append(('mixture', 'mix', block['mixture_eval_pairs']))
   return [
-    blocks.pm_job(config, root, role, size, seed, 'all', pairs, subset)
-    for role, subset in (('calibration', 'helpful'), ('mixture', 'mix'))
+    blocks.pm_job(
+      config,
+      root,
+      role,
+      block['size'],
+      seed,
+      'all',
+      subset,
+      pairs=block['pairs'],
+      final_eval_pairs=count,
+    )
+    for role, subset, count in models
   ]

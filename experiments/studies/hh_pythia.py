@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from experiments.studies.job import Job, Resources
+from experiments.studies.job import Job, Resources, filled
 
 DATA_HOURS = 0.5  # of reading and tokenising
 HOST = {'cpus': 8, 'host_bytes': 128 * 2**30}
@@ -57,7 +57,10 @@ def data_job(config):
 
   It has a GPU, which it does not use: nodes without one may not be at hand.
   """
-  settings = dict(config['data']) | {
+  settings = config['release'] | {
+    'path': config['data']['path'],
+    'on_error': config['data']['on_error'],
+    'pad_token': config['pad_token'],
     'tokenizer_dir': f'{config["models"]}/{config["sizes"][0]}',
     'max_prompt': config['max_prompt'],
     'max_reply': config['max_reply'],
@@ -70,48 +73,33 @@ def data_job(config):
   )
 
 
-def _shared(config, root, size):
-  return {
-    'data': {
-      'source': 'hh',
-      'path': config['data']['path'],
-      'on_error': config['data']['on_error'],
-      'split_seed': 0,
-    },
-    'pad_token': config['data']['pad_token'],
-    'dtype': config['dtype'],
+def _shared(config, root, size, seed):
+  """What the sections of both stages leave open."""
+  values = {
     'mesh': mesh_of(gpus_of(config, size)),
-    'trained': 'all',
-    'adapters': {},
-    'reading': {},
-    'feature_folder': f'{root}/features',
-    'comparisons_dir': f'{root}/data',
     'base': f'{config["models"]}/{size}',
-    'learning_rate': 0.0,
+    'comparisons_dir': f'{root}/data',
+    'feature_folder': f'{root}/features',
     'size': size,
+    'seed': seed,
   }
+  return values
 
 
 def pm_job(config, root, size, seed, half, data, estimate):
   """One preference model; half a rewards, half b watches."""
-  pm = dict(config['pm'])
-  at_once = pm.pop('rows_at_once') // 2  # pairs
-  gpus = gpus_of(config, size)
-  settings = pm | {
-    'microbatches': microbatches(pm['batch_size'], at_once, gpus),
-    'read': 'tokens',
-    'features': {},
-    'schedule': 'constant',
-    'schedule_shape': 'constant',
+  values = _shared(config, root, size, seed)
+  rows, pairs = config['pm']['batch_size'], config['rows_at_once']['pm'] // 2
+  values |= {
+    'microbatches': microbatches(rows, pairs, gpus_of(config, size)),
     'train_subset': 'mix',
     'role': 'scaling' if half == 'a' else 'rl',
-    'seed': seed,
     'half': half,
   }
   return Job(
     name=f'pm/{size}-{half}-s{seed}',
     module='experiments.train_pm',
-    config=settings | _shared(config, root, size),
+    config=filled(config, 'pm', values, {'data': config['data']}),
     needs=(data,),
     program=f'pm-{size}',
     resources=resources_of(config, 'pm', size, estimate),
@@ -123,31 +111,26 @@ def rl_job(config, root, size, seed, data, pms, estimate):
 
   `pms` are its Jobs by half.
   """
-  rl, gpus = dict(config['rl']), gpus_of(config, size)
-  at_once = rl.pop('rows_at_once')
-  settings = rl | {
+  rl, gpus = config['rl'], gpus_of(config, size)
+  at_once = config['rows_at_once']['rl']
+  values = _shared(config, root, size, seed)
+  values |= {
     'microbatches': microbatches(rl['minibatch_size'], at_once, gpus),
     # Forward passes alone: four times the rows.
     'scoring_parts': microbatches(rl['eval_batch'], 4 * at_once, gpus),
-    'prompt_buckets': (),
-    'temperature': 1.0,
-    'world': {},
-    'hashed_rewards': False,
-    'max_prompt': config['max_prompt'],
-    'max_reply': config['max_reply'],
     'pm_size': size,
-    'pm_pairs': config['pm']['pairs'],
     'train_pm_dir': f'{root}/{pms["a"].name}',
     'test_pm_dir': f'{root}/{pms["b"].name}',
     'value_pm_dir': f'{root}/{pms["a"].name}',
     'role': 'linear',
-    'seed': seed,
     'half': 'a',
   }
+  pairs = rl['pm_pairs'] or config['pm']['pairs']
+  changes = {'data': config['data'], 'pm_pairs': pairs}
   return Job(
     name=f'ppo/{size}-s{seed}',
     module='experiments.train_ppo',
-    config=settings | _shared(config, root, size),
+    config=filled(config, 'rl', values, changes),
     needs=(data, *pms.values()),
     program=f'ppo-{size}',
     resources=resources_of(config, 'ppo', size, estimate),

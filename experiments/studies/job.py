@@ -91,6 +91,32 @@ def _differing(one, other):
       yield field.name
 
 
+def filled(config, section, values, changes):
+  """A section of the config as a stage is told it.
+
+  Args:
+    config: of the study.
+    section: its name.
+    values: of the keys that are None there.
+    changes: of keys that are not.
+
+  Raises:
+    ValueError: if a key is missing, unknown, or set where it must not be.
+  """
+  found = config[section]
+  for key in values:
+    if found[key] is not None:
+      raise ValueError(
+        f'{section}.{key}={found[key]!r} has no effect: the themes, sizes and '
+        'seeds of the study set it'
+      )
+  unknown = changes.keys() - found.keys()
+  left = {k for k, v in found.items() if v is None} - values.keys()
+  if unknown or left - changes.keys():
+    raise ValueError(f'{section}: unknown or not set: {sorted(unknown | left)}')
+  return found | values | changes
+
+
 def is_done(job, root) -> bool:
   """Whether a job has finished."""
   return (Path(root) / job.name / 'done.json').exists()

@@ -1,12 +1,16 @@
-"""The themes of a study, a chapter of the paper each, and the jobs of some.
+"""The themes of a study, a chapter of a paper each, and the jobs of some.
 
-A theme is a module beside this one with `jobs(config, root, seed) -> [Job]`, an
-entry of THEMES, and, if it has settings of its own, a block of the config.
+A theme is a module beside this one, an entry of THEMES, and, if it has settings
+of its own, a section of the config. The module has one of
+
+    jobs(config, root, seed) -> [Job]
+    evaluations(config, root, seed, trained) -> [Job], of what all themes train
+
+or both.
 """
 
 import importlib
 
-from experiments.studies import imported
 from experiments.studies.job import Job, with_needs
 
 THEMES = (
@@ -16,6 +20,7 @@ THEMES = (
   'ppo',
   'sqrt_kl',
   'robustness',
+  'hhh',
 )
 
 
@@ -31,15 +36,20 @@ def all_jobs(config, root) -> list[Job]:
     ValueError: if there is no such theme, or two themes make different jobs of
       one name.
   """
-  if 'base' in config:  # of an imported model
-    return imported.all_jobs(config, root)
   themes = [theme_of(name) for name in names_of(config['themes'])]
-  jobs = [
-    job
-    for seed in config['seeds']
-    for theme in themes
-    for job in theme.jobs(config, root, seed)
-  ]
+  jobs = []
+  for seed in config['seeds']:
+    args = (config, root, seed)
+    trained = with_needs(
+      job
+      for theme in themes
+      if hasattr(theme, 'jobs')
+      for job in theme.jobs(*args)
+    )
+    jobs += trained
+    for theme in themes:
+      if hasattr(theme, 'evaluations'):
+        jobs += theme.evaluations(*args, trained)
   return with_needs(jobs)
 
 

@@ -4,28 +4,26 @@ from experiments.studies import blocks
 
 
 def jobs(config, root, seed):
-  """Long runs of the small policy on PMs of few pairs, in both directions."""
+  """Long runs of one policy on PMs of few pairs, in both directions."""
   if not blocks.has_rl(config, seed):
     return []
-  pm, rl = config['pm'], config['rl']
-  make = lambda role, size: {
-    half: blocks.pm_job(
-      config, root, role, size, seed, half, pm['robust_pairs']
-    )
-    for half in 'ab'
-  }
-  judges, values = make('robust', pm['robust_size']), make('value', rl['small'])
+  block = config['robustness']
+  size, pairs = block['size'], block['pm_pairs']
+  make = lambda role, size, half: blocks.pm_job(
+    config, root, role, size, seed, half, pairs=pairs
+  )
+  judges = {half: make('robust', block['pm_size'], half) for half in 'ab'}
+  changes = {key: block[key] for key in ('iterations', 'lr_multiple')}
   return [
     blocks.rl_job(
       config,
       root,
       'robust',
-      rl['small'],
+      size,
       seed,
       half,
-      (judges[half], judges[other], values[half]),
-      iterations=rl['robust_iterations'],
-      lr_multiple=rl['robust_lr_multiple'],
+      (judges[half], judges[other], make('value', size, half)),
+      **changes,
     )
     for half, other in ('ab', 'ba')
   ]

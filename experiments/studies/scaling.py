@@ -5,5 +5,5 @@ from experiments.studies import blocks
 
 def jobs(config, root, seed):
   """A preference model of every size, at a constant rate."""
-  sizes = config['pm']['sizes']
+  sizes = config['scaling']['sizes']
   return [blocks.scaling_pm(config, root, size, seed) for size in sizes]

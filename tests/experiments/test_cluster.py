@@ -9,7 +9,7 @@ from experiments.capacity import gpu_estimates as estimates
 from experiments.capacity import gpu_table
 from experiments.studies import hh_pythia, launch
 from rlhf_jax.models import cost, footprint
-from tests.test_configs import _leaves, _load, _reads, read_by
+from tests.test_configs import _load, _reads, check_knobs, read_by
 
 PRESETS = ('confirm', 'develop', 'dry')
 FOLDERS = {'models': '/models', 'path': '/hh'}
@@ -43,26 +43,34 @@ def test_development_and_confirmation_share_no_seed():
 
 
 @pytest.mark.parametrize('preset', PRESETS)
-def test_no_knob_of_the_sweep_is_dead(preset):
-  """Each reaches a stage that reads it, or is read on the way there."""
-  jobs = hh_pythia.all_jobs(settings(preset), '/runs')
-  handed = set()
+def test_a_stage_reads_all_that_a_job_tells_it(preset):
+  config = settings(preset)
+  sections = {'experiments.train_pm': 'pm', 'experiments.train_ppo': 'rl'}
+  jobs = hh_pythia.all_jobs(config, '/runs')
+  for job in jobs:
+    if job.module in sections:
+      assert set(job.config) == set(config[sections[job.module]])
+      assert None not in job.config.values()
   for job in {job.module: job for job in jobs}.values():
     unread = set(job.config) - read_by(job.module)
     assert not unread, f'{job.module} never reads {sorted(unread)}'
-    handed |= {key for _, key in _leaves(job.config)}
-  ours = (
-    'cluster',
-    'studies.hh_pythia',
-    'capacity.gpu_estimates',
-    'capacity.gpu_table',
-  )
+
+
+def test_every_knob_of_the_sweep_changes_its_jobs():
+  """But for those of the machine, which the estimates and limits read."""
+  config = _load('sweeps/hh_pythia').get_config('dry')
+  plan = lambda config: hh_pythia.all_jobs(config, '/runs')
+  check_knobs(config, plan, ['machine.', 'preset'])
+  ours = ('cluster', 'capacity.gpu_estimates', 'capacity.gpu_table')
   read = _reads(*(f'experiments.{name}' for name in ours))
+  assert {*CONFIG['machine'], 'preset'} <= read
+
+
+@pytest.mark.parametrize('preset', PRESETS)
+def test_every_size_has_its_gpus(preset):
   config = settings(preset)
   sizes = {hh_pythia.key_of(size) for size in config['sizes']}
-  assert set(config.pop('gpus')) == sizes
-  for section, key in _leaves(config):
-    assert key in handed | read, f'{section}.{key} is never read'
+  assert set(config['gpus']) == sizes
 
 
 @pytest.mark.parametrize('preset', PRESETS)
@@ -123,7 +131,7 @@ def test_a_preference_model_takes_24_bytes_a_parameter_over_the_gpus():
   n_params = cost.parameter_counts(model)['total']
   one, four = (estimates.gpu_bytes(CONFIG, size, n)['pm'] for n in (1, 4))
   assert one - four == pytest.approx(24 * n_params * 3 / 4)
-  saved = footprint.saved_bytes(model, CONFIG['pm']['rows_at_once'], 513)
+  saved = footprint.saved_bytes(model, CONFIG['rows_at_once']['pm'], 513)
   assert one > 24 * n_params + saved
 
 

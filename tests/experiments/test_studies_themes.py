@@ -67,7 +67,9 @@ def test_a_flag_names_themes_with_commas_between():
 
 @pytest.mark.parametrize('preset', ['micro', 'smoke', 'null', 'hh', 'gpu'])
 def test_a_preset_of_a_study_runs_all_themes(preset):
-  assert _config('reproduce', preset)['themes'] == list(registry.THEMES)
+  real_data = {'hhh'}
+  themes = _config('reproduce', preset)['themes']
+  assert set(themes) == set(registry.THEMES) - real_data
 
 
 def test_an_unknown_theme_is_one_line_and_leaves_nothing(tmp_path):
@@ -164,10 +166,11 @@ def reproduce(tmp_path):
 def test_a_new_theme_runs_to_its_report(reproduce, tmp_path, on):
   """Listed, run on a launcher, analysed; the second time there is no work."""
   root = tmp_path / 'study'
-  listed = reproduce('--on=list')
-  assert listed.returncode == 0, listed.stderr[-2000:]
-  assert listed.stdout.endswith('0 of 4 jobs are done\n')
-  assert not (root / 'report').exists()
+  if on == 'pool':
+    listed = reproduce('--on=list')
+    assert listed.returncode == 0, listed.stderr[-2000:]
+    assert listed.stdout.endswith('0 of 4 jobs are done\n')
+    assert not (root / 'report').exists()
   done = reproduce(f'--on={on}')
   assert done.returncode == 0, done.stderr[-2000:]
   assert '[4/4] fake/b-s' in done.stderr and '65 not run' in done.stdout
