@@ -235,7 +235,7 @@ def test_every_knob_of_a_study_changes_its_jobs(preset):
 
 
 def test_knobs_beyond_the_jobs_are_read():
-  read = _reads('experiments.reproduce', 'experiments.analyse')
+  read = _reads('experiments.reproduce', 'experiments.shared.study_report')
   assert {key.rpartition('.')[2] for key in BEYOND_JOBS} <= read
 
 
