@@ -13,6 +13,7 @@ import numpy as np
 from experiments.shared import sources
 from experiments.shared.files import read_json
 from rlhf_jax.data.pairs import PairArrays, encode_pairs
+from rlhf_jax.data.pairs import read_pairs as read_arrays
 
 
 class Pairs(NamedTuple):
@@ -76,8 +77,7 @@ def write_splits(path, splits, tokenizer, seed, size, coin_flip_labels=False):
 
 def load_pairs(workdir, side):
   """The PairArrays of a finished stage."""
-  with np.load(f'{workdir}/{side}.npz') as data:
-    return PairArrays(**data)
+  return read_arrays(f'{workdir}/{side}.npz')
 
 
 def _released(config, base):

@@ -3,6 +3,7 @@
 import collections
 import hashlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -34,6 +35,8 @@ class PairArrays(NamedTuple):
     prompt_index_N: int32, equal where prompts are; counts prompts from 0.
     words_chosen_N: int32, words of the whole chosen reply.
     words_rejected_N: int32, words of the whole rejected reply.
+    source_N: text, where each comparison is from ('' if nobody knows): a run
+      may weigh or report by it (`data.subsets.draw_rows`).
   """
 
   chosen_tokens_NT: np.ndarray
@@ -47,10 +50,22 @@ class PairArrays(NamedTuple):
   prompt_index_N: np.ndarray
   words_chosen_N: np.ndarray
   words_rejected_N: np.ndarray
+  source_N: np.ndarray
 
   def take(self, index) -> 'PairArrays':
     """The rows of an index array, a mask or a slice."""
     return PairArrays(*(array[index] for array in self))
+
+
+def read_pairs(path: str | Path) -> PairArrays:
+  """PairArrays of an .npz file of their columns.
+
+  Files that were written before there was a `source_N` have '' for it.
+  """
+  with np.load(path) as data:
+    columns = dict(data)
+  unknown_N = np.full(len(columns['kind_N']), '', 'U1')
+  return PairArrays(**{'source_N': unknown_N, **columns})
 
 
 class _Pair(NamedTuple):
@@ -159,6 +174,7 @@ def _arrays(
     prompt_index_N=integers(prompts[item.prompt_id] for item in items),
     words_chosen_N=integers(pair.words[0] for pair in pairs),
     words_rejected_N=integers(pair.words[1] for pair in pairs),
+    source_N=np.array([item.source for item in items], np.str_),
   )
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from comparison_fixture import comparison
 
-from rlhf_jax.data.pairs import encode_pairs, split_by_prompt
+from rlhf_jax.data.pairs import encode_pairs, read_pairs, split_by_prompt
 from rlhf_jax.data.records import make_comparison
 from rlhf_jax.text.dialogue import split_reply
 
@@ -52,7 +52,34 @@ def test_the_columns_describe_the_comparisons(comparisons, tokenizer):
   np.testing.assert_array_equal(
     pairs.p_label_N, np.array([0.75, np.nan, 1, np.nan, np.nan], np.float32)
   )
-  assert {a.dtype.name for a in pairs} == {'int32', 'float32'}
+  assert pairs.source_N.tolist() == [*['tests/here'] * 4, 'here']
+  assert {a.dtype.name for a in pairs[:-1]} == {'int32', 'float32'}
+
+
+def test_pairs_are_read_as_they_were_written_and_keep_their_sources(
+  comparisons, tokenizer, tmp_path
+):
+  pairs, _ = encode_pairs(comparisons, tokenizer, 100, 40)
+  np.savez(tmp_path / 'train.npz', **pairs._asdict())
+  again = read_pairs(tmp_path / 'train.npz')
+  for name, column in pairs._asdict().items():
+    np.testing.assert_array_equal(getattr(again, name), column)
+  taken = again.take([2, 0])
+  np.testing.assert_array_equal(taken.source_N, pairs.source_N[[2, 0]])
+  assert 'tests/here' in taken.source_N
+
+
+def test_pairs_of_a_file_without_sources_are_read_with_empty_ones(
+  comparisons, tokenizer, tmp_path
+):
+  """As they were written before sources were kept."""
+  pairs, _ = encode_pairs(comparisons, tokenizer, 100, 40)
+  columns = pairs._asdict()
+  del columns['source_N']
+  np.savez(tmp_path / 'old.npz', **columns)
+  again = read_pairs(tmp_path / 'old.npz')
+  assert again.source_N.tolist() == [''] * 4
+  np.testing.assert_array_equal(again.kind_N, pairs.kind_N)
 
 
 def test_pairs_equal_after_truncation_are_dropped_and_counted(tokenizer):
