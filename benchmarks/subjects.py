@@ -11,14 +11,14 @@ import jax.numpy as jnp
 
 from benchmarks.common import config_of
 from rlhf_jax.data.shared import share_prefix
-from rlhf_jax.losses.chunked import SplitModel
 from rlhf_jax.models.build import build
 from rlhf_jax.models.cost import forward_flops
 from rlhf_jax.rollout.generate import SamplingConfig, make_collect
 from rlhf_jax.rollout.scoring import make_pm_reward
 from rlhf_jax.train import ppo, rloo, steps
-from rlhf_jax.train.optimiser import make_optimiser, map_microbatches
-from rlhf_jax.types import PairBatch, PMHyper, PPOHyper, Prompts
+from rlhf_jax.train.optimiser import make_optimiser
+from rlhf_jax.train.pieces import make_pieces
+from rlhf_jax.types import PairBatch, PMHyper, PPOHyper, Prompts, SplitModel
 
 END_OF_CONTEXT, EOS = 3, 2  # any two ids: all lengths are forced
 REPLIES = 2  # to a prompt, without a critic
@@ -114,11 +114,14 @@ def pm_step(shape, seed=0, shared=True):
   )
 
 
+def _sampling(shape):
+  """Temperature 1; no stop token, so lengths are forced."""
+  return SamplingConfig(shape.reply_length, stop_ids=(), pad_id=0)
+
+
 def _collect(shape, model):
-  """The sampler at temperature 1; no stop token, so lengths are forced."""
-  sampling = SamplingConfig(shape.reply_length, stop_ids=(), pad_id=0)
   return make_collect(
-    sampling, prefill_fn=model.prefill_fn, decode_fn=model.decode_fn
+    _sampling(shape), prefill_fn=model.prefill_fn, decode_fn=model.decode_fn
   )
 
 
@@ -164,63 +167,37 @@ def rloo_iteration(shape, seed=0):
   return _iteration(shape, seed, critic=False)
 
 
-def _networks(model, policy_fn, critic, parts, max_reply):
-  """(policy of the trained params, estimate, function of the update)."""
-  if not critic:
-    return lambda params: params, rloo.make_rloo_estimate(REPLIES), policy_fn
-  estimate = ppo.make_estimate(
-    lambda params, *rows, **read: model.value_fn(
-      params['value'], *rows, **read
-    ),
-    microbatches=parts,
-    max_reply=max_reply,
-  )
-  both = ppo.separate(policy_fn, model.value_fn)
-  return lambda params: params['policy'], estimate, both
-
-
 def _iteration(shape, seed, critic):
   rng = jax.random.key(seed)
   config = config_of(shape)
   model, tx = build(config), make_optimiser()
-  B, T, R = shape.batch, shape.length, shape.reply_length
+  B, T = shape.batch, shape.length
   parts = B // shape.microbatch_rows or 1
-  generate = _collect(shape, model)
-  policy_fn = SplitModel(model.hidden_fn, model.head_fn, None)
-  policy_of, estimate, trained_fn = _networks(
-    model, policy_fn, critic, parts, R
-  )
-  reward = make_pm_reward(
-    model.score_fn, end_of_context_id=END_OF_CONTEXT, eos_id=EOS
-  )
-  iteration = ppo.make_ppo_iteration(
-    lambda params, prompts, rng: generate(policy_of(params), prompts, rng),
-    lambda weights, *rows: map_microbatches(
-      lambda part, weights: reward(weights, *part), rows, parts, weights
+  pieces = make_pieces(
+    generate=_collect(shape, model),
+    policy=SplitModel(model.hidden_fn, model.head_fn, None),
+    value_fn=model.value_fn if critic else None,
+    group=None if critic else REPLIES,
+    reward=make_pm_reward(
+      model.score_fn, end_of_context_id=END_OF_CONTEXT, eos_id=EOS
     ),
-    ppo.make_penalise(policy_fn, microbatches=parts, max_reply=R),
-    estimate,
-    ppo.make_ppo_update(
-      trained_fn,
-      tx,
-      critic=critic,
-      passes=1,
-      minibatch_size=B,
-      microbatches=parts,
-      max_reply=R,
-    ),
+    tx=tx,
+    sampling=_sampling(shape),
+    passes=1,
+    minibatch_size=B,
+    microbatches=parts,
+    scoring_parts=parts,
   )
   policy, pm = model.init(rng), model.init(jax.random.fold_in(rng, 1))
   pm['head'] = model.init_head(rng)
-  params, prompts = policy, _prompts(shape, rng)
+  params, prompts = {'policy': policy}, _prompts(shape, rng)
   if critic:
-    value = {**policy, 'head': model.init_head(rng, 'zero')}
-    params = {'policy': policy, 'value': value}
+    params['value'] = {**policy, 'head': model.init_head(rng, 'zero')}
   else:
     some = jax.tree.map(lambda x: x[: B // REPLIES], prompts)
     prompts = rloo.repeat_prompts(some, REPLIES)
   return Subject(
-    function=iteration,
+    function=ppo.make_ppo_iteration(*pieces),
     state=steps.init_state(params, tx),
     args=(ppo.Frozen(policy, pm), prompts, rng, PPOHyper(1e-5, 1e-5)),
     rows=2,

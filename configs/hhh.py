@@ -16,7 +16,9 @@ def get_config(preset='smollm2'):
   if preset != 'smollm2':
     raise ValueError(f'unknown preset {preset!r}: one of smollm2')
   config = ml_collections.ConfigDict()
-  config.model = 'smollm2'
+  config.base = 'smollm2'
+  config.size = ''  # told by the model
+  config.dtype = 'float32'
   config.pad_token = ''  # of the model's vocabulary, where it names none
   config.data = dict(
     source='hh', path='../shared/data', on_error='skip', split_seed=0

@@ -20,31 +20,27 @@ buckets.
 
 import ml_collections
 
+from configs import blocks
+
 
 def smollm2():
   """Half a of the comparisons, as in the study."""
   config = ml_collections.ConfigDict()
-  config.model = 'smollm2'
+  config.base = 'smollm2'
+  config.size = ''  # told by the model
+  config.dtype = 'float32'
+  config.mesh = blocks.mesh()
+  config.trained = 'adapters'
+  config.read = 'features'
   config.pad_token = ''  # of the model's vocabulary, where it names none
   config.data = dict(
     source='hh', path='../shared/data', on_error='skip', split_seed=0
   )
-  config.reading = dict(
-    max_prompt=128, max_reply=64, test_fraction=0.1, train_pairs=800
-  )
-  config.features = dict(edges=(112, 176, 272), tokens=1024)
+  config.reading = blocks.reading()
+  config.features = blocks.features()
+  config.comparisons_dir = ''  # '': the released pairs of data.path
   config.feature_folder = 'runs/reproduce-smollm2/features'
-  config.adapters = dict(
-    layers=4,
-    rank=8,
-    alpha=16.0,
-    targets=(
-      'attention/qkv/kernel',
-      'attention/out/kernel',
-      'mlp/in/kernel',
-      'mlp/out/kernel',
-    ),
-  )
+  config.adapters = blocks.adapters()
   config.role = 'scaling'
   config.seed = 121
   config.half = 'a'
@@ -54,8 +50,15 @@ def smollm2():
   config.batch_size = 8
   config.microbatches = 2
   config.learning_rate = 2e-3
+  config.lr_multiple = 1.0
+  config.schedule = 'decay'
+  config.schedule_shape = 'linear'
   config.warmup = 0.1  # of the steps
   config.b2 = 0.98
+  config.average_eta = -1.0  # below 0: no average, the last parameters
+  config.curve_points = 1
+  config.curve_eval_pairs = 0  # 0: all
+  config.final_eval_pairs = -1  # -1: all
   config.eval_batch = 8
   config.log_every = 5
   config.checkpoint_every = 25
@@ -70,7 +73,16 @@ def get_config(preset='micro'):
     raise ValueError(f'unknown preset {preset!r}: one of micro, smoke, smollm2')
   root = {'micro': 'runs/reproduce', 'smoke': 'runs/reproduce-smoke'}[preset]
   config = ml_collections.ConfigDict()
-  config.source = 'simulated'
+  config.data = dict(
+    source='simulated', path='', on_error='raise', split_seed=0
+  )
+  config.pad_token = ''
+  config.trained = 'all'
+  config.read = 'tokens'
+  config.adapters = blocks.adapters()
+  config.reading = blocks.reading()
+  config.features = blocks.features()
+  config.feature_folder = f'{root}/features'
   config.dtype = 'float32'
   config.mesh = dict(data=1, fsdp=1, model=1)  # devices along each axis
   config.role = 'scaling'
@@ -82,6 +94,7 @@ def get_config(preset='micro'):
   config.epochs = 1
   config.batch_size = 32
   config.microbatches = 4
+  config.learning_rate = 0.0  # 0: the rung's, times lr_multiple
   config.lr_multiple = 0.3
   config.schedule = 'constant'
   config.schedule_shape = 'constant'
@@ -102,7 +115,6 @@ def get_config(preset='micro'):
     config.curve_points = 5
     config.curve_eval_pairs = 512
     config.checkpoint_every = 100
-  config.text_dir = f'{root}/text'
   config.comparisons_dir = f'{root}/comparisons'
-  config.lm_dir = f'{root}/lm/' + config.get_ref('size')
+  config.base = f'{root}/lm/' + config.get_ref('size')
   return config

@@ -21,30 +21,28 @@ runs of `experiments.tune_pm`, one on each half.
 
 import ml_collections
 
+from configs import blocks
+
 
 def smollm2():
   """Against the PM of half a, watched by that of half b, as in the study."""
   config = ml_collections.ConfigDict()
-  config.model = 'smollm2'
+  config.base = 'smollm2'
+  config.size = ''  # told by the model
+  config.dtype = 'float32'
+  config.mesh = blocks.mesh()
+  config.trained = 'adapters'
+  config.world = {}
+  config.hashed_rewards = False
+  config.pm_size = ''  # told by the train PM
   config.pad_token = ''  # of the model's vocabulary, where it names none
   config.data = dict(
     source='hh', path='../shared/data', on_error='skip', split_seed=0
   )
-  config.reading = dict(
-    max_prompt=128, max_reply=64, test_fraction=0.1, train_pairs=800
-  )
+  config.reading = blocks.reading()
+  config.comparisons_dir = ''  # '': the released pairs of data.path
   config.feature_folder = 'runs/reproduce-smollm2/features'
-  config.adapters = dict(
-    layers=4,
-    rank=8,
-    alpha=16.0,
-    targets=(
-      'attention/qkv/kernel',
-      'attention/out/kernel',
-      'mlp/in/kernel',
-      'mlp/out/kernel',
-    ),
-  )
+  config.adapters = blocks.adapters()
   config.max_prompt = 64
   config.max_reply = 32
   config.pm_pairs = 400  # of each PM, for the tables
@@ -55,7 +53,9 @@ def smollm2():
   config.scoring_parts = 1
   config.prompt_buckets = ()
   config.passes = 1
+  config.temperature = 1.0
   config.learning_rate = 3e-3
+  config.lr_multiple = 1.0
   config.value_lr_ratio = 0.3
   config.warmup_iterations = 1
   config.b2 = 0.95
@@ -79,6 +79,7 @@ def smollm2():
   pms = 'runs/reproduce-smollm2/pm'
   config.train_pm_dir = f'{pms}/scaling-mix-a-s121'
   config.test_pm_dir = f'{pms}/rl-mix-b-s121'
+  config.value_pm_dir = config.get_ref('train_pm_dir')
   return config
 
 
@@ -90,7 +91,14 @@ def get_config(preset='micro'):
     raise ValueError(f'unknown preset {preset!r}: one of micro, smoke, smollm2')
   root = {'micro': 'runs/reproduce', 'smoke': 'runs/reproduce-smoke'}[preset]
   config = ml_collections.ConfigDict()
-  config.source = 'simulated'
+  config.data = dict(
+    source='simulated', path='', on_error='raise', split_seed=0
+  )
+  config.pad_token = ''
+  config.trained = 'all'
+  config.adapters = blocks.adapters()
+  config.reading = blocks.reading()
+  config.feature_folder = f'{root}/features'
   config.world = dict(
     seed=0,
     correctness_weight=3.0,
@@ -118,6 +126,8 @@ def get_config(preset='micro'):
   config.microbatches = 4
   config.scoring_parts = 8
   config.prompt_buckets = ()  # columns of each length bucket; (): one length
+  config.temperature = 1.0
+  config.learning_rate = 0.0  # 0: the rung's, times lr_multiple
   config.lr_multiple = 0.06
   config.value_lr_ratio = 1.0
   config.warmup_iterations = 6
@@ -156,9 +166,8 @@ def get_config(preset='micro'):
     config.checkpoint_every = 4
   pm = config.get_ref('pm_size')
   seed = config.get_ref('seed').to_str()
-  config.text_dir = f'{root}/text'
   config.comparisons_dir = f'{root}/comparisons'
-  config.lm_dir = f'{root}/lm/' + config.get_ref('size')
+  config.base = f'{root}/lm/' + config.get_ref('size')
   config.train_pm_dir = f'{root}/pm/scaling-' + pm + '-mix-a-s' + seed
   config.test_pm_dir = f'{root}/pm/rl-' + pm + '-mix-b-s' + seed
   config.value_pm_dir = (

@@ -14,6 +14,8 @@ development pairs. PPO, the dearer half, runs on the first `rl.seeds` of them.
 
 import ml_collections
 
+from configs import blocks
+
 
 def base():
   """The micro study; every preset is a change of it."""
@@ -21,6 +23,14 @@ def base():
   config.preset = 'micro'
   config.seeds = (120, 121, 122, 123, 124)
   config.workers = 2
+  config.themes = (  # experiments/studies/registry.py
+    'scaling',
+    'calibration',
+    'tension',
+    'ppo',
+    'sqrt_kl',
+    'robustness',
+  )
   config.dtype = 'float32'
   # Devices of a language model's or a policy's run; with one worker.
   config.mesh = dict(data=1, fsdp=1, model=1)
@@ -40,6 +50,11 @@ def base():
     temperature=0.8,
   )
   config.null = False
+  config.trained = 'all'
+  config.read = 'tokens'
+  config.adapters = blocks.adapters()
+  config.reading = blocks.reading()
+  config.features = blocks.features()
   config.test_fraction = 0.29
   config.max_prompt = 24
   config.max_reply = 28
@@ -51,9 +66,9 @@ def base():
     plain_texts=4000,
     plain_rows=0,
     tokenizer_texts=4000,
+    heldout_dialogues=512,
   )
   config.lm = dict(
-    sizes=('3K', '13K', '42K', '197K'),
     seed=0,
     steps=1600,
     batch_size=64,
@@ -106,6 +121,7 @@ def base():
     scoring_parts=8,
     prompt_buckets=(),  # columns of each length bucket; (): one length
     passes=2,
+    temperature=1.0,
     lr_multiple=0.06,
     value_lr_ratio=1.0,
     warmup_iterations=6,
@@ -137,10 +153,13 @@ def smoke():
   config.preset = 'smoke'
   config.seeds = (0, 1)
   config.max_prompt, config.max_reply = 24, 24
-  config.text.update(dialogues=3000, plain_texts=100, tokenizer_texts=1000)
-  config.lm.update(
-    sizes=('3K', '13K'), steps=150, samples=64, checkpoint_every=100
+  config.text.update(
+    dialogues=3000,
+    plain_texts=100,
+    tokenizer_texts=1000,
+    heldout_dialogues=200,
   )
+  config.lm.update(steps=150, samples=64, checkpoint_every=100)
   config.comparisons.update(size='13K', pairs=4000, sample_batch=256)
   config.pm.update(
     sizes=('3K', '13K'),
@@ -223,12 +242,7 @@ def gpu():
   config.preset = 'gpu'
   config.workers = 1
   config.text.update(dialogues=400000)
-  config.lm.update(
-    sizes=('197K', '810K', '2.7M', '13M'),
-    steps=4000,
-    batch_size=256,
-    microbatches=1,
-  )
+  config.lm.update(steps=4000, batch_size=256, microbatches=1)
   config.comparisons.update(size='13M', sample_batch=4096)
   config.pm.update(
     sizes=('197K', '810K', '2.7M', '13M'),
@@ -259,29 +273,19 @@ def smollm2():
   config.preset = 'smollm2'
   config.seeds = (121,)
   config.workers = 1
-  config.model = 'smollm2'
+  config.base = 'smollm2'
+  config.size = ''  # told by the model
+  config.dtype = 'float32'
+  config.mesh = blocks.mesh()
+  config.trained = 'adapters'
+  config.read = 'features'
   config.pad_token = ''  # of the model's vocabulary, where it names none
   config.data = dict(
     source='hh', path='../shared/data', on_error='skip', split_seed=0
   )
-  config.reading = dict(
-    max_prompt=128,
-    max_reply=64,
-    test_fraction=0.1,
-    train_pairs=800,  # whose features are kept; 0: all
-  )
-  config.features = dict(edges=(112, 176, 272), tokens=1024)
-  config.adapters = dict(
-    layers=4,
-    rank=8,
-    alpha=16.0,
-    targets=(
-      'attention/qkv/kernel',
-      'attention/out/kernel',
-      'mlp/in/kernel',
-      'mlp/out/kernel',
-    ),
-  )
+  config.reading = blocks.reading()
+  config.features = blocks.features()
+  config.adapters = blocks.adapters()
   config.pm = dict(
     pairs=0,  # of each half; 0: all of it
     mixture_pairs=0,
@@ -291,8 +295,15 @@ def smollm2():
     batch_size=8,
     microbatches=2,
     learning_rate=2e-3,
+    lr_multiple=1.0,
+    schedule='decay',
+    schedule_shape='linear',
     warmup=0.1,
     b2=0.98,
+    average_eta=-1.0,  # below 0: no average, the last parameters
+    curve_points=1,
+    curve_eval_pairs=0,  # 0: all
+    final_eval_pairs=-1,  # -1: all
     eval_batch=8,
     log_every=5,
     checkpoint_every=25,
@@ -308,7 +319,9 @@ def smollm2():
     scoring_parts=1,
     prompt_buckets=(),
     passes=1,
+    temperature=1.0,
     learning_rate=3e-3,
+    lr_multiple=1.0,
     value_lr_ratio=0.3,
     warmup_iterations=1,
     b2=0.95,

@@ -37,9 +37,11 @@ def get_config(preset='micro'):
   config.plain_texts = 4000
   config.plain_rows = 0  # 0: all of them
   config.tokenizer_texts = 4000
+  config.heldout_dialogues = 512
   if preset == 'smoke':
     config.max_reply = 24
     config.dialogues = 3000
     config.plain_texts = 100
     config.tokenizer_texts = 1000
+    config.heldout_dialogues = 200
   return config

@@ -1,8 +1,8 @@
-"""The HHH comparisons, judged without any training on them.
+"""The HHH comparisons, answered without any training on them.
 
     python -m experiments.evaluate_hhh --config=configs/hhh.py --workdir=DIR
 
-Who judges: the imported model as it is, the same model with an HHH prompt, and
+Who chooses: the model as it is, the same model with an HHH prompt, and
 its preference models. The answer with the larger log-probability, summed over
 its tokens or per token, or with the larger score, is the one that is chosen.
 """
@@ -10,19 +10,22 @@ its tokens or per token, or with the larger score, is the one that is chosen.
 import jax
 import numpy as np
 
-from experiments import imported, programs, stage
+from experiments.shared import command, files, policies
+from experiments.shared.devices import jit_named
+from experiments.shared.imported import with_system
+from experiments.shared.models import open_base, open_scorer
 from rlhf_jax.analysis import intervals
 from rlhf_jax.data.hhh import CATEGORIES, read_hhh
 from rlhf_jax.evals import answers
-from rlhf_jax.losses.chunked import SplitModel
-from rlhf_jax.models import lora
 from rlhf_jax.text.encode import (
   append_end_of_context,
   encode_example,
   pad_batch,
 )
+from rlhf_jax.train.about import About
 from rlhf_jax.train.progress import Progress
 from rlhf_jax.train.run import Run
+from rlhf_jax.types import SplitModel
 
 # Our own few words for the 14 conversations of Askell et al. 2021, which are
 # some 4,600 words: more than the context of a small model takes.
@@ -58,16 +61,20 @@ def encode(tokenizer, items, config, extra=0):
   return tokens_NT, np.array(first, np.int32), length_N
 
 
-def make_judge(functions, alphas, max_answer):
-  """judge(base, pms, tokens_BT, first_B, length_B) -> (logp_B, [score_B]).
+def make_chooser(functions, pms, max_answer):
+  """choose(base, weights, tokens_BT, first_B, length_B) -> (logp_B, [score_B]).
 
   One reading of the frozen blocks serves the language model and all preference
-  models: the compiler sees that they are the same products.
-  """
-  chunk = programs.CHUNK
-  language = SplitModel(functions.hidden_fn, functions.head_fn, chunk)
+  models over it: the compiler sees that they are the same products.
 
-  def judge(base, pms, tokens_BT, first_B, length_B):
+  Args:
+    functions: `build`'s Model of the language model.
+    pms: Networks; `weights` are their (frozen, trained).
+    max_answer: tokens of the longest answer.
+  """
+  language = SplitModel(functions.hidden_fn, functions.head_fn, policies.CHUNK)
+
+  def choose(base, weights, tokens_BT, first_B, length_B):
     # The row's length, so that all read alike; its last token is no answer.
     hidden_fn = lambda params, tokens, _, **read: language.hidden_fn(
       params, tokens, length_B, **read
@@ -76,17 +83,15 @@ def make_judge(functions, alphas, max_answer):
       language._replace(hidden_fn=hidden_fn), max_reply=max_answer
     )
     scores = [
-      functions.score_fn(
-        lora.combiner(lora.attach, alpha)(base, pm), tokens_BT, length_B
-      )
-      for pm, alpha in zip(pms, alphas, strict=True)
+      pm.functions.score_fn(pm.way.attach(*both), tokens_BT, length_B)
+      for pm, both in zip(pms, weights, strict=True)
     ]
     return logps(base, tokens_BT, first_B, length_B - 1), scores
 
-  return programs.jit_named(judge, 'hhh_judge')
+  return jit_named(choose, 'hhh_chooser')
 
 
-def judge_all(judge, base, pms, rows, config, label):
+def choose_all(choose, base, pms, rows, config, label):
   """(logp_N, [score_N]) of all rows, in batches of like length."""
   tokens_NT, first_N, length_N = rows
   batch, edges = config['batch_size'], sorted(config['edges'])
@@ -94,7 +99,7 @@ def judge_all(judge, base, pms, rows, config, label):
   edges.append(tokens_NT.shape[1])
   bucket_N = np.searchsorted(edges, length_N)
   order = np.argsort(bucket_N, kind='stable')
-  parts = []
+  parts, weights = [], [(pm.frozen, pm.trained) for pm in pms]
   for k in np.unique(bucket_N):
     inside = order[bucket_N[order] == k]
     parts += [
@@ -105,9 +110,9 @@ def judge_all(judge, base, pms, rows, config, label):
     columns, index_B = parts[i]
     full_B = np.pad(index_B, (0, batch - len(index_B)), mode='edge')
     logp_B, scores = jax.device_get(
-      judge(
+      choose(
         base.params,
-        pms,
+        weights,
         tokens_NT[full_B, :columns],
         first_N[full_B],
         length_N[full_B],
@@ -117,7 +122,7 @@ def judge_all(judge, base, pms, rows, config, label):
   return out_NS[:, 0], [out_NS[:, 1 + i] for i in range(len(pms))]
 
 
-def accuracy_rows(judge, rule, score_N, items):
+def accuracy_rows(chooser, rule, score_N, items):
   """Rows of hhh.csv: accuracy by category and over all, Wilson's interval."""
   good_N, bad_N = score_N[::2], score_N[1::2]
   right_N = 0.5 * (np.sign(good_N - bad_N) + 1)
@@ -128,7 +133,7 @@ def accuracy_rows(judge, rule, score_N, items):
     found = intervals.wilson_interval(right_N[inside].sum(), inside.sum())
     rows.append(
       {
-        'judge': judge,
+        'judge': chooser,
         'rule': rule,
         'category': category,
         'accuracy': found.mean,
@@ -140,18 +145,18 @@ def accuracy_rows(judge, rule, score_N, items):
   return rows
 
 
-def judges_of(base, extra):
+def readings_of(base, extra):
   """[(name, tokenizer, more tokens)]: the base, and with the HHH prompt.
 
   The prompt is the template's system prompt; a base without a chat template is
-  judged without it.
+  read without it.
   """
-  judges = [('plain', base.tokenizer, 0)]
-  if not base.tokenizer.has_template:
-    print('no chat template, so no HHH prompt: the base is judged plain alone')
-    return judges
-  prompted = imported.with_system(base.tokenizer, HHH_PROMPT)
-  return [*judges, ('prompted', prompted, extra)]
+  readings = [('plain', base.tokenizer, 0)]
+  if not getattr(base.tokenizer, 'has_template', False):
+    print('no chat template, so no HHH prompt: the base is read plain alone')
+    return readings
+  prompted = with_system(base.tokenizer, HHH_PROMPT)
+  return [*readings, ('prompted', prompted, extra)]
 
 
 def run(config, workdir):
@@ -161,24 +166,22 @@ def run(config, workdir):
       f'wanted a name in pm_names for each of the {len(config["pm_dirs"])} '
       f'pm_dirs, got {len(config["pm_names"])}'
     )
-  base = imported.open_base(config['model'], config['pad_token'])
+  base = open_base(config)
   row = {k: config[k] for k in ('role', 'seed', 'half')}
   row |= {'size': base.size, 'n_params': base.n_params}
-  with Run(workdir, config, row) as run_:
+  about = About('evaluate_hhh', 'table', base=config['base'])
+  with Run(workdir, config, row, about=about) as run_:
     if run_.done:
       return
     items = read_hhh(config['data']['path'])
-    loaded = [imported.load_pm(path, base) for path in config['pm_dirs']]
-    pms, alphas = [pm for pm, _ in loaded], [alpha for _, alpha in loaded]
+    pms = [open_scorer(path) for path in config['pm_dirs']]
     words_N = [len(a.split()) for item in items for a in item[2:]]
     found = accuracy_rows('longer', 'words', np.array(words_N), items)
-    for name, tokenizer, more in judges_of(base, config['system_tokens']):
+    for name, tokenizer, more in readings_of(base, config['system_tokens']):
       rows = encode(tokenizer, items, config, more)
       ours = pms if name == 'plain' else []
-      judge = make_judge(
-        base.functions, alphas[: len(ours)], config['max_answer']
-      )
-      logp_N, scores = judge_all(judge, base, ours, rows, config, name)
+      choose = make_chooser(base.functions, ours, config['max_answer'])
+      logp_N, scores = choose_all(choose, base, ours, rows, config, name)
       mean_N = answers.per_token(logp_N, rows[2] - 1 - rows[1])
       found += accuracy_rows(name, 'sum', logp_N, items)
       found += accuracy_rows(name, 'mean', mean_N, items)
@@ -186,7 +189,7 @@ def run(config, workdir):
         config['pm_names'][: len(ours)], scores, strict=True
       ):
         found += accuracy_rows(f'PM {pm}', 'score', score_N, items)
-    stage.write_csv(run_.path / 'hhh.csv', found)
+    files.write_csv(run_.path / 'hhh.csv', found)
     print(f'HHH comparisons, 95 % Wilson intervals over {len(items)} items')
     for line in found:
       if line['category'] == 'all':
@@ -199,4 +202,4 @@ def run(config, workdir):
 
 
 if __name__ == '__main__':
-  stage.main(run, 'configs/hhh.py', report=True)
+  command.main(run, 'configs/hhh.py', report=True)

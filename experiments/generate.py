@@ -4,9 +4,9 @@ r"""Writes a reply, token by token as the tokens come.
         --prompt="What is the capital of France?"
 
 `--model` is smollm2 (after `make smollm2`), a Hugging Face folder, a .gguf
-file, a llama2.c .bin file with `--tokenizer`, or a run directory of train_lm,
-train_ppo or tune_ppo. The prompt is put as a dialogue of one human turn, in the
-model's chat template where it has one; `--raw` continues the text itself.
+file, a llama2.c .bin file with `--tokenizer`, or a run directory of train_lm or
+train_ppo. The prompt is put as a dialogue of one human turn, in the model's
+chat template where it has one; `--raw` continues the text itself.
 Greedy unless `--temperature` is above 0. The reply goes to stdout, its speed to
 stderr.
 """
@@ -18,8 +18,8 @@ import time
 import jax
 from absl import flags
 
-from experiments import stage
-from experiments.finished import open_writer
+from experiments.shared import command
+from experiments.shared.models import open_writer
 from rlhf_jax.rollout.generate import SamplingConfig
 from rlhf_jax.rollout.stream import make_stream
 from rlhf_jax.text.dialogue import Turn, format_dialogue
@@ -142,7 +142,7 @@ def main():
   cache = os.environ.get('RLHF_JAX_CACHE')
   if cache:
     jax.config.update('jax_compilation_cache_dir', cache)
-  stage.main_of_flags(run, values, ('model', 'prompt'))
+  command.main_of_flags(run, values, ('model', 'prompt'))
 
 
 if __name__ == '__main__':

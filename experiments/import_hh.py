@@ -6,15 +6,16 @@ A job of `experiments.cluster`. It writes what `make_text` and
 its own split into train and test.
 """
 
-from experiments import sources
-from experiments.make_comparisons import write_splits
+from experiments.shared import comparisons, sources
 from rlhf_jax.text.pretrained import PretrainedTokenizer
+from rlhf_jax.train.about import About
 from rlhf_jax.train.run import Run
 
 
 def run(config, workdir):
   """Writes the tokenizer, the pairs and the prompts."""
-  with Run(workdir, config, row={'role': 'comparisons'}) as run_:
+  about = About('import_hh', 'comparisons')
+  with Run(workdir, config, {'role': 'comparisons'}, about=about) as run_:
     if run_.done:
       return
     tokenizer = PretrainedTokenizer.from_folder(
@@ -25,5 +26,7 @@ def run(config, workdir):
       config['path'], config['tranches'], config['on_error']
     )
     size = config['max_prompt'], config['max_reply']
-    counts = write_splits(run_.path, splits, tokenizer, config['seed'], size)
+    counts = comparisons.write_splits(
+      run_.path, splits, tokenizer, config['seed'], size
+    )
     run_.finish(files=files, vocab_size=tokenizer.vocab_size, **counts)

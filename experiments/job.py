@@ -1,24 +1,35 @@
-"""What a study is planned in, and a pool of workers runs."""
+r"""One job of a study, by its number or its name in STUDY/jobs.json.
 
-import dataclasses
+    python -m experiments.job --study=DIR --index=3
+    python -m experiments.job --study=DIR --name=lm/13K
+
+`reproduce`, `sweep` and `cluster` write the list, and print it with --on=list.
+What a job needs has to be done; a finished job does nothing, an interrupted one
+goes on.
+"""
+
+from pathlib import Path
+
+from absl import flags
+
+from experiments.shared import command
+from experiments.studies import single
 
 
-@dataclasses.dataclass(frozen=True)
-class Job:
-  """One run of one stage.
+def run(options):
+  """Runs the job that the flags name."""
+  root = Path(options['study']).resolve()
+  job = single.run(root, options['index'], options['name'])
+  print(f'{job.name} is done')
 
-  Attributes:
-    name: its directory below the workdir.
-    module: the stage's module.
-    config: plain dict; paths are absolute.
-    needs: names of the jobs whose outputs it reads.
-    program: jobs with one key share compiled programs, so one worker gets them.
-    weight: rough cost, longest first.
-  """
 
-  name: str
-  module: str
-  config: dict
-  needs: tuple[str, ...] = ()
-  program: str = ''
-  weight: float = 1.0
+if __name__ == '__main__':
+  command.main_of_flags(
+    run,
+    (
+      flags.DEFINE_string('study', None, 'Directory of the study.'),
+      flags.DEFINE_integer('index', None, 'Number of the job.'),
+      flags.DEFINE_string('name', None, 'Name of the job.'),
+    ),
+    required=('study',),
+  )

@@ -7,42 +7,47 @@ import collections
 
 import numpy as np
 
-from experiments import sources, stage
+from experiments.shared import command, sources
 from rlhf_jax.data.jsonl import DataError
 from rlhf_jax.text.dialogue import split_reply
 from rlhf_jax.text.encode import encode_example, pad_batch
-from rlhf_jax.text.pretrained import load_tokenizer as load_any
 from rlhf_jax.text.tokenizer import Tokenizer
+from rlhf_jax.train.about import About
 from rlhf_jax.train.run import Run
 
 
-def load_tokenizer(workdir):
-  """The tokenizer of a text stage: ours, or one that came with a model."""
-  return load_any(f'{workdir}/tokenizer.model')
-
-
 def texts_of(config, workdir):
-  """(plain texts, dialogues) of the source."""
+  """(plain texts, dialogues, held-out dialogues) of the source.
+
+  No held-out dialogue is a training text: simulated ones that are, which a
+  small world writes now and then, are left out.
+  """
   data = config['data']
   if data['source'] == 'simulated':
-    rng = np.random.default_rng(config['seed'])
-    world = sources.world_of(config['world'])
-    texts = sources.simulated_texts(
-      world, rng, config['dialogues'], config['plain_texts']
+    world, count = sources.world_of(config['world']), config['dialogues']
+    write = lambda seed, dialogues, plain: sources.simulated_texts(
+      world, np.random.default_rng(seed), dialogues, plain
     )
-    return texts[config['dialogues'] :], texts[: config['dialogues']]
+    texts = write(config['seed'], count, config['plain_texts'])
+    new = write([config['seed'], 1], config['heldout_dialogues'], 0)
+    known = set(texts)
+    held = [text for text in new if text not in known]
+    return texts[count:], texts[:count], held
   if data['source'] != 'hh':
     raise DataError(
       f"data.source must be 'simulated' or 'hh', got {data['source']!r}"
     )
-  train, _ = sources.real_comparisons(
+  train, test = sources.real_comparisons(
     data['path'],
     workdir / 'tfds',
     data['on_error'],
     config['test_fraction'],
     data['split_seed'],
   )
-  return sources.real_texts(data['path'], train)
+  return (
+    *sources.real_texts(data['path'], train),
+    sources.spoken(test)[: config['heldout_dialogues'] or None],
+  )
 
 
 def encode(tokenizer, plain, dialogues, max_prompt, max_reply, limit):
@@ -71,12 +76,29 @@ def encode(tokenizer, plain, dialogues, max_prompt, max_reply, limit):
   return rows + chunks, counts
 
 
+def write_rows(path, rows, tokenizer, config):
+  """Writes rows of ids as arrays; returns how many tokens they hold."""
+  width, vocab_size = (
+    config['max_prompt'] + config['max_reply'],
+    tokenizer.vocab_size,
+  )
+  tokens_NT, length_N = pad_batch(rows, width, tokenizer.pad_id)
+  tokens_NT = tokens_NT.astype(np.min_scalar_type(vocab_size))
+  np.savez(path, tokens_NT=tokens_NT, length_N=length_N)
+  return int(length_N.sum())
+
+
 def run(config, workdir):
-  """Writes `tokenizer.model` and `rows.npz` (tokens_NT, length_N)."""
-  with Run(workdir, config, row={'role': 'text'}) as run_:
+  """Writes `tokenizer.model`, and `rows.npz` and `heldout.npz` of texts.
+
+  Both hold tokens_NT and length_N; the language models are trained on the
+  first and tested on the second.
+  """
+  about = About('make_text', 'texts')
+  with Run(workdir, config, {'role': 'text'}, about=about) as run_:
     if run_.done:
       return
-    plain, dialogues = texts_of(config, run_.path)
+    plain, dialogues, held = texts_of(config, run_.path)
     sample = dialogues[: config['tokenizer_texts']]
     sample += [text[:20000] for text in plain[: config['tokenizer_texts']]]
     tokenizer = Tokenizer.train(sample, config['vocab_size'])
@@ -89,21 +111,18 @@ def run(config, workdir):
       config['max_reply'],
       config['plain_rows'],
     )
-    tokens_NT, length_N = pad_batch(
-      rows, config['max_prompt'] + config['max_reply'], tokenizer.pad_id
-    )
-    np.savez(
-      run_.path / 'rows.npz',
-      tokens_NT=tokens_NT.astype(np.min_scalar_type(tokenizer.vocab_size)),
-      length_N=length_N,
-    )
+    written = write_rows(run_.path / 'rows.npz', rows, tokenizer, config)
+    size = config['max_prompt'], config['max_reply']
+    rows_held, _ = encode(tokenizer, [], held, *size, 0)
+    write_rows(run_.path / 'heldout.npz', rows_held, tokenizer, config)
     run_.finish(
       **counts,
       rows=len(rows),
-      tokens=int(length_N.sum()),
+      tokens=written,
+      heldout_rows=len(rows_held),
       vocab_size=tokenizer.vocab_size,
     )
 
 
 if __name__ == '__main__':
-  stage.main(run, 'configs/text.py')
+  command.main(run, 'configs/text.py')

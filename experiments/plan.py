@@ -25,16 +25,15 @@ import jax
 from absl import app, flags
 from ml_collections import config_flags
 
-from experiments import plan_estimates as estimates
-from experiments import plan_programs as programs
-from experiments import plan_table, stage
-from experiments.plan_verdict import (
+from experiments.capacity import estimates, programs, tables
+from experiments.capacity.verdict import (
   PROGRAMS,
   mesh_of,
   model_config,
   same_work,
   verdict,
 )
+from experiments.shared import command, files
 from rlhf_jax.models import ladder
 from rlhf_jax.train.sharding import make_mesh
 
@@ -156,7 +155,7 @@ def run(config, names, topologies, rows):
     programs.devices_of(topology)
   for row in wanted:
     measure_rung(row, config, rows.save)
-    print(plan_table.report(verdict(row, config), config), flush=True)
+    print(tables.report(verdict(row, config), config), flush=True)
 
 
 def main():
@@ -178,17 +177,17 @@ def main():
     names = list(ladder.PAPER) if rung.value == ['all'] else rung.value
     try:
       if table.value:
-        rows = stage.read_json(path.value or plan_table.ROWS)
-        plan_table.write(rows, settings)
+        rows = files.read_json(path.value or tables.ROWS)
+        tables.write(rows, settings)
       else:
         rows = Rows(path.value, settings['job'], again.value)
         run(settings, names, topology.value, rows)
-    except stage.EXPECTED as error:
-      print(f'error: {stage.one_line(error)}', file=sys.stderr)
+    except command.EXPECTED as error:
+      print(f'error: {command.one_line(error)}', file=sys.stderr)
       return 2
     return 0
 
-  app.run(guarded, flags_parser=stage.parse_flags)
+  app.run(guarded, flags_parser=command.parse_flags)
 
 
 if __name__ == '__main__':

@@ -3,28 +3,63 @@
 python -m experiments.train_lm --config=configs/lm.py --workdir=DIR
 """
 
+import functools
 import math
 
 import jax
 import numpy as np
 
-from experiments import folders, make_text, programs, sources, stage
+from experiments.shared import command, policies, sources
+from experiments.shared.devices import (
+  jit_named,
+  jit_step,
+  made,
+  mesh_from,
+  row_parts,
+  spread,
+)
+from experiments.shared.files import write_csv
+from experiments.shared.models import RUNG, open_base
 from rlhf_jax.data.packing import PackedBatches
 from rlhf_jax.data.pipeline import Batches
 from rlhf_jax.data.prompts import encode_prompts
-from rlhf_jax.models import ladder
-from rlhf_jax.train.optimiser import learning_rate_at
+from rlhf_jax.evals.language import make_text_loss, nats_per_token
+from rlhf_jax.train.about import About
+from rlhf_jax.train.optimiser import learning_rate_at, make_optimiser
 from rlhf_jax.train.run import Run, save_params
-from rlhf_jax.train.steps import init_state
+from rlhf_jax.train.steps import init_state, make_lm_step
 from rlhf_jax.types import LMBatch, LMHyper, Prompts
 
+LAST = 10  # logged training losses whose mean is reported
 
-def load(workdir, size, vocab_size, dtype='float32', mesh=None):
-  """Parameters of a finished language model, or of a Hugging Face folder."""
-  functions = programs.model(size, vocab_size, dtype)
-  if folders.is_folder(workdir):
-    return folders.load(workdir, functions.config, mesh)
-  return programs.restored(workdir, functions.init, mesh)
+
+@functools.cache
+def lm_step(functions, label, b2, weight_decay, microbatches, packed, mesh):
+  """Jitted language-model step; several texts a row if packed."""
+  step = make_lm_step(
+    policies.split_model(functions),
+    make_optimiser(b2=b2, weight_decay=weight_decay),
+    microbatches=microbatches,
+    packed=packed,
+  )
+  return jit_step(step, f'lm_step_{label}', mesh)
+
+
+@functools.cache
+def text_loss(functions, label):
+  """Jitted loss of held-out texts."""
+  loss = make_text_loss(policies.split_model(functions))
+  return jit_named(loss, f'lm_loss_{label}')
+
+
+def texts_of(config, name):
+  """The texts of stage 1 in a file of that name, as an LMBatch."""
+  with np.load(f'{config["text_dir"]}/{name}.npz') as data:
+    return LMBatch(
+      data['tokens_NT'].astype(np.int32),
+      data['length_N'],
+      np.zeros_like(data['length_N']),
+    )
 
 
 def batches_of(config, arrays, mesh, pad_id):
@@ -32,73 +67,61 @@ def batches_of(config, arrays, mesh, pad_id):
   batches = Batches(arrays, config['batch_size'], config['seed'])
   if not config['pack']:
     return batches
-  parts = math.lcm(config['microbatches'], programs.row_parts(mesh))
+  parts = math.lcm(config['microbatches'], row_parts(mesh))
   return PackedBatches(
     batches, config['batch_size'], multiple=parts, pad_id=pad_id
   )
 
 
-def sample_gold(config, tokenizer, params, mesh):
+def sample_gold(config, base, params, mesh):
   """Mean gold of the model's own replies; NaN on real data."""
   if config['data']['source'] != 'simulated':
     return float('nan')
-  world = sources.world_of(config['world'])
+  world, words = sources.world_of(config['world']), base.tokenizer
   rng = np.random.default_rng(config['seed'] + 1)
   prompts = sources.sample_prompts(world, rng, config['samples'])
   arrays = encode_prompts(
-    [p.text for p in prompts], tokenizer, config['max_prompt']
+    [p.text for p in prompts], words, config['max_prompt']
   )
-  sample = programs.sampler(
-    config['size'],
-    tokenizer.vocab_size,
-    config['dtype'],
-    programs.sampling_config(tokenizer, config['max_reply']),
-    mesh,
-  )
+  sampling = policies.sampling_of(words, config['max_reply'])
+  sample = policies.sampler(base.functions, base.size, sampling, mesh)
   rows = Prompts(arrays.tokens_NP, arrays.length_N, np.arange(len(prompts)))
   rollout = jax.device_get(sample(params, rows, jax.random.key(config['seed'])))
-  replies = [
-    tokenizer.decode_reply(ids[p:n].tolist())
-    for ids, p, n in zip(
-      rollout.tokens_BT, rollout.prompt_length_B, rollout.length_B, strict=True
-    )
-  ]
+  replies = policies.decoded(words, *rollout[:3])
   kinds = [p.kind for p in prompts]
   return float(sources.gold_scores(world, arrays.text, kinds, replies).mean())
 
 
 def run(config, workdir):
   """Trains; writes `params`, `lm.csv`."""
-  size = ladder.rung(config['size'])
-  row = {'role': 'lm', 'size': config['size'], 'seed': config['seed']}
-  row |= {'n_params': size.non_embedding, 'half': 'all'}
-  with Run(workdir, config, row) as run_:
+  name = f'{RUNG}{config["size"]}'
+  base = open_base(config | {'base': name, 'pad_token': ''}, weights=False)
+  row = {'role': 'lm', 'size': base.size, 'seed': config['seed']}
+  row |= {'n_params': base.n_params, 'half': 'all'}
+  about = About('train_lm', 'language model', base=name)
+  with Run(workdir, config, row, about=about) as run_:
     if run_.done:
       return
-    tokenizer = make_text.load_tokenizer(config['text_dir'])
-    data = np.load(f'{config["text_dir"]}/rows.npz')
-    arrays = LMBatch(
-      data['tokens_NT'].astype(np.int32),
-      data['length_N'],
-      np.zeros_like(data['length_N']),
-    )
-    mesh = programs.mesh_of(config['mesh'])
-    batches = batches_of(config, arrays, mesh, tokenizer.pad_id)
-    key = (config['size'], tokenizer.vocab_size, config['dtype'])
-    functions = programs.model(*key)
+    arrays, mesh = texts_of(config, 'rows'), mesh_from(config['mesh'])
+    batches = batches_of(config, arrays, mesh, base.tokenizer.pad_id)
     static = (config['b2'], config['weight_decay'])
-    tx = programs.optimiser(*static)
+    tx = make_optimiser(b2=static[0], weight_decay=static[1])
     rng = jax.random.key(config['seed'])
-    init = lambda rng: init_state(functions.init(rng), tx)
-    state = run_.restore(programs.made(init, mesh, rng), batches)
-    step_fn = programs.lm_step(
-      *key, *static, config['microbatches'], config['pack'], mesh
+    init = lambda rng: init_state(base.functions.init(rng), tx)
+    state = run_.restore(made(init, mesh, rng), batches)
+    step_fn = lm_step(
+      base.functions,
+      base.size,
+      *static,
+      config['microbatches'],
+      config['pack'],
+      mesh,
     )
     total = config['steps']
     for step in run_.progress(int(state.step), total):
       rate = learning_rate_at(
         step,
-        peak=config['learning_rate'] or size.learning_rate,
+        peak=config['learning_rate'] or base.rate,
         total=total,
         warmup=int(config['warmup'] * total),
         shape='cosine',
@@ -108,16 +131,34 @@ def run(config, workdir):
         run_.log(step + 1, metrics)
       if (step + 1) % config['checkpoint_every'] == 0:
         run_.save(state, batches)
-    save_params(run_.path, programs.spread(state.params, None))
-    last = [r['loss'] for r in run_.rows('train')][-10:]
-    summary = {
-      'tokens': int(total * config['batch_size'] * arrays.length_B.mean()),
-      'nats_per_token': float(np.mean(last)),
-      'gold': sample_gold(config, tokenizer, state.params, mesh),
-    }
-    stage.write_csv(run_.path / 'lm.csv', [summary])
-    run_.finish(**summary)
+    save_params(run_.path, spread(state.params, None))
+    tokens = int(total * config['batch_size'] * arrays.length_B.mean())
+    found = {'tokens': tokens} | measured(
+      config, run_, base, state.params, mesh
+    )
+    write_csv(run_.path / 'lm.csv', [found])
+    run_.finish(**found)
+
+
+def measured(config, run_, base, params, mesh):
+  """Losses in nats per token, held-out and in training, and gold.
+
+  The held-out texts are dialogues, the training texts are dialogues and plain
+  text: the two losses are not of the same mixture.
+  """
+  held = texts_of(config, 'heldout')
+  losses = [row['loss'] for row in run_.rows('train')][-LAST:]
+  return {
+    'nats_per_token': nats_per_token(
+      text_loss(base.functions, base.size),
+      params,
+      *held[:2],
+      config['batch_size'],
+    ),
+    'train_nats_per_token': float(np.mean(losses)),
+    'gold': sample_gold(config, base, params, mesh),
+  }
 
 
 if __name__ == '__main__':
-  stage.main(run, 'configs/lm.py', report=True)
+  command.main(run, 'configs/lm.py', report=True)

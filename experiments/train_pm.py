@@ -1,148 +1,24 @@
-"""Stage 4: a preference model, from the language model of its size.
+"""Stage 4: a preference model, from a language model.
 
-python -m experiments.train_pm --config=configs/pm.py --workdir=DIR
+    python -m experiments.train_pm --config=configs/pm.py --workdir=DIR
+
+The base may be a run of ours, a Hugging Face folder, a GGUF file or smollm2;
+trained is all of it, or adapters or a head over it frozen; pairs are read as
+tokens, or as features that the frozen blocks made once.
 """
 
-import hashlib
-
 import jax
-import numpy as np
-import pandas as pd
 
-from experiments import make_comparisons, make_text, programs, stage, train_lm
-from rlhf_jax.data.pipeline import Batches
-from rlhf_jax.data.shared import share_prefix
-from rlhf_jax.evals import preference
-from rlhf_jax.models import ladder
+from experiments.shared import command, comparisons, pm_tables, readers, trained
+from experiments.shared.devices import mesh_from, spread
+from experiments.shared.files import write_csv
+from experiments.shared.models import open_base
+from rlhf_jax.train.about import About
 from rlhf_jax.train.averaging import AveragedState
-from rlhf_jax.train.optimiser import learning_rate_at
+from rlhf_jax.train.optimiser import learning_rate_at, make_optimiser
 from rlhf_jax.train.run import Run, save_params
 from rlhf_jax.train.steps import init_state
 from rlhf_jax.types import PMHyper
-
-SUBSETS = {'mix': (0, 1), 'helpful': (0,), 'harmless': (1,)}
-
-
-def load(workdir, size, vocab_size, dtype='float32', mesh=None):
-  """Parameters of a finished preference model; see `programs.restored`."""
-  init = programs.preference_init(programs.model(size, vocab_size, dtype))
-  return programs.restored(workdir, init, mesh)
-
-
-def redraw_labels(pairs, rng):
-  """Draws the workers' choices anew where their probabilities are known.
-
-  A seed redraws labels: each pair is turned round with probability
-  1 - p_label. Real labels (p_label NaN) stay.
-  """
-  flip_N = rng.random(len(pairs.p_label_N)) > pairs.p_label_N
-  flip_NT = flip_N[:, None]
-  pick = lambda flip, a, b: (np.where(flip, b, a), np.where(flip, a, b))
-  chosen, rejected = pick(
-    flip_NT, pairs.chosen_tokens_NT, pairs.rejected_tokens_NT
-  )
-  chosen_length, rejected_length = pick(
-    flip_N, pairs.chosen_length_N, pairs.rejected_length_N
-  )
-  words_chosen, words_rejected = pick(
-    flip_N, pairs.words_chosen_N, pairs.words_rejected_N
-  )
-  return pairs._replace(
-    chosen_tokens_NT=chosen,
-    rejected_tokens_NT=rejected,
-    chosen_length_N=chosen_length,
-    rejected_length_N=rejected_length,
-    words_chosen_N=words_chosen,
-    words_rejected_N=words_rejected,
-    p_label_N=np.where(flip_N, 1 - pairs.p_label_N, pairs.p_label_N),
-  )
-
-
-def in_half(pairs, half, seed):
-  """Mask of the pairs in half 'a' or 'b' ('all': everything).
-
-  The half of a prompt is a hash of (seed, prompt), so the halves share no
-  prompt and every seed draws new ones.
-  """
-  if half == 'all':
-    return np.ones(len(pairs.kind_N), bool)
-  bit = lambda prompt: hashlib.sha1(f'{seed}:{prompt}'.encode()).digest()[0] & 1
-  bits = np.array([bit(p) for p in range(pairs.prompt_index_N.max() + 1)])
-  return bits[pairs.prompt_index_N] == (half == 'b')
-
-
-def training_pairs(config):
-  """The pairs this run trains on: subset, half, seed's labels, capped."""
-  rng = np.random.default_rng([config['seed'], 1])
-  pairs = make_comparisons.load_pairs(config['comparisons_dir'], 'train')
-  pairs = redraw_labels(pairs, rng)
-  wanted = np.isin(pairs.kind_N, SUBSETS[config['train_subset']])
-  wanted &= in_half(pairs, config['half'], config['seed'])
-  rows = rng.permutation(np.flatnonzero(wanted))
-  if config['pairs'] > len(rows) and config['source'] == 'simulated':
-    raise ValueError(
-      f'{config["pairs"]} pairs wanted for half {config["half"]} '
-      f'({config["train_subset"]}), {len(rows)} there: lower pm.pairs or raise '
-      'comparisons.pairs'
-    )
-  return pairs.take(rows[: config['pairs']])
-
-
-def shared(pairs):
-  """The rows of pairs as a preference model reads them."""
-  return share_prefix(preference.pair_batch(pairs))
-
-
-def evaluate(score_fn, params, pairs, config, seen):
-  """Rows of pm_curve: accuracy on each kind of pair."""
-  sides = preference.score_all(
-    score_fn, params, shared(pairs), config['eval_batch']
-  )
-  return accuracy_rows(config, pairs, *sides, seen), *sides
-
-
-def accuracy_rows(config, pairs, chosen, rejected, seen):
-  """Rows of pm_curve from the scores of both sides."""
-  rows = []
-  for subset, kinds in SUBSETS.items():
-    keep = np.isin(pairs.kind_N, kinds)
-    if not keep.any():
-      continue
-    sides = chosen[keep], rejected[keep]
-    rows.append(
-      {
-        'train_subset': config['train_subset'],
-        'schedule': config['schedule'],
-        'pairs': seen,
-        'eval_subset': subset,
-        'accuracy': preference.accuracy(*sides),
-        'expected_accuracy': preference.expected_accuracy(
-          *sides, pairs.p_label_N[keep]
-        ),
-        'n_eval': int(keep.sum()),
-      }
-    )
-  return rows
-
-
-def pair_table(config, pairs, chosen, rejected, seen):
-  """pm_pairs: the scores of every test pair, with the worker's probability."""
-  return pd.DataFrame(
-    {
-      'train_subset': config['train_subset'],
-      'schedule': config['schedule'],
-      'pairs': seen,
-      'pair_id': np.arange(len(chosen)),
-      'prompt_id': pairs.prompt_index_N,
-      'subset': np.where(pairs.kind_N == 0, 'helpful', 'harmless'),
-      'turn': pairs.turn_N,
-      'score_chosen': np.round(chosen, 5),
-      'score_rejected': np.round(rejected, 5),
-      'p_label': np.round(pairs.p_label_N, 5),
-      'words_chosen': pairs.words_chosen_N,
-      'words_rejected': pairs.words_rejected_N,
-    }
-  )
 
 
 def curve_points(total, batch_size, points):
@@ -151,91 +27,122 @@ def curve_points(total, batch_size, points):
   return sorted(step for step in wanted if step * batch_size > 0)
 
 
-def initial_state(config, key, mesh):
-  """The language model with a new head, and the average that starts from it."""
+def initial_state(config, base, mesh):
+  """What is trained, with its average where one is kept: it starts there."""
   rng = jax.random.key(config['seed'])
-  params = train_lm.load(config['lm_dir'], *key, mesh)
-  # Halves start from heads of their own: a shared one would be a direction
-  # in which train and test PM agree for no reason.
-  head_rng = jax.random.fold_in(rng, ('all', 'a', 'b').index(config['half']))
-  params |= {'head': programs.model(*key).init_head(head_rng)}
-  state = init_state(params, programs.optimiser(config['b2']))
-  return programs.spread(AveragedState(state, params), mesh)
+  params = trained.preference_model(config, base, rng)
+  state = init_state(params, make_optimiser(b2=config['b2']))
+  if config['average_eta'] >= 0:
+    state = AveragedState(state, params)
+  return spread(state, mesh)
+
+
+def kept(state):
+  """The parameters to evaluate and to keep: the average, or the last."""
+  return state.average if isinstance(state, AveragedState) else state.params
+
+
+def rate_at(config, base, step, total):
+  """Learning rate of one step."""
+  return learning_rate_at(
+    step,
+    peak=config['learning_rate'] or base.rate * config['lr_multiple'],
+    total=total,
+    warmup=int(config['warmup'] * total),
+    shape=config['schedule_shape'],
+  )
 
 
 def run(config, workdir):
-  """Trains one epoch; writes `params`, `pm_curve.csv`, `pm_pairs.csv.gz`."""
-  size = ladder.rung(config['size'])
-  row = {k: config[k] for k in ('role', 'size', 'seed', 'half')}
-  with Run(workdir, config, row | {'n_params': size.non_embedding}) as run_:
+  """Trains; writes `params`, pm_curve, pm_pairs, and floors on real pairs."""
+  base = open_base(config, weights=False)
+  row = {k: config[k] for k in ('role', 'seed', 'half')}
+  row |= {'size': base.size, 'n_params': base.n_params}
+  about = About(
+    'train_pm', 'preference model', config['trained'], config['base']
+  )
+  with Run(workdir, config, row, about=about) as run_:
     if run_.done:
       return
-    vocab = make_text.load_tokenizer(config['text_dir']).vocab_size
-    key = (config['size'], vocab, config['dtype'])
-    rng = jax.random.key(config['seed'])
-    mesh = programs.mesh_of(config['mesh'])
-    state = initial_state(config, key, mesh)
-    train = training_pairs(config)
-    test = redraw_labels(
-      make_comparisons.load_pairs(config['comparisons_dir'], 'test'),
-      np.random.default_rng([config['seed'], 2]),
+    mesh, way = mesh_from(config['mesh']), trained.way_of(config)
+    base = open_base(config, mesh)
+    pairs = comparisons.read_pairs(config, base)
+    train, test, rows = comparisons.drawn_pairs(config, pairs)
+    batch_size = config['batch_size']
+    reader = readers.reader_of(config, base, train, 'train')
+    held_out = readers.reader_of(config, base, test, 'test')
+    batches = reader.batches(rows, batch_size, config['seed'])
+    frozen = trained.frozen_of(way, base.params)
+    state = run_.restore(initial_state(config, base, mesh), batches)
+    step_fn, score_fn = readers.pm_programs(
+      readers.score_function(config, base),
+      way,
+      base.size,
+      config['b2'],
+      config['microbatches'],
+      config['average_eta'],
+      mesh,
     )
-    curve_test = test.take(slice(None, config['curve_eval_pairs']))
-    epochs, batch_size = config['epochs'], config['batch_size']
-    batches = Batches(shared(train), batch_size, config['seed'])
-    total = len(train.kind_N) * epochs // batch_size
-    state = run_.restore(state, batches)
-    step_fn = programs.pm_step(
-      *key, config['b2'], config['microbatches'], config['average_eta'], mesh
+    score = lambda params, count: held_out.scores(
+      score_fn, (frozen, params), count, config['eval_batch']
     )
-    score_fn = programs.score(*key, mesh)
+    total = len(rows) * config['epochs'] // batch_size
     points = curve_points(total, batch_size, config['curve_points'])
-    peak = size.learning_rate * config['lr_multiple']
+    rng = jax.random.key(config['seed'])
     for step in run_.progress(int(state.step), total):
-      rate = learning_rate_at(
-        step,
-        peak=peak,
-        total=total,
-        warmup=int(config['warmup'] * total),
-        shape=config['schedule_shape'],
-      )
-      state, metrics = step_fn(state, next(batches), rng, PMHyper(rate))
+      hyper = PMHyper(rate_at(config, base, step, total))
+      state, metrics = step_fn(state, frozen, next(batches), rng, hyper)
       if (step + 1) % config['log_every'] == 0:
         run_.log(step + 1, metrics)
       if step + 1 in points:
-        seen = (step + 1) * batch_size
-        lines, *_ = evaluate(score_fn, state.average, curve_test, config, seen)
-        for line in lines:
+        seen, count = (
+          (step + 1) * batch_size,
+          config['curve_eval_pairs'] or None,
+        )
+        sides = score(kept(state), count)
+        part = test.take(slice(None, count))
+        for line in pm_tables.accuracy_rows(config, part, sides, seen):
           run_.log(step + 1, line, kind='curve')
       if (step + 1) % config['checkpoint_every'] == 0:
         run_.save(state, batches)
-    save_params(run_.path, programs.spread(state.average, None))
-    finish(run_, config, score_fn, state.average, test, total * batch_size)
+    save_params(run_.path, spread(kept(state), None))
+    finish(run_, config, score, kept(state), test, total * batch_size)
+    run_.finish(**summary(run_, config, pairs, len(rows), total * batch_size))
 
 
-def finish(run_, config, score_fn, params, test, seen):
-  """The tables at the end of a run.
+def finish(run_, config, score, params, test, seen):
+  """Writes the tables at the end of a run.
 
   Every point of every learning curve is read on the same pairs; the longer
-  evaluation goes to pm_pairs alone.
+  evaluation goes to pm_pairs alone. Where the labels are people's, and a rule
+  such as 'the longer reply wins' may explain them, floors compares with it.
   """
+  count = config['final_eval_pairs']
+  if count:
+    count = None if count < 0 else count
+    table = pm_tables.pair_table(
+      config, test.take(slice(None, count)), score(params, count), seen
+    )
+    pm_tables.write_pairs(run_.path, table)
+    if table['p_label'].isna().all():
+      pm_tables.write_floors(run_.path, config['seed'])
   curve = [
     {k: v for k, v in line.items() if k != 'step'}
     for line in run_.rows('curve')
   ]
-  if config['final_eval_pairs']:
-    test = test.take(slice(None, config['final_eval_pairs']))
-    _, chosen, rejected = evaluate(score_fn, params, test, config, seen)
-    table = pair_table(config, test, chosen, rejected, seen)
-    table.to_csv(
-      run_.path / 'pm_pairs.csv.gz',
-      index=False,
-      compression={'method': 'gzip', 'mtime': 0},
-    )
-  stage.write_csv(run_.path / 'pm_curve.csv', curve)
-  own = [c for c in curve if c['eval_subset'] == config['train_subset']]
-  run_.finish(pairs=seen, accuracy=own[-1]['accuracy'])
+  write_csv(run_.path / 'pm_curve.csv', curve)
+
+
+def summary(run_, config, pairs, distinct, seen):
+  """What done.json says of the run."""
+  own = [
+    line['accuracy']
+    for line in run_.rows('curve')
+    if line['eval_subset'] == config['train_subset']
+  ]
+  found = {'pairs': seen, 'distinct_pairs': distinct, 'accuracy': own[-1]}
+  return found | ({'read': pairs.counts} if pairs.counts else {})
 
 
 if __name__ == '__main__':
-  stage.main(run, 'configs/pm.py', report=True)
+  command.main(run, 'configs/pm.py', report=True)

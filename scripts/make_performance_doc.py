@@ -10,7 +10,7 @@ import json
 import pathlib
 
 from benchmarks.agreement import settings as told
-from experiments.plan_table import between_markers
+from experiments.capacity.tables import between_markers
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 RESULTS = ROOT / 'benchmarks' / 'results'

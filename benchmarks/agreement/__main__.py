@@ -55,12 +55,12 @@ def run_peer(python, folder, out, seed):
   return json.loads(done.read_text())
 
 
-def run_ours(begin, pieces, iteration, out, seed):
+def run_ours(begin, iteration, out, seed):
   """One run of ours: what its done.json says."""
   done = out / 'done.json'
   if not done.exists():
     clock = time.perf_counter()
-    ours.train(begin, pieces, iteration, out, seed)
+    ours.train(begin, iteration, out, seed)
     seconds = time.perf_counter() - clock
     done.write_text(json.dumps({'seconds': seconds}) + '\n')
   return json.loads(done.read_text())
@@ -91,7 +91,7 @@ def compare(workdir, seeds, python, settings, peer=run_peer):
     raise ValueError(
       f'{folder} was made with other settings: give another --workdir'
     )
-  pieces = ours.make_pieces(begin)
+  pieces = ours.pieces_of(begin)
   iteration, again = (
     ours.make_iteration(pieces),
     parity.make_again(begin, pieces),
@@ -101,12 +101,12 @@ def compare(workdir, seeds, python, settings, peer=run_peer):
     for side in (verdict.THEIRS, verdict.OURS):
       out = folders[side, seed] = workdir / f'{side}-{seed}'
       if side == verdict.OURS:
-        done[side] = run_ours(begin, pieces, iteration, out, seed)
+        done[side] = run_ours(begin, iteration, out, seed)
       else:
         done[side] = peer(python, folder, out, seed)
       print(f'{side}, seed {seed}: {done[side]["seconds"]:.0f} s', flush=True)
     theirs = folders[verdict.THEIRS, seed]
-    steps[seed] = parity.check(begin, pieces, again, theirs)
+    steps[seed] = parity.check(begin, again, theirs)
   measure = ours.make_measure(begin, pieces)
   first = measure(begin.policy.params)
   points = measure_all(measure, folders, settings)

@@ -8,15 +8,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks.agreement import settings as told
-from rlhf_jax.evals.policy import evaluate_prompts, make_evaluate
-from rlhf_jax.losses.chunked import SplitModel
+from rlhf_jax.evals.policy import evaluate_prompts, make_policy_evaluation
 from rlhf_jax.models.build import build
 from rlhf_jax.models.pretrained.export import save_policy
 from rlhf_jax.models.pretrained.folder import load_folder
 from rlhf_jax.rollout.generate import SamplingConfig, make_collect
 from rlhf_jax.train import ppo, steps
 from rlhf_jax.train.optimiser import make_optimiser
-from rlhf_jax.types import PPOHyper, Prompts
+from rlhf_jax.train.pieces import make_pieces
+from rlhf_jax.types import PPOHyper, Prompts, SplitModel
 
 MEASURE_ROWS = 256
 
@@ -35,17 +35,6 @@ class Start(NamedTuple):
   reward: Any
   train_NP: Any
   held_out_NP: Any
-
-
-class Pieces(NamedTuple):
-  """PPO in named pieces, not jitted; see `rlhf_jax.train.ppo`."""
-
-  collect: Any
-  reward: Any
-  penalise: Any
-  estimate: Any
-  update: Any
-  tx: Any
 
 
 def load(folder):
@@ -74,62 +63,62 @@ def hyper_of(settings):
   )
 
 
-def make_pieces(start):
-  """The pieces for these models.
+def sampling_of(settings):
+  """Replies of one length: nothing stops them."""
+  return SamplingConfig(settings.reply_length, stop_ids=(), pad_id=0)
+
+
+def optimiser_of(settings):
+  """Adam as the peer has it, its gradient not clipped."""
+  return make_optimiser(
+    b1=settings.b1, b2=settings.b2, eps=settings.eps, max_grad_norm=0
+  )
+
+
+def pieces_of(start):
+  """Pieces for these models.
 
   Two things are as the peer has them: the score is read at the last token of
   the reply, to which nothing is appended; and the value has no bias to train.
   """
   settings = start.settings
   policy, scorer = build(start.policy.config), build(start.reward.config)
-  policy_fn = SplitModel(policy.hidden_fn, policy.head_fn)
-  R = settings.reply_length
-  tx = make_optimiser(
-    b1=settings.b1, b2=settings.b2, eps=settings.eps, max_grad_norm=0
-  )
-  generate = make_collect(
-    SamplingConfig(R, stop_ids=(), pad_id=0),
-    prefill_fn=policy.prefill_fn,
-    decode_fn=policy.decode_fn,
-  )
+  sampling = sampling_of(settings)
 
   def value_fn(params, tokens_BT, length_B, **read):
     bias = jax.lax.stop_gradient(params['head']['bias'])
     params = params | {'head': params['head'] | {'bias': bias}}
     return scorer.value_fn(params, tokens_BT, length_B, **read)
 
-  return Pieces(
-    collect=lambda params, prompts, rng: generate(
-      params['policy'], prompts, rng
+  def reward(params, tokens_BT, prompt_length_B, length_B):
+    del prompt_length_B  # the score is of the whole dialogue
+    return scorer.score_fn(params, tokens_BT, length_B)
+
+  return make_pieces(
+    generate=make_collect(
+      sampling, prefill_fn=policy.prefill_fn, decode_fn=policy.decode_fn
     ),
-    reward=lambda params, tokens_BT, prompt_length_B, length_B: scorer.score_fn(
-      params, tokens_BT, length_B
-    ),
-    penalise=ppo.make_penalise(policy_fn, max_reply=R),
-    estimate=ppo.make_estimate(
-      lambda params, *rows, **read: value_fn(params['value'], *rows, **read),
-      max_reply=R,
-    ),
-    update=ppo.make_ppo_update(
-      ppo.separate(policy_fn, value_fn),
-      tx,
-      passes=settings.passes,
-      minibatch_size=settings.batch,
-      max_reply=R,
-    ),
-    tx=tx,
+    policy=SplitModel(policy.hidden_fn, policy.head_fn),
+    value_fn=value_fn,
+    reward=reward,
+    tx=optimiser_of(settings),
+    sampling=sampling,
+    passes=settings.passes,
+    minibatch_size=settings.batch,
   )
 
 
 def make_iteration(pieces):
   """Jitted iteration(state, frozen, prompts, rng, hyper)."""
-  return jax.jit(ppo.make_ppo_iteration(*pieces[:5]), donate_argnums=0)
+  return jax.jit(ppo.make_ppo_iteration(*pieces), donate_argnums=0)
 
 
-def first_state(start, pieces):
+def first_state(start):
   """The state before the first update: pi_0, and values from the scores."""
   params = {'policy': start.policy.params, 'value': start.reward.params}
-  return steps.init_state(jax.tree.map(jnp.copy, params), pieces.tx)
+  return steps.init_state(
+    jax.tree.map(jnp.copy, params), optimiser_of(start.settings)
+  )
 
 
 def prompts_of(tokens_NP):
@@ -150,10 +139,10 @@ def batches(train_NP, batch, seed):
       yield prompts_of(train_NP[order_N[i : i + batch]])
 
 
-def train(start, pieces, iteration, folder, seed):
+def train(start, iteration, folder, seed):
   """Runs PPO and saves the policy at each checkpoint as folder/ITERATION."""
   settings = start.settings
-  state, rng = first_state(start, pieces), jax.random.key(seed)
+  state, rng = first_state(start), jax.random.key(seed)
   frozen = ppo.Frozen(start.policy.params, start.reward.params)
   hyper, source = (
     hyper_of(settings),
@@ -175,11 +164,11 @@ def make_measure(start, pieces):
   settings = start.settings
   model = build(start.policy.config)
   evaluate = jax.jit(
-    make_evaluate(
+    make_policy_evaluation(
       lambda params, *rest: pieces.collect({'policy': params}, *rest),
       SplitModel(model.hidden_fn, model.head_fn),
-      (pieces.reward,),
-      max_reply=settings.reply_length,
+      (pieces.score,),
+      sampling_of(settings),
     )
   )
   prompts = prompts_of(np.tile(start.held_out_NP, (settings.samples, 1)))

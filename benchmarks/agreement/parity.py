@@ -56,7 +56,7 @@ def make_again(start, pieces):
       language.token_logps(logits_fn(params, rows[0], rows[2]), rows[0])
       for params in (state.params['policy'], frozen.ref)
     ]
-    score_B = pieces.reward(frozen.reward, *rows)
+    score_B = pieces.score(frozen.reward, *rows)
     reward_BT, _ = pieces.penalise(frozen.ref, rollout, score_B, hyper)
     experience = pieces.estimate(state.params, rollout, reward_BT, hyper)
     T = rows[0].shape[1]
@@ -118,12 +118,11 @@ def array_rows(got, found):
   ]
 
 
-def check(start, pieces, again, folder):
+def check(start, again, folder):
   """Rows of the first iteration that the peer left in `folder`.
 
   Args:
     start: Start.
-    pieces: of `ours.make_pieces`.
     again: of `make_again`.
     folder: of a run of the peer.
 
@@ -134,7 +133,7 @@ def check(start, pieces, again, folder):
     ParityError: if one is above its tolerance, naming all that are.
   """
   found = dict(np.load(folder / 'first.npz'))
-  state = ours.first_state(start, pieces)
+  state = ours.first_state(start)
   before = state.params
   frozen = ppo.Frozen(start.policy.params, start.reward.params)
   rollout = rollout_of(found, start.settings.prompt_length)

@@ -2,8 +2,8 @@ r"""Pythia 70M to 2.8B on the whole HH release: a study for a cluster.
 
     python -m experiments.cluster --config=configs/sweeps/hh_pythia.py \
         --config.models=FOLDER --config.data.path=FOLDER --workdir=DIR --list
-    ... --index=0     # runs one job; scripts/slurm/hh_pythia.sbatch does that
-    ... --submit      # prints the sbatch commands of all jobs
+    ... --index=0     # runs one job
+    ... --on=slurm    # sends all of them to SLURM and watches them
 
 What: Bai et al. 2022 (arXiv 2204.05862), sections 3 and 4, on public weights
 and data. For each of six sizes and three seeds: a train PM and a test PM on the

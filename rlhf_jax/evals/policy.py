@@ -107,19 +107,55 @@ def make_evaluate(
   return evaluate
 
 
-def evaluate_prompts(evaluate, params, ref, rewards, prompts, rng, batch_size):
+def make_policy_evaluation(
+  generate, policy, rewards, sampling, *, parts=1, merge=None
+):
+  """Builds `make_evaluate`'s function of a policy and its sampler.
+
+  Args:
+    generate: of `make_collect`, with `sampling`.
+    policy: logits_fn or SplitModel.
+    rewards: of `make_evaluate`.
+    sampling: SamplingConfig of the replies: they are scored at its temperature,
+      and logits are made for its `max_reply` positions a row.
+    parts: of `make_evaluate`.
+    merge: combine(base, trained) -> params, where adapters are evaluated.
+
+  Returns:
+    evaluate(params, ref_params, reward_params, prompts, rng, base=None); with
+    `merge`, `params` are what is trained over `base`.
+
+  Raises:
+    ValueError: if the sampler cuts its distribution (top-k, top-p).
+  """
+  evaluate = make_evaluate(
+    generate, policy, rewards, parts=parts, **sampling.scored()
+  )
+
+  def evaluate_over(params, ref_params, reward_params, prompts, rng, base=None):
+    params = merge(base, params) if merge else params
+    return evaluate(params, ref_params, reward_params, prompts, rng)
+
+  return evaluate_over
+
+
+def evaluate_prompts(
+  evaluate, params, ref, rewards, prompts, rng, batch_size, base=None
+):
   """Runs a jitted `evaluate` over all prompts; arrays [N, ...] in NumPy.
 
   The number of prompts must be a multiple of `batch_size`, so that one program
-  serves all calls.
+  serves all calls. A base is handed on, after the others.
   """
+  over = () if base is None else (base,)
   N = len(prompts.length_B)
   if N % batch_size:
     raise ValueError(f'{N} prompts are no multiple of batches of {batch_size}')
   parts = []
   for i in range(0, N, batch_size):
     part = Prompts(*(np.asarray(x)[i : i + batch_size] for x in prompts))
-    parts.append(jax.device_get(evaluate(params, ref, rewards, part, rng)))
+    out = evaluate(params, ref, rewards, part, rng, *over)
+    parts.append(jax.device_get(out))
   return {k: np.concatenate([p[k] for p in parts]) for k in parts[0]}
 
 

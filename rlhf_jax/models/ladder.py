@@ -88,7 +88,7 @@ def rung(name):
       folder's config.json is not of an architecture that we know.
   """
   if '/' in name:
-    return _rung_of(_folder(name))
+    return rung_of(_folder(name))
   known = LADDER | PYTHIA
   if name not in known:
     raise ValueError(
@@ -103,7 +103,7 @@ def _folder(path):
   return config_of(read_json(file), file)
 
 
-def _rung_of(config):
+def rung_of(config):
   """The rung of any config; its rate is a rule of thumb.
 
     0.003239 - 0.0001395 ln N    N parameters without embeddings

@@ -31,6 +31,19 @@ class SamplingConfig(NamedTuple):
   greedy: bool = False
   early_stop: bool = True
 
+  def scored(self):
+    """What scoring these replies takes: {'temperature', 'max_reply'}.
+
+    Raises:
+      ValueError: with top-k or top-p, whose distribution nobody scores.
+    """
+    if self.top_k or self.top_p < 1.0:
+      raise ValueError(
+        f'replies drawn with top_k {self.top_k}, top_p {self.top_p} cannot be '
+        'scored: wanted top_k 0 and top_p 1'
+      )
+    return {'temperature': self.temperature, 'max_reply': self.max_reply}
+
 
 class _Loop(NamedTuple):
   step: Any

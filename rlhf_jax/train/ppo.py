@@ -12,15 +12,30 @@ import jax.numpy as jnp
 
 from rlhf_jax.losses import advantages, chunked, kl, masked, ppo
 from rlhf_jax.train.optimiser import accumulate_gradients, map_microbatches
+from rlhf_jax.train.ppo_loss import make_ppo_loss, reply_mask
 from rlhf_jax.train.steps import advance
-from rlhf_jax.types import Experience
+from rlhf_jax.types import Experience, SplitModel
 
 
 class Frozen(NamedTuple):
-  """What an iteration reads but never changes: pi_0 and the reward model."""
+  """What an iteration reads but never changes: pi_0 and the reward model.
+
+  Attributes:
+    ref: parameters of pi_0.
+    reward: parameters of the reward.
+    base: where adapters are trained, the parameters under them, a tree for each
+      of the joint params: {'policy', 'value'}. It may be the same arrays as
+      `ref`: a program does not copy an array that it is given twice.
+  """
 
   ref: Any
   reward: Any
+  base: Any = None
+
+
+def _over(base):
+  """Keyword arguments of a piece; plain pieces know of no base."""
+  return {} if base is None else {'base': base}
 
 
 def separate(logits_fn, value_fn):
@@ -38,17 +53,12 @@ def separate(logits_fn, value_fn):
       value_fn(params['value'], tokens_BT, length_B, **read),
     )
 
-  if not isinstance(logits_fn, chunked.SplitModel):
+  if not isinstance(logits_fn, SplitModel):
     return joint(logits_fn)
   return logits_fn._replace(
     hidden_fn=joint(logits_fn.hidden_fn),
     head_fn=lambda params, hidden: logits_fn.head_fn(params['policy'], hidden),
   )
-
-
-def _mask(part):
-  T = part.tokens_BT.shape[1]
-  return masked.reply_mask(part.prompt_length_B, part.length_B, T)
 
 
 def make_penalise(
@@ -85,7 +95,7 @@ def make_penalise(
 
     rows = (rollout.tokens_BT, rollout.prompt_length_B, rollout.length_B)
     ref_logp_BT = map_microbatches(ref_logps, rows, microbatches, ref_params)
-    mask_BT = _mask(rollout)
+    mask_BT = reply_mask(rollout)
     score_B = ppo.truncation_adjusted(
       score_B, rollout.ended_B, hyper.truncation_penalty
     )
@@ -120,7 +130,7 @@ def make_estimate(value_fn, *, microbatches=1, max_reply=None):
 
     rows = (rollout.tokens_BT, rollout.prompt_length_B, rollout.length_B)
     value_BT = map_microbatches(values, rows, microbatches, params)
-    mask_BT = _mask(rollout)
+    mask_BT = reply_mask(rollout)
     advantage_BT, return_BT = advantages.gae_batch(
       reward_BT,
       value_BT,
@@ -139,55 +149,6 @@ def make_estimate(value_fn, *, microbatches=1, max_reply=None):
     )
 
   return estimate
-
-
-def make_ppo_loss(
-  logits_and_value_fn, hyper, *, temperature=1.0, max_reply=None, critic=True
-):
-  """Builds loss(params, Experience) -> (loss, stats).
-
-    L = policy_loss + value_coef * value_loss
-
-  Both are means over reply tokens; without a critic there is the first alone.
-  The arguments are those of `make_ppo_update`.
-  """
-  model = chunked.split_model(logits_and_value_fn)
-
-  def value_loss(raw, part, mask_BT):
-    value_BT = chunked.align_replies(
-      raw, *part[1:3], mask_BT.shape[1], max_reply
-    )
-    return ppo.value_loss(
-      value_BT,
-      part.old_value_BT,
-      part.return_BT,
-      mask_BT,
-      hyper.value_clip,
-    )
-
-  def loss_fn(params, part):
-    mask_BT = _mask(part)
-    rows = part[:3]  # tokens, both lengths
-    hidden = chunked.on_replies(model.hidden_fn, params, *rows, max_reply)
-    hidden, raw = hidden if critic else (hidden, None)
-    logp_BT = chunked.token_logps(
-      model,
-      params,
-      hidden,
-      *rows,
-      temperature=temperature,
-      max_reply=max_reply,
-    )
-    policy, stats = ppo.policy_loss(
-      logp_BT, part.old_logp_BT, part.advantage_BT, mask_BT, hyper.clip
-    )
-    stats = {**stats, 'policy_loss': policy}
-    if not critic:
-      return policy, stats
-    value = value_loss(raw, part, mask_BT)
-    return policy + hyper.value_coef * value, {**stats, 'value_loss': value}
-
-  return loss_fn
 
 
 def _rates(params, hyper):
@@ -252,13 +213,13 @@ def make_ppo_update(
     def one(state, rows):
       part = jax.tree.map(lambda x: jnp.take(x, rows, axis=0), experience)
       if critic:
-        whitened_BT = masked.masked_whiten(part.advantage_BT, _mask(part))
+        whitened_BT = masked.masked_whiten(part.advantage_BT, reply_mask(part))
         part = part._replace(advantage_BT=whitened_BT)
       grads, metrics = accumulate_gradients(
         loss_fn,
         state.params,
         part,
-        lambda micro: _mask(micro).sum(),
+        lambda micro: reply_mask(micro).sum(),
         microbatches,
       )
       state, grad_norm = advance(state, grads, tx, _rates(state.params, hyper))
@@ -292,23 +253,23 @@ def rollout_metrics(rollout, score_B, kl_BT):
 
 
 def make_learn(penalise, estimate, update):
-  """Builds learn(state, ref_params, rollout, score_B, rng, hyper).
+  """Builds learn(state, ref_params, rollout, score_B, rng, hyper, base=None).
 
   Everything after the score, so a Python reward fits in between.
 
   Returns:
-    The function, giving (state, metrics of scalars).
+    The function, giving (state, metrics of scalars). `base` as of `Frozen`.
   """
 
-  def learn(state, ref_params, rollout, score_B, rng, hyper):
-    score_B = jnp.asarray(score_B, jnp.float32)
+  def learn(state, ref_params, rollout, score_B, rng, hyper, base=None):
+    score_B, over = jnp.asarray(score_B, jnp.float32), _over(base)
     reward_BT, kl_BT = penalise(ref_params, rollout, score_B, hyper)
-    experience = estimate(state.params, rollout, reward_BT, hyper)
-    mask_BT = _mask(experience)
+    experience = estimate(state.params, rollout, reward_BT, hyper, **over)
+    mask_BT = reply_mask(experience)
     explained = ppo.explained_variance(
       experience.old_value_BT, experience.return_BT, mask_BT
     )
-    state, steps = update(state, experience, rng, hyper)
+    state, steps = update(state, experience, rng, hyper, **over)
     metrics = {name: values.mean() for name, values in steps.items()}
     metrics |= rollout_metrics(rollout, score_B, kl_BT)
     return state, {**metrics, 'explained_variance': explained}
@@ -316,12 +277,14 @@ def make_learn(penalise, estimate, update):
   return learn
 
 
-def make_ppo_iteration(collect, reward, penalise, estimate, update):
+def make_ppo_iteration(collect, score, penalise, estimate, update):
   """One whole iteration as a pure function, to be jitted and donated.
+
+  The five are those of `train.pieces.make_pieces`, or of the makers here.
 
   Args:
     collect: (params, prompts, rng) -> Rollout, of the joint params.
-    reward: (reward_params, tokens_BT, prompt_length_B, length_B) -> reward_B.
+    score: (reward_params, tokens_BT, prompt_length_B, length_B) -> score_B.
     penalise: of `make_penalise`.
     estimate: of `make_estimate`.
     update: of `make_ppo_update`.
@@ -329,15 +292,16 @@ def make_ppo_iteration(collect, reward, penalise, estimate, update):
   Returns:
     iteration(state, frozen, prompts, rng, hyper) -> (state, metrics). Sampling
     uses fold_in(fold_in(rng, 0), step), the minibatch order fold_in(rng, 1).
+    Where `frozen` has a base, collect, estimate and update get it as `base`.
   """
   learn = make_learn(penalise, estimate, update)
 
   def iteration(state, frozen, prompts, rng, hyper):
+    over = _over(frozen.base)
     sample_rng = jax.random.fold_in(jax.random.fold_in(rng, 0), state.step)
-    rollout = collect(state.params, prompts, sample_rng)
-    score_B = reward(frozen.reward, *rollout[:3])  # tokens, both lengths
-    return learn(
-      state, frozen.ref, rollout, score_B, jax.random.fold_in(rng, 1), hyper
-    )
+    rollout = collect(state.params, prompts, sample_rng, **over)
+    score_B = score(frozen.reward, *rollout[:3])  # tokens, both lengths
+    rng = jax.random.fold_in(rng, 1)
+    return learn(state, frozen.ref, rollout, score_B, rng, hyper, **over)
 
   return iteration

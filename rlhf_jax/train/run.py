@@ -21,11 +21,8 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
+from rlhf_jax.train.about import About, RunError, store, study_of
 from rlhf_jax.train.progress import Progress
-
-
-class RunError(Exception):
-  """A run directory that cannot be used; the message says what to do."""
 
 
 def config_hash(config):
@@ -99,8 +96,10 @@ class Run:
 
   Args:
     workdir: the directory; made if absent.
-    config: plain dict of everything the run depends on.
+    config: plain dict of everything the run depends on. Paths inside the study
+      that the run belongs to are kept relative to it.
     row: dict of run columns for the tidy tables (seed, role, size, ...).
+    about: `about.About`, by which others know what to make of the run.
     keep: how many checkpoints to keep.
 
   Raises:
@@ -108,12 +107,15 @@ class Run:
       process is using it.
   """
 
-  def __init__(self, workdir, config, row=None, keep=1):
+  def __init__(self, workdir, config, row=None, *, about=None, keep=1):
     self.path = Path(workdir)
     self.path.mkdir(parents=True, exist_ok=True)
     self._writes = jax.process_index() == 0
     self._lock()
-    self.config = json.loads(json.dumps(config, default=str))
+    root = study_of(self.path)
+    stored = store(config, root)
+    self.config = json.loads(json.dumps(stored, default=str))
+    self._about = store((about or About('', ''))._asdict(), root)
     try:
       self._claim(row or {})
     except RunError:
@@ -153,9 +155,8 @@ class Run:
     if not self._writes:
       return
     write_json(self.path / 'env.json', environment())
-    write_json(
-      path, {'config': self.config, 'row': row | {'config_hash': digest}}
-    )
+    row = row | {'config_hash': digest}
+    write_json(path, self._about | {'config': self.config, 'row': row})
 
   def _note_commit(self):
     """A run that goes on under other code names both commits."""
@@ -286,14 +287,14 @@ class Run:
 
 
 def load_params(workdir, like):
-  """Parameters of a finished run, restored from its last checkpoint.
+  """Restores what `save_params` wrote at the end of a run.
 
   Args:
     workdir: a run directory.
     like: parameters (or abstract ones) of the same structure.
 
   Raises:
-    RunError: if there is no checkpoint or it has other shapes.
+    RunError: if the run has not finished, or they have other shapes.
   """
   path = Path(workdir) / 'params'
   if not path.exists():

@@ -23,6 +23,8 @@ from rlhf_jax.train import ppo
 from rlhf_jax.types import PPOHyper
 from scripts import make_performance_doc as doc
 
+pytestmark = pytest.mark.slow  # runs both sides of a comparison
+
 TINY = told.PRESETS['tiny']
 DRIVER = environments.ROOT / 'benchmarks' / 'peers' / 'trl_agreement.py'
 
@@ -41,7 +43,7 @@ def begin(folder):
 
 @pytest.fixture(scope='module')
 def pieces(begin):
-  return ours.make_pieces(begin)
+  return ours.pieces_of(begin)
 
 
 @pytest.fixture(scope='module')
@@ -51,7 +53,7 @@ def again(begin, pieces):
 
 def leave_first(begin, pieces, again, out):
   """What the peer leaves of its first iteration, made by our functions."""
-  state = ours.first_state(begin, pieces)
+  state = ours.first_state(begin)
   frozen = ppo.Frozen(begin.policy.params, begin.reward.params)
   prompts = ours.prompts_of(begin.train_NP[: TINY.batch])
   rollout = jax.jit(pieces.collect)(state.params, prompts, jax.random.key(7))
@@ -128,7 +130,7 @@ def test_scores_of_the_exported_reward_model_are_read_at_the_last_reply_token(
   length_B = np.array([8, 8], np.int32)
   rows = (begin.reward.params, tokens_BT)
   value_BT = jax.jit(model.value_fn)(*rows, length_B)
-  score_B = jax.jit(pieces.reward)(*rows, length_B, length_B)
+  score_B = jax.jit(pieces.score)(*rows, length_B, length_B)
   np.testing.assert_allclose(score_B, value_BT[:, -1], rtol=1e-5)
   assert float(begin.reward.params['head']['bias']) == 0.0
 
@@ -158,10 +160,8 @@ def test_an_epoch_has_every_prompt_once():
     assert sorted(epoch) == list(range(12))
 
 
-def test_our_own_first_iteration_is_the_same_as_ours(
-  begin, pieces, again, left
-):
-  rows = {row['what']: row for row in parity.check(begin, pieces, again, left)}
+def test_our_own_first_iteration_is_the_same_as_ours(begin, again, left):
+  rows = {row['what']: row for row in parity.check(begin, again, left)}
   assert len(rows) == 8
   for row in rows.values():
     assert row['tolerance'] is None or row['difference'] < row['tolerance']
@@ -177,24 +177,24 @@ def test_our_own_first_iteration_is_the_same_as_ours(
   [('score', 'reward'), ('ref_logp', 'pi_0'), ('advantage', 'n - 1')],
 )
 def test_another_number_on_the_same_replies_is_an_error_that_names_it(
-  begin, pieces, again, left, tmp_path, name, what
+  begin, again, left, tmp_path, name, what
 ):
   found = dict(np.load(left / 'first.npz'))
   for path in ('1', 'value-1'):
     (tmp_path / path).symlink_to(left / path)
   np.savez(tmp_path / 'first.npz', **found | {name: 1.01 * found[name]})
   with pytest.raises(parity.ParityError, match=what):
-    parity.check(begin, pieces, again, tmp_path)
+    parity.check(begin, again, tmp_path)
 
 
-def test_another_update_is_an_error(begin, pieces, again, left, tmp_path):
+def test_another_update_is_an_error(begin, again, left, tmp_path):
   (tmp_path / 'first.npz').symlink_to(left / 'first.npz')
   (tmp_path / 'value-1').symlink_to(left / 'value-1')
   params = load_folder(left / '1').params
   twice = jax.tree.map(lambda a, b: 2 * a - b, params, begin.policy.params)
   save_policy(tmp_path / '1', begin.policy.config, twice)
   with pytest.raises(parity.ParityError, match='change of the policy'):
-    parity.check(begin, pieces, again, tmp_path)
+    parity.check(begin, again, tmp_path)
 
 
 def test_the_relative_change_by_hand():
@@ -205,7 +205,7 @@ def test_the_relative_change_by_hand():
   assert np.isnan(parity.largest([np.nan, 2.0], [1.0, 4.0]))
 
 
-def test_the_value_has_no_bias_to_train(begin, pieces, left):
+def test_the_value_has_no_bias_to_train(begin, left):
   assert float(load_folder(left / 'value-1').params['head']['bias']) == 0.0
   assert masked.VARIANCE_EPS == 1e-8  # the peer's, in masked_whiten
 
@@ -287,7 +287,7 @@ def fake_peer(begin, pieces, again, iteration):
   def peer(python, folder, out, seed):
     leave_first(begin, pieces, again, out)
     keep = out.with_name(f'{out.name}-kept')
-    ours.train(begin, pieces, iteration, keep, seed + 50)
+    ours.train(begin, iteration, keep, seed + 50)
     (keep / '2').rename(out / '2')
     return {'versions': {'trl': '1.10.0'}, 'seconds': 1.0}
 

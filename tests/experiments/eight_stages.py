@@ -23,12 +23,12 @@ def main(study, workdir):
   for name, mesh in MESHES.items():
     config = tiny.lm(study, mesh=mesh, **short)
     train_lm.run(config, Path(workdir) / f'lm-{name}')
-  short = {'lm_dir': f'{workdir}/lm-eight', 'log_every': 1}
+  short = {'base': f'{workdir}/lm-eight', 'log_every': 1}
   short['final_eval_pairs'] = 16
   for name, mesh in MESHES.items():
     config = tiny.pm(study, mesh=mesh, **short)
     train_pm.run(config, Path(workdir) / f'pm-{name}')
-  short = {'lm_dir': f'{workdir}/lm-eight', 'iterations': 1}
+  short = {'base': f'{workdir}/lm-eight', 'iterations': 1}
   for name, mesh in MESHES.items():
     config = tiny.ppo(study, mesh=mesh, **short)
     train_ppo.run(config, Path(workdir) / f'ppo-{name}')

@@ -6,7 +6,7 @@ import json
 import jax
 import numpy as np
 
-from experiments import imported
+from experiments.shared import models
 from rlhf_jax.data.hhh import CATEGORIES
 from rlhf_jax.data.jsonl import write_comparisons
 from rlhf_jax.data.records import make_comparison
@@ -58,12 +58,12 @@ def write_data(folder, count=48):
 
 def base(root):
   """The model as the stages open it."""
-  return imported.open_base(f'{root}/model', PAD)
+  return models.open_base(_shared(root) | {'size': '', 'dtype': 'float32'})
 
 
 def _shared(root):
   return {
-    'model': f'{root}/model',
+    'base': f'{root}/model',
     'pad_token': PAD,
     'data': {
       'source': 'hh',
@@ -113,6 +113,7 @@ def ppo(root, **changes):
     'checkpoint_every': 2,
     'train_pm_dir': f'{root}/pm-a',
     'test_pm_dir': f'{root}/pm-b',
+    'value_pm_dir': f'{root}/pm-a',
     **changes,
   }
 

@@ -7,8 +7,10 @@ import jax
 import pytest
 from experiments_command import call, error_line, finish, start, succeeded
 
-from experiments import make_text, programs
-from rlhf_jax.train.run import save_params
+from experiments import make_text
+from experiments.shared import models
+from rlhf_jax.train.about import About
+from rlhf_jax.train.run import Run, save_params
 from tests.test_configs import _config
 
 HELP = {
@@ -51,10 +53,13 @@ def texts(tmp_path_factory):
 @pytest.fixture(scope='module')
 def lm(texts, tmp_path_factory):
   """An untrained language model of the rung 3K."""
-  vocab_size = make_text.load_tokenizer(texts).vocab_size
-  path = tmp_path_factory.mktemp('lm')
-  save_params(path, programs.model('3K', vocab_size).init(jax.random.key(0)))
-  return path
+  config = {'text_dir': str(texts), 'size': '3K', 'dtype': 'float32'}
+  about = About('train_lm', 'language model', base='rung:3K')
+  with Run(tmp_path_factory.mktemp('lm'), config, about=about) as run:
+    vocab_size = models.text_tokenizer(config).vocab_size
+    params = models.rung_model('3K', vocab_size).init(jax.random.key(0))
+    save_params(run.path, params)
+  return run.path
 
 
 def test_an_unknown_preset(tmp_path):
@@ -117,27 +122,26 @@ def test_a_corrupt_gzip_file(tmp_path):
   assert 'hh_harmless_base_test/pairs.jsonl.gz' in line and 'text: ' in line
 
 
-def test_a_checkpoint_of_another_shape(texts, lm, tmp_path):
+def test_a_base_of_another_size(lm, tmp_path):
   done = call(
     'train_pm',
     '--config=configs/pm.py:smoke',
-    f'--config.text_dir={texts}',
-    f'--config.lm_dir={lm}',
+    f'--config.base={lm}',
     '--config.size=13K',
     f'--workdir={tmp_path}/run',
   )
   line = error_line(done)
-  assert str(lm) in line and 'does not fit this model' in line
+  assert str(lm) in line and 'holds a model of size 3K, got size 13K' in line
 
 
 def test_a_stage_whose_input_is_missing(tmp_path):
   done = call(
     'train_pm',
     '--config=configs/pm.py:smoke',
-    f'--config.text_dir={tmp_path}/text',
+    f'--config.base={tmp_path}/lm',
     f'--workdir={tmp_path}/run',
   )
-  assert f'{tmp_path}/text' in error_line(done)
+  assert f'{tmp_path}/lm' in error_line(done)
 
 
 def test_a_workdir_of_another_config(texts):

@@ -4,10 +4,12 @@ import json
 
 import pytest
 
-from experiments import cluster, cluster_jobs, cluster_table
-from experiments import cluster_estimates as estimates
+from experiments import cluster
+from experiments.capacity import gpu_estimates as estimates
+from experiments.capacity import gpu_table
+from experiments.studies import hh_pythia, launch
 from rlhf_jax.models import cost, footprint
-from tests.test_configs import _leaves, _load, _reads
+from tests.test_configs import _leaves, _load, _reads, read_by
 
 PRESETS = ('confirm', 'develop', 'dry')
 FOLDERS = {'models': '/models', 'path': '/hh'}
@@ -43,16 +45,21 @@ def test_development_and_confirmation_share_no_seed():
 @pytest.mark.parametrize('preset', PRESETS)
 def test_no_knob_of_the_sweep_is_dead(preset):
   """Each reaches a stage that reads it, or is read on the way there."""
-  jobs = cluster_jobs.all_jobs(settings(preset), '/runs')
+  jobs = hh_pythia.all_jobs(settings(preset), '/runs')
   handed = set()
   for job in {job.module: job for job in jobs}.values():
-    unread = set(job.config) - _reads(job.module)
+    unread = set(job.config) - read_by(job.module)
     assert not unread, f'{job.module} never reads {sorted(unread)}'
     handed |= {key for _, key in _leaves(job.config)}
-  ours = ('cluster', 'cluster_jobs', 'cluster_estimates', 'cluster_table')
+  ours = (
+    'cluster',
+    'studies.hh_pythia',
+    'capacity.gpu_estimates',
+    'capacity.gpu_table',
+  )
   read = _reads(*(f'experiments.{name}' for name in ours))
   config = settings(preset)
-  sizes = {cluster_jobs.key_of(size) for size in config['sizes']}
+  sizes = {hh_pythia.key_of(size) for size in config['sizes']}
   assert set(config.pop('gpus')) == sizes
   for section, key in _leaves(config):
     assert key in handed | read, f'{section}.{key} is never read'
@@ -61,13 +68,14 @@ def test_no_knob_of_the_sweep_is_dead(preset):
 @pytest.mark.parametrize('preset', PRESETS)
 def test_a_job_reads_what_jobs_before_it_write(preset):
   config = settings(preset)
-  jobs = cluster_jobs.all_jobs(config, '/runs')
+  jobs = hh_pythia.all_jobs(config, '/runs')
   seeds, sizes = len(config['seeds']), len(config['sizes'])
   assert len(jobs) == 1 + 3 * seeds * sizes
   before = set()
   for job in jobs:
-    assert set(job.needs) <= before
-    places = {f'/runs/{name}' for name in job.needs}
+    needs = {need.name for need in job.needs}
+    assert needs <= before
+    places = {f'/runs/{name}' for name in needs}
     places |= {f'/models/{size}' for size in config['sizes']}
     read = {v for k, v in job.config.items() if k.endswith('_dir')}
     assert read <= places, job.name
@@ -75,7 +83,7 @@ def test_a_job_reads_what_jobs_before_it_write(preset):
 
 
 def test_the_two_preference_models_of_a_policy_are_of_different_halves():
-  jobs = cluster_jobs.all_jobs(CONFIG, '/runs')
+  jobs = hh_pythia.all_jobs(CONFIG, '/runs')
   by_path = {f'/runs/{job.name}': job.config for job in jobs}
   policies = [job.config for job in jobs if job.name.startswith('ppo/')]
   for config in policies:
@@ -92,17 +100,17 @@ def test_the_two_preference_models_of_a_policy_are_of_different_halves():
 def test_a_gpu_differentiates_as_many_rows_as_it_is_told(
   rows, at_once, gpus, parts
 ):
-  assert cluster_jobs.microbatches(rows, at_once, gpus) == parts
+  assert hh_pythia.microbatches(rows, at_once, gpus) == parts
 
 
 def test_rows_that_gpus_cannot_share_are_an_error():
   with pytest.raises(ValueError, match='10 rows cannot be cut into'):
-    cluster_jobs.microbatches(10, 4, 4)
+    hh_pythia.microbatches(10, 4, 4)
 
 
 @pytest.mark.parametrize('size', CONFIG['sizes'])
 def test_the_gpus_of_a_size_hold_its_jobs(size):
-  machine, gpus = CONFIG['machine'], cluster_jobs.gpus_of(CONFIG, size)
+  machine, gpus = CONFIG['machine'], hh_pythia.gpus_of(CONFIG, size)
   need = estimates.gpu_bytes(CONFIG, size, gpus)
   assert max(need.values()) <= machine['memory'] * machine['usable']
   assert gpus in machine['counts']
@@ -150,58 +158,97 @@ def test_evaluations_are_counted_as_the_stage_makes_them():
 
 
 def test_the_page_is_what_the_config_says():
-  page = cluster_table.PAGE.read_text()
-  assert cluster_table.generate(page, CONFIG) == page, (
+  page = gpu_table.PAGE.read_text()
+  chosen = {size: hh_pythia.gpus_of(CONFIG, size) for size in CONFIG['sizes']}
+  assert gpu_table.generate(page, CONFIG, chosen) == page, (
     'run python -m experiments.cluster --table'
   )
 
 
-def test_the_list_has_a_line_a_job_with_what_it_needs(tmp_path):
-  jobs = cluster_jobs.all_jobs(CONFIG, tmp_path)
+@pytest.fixture
+def asked():
+  return {'index': None, 'submit': False, 'table': False}
+
+
+def test_the_list_has_a_line_a_job_with_what_it_needs(tmp_path, capsys, asked):
   (tmp_path / 'data').mkdir()
   (tmp_path / 'data' / 'done.json').write_text('{}')
-  command = cluster.command_of(['--config=a', '--list', '--workdir=b c'])
-  lines = list(cluster.lines_of(jobs, CONFIG, tmp_path, command))
-  assert len(lines) == len(jobs)
-  assert lines[0].split()[:3] == ['0', 'done', 'data']
-  last = lines[-1].split()
-  assert last[:5] == ['54', 'to', 'do', 'ppo/pythia-2.8b-s122', '4']
-  assert lines[-1].endswith(
-    "python -m experiments.cluster --config=a '--workdir=b c' --index=54"
+  cluster.run(CONFIG, tmp_path, asked, launch.Options('list'))
+  lines = capsys.readouterr().out.splitlines()
+  assert len(lines) == 55 + 1
+  assert lines[0].split()[:5] == ['0', 'done', 'data', '1', 'GPU']
+  last = lines[54].split()
+  assert last[:6] == ['54', 'to', 'do', 'ppo/pythia-2.8b-s122', '4', 'GPUs']
+  assert last[6:13] == '65.2 GB each 1.68 h needs 0,35-36'.split()
+  assert lines[54].endswith(
+    f'python -m experiments.job --study={tmp_path} --index=54'
   )
+  assert lines[55] == '1 of 55 jobs are done'
 
 
-def test_the_script_of_all_jobs_waits_for_what_each_needs(tmp_path):
-  jobs = cluster_jobs.all_jobs(CONFIG, tmp_path)
-  argv = ['--config.models=/models', '--config.rl.iterations=9', '--submit']
-  lines = list(cluster.submit_lines(jobs, CONFIG, tmp_path, argv))
-  assert 'export RLHF_JAX_FLAGS=--config.rl.iterations=9' in lines
+@pytest.fixture
+def places(tmp_path):
+  """CONFIG with a folder for each model."""
+  config = CONFIG | {'models': f'{tmp_path}/models'}
+  for size in CONFIG['sizes']:
+    (tmp_path / 'models' / size).mkdir(parents=True)
+    (tmp_path / 'models' / size / 'config.json').write_text('{}')
+  return config
+
+
+def test_the_script_of_all_jobs_waits_for_what_each_needs(
+  places, tmp_path, capsys, asked
+):
+  asked['submit'], limits = True, (2.0, 1.0, 24.0)
+  options = launch.Options(limits=limits)
+  cluster.run(places, tmp_path / 'runs', asked, options)
+  lines = capsys.readouterr().out.splitlines()
   arrays = [line for line in lines if 'sbatch' in line]
-  assert len(arrays) == 1 + 2 * len(CONFIG['sizes'])
-  assert arrays[0].startswith('job_data=$(sbatch --parsable --array=0-0 ')
-  assert '--dependency=afterok:$job_data scripts/' in arrays[1]
-  assert '--array=52-54 --gpus-per-node=4 ' in arrays[-1]
-  assert '--dependency=afterok:$job_data:$job_pm_pythia_2_8b ' in arrays[-1]
+  # The PMs of a size are an array; a policy waits for the two of its seed.
+  assert len(arrays) == 1 + 6 + 18
+  assert arrays[0].startswith('job_data=$(sbatch --parsable ')
+  assert '"--dependency=afterok:${job_data%%;*}_0"' in arrays[1]
+  assert '--array=1-6 ' in arrays[1] and '--time=60 ' in arrays[1]
+  last = arrays[-1]
+  assert '--array=54 ' in last and '--gpus-per-node=4 ' in last
+  pms = '${job_pm_pythia_2_8b_a_s120%%;*}'
+  data = '${job_data%%;*}_0'
+  assert f'"--dependency=afterok:{data}:{pms}_35:{pms}_36"' in last
+  assert '--mem=131072M --time=202 ' in last
+  assert f'scripts/slurm/job.sbatch {tmp_path}/runs ' in last
 
 
-def test_a_time_limit_has_slack_and_bounds():
-  assert cluster.minutes(CONFIG, 0.1) == 60
-  assert cluster.minutes(CONFIG, 3.0) == 360
-  assert cluster.minutes(CONFIG, 30.0) == 24 * 60
+def test_limits_of_time_are_the_config_s(asked):
+  found = cluster.options_of(CONFIG, lambda **changes: changes)
+  assert found == {'limits': (2.0, 1, 24)}
 
 
-def test_an_index_that_cannot_run_says_why(tmp_path):
-  jobs = cluster_jobs.all_jobs(CONFIG, tmp_path)
-  with pytest.raises(ValueError, match='--index=55: wanted 0 to 54'):
-    cluster.run_index(jobs, 55, CONFIG, tmp_path)
-  with pytest.raises(ValueError, match='needs data, .* run --index=0 first'):
-    cluster.run_index(jobs, 1, CONFIG, tmp_path)
-  with pytest.raises(ValueError, match='/models/pythia-70m is no Hugging Face'):
-    cluster.run_index(jobs, 0, CONFIG, tmp_path)
-  with pytest.raises(ValueError, match='--config.models is required'):
-    cluster.run_index(jobs, 0, CONFIG | {'models': ''}, tmp_path)
+@pytest.mark.parametrize(
+  ('folders', 'index', 'message'),
+  [
+    (FOLDERS, 55, '--index=55: wanted 0 to 54'),
+    (FOLDERS, 0, '/models/pythia-70m is no Hugging Face folder'),
+    (FOLDERS | {'models': ''}, 0, '--config.models is required'),
+    (FOLDERS | {'path': ''}, 0, '--config.data.path is required'),
+  ],
+)
+def test_an_index_that_cannot_run_says_why(
+  tmp_path, asked, folders, index, message
+):
+  config = settings()
+  config['models'], config['data']['path'] = folders.values()
+  asked['index'] = index
+  with pytest.raises(ValueError, match=message):
+    cluster.run(config, tmp_path, asked, launch.Options('list'))
+
+
+def test_a_job_before_its_turn_says_what_to_run(places, tmp_path, asked):
+  asked['index'] = 1
+  message = 'pm/pythia-70m-a-s120 needs data, .* run --index=0 first'
+  with pytest.raises(ValueError, match=message):
+    cluster.run(places, tmp_path / 'runs', asked, launch.Options('list'))
 
 
 def test_a_size_without_gpus_is_an_error():
   with pytest.raises(ValueError, match='gpus has no entry pythia_9b'):
-    cluster_jobs.gpus_of(CONFIG, 'pythia-9b')
+    hh_pythia.gpus_of(CONFIG, 'pythia-9b')

@@ -7,19 +7,13 @@ import jax
 import numpy as np
 import pytest
 
-from experiments import (
-  checkpoints,
-  evaluate_hhh,
-  export,
-  finished,
-  generate,
-  imported,
-  programs,
-)
+from experiments import evaluate_hhh, export, generate
+from experiments.shared import models, trained
 from rlhf_jax.models import lora
 from rlhf_jax.models.pretrained.export import save_policy
 from rlhf_jax.models.pretrained.folder import load_folder
 from rlhf_jax.text.tokenizer import Tokenizer
+from rlhf_jax.train.about import About
 from rlhf_jax.train.run import Run, RunError, save_params
 from tests.pretrained_files import need_or_skip
 
@@ -31,9 +25,9 @@ TALKS = [
 ]
 
 
-def finished_run(workdir, config, params):
+def finished_run(workdir, config, params, about):
   """A run directory as a stage leaves it."""
-  with Run(workdir, config, {'role': 'test'}) as run:
+  with Run(workdir, config, {'role': 'test'}, about=about) as run:
     save_params(run.path, params)
     run.finish()
   return workdir
@@ -47,14 +41,17 @@ def noise(tree, seed=0):
 
 
 class Tuned:
-  """A base, and random adapters as tune_pm and tune_ppo save them."""
+  """A base, and random adapters as the stages save them."""
 
   def __init__(self, root):
     tiny.write_model(root / 'model')
     self.root, self.base = root, tiny.base(root)
     functions, self.trained, alphas = self.base.functions, {}, {}
-    for name, config in (('pm', tiny.pm(root)), ('ppo', tiny.ppo(root))):
-      fresh = imported.fresh_adapters(
+    for name, config, holds in (
+      ('pm', tiny.pm(root), 'preference model'),
+      ('ppo', tiny.ppo(root), 'policy'),
+    ):
+      fresh = trained.fresh_adapters(
         self.base, config['adapters'], jax.random.key(0)
       )
       self.trained[name] = {'adapters': noise(fresh)}
@@ -62,7 +59,8 @@ class Tuned:
       if name == 'pm':
         head = functions.init_head(jax.random.key(1))
         self.trained[name]['head'] = jax.tree.map(np.asarray, head)
-      finished_run(root / name, config, self.trained[name])
+      about = About('test', holds, 'adapters', config['base'])
+      finished_run(root / name, config, self.trained[name], about)
     # What the steps compute with: adapters beside the kernels.
     self.attached = {
       name: lora.combiner(lora.attach, alphas[name])(self.base.params, trained)
@@ -116,7 +114,7 @@ def test_a_tuned_preference_model_scores_the_same_in_transformers(
   assert_rounding_alone(
     expected, load(folder), lambda theirs: tuned.theirs(theirs)[:, 0]
   )
-  merged = finished.open_run(tuned.root / 'pm').params
+  merged = models.open_run(tuned.root / 'pm').params
   again = load_folder(folder).params
   again['trunk']['embed'] = again['trunk']['embed'][:-1]
   jax.tree.map(np.testing.assert_array_equal, again, merged)
@@ -144,7 +142,7 @@ def test_a_tuned_policy_has_the_same_logits_in_transformers(tuned, tmp_path):
     load(folder),
     lambda theirs: tuned.theirs(theirs)[real_NT],
   )
-  merged = finished.open_run(tuned.root / 'ppo').params
+  merged = models.open_run(tuned.root / 'ppo').params
   again = load_folder(folder)
   assert again.config == tuned.base.functions.config
   jax.tree.map(np.testing.assert_array_equal, again.params, merged)
@@ -169,9 +167,13 @@ def test_a_tuned_policy_writes(tuned, capsys):
     generate.run(options)
 
 
-def test_a_run_of_adapters_is_no_base_until_it_is_exported(tuned):
-  with pytest.raises(RunError, match=r'experiments\.export --run=.*/ppo'):
-    imported.open_base(str(tuned.root / 'ppo'))
+def test_a_policy_of_adapters_is_a_base_with_them_merged(tuned):
+  config = tiny.pm(tuned.root, base=str(tuned.root / 'ppo'))
+  params = models.open_base(config).params
+  wanted = models.open_run(tuned.root / 'ppo').params
+  jax.tree.map(np.testing.assert_array_equal, params, wanted)
+  with pytest.raises(RunError, match='pm holds preference model: wanted a run'):
+    models.open_base(config | {'base': str(tuned.root / 'pm')})
 
 
 def test_attached_adapters_are_refused_by_name(tuned, tmp_path):
@@ -189,13 +191,13 @@ def test_a_fully_trained_model_is_exported_with_its_tokenizer(
   tuned, tmp_path, capsys
 ):
   """Of an imported rung; a bias of the score is left out, and said."""
-  words, size = tuned.base.tokenizer, str(tuned.root / 'model')
-  words.save(tuned.root / 'text' / 'tokenizer.model')
-  config = {'size': size, 'dtype': 'float32', 'train_subset': 'mix'}
-  config['text_dir'] = str(tuned.root / 'text')
-  params = finished.open_run(tuned.root / 'pm').params
+  base = str(tuned.root / 'model')
+  config = {'base': base, 'size': '', 'dtype': 'float32'}
+  config['pad_token'] = tiny.PAD
+  params = models.open_run(tuned.root / 'pm').params
   params['head'] = params['head'] | {'bias': np.float32(0.75)}
-  finished_run(tuned.root / 'full', config, params)
+  about = About('train_pm', 'preference model', base=base)
+  finished_run(tuned.root / 'full', config, params, about)
   folder = tuned.export('full', tmp_path / 'full')
   assert 'less the bias 0.75' in capsys.readouterr().out
   assert (folder / 'tokenizer.json').exists()
@@ -217,9 +219,10 @@ def test_a_model_trained_here_keeps_its_sentencepiece_file(
     'dtype': 'float32',
     'text_dir': str(tmp_path / 'text'),
   }
-  init = programs.model('3K', words.vocab_size).init
+  init = models.rung_model('3K', words.vocab_size).init
   params = noise(jax.eval_shape(init, jax.random.key(0)))
-  finished_run(tmp_path / 'lm', config, params)
+  about = About('train_lm', 'language model', base='rung:3K')
+  finished_run(tmp_path / 'lm', config, params, about)
   folder = tuned.export(tmp_path / 'lm', tmp_path / 'out')
   assert 'sentencepiece' in capsys.readouterr().out
   assert Tokenizer.load(folder / 'tokenizer.model').eos_id == words.eos_id
@@ -227,13 +230,15 @@ def test_a_model_trained_here_keeps_its_sentencepiece_file(
 
 
 def test_what_is_no_finished_run_is_refused(tuned, tmp_path):
-  for folder in (tuned.root / 'model', tmp_path):
-    with pytest.raises(RunError, match='no run directory: wanted the --work'):
-      finished.open_run(folder)
-  with Run(tmp_path / 'begun', tiny.ppo(tuned.root), {}):
+  with pytest.raises(RunError, match='is no run directory: it has no config'):
+    models.open_run(tmp_path)
+  with pytest.raises(RunError, match='config.json is not of a run: it has no'):
+    models.open_run(tuned.root / 'model')
+  config = tiny.ppo(tuned.root)
+  about = About('train_ppo', 'policy', 'adapters', config['base'])
+  with Run(tmp_path / 'begun', config, {}, about=about):
     pass
   with pytest.raises(RunError, match='holds no finished parameters'):
-    finished.open_run(tmp_path / 'begun')
-  with pytest.raises(RunError, match='no run of experiments.tune_pm'):
-    imported.load_pm(tmp_path / 'begun', tuned.base)
-  assert not checkpoints.holds_adapters(tmp_path)
+    models.open_run(tmp_path / 'begun')
+  with pytest.raises(RunError, match='no run of experiments.train_pm'):
+    models.open_scorer(tmp_path / 'begun')

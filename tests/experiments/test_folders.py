@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from pythia_folder import ROWS, comparison, write_model, write_pairs
 
-from experiments import folders, programs, sources, train_lm
+from experiments.shared import models, sources
 from rlhf_jax.data.jsonl import DataError, write_comparisons
 from rlhf_jax.models import ladder
 from rlhf_jax.models.pretrained.folder import load_folder
+from rlhf_jax.train import about
 from tests.pretrained_files import need_or_skip
 
 
@@ -22,21 +23,24 @@ def folder(tmp_path_factory):
 
 
 def test_a_folder_is_told_from_a_run(folder, tmp_path):
-  assert folders.is_folder(folder)
-  assert not folders.is_folder(tmp_path)
+  assert not about.is_run(folder)
+  assert not about.is_run(tmp_path)
   (tmp_path / 'config.json').write_text('{"config": {}, "row": {}}')
-  assert not folders.is_folder(tmp_path)
+  assert about.is_run(tmp_path)
 
 
 def test_a_language_model_stage_may_be_a_folder(folder):
   """Its weights, and one row more for the end-of-context token."""
-  params = train_lm.load(folder, 'pythia-dry', ROWS + 1, 'bfloat16')
+  config = {'base': str(folder), 'size': 'pythia-dry', 'dtype': 'bfloat16'}
+  base = models.open_base(config | {'pad_token': '<|padding|>'})
+  params = base.params
+  assert base.functions.config.dtype == 'bfloat16'
   wanted = load_folder(folder).params
   embed = params['trunk']['embed']
   assert embed.shape == (ROWS + 1, 32)
   np.testing.assert_array_equal(embed[:-1], wanted['trunk']['embed'])
   like = jax.eval_shape(
-    programs.model('pythia-dry', ROWS + 1).init, jax.random.key(0)
+    models.rung_model('pythia-dry', ROWS + 1).init, jax.random.key(0)
   )
   same = lambda a, b: (a.shape, a.dtype) == (b.shape, b.dtype)
   assert jax.tree.all(jax.tree.map(same, params, like))
@@ -53,9 +57,9 @@ def test_the_path_of_a_folder_is_a_size(folder):
 
 def test_a_folder_of_another_model_names_what_differs(folder):
   with pytest.raises(ValueError, match='holds another model: n_layers 2, want'):
-    train_lm.load(folder, 'pythia-70m', ROWS + 1)
+    models.load_as(folder, ladder.config_for('pythia-70m', ROWS + 1))
   with pytest.raises(ValueError, match='vocab_size 264, wanted at most 100'):
-    train_lm.load(folder, 'pythia-dry', 100)
+    models.load_as(folder, ladder.config_for('pythia-dry', 100))
 
 
 def test_a_path_without_a_folder_is_an_error(tmp_path):

@@ -7,10 +7,12 @@ import jax
 import pytest
 from experiments_command import call, error_line, finish, start, succeeded
 
-from experiments import checkpoints, generate, make_text, programs
+from experiments import generate
+from experiments.shared import imported, models
 from rlhf_jax.models.build import build
 from rlhf_jax.models.config import TransformerConfig
 from rlhf_jax.text.tokenizer import Tokenizer
+from rlhf_jax.train.about import About
 from rlhf_jax.train.run import Run, RunError, save_params
 from tests.pretrained_files import (
   need_or_skip,
@@ -87,9 +89,10 @@ def run_folder(tmp_path_factory):
   tokenizer = Tokenizer.train(texts, 290)
   tokenizer.save(root / 'text' / 'tokenizer.model')
   config = {'size': '3K', 'dtype': 'float32', 'text_dir': str(root / 'text')}
-  with Run(root / 'lm', config, {'role': 'lm'}) as run:
+  about = About('train_lm', 'language model', base='rung:3K')
+  with Run(root / 'lm', config, {'role': 'lm'}, about=about) as run:
     key = ('3K', tokenizer.vocab_size, 'float32')
-    params = programs.model(*key).init(jax.random.key(0))
+    params = models.rung_model(*key).init(jax.random.key(0))
     save_params(run.path, params)
   return root / 'lm'
 
@@ -97,7 +100,7 @@ def run_folder(tmp_path_factory):
 def test_a_run_of_ours_answers_in_its_own_format(run_folder, capsys):
   out = printed(capsys, model=str(run_folder))
   assert '8 new' in out.err
-  opened = checkpoints.open_model(str(run_folder))
+  opened = models.open_writer(str(run_folder))
   ids = generate.prompt_ids(opened, 'Hi', False, 8)
   assert ids == opened.tokenizer.encode('\n\nHuman: Hi\n\nAssistant:')
 
@@ -206,17 +209,17 @@ def test_what_the_model_cannot_do_is_refused(run_folder, tmp_path):
 
 
 def test_a_run_without_a_language_model_is_refused(tmp_path):
-  config = {'size': '3K', 'dtype': 'float32', 'text_dir': 'x', 'pairs': 3}
-  with Run(tmp_path / 'pm', config, {'role': 'pm'}):
+  about = About('make_text', 'texts')
+  with Run(tmp_path / 'text', {'dialogues': 3}, {'role': 'text'}, about=about):
     pass
-  with pytest.raises(RunError, match='no run of a language model'):
-    checkpoints.open_model(str(tmp_path / 'pm'))
+  with pytest.raises(RunError, match='text holds texts and no model'):
+    models.open_writer(str(tmp_path / 'text'))
 
 
 def test_an_uninstalled_smollm2_says_how_to_install_it(monkeypatch):
-  monkeypatch.setattr(checkpoints.importlib.util, 'find_spec', lambda _: None)
+  monkeypatch.setattr(imported.importlib.util, 'find_spec', lambda _: None)
   with pytest.raises(ValueError, match='run `make smollm2`'):
-    checkpoints.smollm2_path()
+    imported.smollm2_path()
 
 
 def test_the_tokenizer_of_a_text_stage_may_be_an_imported_one(tmp_path):
@@ -225,8 +228,8 @@ def test_the_tokenizer_of_a_text_stage_may_be_an_imported_one(tmp_path):
   from tests.text.small_tokenizer import write_folder
 
   folder = write_folder(tmp_path / 'hf')
-  imported = PretrainedTokenizer.from_folder(folder)
-  imported.save(tmp_path / 'text' / 'tokenizer.model')
-  loaded = make_text.load_tokenizer(tmp_path / 'text')
+  words = PretrainedTokenizer.from_folder(folder)
+  words.save(tmp_path / 'text' / 'tokenizer.model')
+  loaded = models.text_tokenizer({'text_dir': str(tmp_path / 'text')})
   assert isinstance(loaded, PretrainedTokenizer)
-  assert loaded.vocab_size == imported.vocab_size
+  assert loaded.vocab_size == words.vocab_size

@@ -12,17 +12,14 @@ import pandas as pd
 import pytest
 from experiments_command import call, succeeded
 
-from experiments import (
-  evaluate_hhh,
-  imported,
-  run_report,
-  train_ppo,
-  tune_pm,
-  tune_ppo,
-)
-from rlhf_jax.analysis import claims, figures, kl_reward, report, runs
+from experiments import evaluate_hhh, train_pm, train_ppo
+from experiments.shared import comparisons, models, rl_tables, run_report
+from rlhf_jax.analysis import figures, kl_reward, report, runs
+from rlhf_jax.analysis.claims import judging
 from rlhf_jax.train.run import load_params
 from tests.pretrained_files import need_or_skip
+
+pytestmark = pytest.mark.slow  # stages of an imported model
 
 
 @pytest.fixture(scope='module')
@@ -33,13 +30,13 @@ def study(tmp_path_factory):
   tiny.write_model(root / 'model')
   tiny.write_data(root / 'data')
   for half, role in (('a', 'scaling'), ('b', 'rl')):
-    tune_pm.run(tiny.pm(root, half=half, role=role), root / f'pm-{half}')
+    train_pm.run(tiny.pm(root, half=half, role=role), root / f'pm-{half}')
   return root
 
 
 @pytest.fixture(scope='module')
 def policy(study):
-  tune_ppo.run(tiny.ppo(study), study / 'ppo')
+  train_ppo.run(tiny.ppo(study), study / 'ppo')
   return study / 'ppo'
 
 
@@ -47,9 +44,9 @@ class Killed(KeyboardInterrupt):
   """Leaves a training loop like Ctrl-C."""
 
 
-def run_killed(monkeypatch, stage, rates, config, workdir, last):
+def run_killed(monkeypatch, stage, config, workdir, last):
   """Runs a stage that is killed when it asks for the rate of a step."""
-  rate_at = rates.learning_rate_at
+  rate_at = stage.learning_rate_at
 
   def rate_or_kill(step, **options):
     if step == last:
@@ -57,7 +54,7 @@ def run_killed(monkeypatch, stage, rates, config, workdir, last):
     return rate_at(step, **options)
 
   with monkeypatch.context() as patch:
-    patch.setattr(rates, 'learning_rate_at', rate_or_kill)
+    patch.setattr(stage, 'learning_rate_at', rate_or_kill)
     with pytest.raises(Killed):
       stage.run(config, workdir)
   assert not (workdir / 'done.json').exists()
@@ -80,14 +77,9 @@ def test_a_preference_model_learns_what_distinguishes_the_pairs(study):
 
 def test_halves_share_no_prompt_and_features_are_written_once(study):
   config = tiny.pm(study)
-  pairs = imported.read_pairs(
-    tiny.base(study),
-    config['data'],
-    config['reading'],
-    config['feature_folder'],
-  )
+  pairs = comparisons.read_pairs(config, tiny.base(study))
   rows = [
-    tune_pm.training_rows(config | {'half': half}, pairs.train) for half in 'ab'
+    comparisons.drawn_pairs(config | {'half': half}, pairs)[2] for half in 'ab'
   ]
   a, b = (set(pairs.train.prompt_index_N[r].tolist()) for r in rows)
   assert a and b and not a & b
@@ -101,8 +93,7 @@ def test_halves_share_no_prompt_and_features_are_written_once(study):
 
 def test_what_a_run_keeps_is_adapters_and_a_head_alone(study, policy):
   """No weight of the base is in a state: only low ranks, of two blocks."""
-  base = tiny.base(study)
-  trained, _ = imported.load_pm(study / 'pm-a', base)
+  trained = models.open_scorer(study / 'pm-a').trained
   assert set(trained) == {'adapters', 'head'}
   assert set(trained['adapters']['trunk']) == {'layer_1', 'layer_2'}
   assert all(2 in x.shape for x in jax.tree.leaves(trained['adapters']))
@@ -114,8 +105,8 @@ def test_what_a_run_keeps_is_adapters_and_a_head_alone(study, policy):
 def test_a_preference_model_resumes_bit_for_bit(study, monkeypatch):
   """Killed in step 5, resumed from step 3 (checklist 82)."""
   config, workdir = tiny.pm(study), study / 'again' / 'pm'
-  run_killed(monkeypatch, tune_pm, tune_pm, config, workdir, last=5)
-  tune_pm.run(config, workdir)
+  run_killed(monkeypatch, train_pm, config, workdir, last=5)
+  train_pm.run(config, workdir)
   same_files(
     workdir, study / 'pm-a', 'metrics.jsonl', 'pm_curve.csv', 'floors.csv'
   )
@@ -136,12 +127,12 @@ def test_the_policy_starts_at_the_base_and_moves(policy):
 def test_ppo_resumes_bit_for_bit(study, policy, monkeypatch):
   """Killed in iteration 2, resumed from it (checklist 82)."""
   config, workdir = tiny.ppo(study), study / 'again' / 'ppo'
-  run_killed(monkeypatch, tune_ppo, train_ppo, config, workdir, last=2)
-  tune_ppo.run(config, workdir)
+  run_killed(monkeypatch, train_ppo, config, workdir, last=2)
+  train_ppo.run(config, workdir)
   same_files(workdir, policy, 'metrics.jsonl', 'rl_curve.csv', 'rl_pi0.csv')
 
 
-def test_the_hhh_comparisons_are_judged_by_all(study):
+def test_the_hhh_comparisons_are_answered_by_all(study):
   evaluate_hhh.run(tiny.hhh(study), study / 'hhh')
   table = pd.read_csv(study / 'hhh' / 'hhh.csv')
   found = table.groupby(['judge', 'rule'])['category'].apply(list)
@@ -158,18 +149,18 @@ def test_the_hhh_comparisons_are_judged_by_all(study):
   assert inside.all()
 
 
-def test_a_judge_reads_the_base_and_the_preference_models(study):
+def test_a_chooser_reads_the_base_and_the_preference_models(study):
   """Its numbers are those of the models by themselves."""
   config, base = tiny.hhh(study), tiny.base(study)
-  pm, alpha = imported.load_pm(config['pm_dirs'][0], base)
+  pm = models.open_scorer(config['pm_dirs'][0])
   items = evaluate_hhh.read_hhh(config['data']['path'])[:2]
   rows = evaluate_hhh.encode(base.tokenizer, items, config)
-  judge = evaluate_hhh.make_judge(base.functions, [alpha], config['max_answer'])
-  logp_N, (score_N,) = evaluate_hhh.judge_all(
-    judge, base, [pm], rows, config, 'test'
+  choose = evaluate_hhh.make_chooser(base.functions, [pm], config['max_answer'])
+  logp_N, (score_N,) = evaluate_hhh.choose_all(
+    choose, base, [pm], rows, config, 'test'
   )
   tokens_NT, first_N, length_N = rows
-  params = imported.lora.combiner(imported.lora.merge, alpha)(base.params, pm)
+  params = pm.way.merge(pm.frozen, pm.trained)
   wanted = base.functions.score_fn(params, tokens_NT, length_N)
   np.testing.assert_allclose(score_N, wanted, atol=1e-5)
   logits = base.functions.logits_fn(base.params, tokens_NT, length_N)
@@ -188,7 +179,7 @@ def test_one_seed_is_measured_and_nothing_passes(study, policy, tmp_path):
   assert {'pm_curve', 'pm_pairs', 'floors', 'rl_curve'} <= set(tables)
   assert set(tables['rl_curve']['size']) == set(tables['pm_curve']['size'])
   context = {'preset': 'x', 'evidence': 'real', 'rl_requires': True}
-  document = claims.claims_document(tables, context)
+  document = judging.claims_document(tables, context)
   found = {claim['id']: claim for claim in document['claims']}
   assert found[11]['verdict'] == found[13]['verdict'] == 'inconclusive'
   assert found[11]['seeds'] == 1 and found[11]['ci'] is None
@@ -198,10 +189,10 @@ def test_one_seed_is_measured_and_nothing_passes(study, policy, tmp_path):
   assert drawn['reward_vs_sqrt_kl'].exists()
 
 
-def test_a_model_without_a_chat_template_is_judged_plain_alone(capsys):
+def test_a_model_without_a_chat_template_is_read_plain_alone(capsys):
   words = types.SimpleNamespace(has_template=False)
   base = types.SimpleNamespace(tokenizer=words)
-  assert evaluate_hhh.judges_of(base, 96) == [('plain', words, 0)]
+  assert evaluate_hhh.readings_of(base, 96) == [('plain', words, 0)]
   assert 'no chat template' in capsys.readouterr().out
 
 
@@ -214,9 +205,9 @@ def test_a_preference_model_without_a_name_is_an_error(study):
 def test_a_tokenizer_without_a_pad_token_says_which_knob_names_it(study):
   """The stages above were told; the knob is what made them run."""
   with pytest.raises(ValueError, match='without: .*--config.pad_token=TOKEN'):
-    tune_pm.run(tiny.pm(study, pad_token=''), study / 'no-pad')
+    train_pm.run(tiny.pm(study, pad_token=''), study / 'no-pad')
   with pytest.raises(ValueError, match="wanted the token '<pad>'"):
-    imported.open_base(str(study / 'model'), '<pad>')
+    models.open_base(tiny.pm(study, pad_token='<pad>'))
 
 
 def test_a_stage_by_itself_ends_with_a_report(study, tmp_path):
@@ -226,7 +217,7 @@ def test_a_stage_by_itself_ends_with_a_report(study, tmp_path):
     'import ml_collections\n\n\ndef get_config():\n'
     f'  return ml_collections.ConfigDict({tiny.pm(study, role="scaling")!r})\n'
   )
-  done = call('tune_pm', f'--config={file}', f'--workdir={study / "pm-a"}')
+  done = call('train_pm', f'--config={file}', f'--workdir={study / "pm-a"}')
   page = study / 'pm-a' / 'report' / 'index.html'
   assert succeeded(done).stdout.splitlines()[-1] == f'report: {page}'
   text = page.read_text()
@@ -242,7 +233,7 @@ def test_the_page_of_a_policy_has_its_gains_and_replies(policy, capsys):
   assert 'train_gain_low' in text and text.count('class="beside"') == 4
   assert report.cell(table['train_gain'].iloc[-1]) in text
   assert text.count('class="sample"') == 4
-  tune_ppo.print_curve(
+  rl_tables.print_curve(
     pd.read_csv(policy / 'rl_curve.csv'), pd.read_csv(policy / 'rl_pi0.csv'), 0
   )
   last = capsys.readouterr().out.splitlines()[-1]
@@ -253,12 +244,12 @@ def test_the_page_of_a_policy_has_its_gains_and_replies(policy, capsys):
 def test_a_simulated_world_is_refused(study):
   config = tiny.pm(study)
   data = config['data'] | {'source': 'simulated'}
-  with pytest.raises(ValueError, match="wanted data.source 'hh'"):
-    tune_pm.run(config | {'data': data}, study / 'refused')
+  with pytest.raises(ValueError, match="or data.source 'hh'"):
+    train_pm.run(config | {'data': data}, study / 'refused')
 
 
 def test_more_layers_than_the_model_has_are_refused(study):
   config = tiny.pm(study)
   adapters = config['adapters'] | {'layers': 4}
   with pytest.raises(ValueError, match='last 1 to 3 blocks, got 4'):
-    tune_pm.run(config | {'adapters': adapters}, study / 'too-many')
+    train_pm.run(config | {'adapters': adapters}, study / 'too-many')

@@ -4,6 +4,7 @@ import functools
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -13,10 +14,13 @@ import pandas as pd
 import pytest
 import tiny_stages as tiny
 
-from experiments import make_text, train_lm, train_pm, train_ppo
+from experiments import train_lm, train_pm, train_ppo
+from experiments.shared import models
 from rlhf_jax.data.packing import row_counts
 from rlhf_jax.data.prompts import encode_prompts
 from rlhf_jax.train import ledger
+from rlhf_jax.train.about import About
+from rlhf_jax.train.run import Run
 
 HERE = pathlib.Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -76,8 +80,7 @@ def assert_same_end(a, b, table):
   """Metrics, table and parameters of two runs are equal to the last bit."""
   for name in ('metrics.jsonl', table):
     assert (a / name).read_bytes() == (b / name).read_bytes()
-  vocab_size = make_text.load_tokenizer(a.parent / 'text').vocab_size
-  params = [train_lm.load(path, '3K', vocab_size) for path in (a, b)]
+  params = [models.open_run(path).params for path in (a, b)]
   jax.tree.map(np.testing.assert_array_equal, *params)
 
 
@@ -96,10 +99,22 @@ def test_a_packed_language_model_resumes_bit_for_bit(study, killed_at):
   assert_same_end(workdir, study / 'lm', 'lm.csv')
 
 
+def test_a_moved_study_resumes_bit_for_bit(study, killed_at, tmp_path):
+  """Killed in step 5 of 6 here, resumed from step 4 there."""
+  here, there = tmp_path / 'here', tmp_path / 'there'
+  with Run(here, {'preset': 'x'}, about=About('reproduce', 'study')):
+    pass
+  shutil.copytree(study / 'text', here / 'text')
+  killed_at(train_lm, tiny.lm(here), here / 'lm', last=5)
+  here.rename(there)
+  train_lm.run(tiny.lm(there), there / 'lm')
+  assert_same_end(there / 'lm', study / 'lm', 'lm.csv')
+
+
 def _buckets(study):
   """Two edges, about as many prompts below the first as above."""
   prompts = json.loads((study / 'comparisons' / 'prompts.json').read_text())
-  tokenizer = make_text.load_tokenizer(study / 'text')
+  tokenizer = models.text_tokenizer({'text_dir': str(study / 'text')})
   cut = tiny.CUT['max_prompt']
   texts = [text for text, _ in prompts['train']]
   length_N = encode_prompts(texts, tokenizer, cut).length_N
@@ -133,6 +148,7 @@ def test_ppo_in_buckets_resumes_bit_for_bit(study, killed_at):
   assert_same_end(workdir, study / 'ppo-buckets', 'rl_curve.csv')
 
 
+@pytest.mark.slow  # programs of their own
 def test_a_sweep_of_language_models_compiles_one_step(study):
   """Two seeds and two rates; packed, one for each number of rows."""
   packed, padded = row_counts(16, multiple=4), [16]
@@ -150,6 +166,7 @@ def test_a_sweep_of_language_models_compiles_one_step(study):
           train_lm.run(config | {'steps': 2}, workdir)
 
 
+@pytest.mark.slow  # programs of their own
 def test_a_sweep_of_preference_models_compiles_one_step(study):
   """Two seeds and two rates."""
   with (
@@ -162,6 +179,7 @@ def test_a_sweep_of_preference_models_compiles_one_step(study):
         train_pm.run(config, study / f'pm-sweep-{seed}-{rate}')
 
 
+@pytest.mark.slow  # programs of their own
 def test_a_sweep_of_policies_compiles_one_iteration(study):
   """Two seeds and two lambda_KL, with their evaluations."""
   with (
@@ -172,6 +190,21 @@ def test_a_sweep_of_policies_compiles_one_iteration(study):
       for kl_coef in (0.0, 0.1):
         config = tiny.ppo(study, seed=seed, kl_coef=kl_coef, b2=0.96875)
         train_ppo.run(config, study / f'ppo-sweep-{seed}-{kl_coef}')
+
+
+def test_at_any_temperature_the_policy_starts_at_pi_0(study):
+  """Ratio 1 and KL 0 in the first step, through the stage's own assembly.
+
+  At T = 0.7 with scores of T = 1 the ratio was .85 and the KL 2.1.
+  """
+  config = tiny.ppo(study, temperature=0.7, iterations=1, minibatch_size=16)
+  train_ppo.run(config | {'passes': 1}, study / 'ppo-cool')
+  [first] = metrics(study / 'ppo-cool')
+  assert first['ratio_mean'] == pytest.approx(1, abs=1e-5)
+  assert first['kl_k1'] == pytest.approx(0, abs=1e-5)
+  assert first['clip_fraction'] == 0
+  start, end = metrics(study / 'ppo-cool', 'checkpoint')
+  assert start['kl'] == start['kl_k1'] == 0 and end['kl'] > 0
 
 
 @pytest.fixture(scope='module')
@@ -194,6 +227,7 @@ def eight(study, tmp_path_factory):
   return workdir
 
 
+@pytest.mark.slow  # eight faked devices
 def test_the_language_model_stage_is_the_same_on_eight_devices(eight):
   """Packed rows in two microbatches on 2 x 2 x 2 (checklist 68)."""
   one, many = (metrics(eight / f'lm-{name}') for name in ('one', 'eight'))
@@ -201,19 +235,19 @@ def test_the_language_model_stage_is_the_same_on_eight_devices(eight):
   assert_same_metrics(many, one, 1e-5)
 
 
+@pytest.mark.slow  # eight faked devices
 @pytest.mark.parametrize('stage', ['lm', 'pm', 'ppo'])
 def test_one_device_reads_what_eight_have_written(study, eight, stage):
   """This process has one; the parameters are those of one (checklist 68)."""
-  vocab_size = make_text.load_tokenizer(study / 'text').vocab_size
-  load = train_pm.load if stage == 'pm' else train_lm.load
   one, many = (
-    load(eight / f'{stage}-{name}', '3K', vocab_size)
+    models.open_run(eight / f'{stage}-{name}').params
     for name in ('one', 'eight')
   )
   near = functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-4)
   jax.tree.map(near, many, one)
 
 
+@pytest.mark.slow  # eight faked devices
 def test_the_preference_model_stage_is_the_same_on_eight_devices(eight):
   """Steps in two microbatches, curve, and scores of pairs (checklist 68)."""
   for kind in ('train', 'curve'):
@@ -228,6 +262,7 @@ def test_the_preference_model_stage_is_the_same_on_eight_devices(eight):
   pd.testing.assert_frame_equal(many, one, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow  # eight faked devices
 def test_the_ppo_stage_is_the_same_on_eight_devices(eight):
   """Training metrics and the evaluations of the policy (checklist 68)."""
   for kind in ('train', 'checkpoint'):

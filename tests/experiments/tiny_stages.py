@@ -9,6 +9,7 @@ CUT = {'max_prompt': 32, 'max_reply': 8}
 def text(root):
   del root
   sizes = {'dialogues': 200, 'plain_texts': 5, 'vocab_size': 320}
+  sizes['heldout_dialogues'] = 20
   return _config('text', 'smoke') | CUT | sizes
 
 
@@ -34,7 +35,7 @@ def comparisons(root):
 def pm(root, **changes):
   return (
     _config('pm', 'smoke')
-    | {'text_dir': f'{root}/text', 'lm_dir': f'{root}/lm', 'size': '3K'}
+    | {'base': f'{root}/lm', 'size': '3K'}
     | {'comparisons_dir': f'{root}/comparisons', 'pairs': 32}
     | {'batch_size': 8, 'microbatches': 2, 'curve_points': 1}
     | {'curve_eval_pairs': 16, 'eval_batch': 16, 'final_eval_pairs': 0}
@@ -46,7 +47,7 @@ def ppo(root, **changes):
   return (
     _config('ppo', 'smoke')
     | CUT
-    | {'text_dir': f'{root}/text', 'lm_dir': f'{root}/lm', 'size': '3K'}
+    | {'base': f'{root}/lm', 'size': '3K'}
     | {'comparisons_dir': f'{root}/comparisons', 'pm_size': '3K'}
     | {f'{name}_pm_dir': f'{root}/pm' for name in ('train', 'test', 'value')}
     | {'iterations': 2, 'batch_size': 16, 'minibatch_size': 8}

@@ -12,7 +12,6 @@ from jax.sharding import PartitionSpec as P
 from rlhf_jax.data.pipeline import Batches
 from rlhf_jax.data.shared import share_prefix
 from rlhf_jax.losses import preference
-from rlhf_jax.losses.chunked import SplitModel
 from rlhf_jax.models import lora
 from rlhf_jax.models.build import build
 from rlhf_jax.models.config import TransformerConfig
@@ -22,9 +21,17 @@ from rlhf_jax.rollout.scoring import make_pm_reward
 from rlhf_jax.train import adapters, ppo, sharding, steps
 from rlhf_jax.train.averaging import AveragedState, with_average
 from rlhf_jax.train.optimiser import make_optimiser
+from rlhf_jax.train.pieces import make_pieces
 from rlhf_jax.train.run import Run
 from rlhf_jax.train.steps import init_state
-from rlhf_jax.types import FeaturePairs, LMBatch, PairBatch, PMHyper, Prompts
+from rlhf_jax.types import (
+  FeaturePairs,
+  LMBatch,
+  PairBatch,
+  PMHyper,
+  Prompts,
+  SplitModel,
+)
 
 RNG, ALPHA, R = jax.random.key(0), 4.0, 4
 TARGETS = ['attention/qkv/kernel/[qv]', 'mlp/in/kernel']
@@ -172,20 +179,22 @@ def options(model, tx):
     ),
     'policy': SplitModel(model.hidden_fn, model.head_fn),
     'value_fn': model.value_fn,
-    'attach': ATTACH,
-    'merge': MERGE,
     'tx': tx,
     'passes': 1,
     'minibatch_size': 4,
-    'max_reply': R,
   }
 
 
 def iteration(model, tx):
   score = make_pm_reward(model.score_fn, end_of_context_id=11, eos_id=1)
-  reward = lambda weights, *rows: score(ATTACH(*weights), *rows)
-  run = adapters.make_adapted_ppo_iteration(reward, **options(model, tx))
-  return jax.jit(run)
+  pieces = make_pieces(
+    **options(model, tx),
+    reward=lambda weights, *rows: score(ATTACH(*weights), *rows),
+    attach=ATTACH,
+    merge=MERGE,
+    sampling=SAMPLING,
+  )
+  return jax.jit(ppo.make_ppo_iteration(*pieces))
 
 
 def test_three_networks_and_the_preference_model_share_one_base(
@@ -197,31 +206,14 @@ def test_three_networks_and_the_preference_model_share_one_base(
     {'policy': trained(base, 1), 'value': trained(base, 2, head)}, tx
   )
   weights, hyper = trained(base, 3, head), fixture.hyper(0.01, kl_coef=0.1)
-  frozen = ppo.Frozen(base, (base, weights))
+  both = {'policy': base, 'value': base}
+  frozen = ppo.Frozen(base, (base, weights), both)
   after, metrics = iteration(model, tx)(state, frozen, PROMPTS, RNG, hyper)
   whole = {name: MERGE(base, x) for name, x in state.params.items()}
   score = make_pm_reward(model.score_fn, end_of_context_id=11, eos_id=1)
-  plain = options(model, tx)
-  policy, value_fn = plain['policy'], plain['value_fn']
-  generate = plain['generate']
-  expected = ppo.make_ppo_iteration(
-    lambda params, *args: generate(params['policy'], *args),
-    score,
-    ppo.make_penalise(policy, max_reply=R),
-    ppo.make_estimate(
-      lambda params, *rows, **read: value_fn(params['value'], *rows, **read),
-      max_reply=R,
-    ),
-    ppo.make_ppo_update(
-      ppo.separate(policy, value_fn),
-      tx,
-      passes=1,
-      minibatch_size=4,
-      max_reply=R,
-    ),
-  )
+  plain = make_pieces(**options(model, tx), reward=score, sampling=SAMPLING)
   frozen = ppo.Frozen(base, MERGE(base, weights))
-  _, expected = jax.jit(expected)(
+  _, expected = jax.jit(ppo.make_ppo_iteration(*plain))(
     init_state(whole, tx), frozen, PROMPTS, RNG, hyper
   )
   assert abs(float(expected.pop('grad_norm')) - metrics.pop('grad_norm')) > 1e-3
@@ -236,10 +228,9 @@ def test_three_networks_and_the_preference_model_share_one_base(
 def test_new_adapters_have_no_penalty(model, base):
   """Exactly 0 by the scorer, to rounding by the sampler."""
   new = trained(base, None)
-  pieces = adapters.make_adapted_pieces(
-    base, **options(model, optax.identity())
-  )
-  rollout = jax.jit(pieces[0])({'policy': new}, PROMPTS, RNG)
+  generate = options(model, optax.identity())['generate']
+  sample = jax.jit(adapters.bind(generate, MERGE, base))
+  rollout = sample(new, PROMPTS, RNG)
   logits_fn = adapters.bind(model.logits_fn, ATTACH, base)
   penalise = ppo.make_penalise(model.logits_fn)
 

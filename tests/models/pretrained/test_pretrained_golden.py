@@ -13,6 +13,8 @@ from rlhf_jax.models.pretrained.export import save_policy
 from rlhf_jax.models.pretrained.folder import load_folder
 from tests.parity import Float64, assert_rounding_alone, in_float64
 
+pytestmark = pytest.mark.slow  # compares with torch
+
 NEW = 8  # tokens to decode
 
 

@@ -1,0 +1,111 @@
+"""The command line of a script: flags, and errors of one line."""
+
+import sys
+from pathlib import Path
+
+from absl import app, flags, logging
+from ml_collections import config_flags
+
+from rlhf_jax.data.jsonl import DataError
+from rlhf_jax.text.dialogue import DialogueError
+from rlhf_jax.train.about import RunError
+
+EXPECTED = (RunError, DataError, DialogueError, ValueError, OSError)
+
+
+def main(run, default_config, default_workdir=None, report=False):
+  """Runs `run(config: dict, workdir: Path)` with --config and --workdir.
+
+  A known error ends in one line and exit code 2; --config.KEY=VALUE overrides a
+  key, and a key that does not exist is an error.
+
+  Args:
+    run: the stage.
+    default_config: path of its config file, and preset.
+    default_workdir: None: --workdir is required.
+    report: whether the run ends with a page of its tables and figures.
+  """
+  config_flag = config_flags.DEFINE_config_file(
+    'config', default_config, 'Path of a config file, :PRESET appended.'
+  )
+  workdir_flag = flags.DEFINE_string(
+    'workdir', default_workdir, 'Directory of the run.'
+  )
+
+  def guarded(argv):
+    logging.set_verbosity(logging.WARNING)
+    if len(argv) > 1:
+      print(f'error: unknown argument {argv[1]!r}: see --help', file=sys.stderr)
+      return 2
+    if not workdir_flag.value:
+      print('error: --workdir is required', file=sys.stderr)
+      return 2
+    try:
+      run(config_flag.value.to_dict(), Path(workdir_flag.value))
+      if report:
+        from experiments.shared import run_report
+
+        print(f'report: {run_report.write(workdir_flag.value)}')
+    except EXPECTED as error:
+      print(f'error: {one_line(error)}', file=sys.stderr)
+      return 2
+    return 0
+
+  app.run(guarded, flags_parser=parse_flags)
+
+
+def main_of_flags(run, values, required):
+  """Runs `run(options)` with the values of flags; errors as those of `main`.
+
+  Args:
+    run: of {flag's name: value}.
+    values: what flags.DEFINE_... returned.
+    required: names of flags that have no default.
+  """
+
+  def guarded(argv):
+    logging.set_verbosity(logging.WARNING)
+    options = {value.name: value.value for value in values}
+    try:
+      if len(argv) > 1:
+        raise ValueError(f'unknown argument {argv[1]!r}: see --help')
+      if any(options[name] is None for name in required):
+        wanted = ' and '.join(f'--{name}' for name in required)
+        raise ValueError(f'{wanted} are required: see --help')
+      run(options)
+    except EXPECTED as error:
+      print(f'error: {one_line(error)}', file=sys.stderr)
+      return 2
+    return 0
+
+  app.run(guarded, flags_parser=parse_flags)
+
+
+def one_line(error):
+  """What an error says, in one line; of a quoted traceback its last line."""
+  first = error.args[0] if error.args else ''
+  text = first if isinstance(first, str) else str(error)
+  lines = [line.strip() for line in text.splitlines() if line.strip()]
+  if any(line.startswith('Traceback ') for line in lines):
+    return lines[-1]
+  return ' '.join(lines)
+
+
+def parse_flags(argv):
+  """Parses as absl does; one line for a bad flag, and --help succeeds."""
+  try:
+    return flags.FLAGS(argv)
+  except (
+    flags.Error,
+    AttributeError,
+    KeyError,
+    ValueError,
+    TypeError,
+    OSError,
+  ) as error:
+    inner = error.__context__ if isinstance(error, AttributeError) else error
+    line = one_line(inner or error)
+    print(f'error: {line} (see --help)', file=sys.stderr)
+    raise SystemExit(2) from None
+  except SystemExit:  # --help was printed, which absl calls a failure
+    raise SystemExit(0) from None

@@ -1,0 +1,129 @@
+"""Where arrays live and programs run: one device, or a mesh of several.
+
+The config's `mesh` decides, `mesh_from` reads it, and everything that takes its
+result serves both. Programs are jitted under names that the compile ledger
+shows, with the shapes of their arguments.
+"""
+
+import inspect
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rlhf_jax.train import ledger
+from rlhf_jax.train.run import load_params
+from rlhf_jax.train.sharded import init_sharded, jit_rows, jit_sharded
+from rlhf_jax.train.sharding import make_mesh, shard, shardings_of
+
+
+def mesh_from(sizes):
+  """The mesh of a config's `mesh` section; None where all sizes are 1.
+
+  Args:
+    sizes: {'data', 'fsdp', 'model'}, which multiply to the number of devices
+      (-1 on one of them: what is left).
+  """
+  return None if set(sizes.values()) == {1} else make_mesh(**sizes)
+
+
+def row_parts(mesh):
+  """How many parts the rows of a batch are cut into."""
+  return mesh.shape['data'] * mesh.shape['fsdp'] if mesh else 1
+
+
+def made(init, mesh, *args):
+  """`init(*args)`; on a mesh, made in pieces."""
+  return init_sharded(init, mesh, *args) if mesh else init(*args)
+
+
+def spread(tree, mesh):
+  """Copies of its own of a tree's arrays, which a step may donate.
+
+  Cut over the mesh; or on one device, so that a process with other devices can
+  read them from a checkpoint.
+  """
+  if mesh:
+    return shard(tree, shardings_of(tree, mesh))
+  return jax.tree.map(lambda x: jnp.array(np.asarray(x)), tree)
+
+
+def restored(workdir, init, mesh=None):
+  """Parameters of a finished run, in the shapes of `init(rng)`.
+
+  Cut over the mesh as they are read; or bound to no device. Restored arrays are
+  bound to one, and a state that mixes both kinds is compiled for twice: a step
+  binds all of its results, so its second call looks new.
+  """
+  like = jax.eval_shape(init, jax.random.key(0))
+  if not mesh:
+    return spread(load_params(workdir, like), None)
+  placed = lambda x, where: jax.ShapeDtypeStruct(
+    x.shape, x.dtype, sharding=where
+  )
+  return load_params(
+    workdir, jax.tree.map(placed, like, shardings_of(like, mesh))
+  )
+
+
+def jit_named(function, name, **options):
+  """Jits under a name that the compile ledger shows, with its shapes."""
+  return jax.jit(noting(function, name), **options)
+
+
+def noting(function, name):
+  """The function under another name, which tells the ledger when it is traced.
+
+  Args:
+    function: to be jitted.
+    name: of its program.
+  """
+  signature = inspect.signature(function)
+
+  def named(*args):
+    ledger.note(name, signature.bind(*args).arguments)
+    return function(*args)
+
+  named.__name__ = named.__qualname__ = name
+  return named
+
+
+def jit_step(step, name, mesh):
+  """Jits step(state, *frozen, batch, rng, hyper), which donates its state.
+
+  On a mesh the first call's state and frozen trees say by their paths and
+  shapes where everything lives.
+  """
+  if not mesh:
+    return jit_named(step, name, donate_argnums=0)
+  named = noting(step, name)
+  return _at_first_call(
+    lambda state, *rest: jit_sharded(named, mesh, state, *rest[:-3])
+  )
+
+
+def jit_of_rows(function, name, mesh, jit=jit_rows):
+  """Jits function(params, rows, ...), rows cut over the mesh if there is one.
+
+  Args:
+    function: of one row at a time.
+    name: of its program.
+    mesh: or None.
+    jit: `jit_rows` or `jit_collect`, for a mesh.
+  """
+  if not mesh:
+    return jit_named(function, name)
+  named = noting(function, name)
+  return _at_first_call(lambda params, *_: jit(named, mesh, params))
+
+
+def _at_first_call(make):
+  """A function that is made of the arguments of its first call."""
+  made_of = []
+
+  def call(*args):
+    if not made_of:
+      made_of.append(make(*args))
+    return made_of[0](*args)
+
+  return call

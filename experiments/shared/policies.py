@@ -1,0 +1,280 @@
+"""A policy beside its scorers: compiled programs, and its measurement.
+
+Every checkpoint of a run is measured on the same held-out prompts, with
+replies of its own: score, gold and KL are of the same replies, never of the
+training rollouts. Programs are cached on static settings alone: seeds,
+coefficients and learning rates are traced, so that runs which differ in those
+share a program.
+"""
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from experiments.shared import sources
+from experiments.shared.devices import (
+  jit_named,
+  jit_of_rows,
+  jit_step,
+  spread,
+)
+from experiments.shared.trained import Way
+from rlhf_jax.data.prompts import encode_prompts
+from rlhf_jax.evals import policy
+from rlhf_jax.rollout.generate import SamplingConfig, make_collect
+from rlhf_jax.rollout.scoring import make_hash_reward, make_pm_reward
+from rlhf_jax.train.optimiser import make_optimiser
+from rlhf_jax.train.pieces import make_pieces
+from rlhf_jax.train.ppo import make_ppo_iteration
+from rlhf_jax.train.sharded import jit_collect, on_mesh
+from rlhf_jax.types import Prompts, SplitModel
+
+# Positions of a row whose logits are held at once, where the vocabulary is so
+# large that all of them would be most of a step's memory (docs/numerics.md).
+CHUNK, LARGE_VOCABULARY = 64, 8192
+HASH_SCALE = 0.4  # of the null study's rewards, in log-odds
+SCORES = ('score_0', 'score_1', 'gold')  # train PM, test PM, gold
+
+
+class Scorers(NamedTuple):
+  """The rewards of a run: its train PM's and its test PM's.
+
+  Attributes:
+    functions: (train, test), each (weights, tokens_BT, prompt_length_B,
+      length_B) -> score_B; equal ones are one object.
+    weights: (train, test).
+    size: label of the train PM; '' of hashed rewards.
+  """
+
+  functions: tuple
+  weights: tuple
+  size: str
+
+
+def split_model(functions):
+  """The language model of a `Model`, its logits made as they are needed."""
+  large = functions.config.vocab_size >= LARGE_VOCABULARY
+  chunk = CHUNK if large else None
+  return SplitModel(functions.hidden_fn, functions.head_fn, chunk)
+
+
+def sampling_of(tokenizer, max_reply, temperature=1.0):
+  """The paper's sampler (temperature 1, no top-p) for a tokenizer."""
+  return SamplingConfig(
+    max_reply=max_reply,
+    stop_ids=tuple(tokenizer.stop_ids),
+    pad_id=tokenizer.pad_id,
+    temperature=temperature,
+  )
+
+
+def _collect(functions, sampling):
+  return make_collect(
+    sampling, prefill_fn=functions.prefill_fn, decode_fn=functions.decode_fn
+  )
+
+
+@functools.cache
+def sampler(functions, label, sampling, mesh=None):
+  """Jitted sampler of a language model: (params, prompts, rng) -> Rollout."""
+  collect = _collect(functions, sampling)
+  return jit_of_rows(collect, f'sample_{label}', mesh, jit_collect)
+
+
+@functools.cache
+def _pm_reward(functions, way, end_of_context_id, eos_id, stop_ids):
+  return make_pm_reward(
+    lambda weights, *rows: functions.score_fn(way.attach(*weights), *rows),
+    end_of_context_id=end_of_context_id,
+    eos_id=eos_id,
+    stop_ids=tuple(i for i in stop_ids if i != eos_id),
+  )
+
+
+_hash_reward = functools.cache(make_hash_reward)
+
+
+def decoded(tokenizer, tokens_BT, prompt_length_B, length_B):
+  """The replies of sampled rows as text."""
+  rows = zip(tokens_BT, prompt_length_B, length_B, strict=True)
+  return [tokenizer.decode_reply(ids[p:n].tolist()) for ids, p, n in rows]
+
+
+def scorers_of(config, base, networks, mesh) -> Scorers:
+  """The Scorers of a PPO run: two preference models, or noise.
+
+  Args:
+    config: seed, half; they number the noise.
+    base: Base of the policy.
+    networks: (train PM, test PM), each of `models.open_scorer`; () for noise.
+    mesh: of `devices.mesh_from`.
+
+  Raises:
+    ValueError: if a preference model has another vocabulary than the policy.
+  """
+  if not networks:
+    seeds = [np.uint32(2 * config['seed'] + i) for i in range(2)]
+    seeds = seeds if config['half'] == 'a' else seeds[::-1]
+    noise = _hash_reward(HASH_SCALE)
+    return Scorers((noise, noise), spread(tuple(seeds), mesh), '')
+  ids, rows = base.tokenizer, base.functions.config.vocab_size
+  for pm in networks:
+    theirs = pm.functions.config.vocab_size
+    if theirs != rows:
+      raise ValueError(
+        f'the PM of size {pm.size} reads {theirs} tokens and the policy '
+        f'writes {rows}: wanted one with the tokenizer of the policy'
+      )
+  stops = ids.end_of_context_id, ids.eos_id, tuple(ids.stop_ids)
+  functions = (_pm_reward(pm.functions, pm.way, *stops) for pm in networks)
+  weights = ((pm.frozen, pm.trained) for pm in networks)
+  return Scorers(tuple(functions), tuple(weights), networks[0].size)
+
+
+@functools.cache
+def ppo_pieces(functions, way: Way, reward, sampling, b2, update):
+  """The five pieces of a policy and a value network of its size, not jitted.
+
+  Args:
+    functions: `build`'s Model of both.
+    way: Way of both.
+    reward: of `Scorers.functions`.
+    sampling: SamplingConfig.
+    b2: of Adam.
+    update: (passes, minibatch_size, microbatches, scoring_parts).
+
+  Returns:
+    Pieces: collect, score, penalise, estimate, update.
+  """
+  passes, minibatch_size, microbatches, parts = update
+  return make_pieces(
+    generate=_collect(functions, sampling),
+    policy=split_model(functions),
+    value_fn=functions.value_fn,
+    reward=reward,
+    tx=make_optimiser(b2=b2),
+    sampling=sampling,
+    passes=passes,
+    minibatch_size=minibatch_size,
+    microbatches=microbatches,
+    scoring_parts=parts,
+    attach=way.attach,
+    merge=way.merge,
+  )
+
+
+@functools.cache
+def ppo_iteration(label, collect, score, penalise, estimate, update, mesh):
+  """Jitted whole PPO iteration of the five pieces, one after the other."""
+  iteration = make_ppo_iteration(collect, score, penalise, estimate, update)
+  return jit_step(iteration, f'ppo_iteration_{label}', mesh)
+
+
+@functools.cache
+def policy_eval(functions, way: Way, label, rewards, sampling, parts, mesh):
+  """Jitted evaluation of what a policy has trained, by train PM and test PM.
+
+  evaluate(trained, ref, reward_params, prompts, rng); see `make_evaluate`.
+  """
+  evaluate = policy.make_policy_evaluation(
+    _collect(functions, sampling),
+    split_model(functions),
+    rewards,
+    sampling,
+    parts=parts,
+    merge=way.merge,
+  )
+
+  def measured(trained, ref, reward_params, prompts, rng):
+    return evaluate(trained, ref, reward_params, prompts, rng, base=ref)
+
+  if mesh:
+    measured = on_mesh(measured, mesh)
+  return jit_named(measured, f'policy_eval_{label}')
+
+
+class HeldOut:
+  """Held-out prompts of a run, and what its policies write and score on them.
+
+  Attributes:
+    texts: the prompts.
+    kinds: 'helpful' or 'harmless' of each.
+    world: the World of the gold scores; None on real data.
+    pm_size: label of the train PM.
+  """
+
+  def __init__(self, config, base, scorers, evaluate, found):
+    """Draws `eval_prompts` of the found prompts, the same for every seed.
+
+    Args:
+      config: eval_prompts, eval_batch, max_prompt, pi0_samples, seed, data,
+        world.
+      base: Base, which is pi_0.
+      scorers: Scorers.
+      evaluate: of `policy_eval`.
+      found: [(text, kind)].
+    """
+    self._config, self._tokenizer = config, base.tokenizer
+    self._ref, self._weights, self._evaluate = (
+      base.params,
+      scorers.weights,
+      evaluate,
+    )
+    self.pm_size = scorers.size
+    simulated = config['data']['source'] == 'simulated'
+    self.world = sources.world_of(config['world']) if simulated else None
+    order = np.random.default_rng(0).permutation(len(found))
+    held = [found[i] for i in order[: config['eval_prompts']]]
+    short = config['eval_prompts'] - len(held)
+    held += [held[i % len(held)] for i in range(short)]
+    self.kinds = [kind for _, kind in held]
+    self._prompts = encode_prompts(
+      [text for text, _ in held], base.tokenizer, config['max_prompt']
+    )
+    self.texts = self._prompts.text
+
+  def measure(self, trained, iteration, row_offset=0) -> dict[str, Any]:
+    """Measurements of a policy, one a prompt, with its replies and their gold.
+
+    Args:
+      trained: what the policy has trained.
+      iteration: draws the replies, with the seed of the run.
+      row_offset: names the rows; replies to rows of other names are others.
+    """
+    config = self._config
+    rows = np.arange(len(self.kinds)) + row_offset
+    prompts = Prompts(self._prompts.tokens_NP, self._prompts.length_N, rows)
+    rng = jax.random.key(10_000 + config['seed'])
+    rng = jax.random.fold_in(rng, iteration)
+    out = policy.evaluate_prompts(
+      self._evaluate,
+      trained,
+      self._ref,
+      self._weights,
+      prompts,
+      rng,
+      config['eval_batch'],
+    )
+    rows = out['tokens'], out['prompt_length'], out['total_length']
+    replies = decoded(self._tokenizer, *rows)
+    out['gold'] = sources.gold_scores(
+      self.world, self.texts, self.kinds, replies
+    )
+    out['replies'] = replies
+    return out
+
+  def measure_pi0(self, trained) -> dict[str, np.ndarray]:
+    """Scores of pi_0, `pi0_samples` replies to each prompt: score_NC by name.
+
+    Args:
+      trained: what a policy has trained that is still pi_0.
+    """
+    N = len(self.kinds)
+    parts = [
+      self.measure(trained, 0, row_offset=N * (c + 1))
+      for c in range(self._config['pi0_samples'])
+    ]
+    stack = lambda name: np.stack([part[name] for part in parts], axis=1)
+    return {name: stack(name) for name in SCORES}

@@ -1,0 +1,174 @@
+"""How a preference model reads its pairs: as tokens, or as cached features.
+
+Both readers have the same two functions, so a stage need not know which it has:
+`batches`, an endless stream to train on, and `scores` of many pairs. Features
+are what the frozen blocks of a base made of the tokens, computed once and kept
+in a folder that all preference models of a study share.
+"""
+
+import functools
+
+import jax.numpy as jnp
+import numpy as np
+
+from experiments.shared.devices import jit_named, jit_of_rows, jit_step
+from experiments.shared.trained import first_trained_layer
+from rlhf_jax.data import features
+from rlhf_jax.data.pipeline import Batches
+from rlhf_jax.data.shared import share_prefix
+from rlhf_jax.evals import preference
+from rlhf_jax.models import split
+from rlhf_jax.train.adapters import make_adapted_step
+from rlhf_jax.train.averaging import with_average
+from rlhf_jax.train.optimiser import make_optimiser
+from rlhf_jax.train.progress import Progress
+from rlhf_jax.train.steps import make_pm_step
+
+
+def shared_rows(pairs):
+  """The rows of pairs as a preference model reads them."""
+  return share_prefix(preference.pair_batch(pairs))
+
+
+def score_function(config, base):
+  """(params, rows) -> (chosen_B, rejected_B) of the model and the reader.
+
+  Raises:
+    ValueError: if features are to be read and every parameter is trained.
+  """
+  how, kind = config['read'], config['trained']
+  if how == 'tokens':
+    return base.functions.pair_score_fn
+  if how != 'features' or kind == 'all':
+    raise ValueError(
+      "wanted read of 'tokens', or of 'features' with trained 'adapters' or "
+      f"'head', got {how!r} with {kind!r}"
+    )
+  layer = first_trained_layer(config, base)
+  return _split_scorer(base.functions.config, layer).pair_score_fn
+
+
+@functools.cache
+def _split_scorer(config, layer):
+  return split.split_scorer(config, layer)
+
+
+@functools.cache
+def pm_programs(score_fn, way, label, b2, microbatches, average_eta, mesh):
+  """(step, score) of preference models, jitted.
+
+  step(state, frozen, rows, rng, PMHyper), which donates its state, an
+  AveragedState if there is an average; score((frozen, trained), rows) ->
+  (chosen_B, rejected_B).
+
+  Args:
+    score_fn: of `score_function`.
+    way: Way.
+    label: size, for the names of the programs.
+    b2: of Adam.
+    microbatches: of `make_pm_step`.
+    average_eta: of `with_average`; below 0: no average.
+    mesh: of `devices.mesh_from`.
+  """
+  step = make_adapted_step(
+    make_pm_step,
+    score_fn,
+    way.attach,
+    make_optimiser(b2=b2),
+    microbatches=microbatches,
+    shared=True,
+  )
+  if average_eta >= 0:
+    step = with_average(step, average_eta)
+
+  def score(both, rows):
+    return score_fn(way.attach(*both), rows)
+
+  return (
+    jit_step(step, f'pm_step_{label}', mesh),
+    jit_of_rows(score, f'pm_score_{label}', mesh),
+  )
+
+
+def reader_of(config, base, pairs, split):
+  """The reader of a config, of one side of the comparisons.
+
+  Args:
+    config: read, features, feature_folder, trained, adapters.
+    base: Base.
+    pairs: PairArrays.
+    split: 'train' or 'test', shown with the progress.
+  """
+  if config['read'] == 'tokens':
+    return Tokens(pairs)
+  return Features(config, base, pairs, f'features of {split}')
+
+
+class Tokens:
+  """Pairs as tokens, the prompt of both sides once."""
+
+  def __init__(self, pairs):
+    self._pairs = pairs
+
+  def batches(self, index_N, batch_size, seed):
+    """Endless SharedPairs of some rows."""
+    rows = shared_rows(self._pairs.take(index_N))
+    return Batches(rows, batch_size, seed)
+
+  def scores(self, score, both, count, batch_size):
+    """(chosen_N, rejected_N) of the first `count` rows (None: all)."""
+    rows = shared_rows(self._pairs.take(slice(None, count)))
+    return preference.score_all(score, both, rows, batch_size)
+
+
+class Features:
+  """Pairs as the frozen blocks have read them."""
+
+  def __init__(self, config, base, pairs, label):
+    """Finds the features in `feature_folder`, or computes and writes them.
+
+    Those of other models, layers and rows may be there.
+    """
+    made, layer = config['features'], first_trained_layer(config, base)
+    self._edges, self._rows = sorted(made['edges']), shared_rows(pairs)
+    key = features.fingerprint(
+      base.functions.config, layer, split.lower_params(base.params, layer)
+    )
+    read = _feature_program(base.functions.config, layer)
+    self._cache = features.cached_features(
+      config['feature_folder'],
+      key,
+      self._rows,
+      lambda part: read(base.params, part),
+      edges=self._edges,
+      tokens=made['tokens'],
+      progress=lambda n: Progress(0, n, label),
+    )
+
+  def batches(self, index_N, batch_size, seed):
+    """Endless FeaturePairs of some rows."""
+    rows = type(self._rows)(*(column[index_N] for column in self._rows))
+    cache = features.SomeRows(self._cache, index_N)
+    return features.FeatureBatches(cache, rows, self._edges, batch_size, seed)
+
+  def scores(self, score, both, count, batch_size):
+    """As those of `Tokens`; one length bucket after the other."""
+    length_N = features.pair_lengths(self._rows)[:count]
+    bucket_N = np.searchsorted(self._edges, length_N)
+    score_N2 = np.zeros((len(bucket_N), 2), np.float32)
+    for k in np.unique(bucket_N):
+      inside = np.flatnonzero(bucket_N == k)
+      for i in range(0, len(inside), batch_size):
+        index_B = inside[i : i + batch_size]
+        full_B = np.pad(index_B, (0, batch_size - len(index_B)), mode='edge')
+        part = features.feature_pairs(
+          self._cache, self._rows, full_B, self._edges[k]
+        )
+        sides = jnp.stack(score(both, part), 1)
+        score_N2[index_B] = np.asarray(sides)[: len(index_B)]
+    return score_N2[:, 0], score_N2[:, 1]
+
+
+@functools.cache
+def _feature_program(config, layer):
+  return jit_named(_split_scorer(config, layer).pair_features_fn, 'features')

@@ -1,0 +1,126 @@
+"""Tables of a policy's run: rl_curve, rl_pi0, and samples for the report."""
+
+import json
+
+import numpy as np
+import pandas as pd
+
+from experiments.shared import sources
+from experiments.shared.files import write_csv
+from rlhf_jax.analysis import kl_reward
+from rlhf_jax.evals import policy
+
+SCORERS = {'train': 'score_0', 'test': 'score_1', 'gold': 'gold'}
+SHOWN = 12  # samples of a run
+
+
+def pi0_rows(pi0):
+  """Rows of rl_pi0: mean and variances of each scorer under pi_0."""
+  rows = []
+  for scorer, name in SCORERS.items():
+    score_NC = pi0[name]
+    rows.append(
+      {
+        'scorer': scorer,
+        'mean': float(score_NC.mean()),
+        'se': policy.standard_error(score_NC.mean(axis=1)),
+        'within_variance': policy.within_variance(score_NC),
+        'pooled_variance': float(score_NC.var(ddof=1)),
+        'n_prompts': score_NC.shape[0],
+        'n_samples': score_NC.shape[1],
+      }
+    )
+  return rows
+
+
+def curve_row(config, held_out, out, pi0, iteration):
+  """One row of rl_curve.
+
+  The scores' standard errors are of the gain over pi_0's mean on the same
+  prompt, which is what the claims are about.
+
+  Args:
+    config: kl_coef, pm_size, pm_pairs, batch_size.
+    held_out: `policies.HeldOut`: the prompts, their world, the PM's size.
+    out: measurements of the policy, [N] each.
+    pi0: scores of pi_0, [N, C] each.
+    iteration: how many are done.
+  """
+  row = {k: config[k] for k in ('kl_coef', 'pm_size', 'pm_pairs')}
+  row['pm_size'] = row['pm_size'] or held_out.pm_size
+  row |= {'iteration': iteration, 'samples': iteration * config['batch_size']}
+  for name in ('kl', 'kl_k1', 'kl_k3', 'entropy', 'length', 'truncated'):
+    row[name] = float(out[name].mean())
+  row['kl_se'] = policy.standard_error(out['kl'])
+  for name, key in (
+    ('train_pm', 'score_0'),
+    ('test_pm', 'score_1'),
+    ('gold', 'gold'),
+  ):
+    row[name] = float(out[key].mean())
+    row[f'{name}_se'] = policy.standard_error(out[key] - pi0[key].mean(1))
+  wins = sources.win_probability(
+    held_out.world, held_out.kinds, out['gold'], pi0['gold']
+  )
+  margin_NC = out['score_0'][:, None] - pi0['score_0']
+  row['pm_win_rate'] = float((1 / (1 + np.exp(-margin_NC))).mean())
+  row['win_rate'] = float(wins.mean())
+  row['win_rate_se'] = policy.standard_error(wins)
+  words = [reply.split() for reply in out['replies']]
+  row['distinct'] = float(
+    np.mean([len(set(w)) / len(w) for w in words if w] or [0.0])
+  )
+  return row
+
+
+def sample_replies(texts, before, after, count=SHOWN):
+  """Replies of pi_0 and of the final policy, for the report."""
+  return [
+    {
+      'prompt': texts[i],
+      'pi0_reply': before['replies'][i],
+      'final_reply': after['replies'][i],
+      'scores': {
+        'PM of pi_0': float(before['score_0'][i]),
+        'PM': float(after['score_0'][i]),
+        'gold of pi_0': float(before['gold'][i]),
+        'gold': float(after['gold'][i]),
+      },
+    }
+    for i in range(min(count, len(texts)))
+  ]
+
+
+def write_tables(run, texts, pi0, before, after):
+  """Writes the tables and samples of a finished run; returns its curve."""
+  curve = run.rows('checkpoint')
+  lines = [{k: v for k, v in line.items() if k != 'step'} for line in curve]
+  write_csv(run.path / 'rl_curve.csv', lines)
+  write_csv(run.path / 'rl_pi0.csv', pi0_rows(pi0))
+  samples = sample_replies(texts, before, after)
+  (run.path / 'samples.json').write_text(json.dumps(samples, indent=1))
+  return curve
+
+
+def print_curve(curve, pi0, seed):
+  """Prints the checkpoints of a run, for whoever started it."""
+  print(
+    f'held-out prompts, one seed ({seed}); 95 % intervals over prompts; gains '
+    "are over pi_0's mean score on the same prompt"
+  )
+  table = kl_reward.gains(pd.DataFrame(curve), pd.DataFrame(pi0))
+  for row in table.to_dict('records'):
+    cells = [
+      f'{label} {row[name]:.3f} [{row[f"{name}_low"]:.3f}, '
+      f'{row[f"{name}_high"]:.3f}]'
+      for label, name in (
+        ('KL', 'kl'),
+        ('sqrt(KL)', 'sqrt_kl'),
+        ('train PM gain', 'train_gain'),
+        ('test PM gain', 'test_gain'),
+      )
+    ]
+    print(
+      f'iteration {row["iteration"]:>3}  {"  ".join(cells)}  '
+      f'entropy {row["entropy"]:.3f}'
+    )

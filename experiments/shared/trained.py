@@ -1,0 +1,158 @@
+"""What a run trains: every parameter, adapters of a frozen base, or a head.
+
+    all        {'trunk', 'head'}      nothing is frozen
+    adapters   {'adapters', 'head'}   over the base's {'trunk'}
+    head       {'head'}               over the base's {'trunk'}
+
+A language model has no head, so a policy trains all or adapters. How what is
+frozen and what is trained become the parameters of a model is a `Way`.
+"""
+
+import functools
+import hashlib
+from typing import Any, NamedTuple
+
+import jax
+
+from rlhf_jax.models import lora
+from rlhf_jax.train.pieces import whole
+
+
+class Way(NamedTuple):
+  """A way from (frozen, trained) to parameters; equal ones are one object.
+
+  Attributes:
+    kind: 'all', 'adapters' or 'head'.
+    attach: combine(frozen, trained) -> params, for whatever has gradients.
+    merge: the same for sampling: a token costs what it costs the base.
+  """
+
+  kind: str
+  attach: Any
+  merge: Any
+
+
+@functools.cache
+def _way(kind, alpha):
+  if kind == 'all':
+    return Way(kind, whole, whole)
+  if kind == 'head':
+    with_head = lambda frozen, trained: {**frozen, **trained}
+    return Way(kind, with_head, with_head)
+  combine = lora.combiner
+  return Way(kind, combine(lora.attach, alpha), combine(lora.merge, alpha))
+
+
+def way_of(config):
+  """The Way of a config's `trained` and `adapters`.
+
+  Raises:
+    ValueError: if `trained` is none of the three.
+  """
+  kind = config['trained']
+  if kind not in ('all', 'adapters', 'head'):
+    raise ValueError(
+      f"wanted trained of 'all', 'adapters' or 'head', got {kind!r}"
+    )
+  alpha = config['adapters']['alpha'] if kind == 'adapters' else None
+  return _way(kind, alpha)
+
+
+def frozen_of(way, params):
+  """What of a base's parameters stays as it is; () where all are trained."""
+  return () if way.kind == 'all' else params
+
+
+def bases(way, base):
+  """What lies frozen under policy and value network; None: nothing does."""
+  if way.kind == 'all':
+    return None
+  return {'policy': base.params, 'value': base.params}
+
+
+def preference_model(config, base, rng):
+  """What a new preference model trains, as it starts.
+
+  Halves start from heads of their own: a shared one would be a direction in
+  which train and test PM agree for no reason. Heads over a frozen base start at
+  zero, adapters change nothing yet.
+
+  Args:
+    config: trained, adapters; seed, half and train_subset draw the start.
+    base: {'functions', 'params'}.
+    rng: key of the run's seed.
+  """
+  half = config['half']
+  if config['trained'] == 'all':
+    head_rng = jax.random.fold_in(rng, ('all', 'a', 'b').index(half))
+    return base.params | {'head': base.functions.init_head(head_rng)}
+  key = seed_key(config['seed'], half, config['train_subset'])
+  head = {'head': base.functions.init_head(key, 'zero')}
+  if config['trained'] == 'head':
+    return head
+  return {'adapters': fresh_adapters(base, config['adapters'], key)} | head
+
+
+def policy(config, base):
+  """What a new policy trains; with it the model is still the base.
+
+  Raises:
+    ValueError: if it is to train a head, which a language model has not.
+  """
+  if config['trained'] == 'head':
+    raise ValueError("a policy has no head: wanted trained 'all' or 'adapters'")
+  if config['trained'] == 'all':
+    return base.params
+  key = seed_key(config['seed'], 'policy', config['half'])
+  return {'adapters': fresh_adapters(base, config['adapters'], key)}
+
+
+def zero_value(config, base):
+  """What a value network trains whose head is zero, over the base."""
+  head = {'head': base.functions.init_head(jax.random.key(0), 'zero')}
+  if config['trained'] == 'all':
+    return {'trunk': base.params['trunk']} | head
+  key = seed_key(config['seed'], 'value', config['half'])
+  return {'adapters': fresh_adapters(base, config['adapters'], key)} | head
+
+
+def fresh_adapters(base, adapters, rng):
+  """Adapters of the last blocks that change nothing yet.
+
+  Args:
+    base: {'functions', 'params'}.
+    adapters: layers (blocks from the top), rank, targets, alpha.
+    rng: key.
+  """
+  n_layers = base.functions.config.n_layers
+  layers = range(n_layers - _layers(base, adapters), n_layers)
+  targets = lora.layer_targets(layers, adapters['targets'])
+  return lora.init_adapters(rng, base.params, adapters['rank'], targets)
+
+
+def first_trained_layer(config, base):
+  """The first block that has something trained; L where the head alone is."""
+  if config['trained'] == 'all':
+    return 0
+  n_layers = base.functions.config.n_layers
+  if config['trained'] == 'head':
+    return n_layers
+  return n_layers - _layers(base, config['adapters'])
+
+
+def _layers(base, adapters):
+  n_layers = base.functions.config.n_layers
+  if not 1 <= adapters['layers'] <= n_layers:
+    raise ValueError(
+      f'wanted adapters in the last 1 to {n_layers} blocks, got '
+      f'{adapters["layers"]}'
+    )
+  return adapters['layers']
+
+
+def seed_key(seed, *names):
+  """A key for (seed, names), so that halves and subsets start apart."""
+  digest = hashlib.sha1('/'.join(names).encode()).digest()
+  return jax.random.fold_in(
+    jax.random.key(seed), int.from_bytes(digest[:4], 'big')
+  )

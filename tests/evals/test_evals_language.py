@@ -1,0 +1,51 @@
+"""Loss on held-out texts, against a sum by hand."""
+
+import evals_bigram as bigram
+import jax
+import numpy as np
+import pytest
+
+from rlhf_jax.evals.language import make_text_loss, nats_per_token
+
+
+def by_hand(logits_fn, params, tokens_NT, length_N):
+  nats = count = 0
+  for ids, length in zip(tokens_NT, length_N, strict=True):
+    logits = np.asarray(
+      logits_fn(params, ids[None], np.array([length])), np.float64
+    )[0]
+    for t in range(1, length):
+      row = logits[t - 1]
+      nats -= row[ids[t]] - np.log(np.exp(row).sum())
+      count += 1
+  return nats / count
+
+
+@pytest.mark.parametrize('batch_size', [2, 3, 8])
+def test_the_loss_is_that_of_every_token_after_the_first(batch_size):
+  """Ragged texts, the last batch not full: pads and repeats count nothing."""
+  rng = np.random.default_rng(1)
+  params = bigram.random_table(0)
+  tokens_NT = rng.integers(0, bigram.V, (7, 5))
+  length_N = np.array([5, 1, 3, 2, 4, 5, 2])
+  loss_fn = jax.jit(make_text_loss(bigram.logits_fn))
+  found = nats_per_token(loss_fn, params, tokens_NT, length_N, batch_size)
+  wanted = by_hand(bigram.logits_fn, params, tokens_NT, length_N)
+  assert found == pytest.approx(wanted, rel=1e-6)
+  changed = tokens_NT.copy()
+  changed[2, 3:] = (changed[2, 3:] + 1) % bigram.V  # a pad
+  again = nats_per_token(loss_fn, params, changed, length_N, batch_size)
+  assert again == found
+
+
+def test_a_uniform_model_loses_the_logarithm_of_the_vocabulary():
+  loss_fn = make_text_loss(bigram.logits_fn)
+  flat = np.zeros((bigram.V, bigram.V), np.float32)
+  found = nats_per_token(loss_fn, flat, np.zeros((3, 4), int), [4, 2, 3], 2)
+  assert found == pytest.approx(np.log(bigram.V), rel=1e-6)
+
+
+def test_without_texts_there_is_no_loss():
+  loss_fn = make_text_loss(bigram.logits_fn)
+  empty = np.zeros((0, 4), int), np.zeros(0, int)
+  assert np.isnan(nats_per_token(loss_fn, np.zeros((6, 6)), *empty, 2))
