@@ -118,6 +118,7 @@ def test_eight_gpus_share_parameters_but_not_activations():
   assert one['ppo'] > one['pm'] > trained
 
 
+@pytest.mark.slow  # compiles at full width
 def test_the_gpu_estimate_is_near_what_a_compiled_step_takes():
   """A step of one pair, float32, compiled for the CPU: within 15 %.
 

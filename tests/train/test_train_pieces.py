@@ -130,6 +130,7 @@ def test_full_training_is_the_pieces_by_hand_to_the_bit(frozen):
   assert digest_of(assembled(**parts), params, frozen) == expected
 
 
+@pytest.mark.slow  # compiles PPO twice
 def test_full_training_of_a_transformer_is_the_program_by_hand(
   model, model_params
 ):
@@ -158,6 +159,7 @@ def add_merged(base, trained):
   return jax.tree.map(lambda x, y: 2 * (x / 2 + y / 2), base, trained)
 
 
+@pytest.mark.slow  # compiles PPO twice
 def test_adapters_are_the_pieces_bound_by_hand_to_the_bit(frozen):
   """Policy and value network over frozen trees of their own."""
   base, params = fixture.bigram_params(1), fixture.bigram_params(2)
@@ -205,6 +207,7 @@ def test_adapters_of_a_transformer_are_the_program_by_hand(model, model_params):
   assert found == program_of(hand, params, frozen)
 
 
+@pytest.mark.slow  # compiles PPO twice
 def test_without_a_critic_it_is_rloo_by_hand_to_the_bit(frozen):
   """The state holds the policy alone, under its name."""
   parts, policy = bigram_parts(), fixture.bigram_params(0)['policy']
