@@ -18,13 +18,12 @@ import jax
 import jax.numpy as jnp
 
 from benchmarks.common import to_rows
-from rlhf_jax.losses.chunked import SplitModel
 from rlhf_jax.models.build import build
 from rlhf_jax.models.ladder import config_for
 from rlhf_jax.train.optimiser import make_optimiser
 from rlhf_jax.train.ppo import make_ppo_update, separate
 from rlhf_jax.train.steps import init_state, make_lm_step
-from rlhf_jax.types import Experience, LMBatch, LMHyper, PPOHyper
+from rlhf_jax.types import Experience, LMBatch, LMHyper, PPOHyper, SplitModel
 
 RNG = jax.random.key(0)
 

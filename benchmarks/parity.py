@@ -13,9 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks.common import config_of
-from rlhf_jax.losses.chunked import SplitModel, token_logps
+from rlhf_jax.losses.chunked import token_logps
 from rlhf_jax.models import attention
 from rlhf_jax.models.build import build
+from rlhf_jax.types import SplitModel
 
 ATTENTION_TOLERANCE = 2e-2  # bfloat16 has 8 bits: 4e-3 a rounding
 TOLERANCE = {'bfloat16': 5e-2, 'float32': 1e-4}

@@ -11,7 +11,6 @@ import jax.numpy as jnp
 
 from benchmarks.common import config_of
 from rlhf_jax.data.shared import share_prefix
-from rlhf_jax.losses.chunked import SplitModel
 from rlhf_jax.models.build import build
 from rlhf_jax.models.cost import forward_flops
 from rlhf_jax.rollout.generate import SamplingConfig, make_collect
@@ -19,7 +18,7 @@ from rlhf_jax.rollout.scoring import make_pm_reward
 from rlhf_jax.train import ppo, rloo, steps
 from rlhf_jax.train.optimiser import make_optimiser
 from rlhf_jax.train.pieces import make_pieces
-from rlhf_jax.types import PairBatch, PMHyper, PPOHyper, Prompts
+from rlhf_jax.types import PairBatch, PMHyper, PPOHyper, Prompts, SplitModel
 
 END_OF_CONTEXT, EOS = 3, 2  # any two ids: all lengths are forced
 REPLIES = 2  # to a prompt, without a critic

@@ -4,96 +4,11 @@ python -m experiments.analyse --workdir=DIR
 """
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
-import pandas as pd
-
-from rlhf_jax.analysis import claims, claims_io, figures, report, runs
-
-
-def context_of(workdir, seconds):
-  """What claims.json says of the study besides its claims."""
-  study = runs.read_run(workdir)
-  config, env = study['config']['config'], study['env']
-  return {
-    'preset': config['preset'],
-    'commit': env['commit'],
-    'device': f'{env["device"]}, {env["cores"]} cores',
-    'seconds': seconds,
-    'config_hash': study['config']['row']['config_hash'],
-    'evidence': 'real' if config['data']['source'] == 'hh' else 'simulated',
-    'rl_requires': config['claims']['rl_requires_test_pm'],
-    'figures': {
-      number: f'figures/{name}.svg'
-      for number, name in figures.CLAIM_FIGURES.items()
-    },
-  }
-
-
-def samples_of(workdir, count=4):
-  """Replies before and after PPO, from a few runs."""
-  found = []
-  for path in sorted(Path(workdir).glob('rl/*/samples.json')):
-    for sample in json.loads(path.read_text())[:count]:
-      found.append(sample | {'run': path.parent.name})
-  return found[: 10 * count]
-
-
-def analyse(workdir, seconds, programs=(), stages=()):
-  """Writes tables, claims.json, figures and the report; returns the document.
-
-  Args:
-    workdir: directory of a study whose jobs are done.
-    seconds: wall time of the study.
-    programs: compile ledger, dicts of program, seconds, count, shapes, worker.
-    stages: dicts of name, seconds.
-  """
-  workdir = Path(workdir)
-  tables = runs.collect(workdir)
-  if programs:
-    frame = pd.DataFrame(programs)
-    for position, column in enumerate(runs.RUN_COLUMNS):
-      frame.insert(position, column, '')
-    tables['programs'] = frame
-  runs.write_tables(tables, workdir / 'tables')
-  tables = runs.read_tables(workdir / 'tables')
-  context = context_of(workdir, seconds)
-  drawn = figures.draw_all(tables, workdir / 'figures')
-  document = claims.claims_document(tables, context)
-  (workdir / 'report').mkdir(exist_ok=True)
-  claims_io.write_claims(workdir / 'report' / 'claims.json', document)
-  document = claims_io.read_claims(workdir / 'report' / 'claims.json')
-  extras = {
-    'samples': samples_of(workdir),
-    'stages': list(stages),
-    'env': json.loads((workdir / 'env.json').read_text()),
-  }
-  report.write_report(workdir, document, tables, drawn, extras)
-  return document
-
-
-def print_claims(document, file=None):
-  """The claims that were judged, a line each, and the counts."""
-  judged = [c for c in document['claims'] if c['verdict'] != 'not run']
-  for claim in judged:
-    interval = ''
-    if claim['ci']:
-      interval = '[{:.3g}, {:.3g}]'.format(*claim['ci'])
-    print(
-      f'{claim["id"]:>3}  {claim["verdict"]:<12} {claim["title"]}  {interval}',
-      file=file,
-    )
-  counts = {
-    v: sum(c['verdict'] == v for c in judged)
-    for v in ('pass', 'fail', 'inconclusive')
-  }
-  rest = len(document['claims']) - len(judged)
-  print(
-    ', '.join(f'{n} {v}' for v, n in counts.items()) + f', {rest} not run',
-    file=file,
-  )
+from experiments.shared import study_report
+from rlhf_jax.analysis import runs
 
 
 def main(arguments=None):
@@ -103,13 +18,13 @@ def main(arguments=None):
   args = parser.parse_args(arguments)
   try:
     done = runs.read_run(args.workdir)['done']
-    document = analyse(
+    document = study_report.write(
       args.workdir, done['seconds'], done.get('programs', ()), done['stages']
     )
   except (OSError, ValueError, KeyError) as error:
     print(f'error: {str(error).splitlines()[0]}', file=sys.stderr)
     return 2
-  print_claims(document)
+  study_report.print_claims(document)
   return 0
 
 

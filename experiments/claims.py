@@ -6,7 +6,6 @@ python -m experiments.claims table FILE [--readme README.md]
 
 import argparse
 import json
-import pathlib
 import sys
 
 from rlhf_jax.analysis import claims_io
@@ -55,13 +54,8 @@ def _table(args):
   if not args.readme:
     print(table, end='')
     return
-  readme = pathlib.Path(args.readme)
-  try:
-    text = claims_io.replace_block(readme.read_text(), table)
-  except ValueError as error:
-    raise ValueError(f'{readme}: {error}') from error
-  readme.write_text(text)
-  print(f'rewrote the claims of {readme}')
+  claims_io.rewrite_readme(args.readme, table)
+  print(f'rewrote the claims of {args.readme}')
 
 
 if __name__ == '__main__':

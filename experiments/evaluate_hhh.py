@@ -17,7 +17,6 @@ from experiments.shared.models import open_base, open_scorer
 from rlhf_jax.analysis import intervals
 from rlhf_jax.data.hhh import CATEGORIES, read_hhh
 from rlhf_jax.evals import answers
-from rlhf_jax.losses.chunked import SplitModel
 from rlhf_jax.text.encode import (
   append_end_of_context,
   encode_example,
@@ -26,6 +25,7 @@ from rlhf_jax.text.encode import (
 from rlhf_jax.train.about import About
 from rlhf_jax.train.progress import Progress
 from rlhf_jax.train.run import Run
+from rlhf_jax.types import SplitModel
 
 # Our own few words for the 14 conversations of Askell et al. 2021, which are
 # some 4,600 words: more than the context of a small model takes.

@@ -12,7 +12,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from experiments import claims as claims_script
+from rlhf_jax.analysis import claims_io
 
 NOTE = """# {preset}
 
@@ -58,12 +58,13 @@ def main(arguments=None):
   args = parser.parse_args(arguments)
   try:
     publish(args.workdir, args.out)
+    if args.readme:
+      document = claims_io.read_claims(Path(args.out) / 'claims.json')
+      table = claims_io.to_markdown_table(document)
+      claims_io.rewrite_readme(args.readme, table)
   except (OSError, ValueError) as error:
     print(f'error: {error}', file=sys.stderr)
     return 2
-  if args.readme:
-    file = str(Path(args.out) / 'claims.json')
-    return claims_script.main(['table', file, '--readme', args.readme])
   return 0
 
 

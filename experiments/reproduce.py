@@ -14,8 +14,7 @@ import os
 import time
 from pathlib import Path
 
-from experiments import analyse
-from experiments.shared import command
+from experiments.shared import command, study_report
 from experiments.studies import launch, registry, single
 from experiments.studies.job import is_done
 from rlhf_jax.train.about import About, RunError
@@ -133,8 +132,8 @@ def run(config, workdir, on):
     programs = [
       {k: v for k, v in p.items() if k != 'session'} for p in programs
     ]
-    document = analyse.analyse(root, spent['seconds'], programs, stages)
-  analyse.print_claims(document)
+    document = study_report.write(root, spent['seconds'], programs, stages)
+  study_report.print_claims(document)
   print(f'report: {root}/report/index.html')
 
 

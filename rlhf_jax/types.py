@@ -1,16 +1,35 @@
-"""Containers that cross rooms, and the shape letters.
+"""Containers that cross rooms, the model protocol, and the shape letters.
 
 B batch, T tokens, S cache slots, P prompt tokens, R reply tokens, V vocabulary,
 D width, H heads, K head size, L layers, C candidates of one prompt, N anything
 counted in an analysis. Scalars and pytrees carry no suffix.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 
 Array = jax.Array
 Params = Any
+
+
+class SplitModel(NamedTuple):
+  """A language model in two halves: logits = head_fn(params, hidden).
+
+  It may stand wherever a maker takes a `logits_fn`.
+
+  Attributes:
+    hidden_fn: (params, tokens_BT, length_B) -> hidden_BTD; with read_BS, the
+      columns that are wanted, hidden_BSD. Where a maker takes a function of
+      logits and values: -> (hidden_BTD, value_BT).
+    head_fn: (params, hidden of [..., D]) -> logits of [..., V].
+    chunk: positions whose logits are held at once; None: all of them.
+  """
+
+  hidden_fn: Callable
+  head_fn: Callable
+  chunk: int | None = None
 
 
 class TrainState(NamedTuple):
@@ -68,6 +87,44 @@ class SharedPairs(NamedTuple):
   segment_BT: Array
   prefix_B: Array
   last_B2: Array
+
+
+class CandidateBatch(NamedTuple):
+  """C replies to each prompt, whole dialogues in an order of preference.
+
+  All end in the end-of-context token.
+
+  Attributes:
+    tokens_BCT: int32.
+    length_BC: int32, real tokens; of a missing candidate 0.
+    rank_BC: int32, 0 the best; equal ranks are ties, and a negative one is no
+      candidate: prompts may have fewer than C.
+  """
+
+  tokens_BCT: Array
+  length_BC: Array
+  rank_BC: Array
+
+
+class SharedCandidates(NamedTuple):
+  """CandidateBatch whose sides begin alike, what they share read once.
+
+  A row is: prefix, the rest of each candidate in turn, pads. Two candidates are
+  the `SharedPairs` of these.
+
+  Attributes:
+    tokens_BT: int32.
+    segment_BT: int32, 1 prefix, 2 + c candidate c, 0 pads.
+    prefix_B: int32, tokens that all candidates share.
+    last_BC: int32, the column of each candidate's last token; 0 without one.
+    rank_BC: as of `CandidateBatch`.
+  """
+
+  tokens_BT: Array
+  segment_BT: Array
+  prefix_B: Array
+  last_BC: Array
+  rank_BC: Array
 
 
 class FeaturePairs(NamedTuple):

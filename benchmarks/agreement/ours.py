@@ -9,7 +9,6 @@ import numpy as np
 
 from benchmarks.agreement import settings as told
 from rlhf_jax.evals.policy import evaluate_prompts, make_policy_evaluation
-from rlhf_jax.losses.chunked import SplitModel
 from rlhf_jax.models.build import build
 from rlhf_jax.models.pretrained.export import save_policy
 from rlhf_jax.models.pretrained.folder import load_folder
@@ -17,7 +16,7 @@ from rlhf_jax.rollout.generate import SamplingConfig, make_collect
 from rlhf_jax.train import ppo, steps
 from rlhf_jax.train.optimiser import make_optimiser
 from rlhf_jax.train.pieces import make_pieces
-from rlhf_jax.types import PPOHyper, Prompts
+from rlhf_jax.types import PPOHyper, Prompts, SplitModel
 
 MEASURE_ROWS = 256
 

@@ -14,15 +14,15 @@ import jax
 import jax.numpy as jnp
 from jax.experimental import topologies
 
-from rlhf_jax.losses.chunked import SplitModel
 from rlhf_jax.models.build import build
 from rlhf_jax.rollout.generate import SamplingConfig, make_collect
 from rlhf_jax.rollout.scoring import make_pm_reward
 from rlhf_jax.train import ppo
 from rlhf_jax.train.optimiser import make_optimiser
+from rlhf_jax.train.pieces import make_pieces
 from rlhf_jax.train.sharding import batch_sharding, replicated, shardings_of
 from rlhf_jax.train.steps import init_state, make_pm_step
-from rlhf_jax.types import PairBatch, PMHyper, PPOHyper, Prompts
+from rlhf_jax.types import PairBatch, PMHyper, PPOHyper, Prompts, SplitModel
 
 # For the compiler alone: it shall take no lock on a TPU, and look for none.
 NO_TPU = {
@@ -188,33 +188,23 @@ def pm_programs(shapes):
 
 
 def ppo_pieces(functions, job):
-  """collect, reward, penalise, estimate and update of an iteration."""
+  """The five pieces of an iteration; see `train.pieces.make_pieces`."""
   sampling = SamplingConfig(
     max_reply=job['reply_length'], stop_ids=(EOS_ID,), pad_id=PAD_ID
   )
-  generate = make_collect(
-    sampling, prefill_fn=functions.prefill_fn, decode_fn=functions.decode_fn
-  )
-  policy = SplitModel(functions.hidden_fn, functions.head_fn)
-  return (
-    lambda params, prompts, rng: generate(params['policy'], prompts, rng),
-    make_pm_reward(
+  return make_pieces(
+    generate=make_collect(
+      sampling, prefill_fn=functions.prefill_fn, decode_fn=functions.decode_fn
+    ),
+    policy=SplitModel(functions.hidden_fn, functions.head_fn),
+    value_fn=functions.value_fn,
+    reward=make_pm_reward(
       functions.score_fn, end_of_context_id=END_OF_CONTEXT_ID, eos_id=EOS_ID
     ),
-    ppo.make_penalise(policy, max_reply=job['reply_length']),
-    ppo.make_estimate(
-      lambda params, *rows, **read: functions.value_fn(
-        params['value'], *rows, **read
-      ),
-      max_reply=job['reply_length'],
-    ),
-    ppo.make_ppo_update(
-      ppo.separate(policy, functions.value_fn),
-      TX,
-      passes=1,
-      minibatch_size=job['prompts'],
-      max_reply=job['reply_length'],
-    ),
+    tx=TX,
+    sampling=sampling,
+    passes=1,
+    minibatch_size=job['prompts'],
   )
 
 

@@ -23,14 +23,13 @@ from experiments.shared.devices import (
 from experiments.shared.trained import Way
 from rlhf_jax.data.prompts import encode_prompts
 from rlhf_jax.evals import policy
-from rlhf_jax.losses.chunked import SplitModel
 from rlhf_jax.rollout.generate import SamplingConfig, make_collect
 from rlhf_jax.rollout.scoring import make_hash_reward, make_pm_reward
 from rlhf_jax.train.optimiser import make_optimiser
 from rlhf_jax.train.pieces import make_pieces
 from rlhf_jax.train.ppo import make_ppo_iteration
 from rlhf_jax.train.sharded import jit_collect, on_mesh
-from rlhf_jax.types import Prompts
+from rlhf_jax.types import Prompts, SplitModel
 
 # Positions of a row whose logits are held at once, where the vocabulary is so
 # large that all of them would be most of a step's memory (docs/numerics.md).
@@ -179,17 +178,17 @@ def policy_eval(functions, way: Way, label, rewards, sampling, parts, mesh):
 
   evaluate(trained, ref, reward_params, prompts, rng); see `make_evaluate`.
   """
-  evaluate = policy.make_evaluate(
+  evaluate = policy.make_policy_evaluation(
     _collect(functions, sampling),
     split_model(functions),
     rewards,
+    sampling,
     parts=parts,
-    **sampling.scored(),
+    merge=way.merge,
   )
 
   def measured(trained, ref, reward_params, prompts, rng):
-    params = way.merge(ref, trained)
-    return evaluate(params, ref, reward_params, prompts, rng)
+    return evaluate(trained, ref, reward_params, prompts, rng, base=ref)
 
   if mesh:
     measured = on_mesh(measured, mesh)

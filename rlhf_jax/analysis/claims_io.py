@@ -5,9 +5,22 @@ import math
 import pathlib
 from collections.abc import Mapping, Sequence
 
-from rlhf_jax.analysis.claims_registry import CLAIMS
 from rlhf_jax.analysis.intervals import NOT_RUN
 
+PAPERS = range(1, 66)  # the claims of the papers, which every file lists
+# What the columns of a table of claims say, wherever one is shown.
+LEGEND = {
+  'measured': 'mean over seeds; of several numbers that decide, the first one '
+  'is that of the interval',
+  '95 % interval': 'where that mean lies, as far as the seeds tell '
+  '(t-interval); none of a single seed',
+  'threshold': 'what a pass needs, set before the runs that confirm it',
+  'seeds': 'repetitions with preference models and policies of their own; '
+  'language models and comparisons are shared',
+  'verdict': 'pass: the interval of every number lies on the claimed side of '
+  'its bound; fail: one lies wholly on the other side; inconclusive: the rest; '
+  'not run: nothing measured it',
+}
 MARK_BEGIN = '<!-- claims:begin -->'
 MARK_END = '<!-- claims:end -->'
 
@@ -21,10 +34,14 @@ def write_claims(path, document: Mapping) -> None:
 
 
 def read_claims(path) -> dict:
-  """Reads claims.json.
+  """Reads claims.json; one that names no edition was judged by the first.
+
+  A file may lack claims that were numbered after it was written, and may hold
+  some of a theme that is not of the house: its rows say all that is shown.
 
   Raises:
-    ValueError: if it is not JSON, or does not hold every claim once.
+    ValueError: if it is not JSON, lacks one of the papers' claims or holds a
+      claim twice.
   """
   path = pathlib.Path(path)
   try:
@@ -34,12 +51,12 @@ def read_claims(path) -> dict:
   rows = document.get('claims') if isinstance(document, dict) else None
   if not isinstance(rows, list):
     raise ValueError(f"{path}: wanted an object with a list 'claims'")
-  found = sorted(row.get('id', 0) for row in rows)
-  if found != [spec.id for spec in CLAIMS]:
+  found = [row.get('id', 0) for row in rows]
+  if len(set(found)) < len(found) or not set(PAPERS) <= set(found):
     raise ValueError(
-      f'{path}: wanted claims 1 to {len(CLAIMS)} once each, got {found}'
+      f'{path}: wanted claims 1 to {len(PAPERS)} once each, got {sorted(found)}'
     )
-  return document
+  return {'edition': 1} | document
 
 
 def merge(files: Sequence) -> dict:
@@ -52,12 +69,13 @@ def merge(files: Sequence) -> dict:
     raise ValueError('nothing to merge: give at least one claims.json')
   documents = [(str(file), read_claims(file)) for file in files]
   rows = []
-  for spec in CLAIMS:
+  numbers = {row['id'] for _, doc in documents for row in doc['claims']}
+  for number in sorted(numbers):
     found = [
       (file, row)
       for file, document in documents
       for row in document['claims']
-      if row['id'] == spec.id
+      if row['id'] == number
     ]
     run = [pair for pair in found if pair[1]['verdict'] != NOT_RUN]
     row = dict((run or found)[-1][1])
@@ -75,6 +93,7 @@ def merge(files: Sequence) -> dict:
     'device': _joined(documents, 'device'),
     'seconds': sum(doc.get('seconds') or 0 for _, doc in documents),
     'config_hash': _joined(documents, 'config_hash'),
+    'edition': _edition(documents),
     'claims': rows,
     'checks': [
       {'preset': doc.get('preset'), **check}
@@ -85,8 +104,10 @@ def merge(files: Sequence) -> dict:
 
 
 def to_markdown_table(document: Mapping) -> str:
-  """The claims that were run as a table, and a line on those that were not."""
+  """The claims that were run, as a table under its legend; which were not."""
   lines = [
+    *legend_lines(),
+    '',
     '| # | claim | measured | 95 % interval | threshold | seeds | verdict |',
     '|---|---|---|---|---|---|---|',
   ]
@@ -113,6 +134,11 @@ def to_markdown_table(document: Mapping) -> str:
   return '\n'.join(lines) + '\n'
 
 
+def legend_lines() -> list[str]:
+  """The legend as a Markdown list."""
+  return [f'- **{column}**: {meaning}.' for column, meaning in LEGEND.items()]
+
+
 def replace_block(text: str, table: str) -> str:
   """`text` with the lines between the two claim markers replaced.
 
@@ -127,6 +153,19 @@ def replace_block(text: str, table: str) -> str:
   return f'{head}\n{table.rstrip()}\n{text[end:]}'
 
 
+def rewrite_readme(path, table: str) -> None:
+  """Puts a table between the claim markers of a file.
+
+  Raises:
+    ValueError: naming the file, unless each marker stands there once.
+  """
+  path = pathlib.Path(path)
+  try:
+    path.write_text(replace_block(path.read_text(), table))
+  except ValueError as error:
+    raise ValueError(f'{path}: {error}') from error
+
+
 def _number(value):
   return '-' if value is None else f'{value:.3g}'
 
@@ -134,6 +173,12 @@ def _number(value):
 def _joined(documents, key):
   values = [document.get(key) for _, document in documents]
   return '+'.join(dict.fromkeys(str(v) for v in values if v is not None))
+
+
+def _edition(documents):
+  """The edition of the rules that judged all files, or '1+2' of several."""
+  found = sorted({document['edition'] for _, document in documents})
+  return found[0] if len(found) == 1 else '+'.join(map(str, found))
 
 
 def _plain(value):

@@ -1,9 +1,9 @@
-"""Draws and saves the figures of `drawings`: the one user of matplotlib.
+"""Draws and saves the figures of the themes: the one user of matplotlib.
 
-`FIGURES[name](tables, out_dir)` saves one figure and returns its path, or None
-when the tables hold nothing to draw. Bands are 95 % t-intervals over seeds.
-A colour is a model size, the same in every figure of a study, unless the
-legend of the figure says otherwise.
+`FIGURES[name](tables, out_dir)` saves one figure of the house and returns its
+path, or None when the tables hold nothing to draw. Bands are 95 % t-intervals
+over seeds. A colour is a model size, the same in every figure of a study,
+unless the legend of the figure says otherwise.
 """
 
 import functools
@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from rlhf_jax.analysis import drawings, intervals
+from rlhf_jax.analysis import findings, intervals
+from rlhf_jax.analysis.claims.registry import Registry, load
 
 STYLE = {
   'axes.axisbelow': True,
@@ -28,22 +29,6 @@ STYLE = {
   'legend.frameon': False,
   'svg.hashsalt': 'rlhf_jax',
 }
-# The figure that shows the measurement of a claim.
-CLAIM_FIGURES = {
-  1: 'pm_accuracy_vs_pairs',
-  2: 'pm_accuracy_vs_size',
-  3: 'pm_accuracy_vs_pairs',
-  4: 'pm_calibration',
-  5: 'pm_calibration',
-  6: 'pm_min_score',
-  **dict.fromkeys((11, 13, 14, 15, 16, 17, 18), 'reward_vs_sqrt_kl'),
-  19: 'train_test_gold',
-  20: 'gap_vs_samples',
-  21: 'gap_vs_samples',
-  24: 'overoptimisation',
-  27: 'entropy_length',
-  37: 'helpful_harmless',
-}
 PANEL_INCHES = (3.6, 3.4)
 LEGEND_INCHES = 1.8
 
@@ -52,7 +37,7 @@ def save(draw, tables, out_dir, suffix='svg') -> pathlib.Path | None:
   """Draws one figure and saves it as `out_dir/NAME.suffix`.
 
   Args:
-    draw: a function of `drawings.DRAWINGS`.
+    draw: a drawing of a theme (see `drawings.marks`).
     tables: name -> frame, from `runs.read_tables`.
     out_dir: made if missing.
     suffix: 'svg' or 'png'. Equal tables give equal bytes.
@@ -65,7 +50,7 @@ def save(draw, tables, out_dir, suffix='svg') -> pathlib.Path | None:
     canvas = Canvas(tables)
     try:
       draw(canvas, tables)
-    except drawings.NothingToDrawError:
+    except findings.NotRunError:
       return None
     canvas.add_legend()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -76,13 +61,18 @@ def save(draw, tables, out_dir, suffix='svg') -> pathlib.Path | None:
 
 
 FIGURES = {
-  draw.__name__: functools.partial(save, draw) for draw in drawings.DRAWINGS
+  draw.__name__: functools.partial(save, draw) for draw in load().drawings
 }
 
 
-def draw_all(tables, out_dir, suffix='svg') -> dict[str, pathlib.Path | None]:
-  """Draws every figure whose rows are in `tables`, in the paper's order."""
-  return {name: draw(tables, out_dir, suffix) for name, draw in FIGURES.items()}
+def draw_all(
+  tables, out_dir, suffix='svg', registry: Registry | None = None
+) -> dict[str, pathlib.Path | None]:
+  """Draws every figure whose rows are in `tables`, in the order of themes."""
+  return {
+    draw.__name__: save(draw, tables, out_dir, suffix)
+    for draw in (registry or load()).drawings
+  }
 
 
 class Canvas:
@@ -96,7 +86,7 @@ class Canvas:
   def __init__(self, tables):
     self.figure = Figure(layout='constrained', dpi=150)
     sizes = [frame[['size', 'n_params']] for frame in tables.values()]
-    order = drawings.by_size(pd.concat(sizes).dropna()) if sizes else []
+    order = findings.by_size(pd.concat(sizes).dropna()) if sizes else []
     self.colours = self.shades([size for size, _ in order])
 
   @staticmethod
@@ -140,7 +130,7 @@ class Canvas:
 
   def size_lines(self, axis, frame, step, x, y):
     """`mean_line` for each size, in its colour."""
-    for size, rows in drawings.by_size(frame):
+    for size, rows in findings.by_size(frame):
       style = {'color': self.colours[size], 'label': size}
       self.mean_line(axis, rows, step, x, y, **style)
 

@@ -1,4 +1,7 @@
-"""What an evaluator is given and what it hands back."""
+"""What an evaluator is given and what it hands back.
+
+Figures choose their rows with the same functions as the claims they show.
+"""
 
 import dataclasses
 import math
@@ -12,7 +15,7 @@ Tables = Mapping[str, pd.DataFrame]
 
 
 class NotRunError(Exception):
-  """The tables do not hold what a claim needs; the message says what."""
+  """The tables lack what a claim or a figure needs; the message says what."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,17 +36,27 @@ class Finding:
 def select(tables: Tables, name: str, **where) -> pd.DataFrame:
   """The rows of a table where every named column has the wanted value.
 
+  Args:
+    tables: name -> frame.
+    name: of the table.
+    where: column -> value, or a list of values of which each will do.
+
   Raises:
     NotRunError: if the table is missing, or no row is left.
   """
   if name not in tables:
     raise NotRunError(f'no table {name}.csv')
-  frame = tables[name]
+  return keep(tables[name], f'{name}.csv', **where)
+
+
+def keep(frame: pd.DataFrame, name: str, **where) -> pd.DataFrame:
+  """As `select`, of a frame that a sentence calls `name`."""
   for column, wanted in where.items():
-    frame = frame[frame[column] == wanted]
+    allowed = wanted if isinstance(wanted, list) else [wanted]
+    frame = frame[frame[column].isin(allowed)]
   if frame.empty:
     wanted = ', '.join(f'{key}={value}' for key, value in where.items())
-    raise NotRunError(f'{name}.csv has no rows with {wanted}')
+    raise NotRunError(f'{name} has no rows with {wanted}')
   return frame
 
 
@@ -58,10 +71,22 @@ def largest(frame: pd.DataFrame) -> pd.DataFrame:
   return frame[frame['n_params'] == frame['n_params'].max()]
 
 
+def last(frame: pd.DataFrame, column: str) -> pd.DataFrame:
+  """The rows of the last checkpoint of every run, by this column."""
+  return frame[
+    frame[column] == frame.groupby('run_id')[column].transform('max')
+  ]
+
+
 def sizes(frame: pd.DataFrame) -> list[str]:
   """Ladder names, smallest first."""
-  order = frame.groupby('size')['n_params'].first().sort_values()
+  order = frame.groupby('size')['n_params'].min().sort_values()
   return list(order.index)
+
+
+def by_size(frame: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+  """[(size, its rows), ...], smallest first."""
+  return [(size, frame[frame['size'] == size]) for size in sizes(frame)]
 
 
 def runs_of_role(tables: Tables, role: str):
@@ -96,6 +121,28 @@ def seed_means(rows: pd.DataFrame) -> pd.DataFrame:
 def contrast(name, values, side, bound, margin=None) -> Contrast:
   """A contrast on the t-interval of one value a seed."""
   return Contrast(name, t_interval(list(values)), bound, side, margin)
+
+
+def contrasts_by_size(rows, column, side, bound) -> list[Contrast]:
+  """One contrast a size, over seeds (the runs of a seed averaged)."""
+  return [
+    contrast(
+      f'{column}_{size}',
+      seed_means(own[['seed', column]])[column],
+      side,
+      bound,
+    )
+    for size, own in by_size(rows)
+  ]
+
+
+def means_by_size(rows: pd.DataFrame, *columns: str) -> dict[str, float]:
+  """Means over the runs of each size, as side numbers."""
+  return {
+    f'{column}_{size}': float(own[column].mean())
+    for column in columns
+    for size, own in by_size(rows)
+  }
 
 
 def means(frame: pd.DataFrame, *columns: str) -> dict[str, float]:

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 import jinja2
 import pandas as pd
 
-from rlhf_jax.analysis import intervals, kl_reward, runs
+from rlhf_jax.analysis import claims_io, intervals, kl_reward, runs
+from rlhf_jax.analysis.claims.registry import Registry, load
 
 TEMPLATE = pathlib.Path(__file__).with_name('report.html.j2')
 VERDICTS = (
@@ -22,10 +23,13 @@ VERDICTS = (
   intervals.INCONCLUSIVE,
   intervals.NOT_RUN,
 )
+GAINS = 'Gain over pi_0 and KL, on held-out prompts'
 MEDIA_TYPES = {'.svg': 'image/svg+xml', '.png': 'image/png'}
 
 
-def write_report(workdir, claims, tables, figures, extras) -> pathlib.Path:
+def write_report(
+  workdir, claims, tables, figures, extras, registry: Registry | None = None
+) -> pathlib.Path:
   """Writes DIR/report/index.html.
 
   Args:
@@ -37,6 +41,7 @@ def write_report(workdir, claims, tables, figures, extras) -> pathlib.Path:
     extras: all keys optional. samples: dicts of prompt, pi0_reply,
       final_reply and scores (name -> number). env: name -> value. stages:
       dicts of name, seconds.
+    registry: whose tables are shown beside the claims; None: that of the house.
 
   Returns:
     The path of the page.
@@ -50,10 +55,13 @@ def write_report(workdir, claims, tables, figures, extras) -> pathlib.Path:
     summary=summary(claims, run_list(tables)),
     claims=claims['claims'],
     checks=claims.get('checks', []),
+    beside=beside(tables, registry or load()),
   )
 
 
-def write_run_report(path, run, tables, figures, samples=()) -> pathlib.Path:
+def write_run_report(
+  path, run, tables, figures, samples=(), registry: Registry | None = None
+) -> pathlib.Path:
   """Writes PATH/report/index.html of one run: its tables and figures, no claim.
 
   Args:
@@ -62,15 +70,17 @@ def write_run_report(path, run, tables, figures, samples=()) -> pathlib.Path:
     tables: name -> frame, from `runs.run_tables`.
     figures: name -> path or None, from `figures.draw_all`.
     samples: as in the extras of `write_report`.
+    registry: as there.
 
   Returns:
     The path of the page.
   """
   path = pathlib.Path(path)
   name, row, env = path.resolve().name, run['config']['row'], run['env']
+  shown = beside(tables, registry or load())
   if {'rl_curve', 'rl_pi0'} <= tables.keys():
     gains = kl_reward.gains(tables['rl_curve'], tables['rl_pi0'])
-    tables = tables | {'gains': gains}
+    shown.append(_shown(GAINS, gains))
   settings = ', '.join(f'{k} {cell(v)}' for k, v in row.items())
   lines = [
     f'{settings}.',
@@ -81,24 +91,24 @@ def write_run_report(path, run, tables, figures, samples=()) -> pathlib.Path:
   seconds = run['done'].get('seconds')
   extras = {'samples': list(samples), 'env': env}
   extras['stages'] = [{'name': f'{name}, last session', 'seconds': seconds}]
-  title = f'rlhf_jax: the run {name}'
-  return _write(path, tables, figures, extras, title=title, summary=lines)
+  head = {'title': f'rlhf_jax: the run {name}', 'summary': lines}
+  return _write(path, tables, figures, extras, beside=shown, **head)
 
 
-def _write(workdir, tables, figures, extras, *, claims=(), checks=(), **head):
-  """Renders the page; `head` is its title and summary."""
+def _write(workdir, tables, figures, extras, *, claims=(), checks=(), **parts):
+  """Renders the page; `parts` are its title, summary and tables beside."""
   path = pathlib.Path(workdir) / 'report' / 'index.html'
   path.parent.mkdir(parents=True, exist_ok=True)
   images = {name: data_uri(file) for name, file in figures.items() if file}
   rows = [_claim(row, images) for row in claims]
   page = _environment().get_template(TEMPLATE.name)
   html = page.render(
-    **head,
+    **parts,
     judged=[row for row in rows if row['verdict'] != intervals.NOT_RUN],
     waiting=[row for row in rows if row['verdict'] == intervals.NOT_RUN],
     checks=checks,
+    legend=claims_io.LEGEND,
     images=images,
-    beside=beside(tables),
     samples=extras.get('samples', []),
     ledger=compile_ledger(tables),
     stages=extras.get('stages', []),
@@ -132,21 +142,23 @@ def summary(claims: Mapping, run_rows: list[dict]) -> list[str]:
   ]
 
 
-def beside(tables) -> list[dict]:
-  """Tables shown as they are: title, columns, rows; those that are there."""
-  found = []
-  for name, title in (
-    ('floors', 'Accuracy on held-out pairs, and the floor'),
-    ('hhh', 'HHH comparisons, zero-shot'),
-    ('gains', 'Gain over pi_0 and KL, on held-out prompts'),
-  ):
-    if name in tables:
-      frame = tables[name]
-      hidden = set(runs.RUN_COLUMNS) - {'role'}
-      columns = [c for c in frame if c not in hidden]
-      rows = _records(frame[columns])
-      found.append({'title': title, 'columns': columns, 'rows': rows})
-  return found
+def beside(tables, registry: Registry) -> list[dict]:
+  """Tables shown as they are, those that are there: title, columns, rows."""
+  return [
+    _shown(table.heading, tables[table.name], table.columns)
+    for table in registry.tables.values()
+    if table.heading and table.name in tables
+  ]
+
+
+def _shown(title, frame, meanings=None):
+  """A table without most of its run columns, and what its columns mean."""
+  columns = [c for c in frame if c not in set(runs.RUN_COLUMNS) - {'role'}]
+  return {
+    'title': title,
+    'columns': {column: (meanings or {}).get(column) for column in columns},
+    'rows': _records(frame[columns]),
+  }
 
 
 def _ids(rows, verdict):

@@ -2,8 +2,8 @@
 
 A run is a directory with `config.json`, `env.json`, `metrics.jsonl`, its
 result tables and, written last, `done.json`. A run without `done.json` is
-unfinished and is never read into a table. The columns are listed in
-`docs/tables.md`.
+unfinished and is never read into a table. Which tables there are, the themes
+say (`claims.registry`); docs/tables.md lists them.
 """
 
 import gzip
@@ -15,69 +15,12 @@ import zlib
 
 import pandas as pd
 
-RUN_COLUMNS = (
-  'run_id',
-  'seed',
-  'config_hash',
-  'commit',
-  'role',
-  'size',
-  'n_params',
-  'half',
-)
+from rlhf_jax.analysis.claims import spec
+from rlhf_jax.analysis.claims.registry import Registry, load
 
-TABLES = {
-  name: tuple(columns.split())
-  for name, columns in {
-    'lm': 'tokens nats_per_token gold',
-    'pm_curve': (
-      'train_subset schedule pairs eval_subset accuracy expected_accuracy '
-      'n_eval'
-    ),
-    'pm_pairs': (
-      'train_subset schedule pairs pair_id prompt_id subset turn '
-      'score_chosen score_rejected p_label words_chosen words_rejected'
-    ),
-    'rl_curve': (
-      'kl_coef pm_size pm_pairs iteration samples kl kl_se kl_k1 kl_k3 '
-      'entropy length truncated train_pm train_pm_se test_pm test_pm_se '
-      'gold gold_se pm_win_rate win_rate win_rate_se distinct'
-    ),
-    'rl_pi0': (
-      'scorer mean se within_variance pooled_variance n_prompts n_samples'
-    ),
-    'floors': (
-      'subset pairs accuracy accuracy_low accuracy_high longer_wins '
-      'longer_wins_low longer_wins_high over_longer over_longer_low '
-      'over_longer_high'
-    ),
-    'hhh': 'judge rule category accuracy low high n',
-    'programs': 'program seconds count worker shapes',
-  }.items()
-}
-
-COMPRESSED = ('pm_pairs',)
-
+RUN_COLUMNS = tuple(spec.RUN_COLUMNS)
 # Names that look like numbers stay text: a commit 12e4567 is not infinity.
-TEXT_COLUMNS = (
-  'run_id',
-  'config_hash',
-  'commit',
-  'role',
-  'size',
-  'half',
-  'train_subset',
-  'schedule',
-  'eval_subset',
-  'subset',
-  'pm_size',
-  'scorer',
-  'program',
-  'shapes',
-  'worker',
-  'pair_id',
-  'prompt_id',
-)
+TEXT_COLUMNS = ('run_id', 'config_hash', 'commit', 'role', 'size', 'half')
 
 
 def find_runs(workdir) -> list[pathlib.Path]:
@@ -169,7 +112,7 @@ def read_metrics(path) -> pd.DataFrame:
   return pd.DataFrame(rows)
 
 
-def _read_csv(file: pathlib.Path) -> pd.DataFrame:
+def _read_csv(file: pathlib.Path, table: spec.Table) -> pd.DataFrame:
   """One CSV file, plain or gzipped; a half-written one is an error."""
   data = file.read_bytes()
   try:
@@ -177,7 +120,7 @@ def _read_csv(file: pathlib.Path) -> pd.DataFrame:
       data = gzip.decompress(data)
     if not data.endswith(b'\n'):
       raise ValueError('its last line has no end')
-    dtypes = {name: 'str' for name in TEXT_COLUMNS}
+    dtypes = dict.fromkeys((*TEXT_COLUMNS, *table.text), 'str')
     return pd.read_csv(io.BytesIO(data), dtype=dtypes)
   except (ValueError, EOFError, OSError, zlib.error) as error:
     reason = str(error).strip().splitlines()[0]
@@ -193,10 +136,14 @@ def _table_file(folder: pathlib.Path, name: str) -> pathlib.Path | None:
   return None
 
 
-def _run_table(file, name, run_id, run) -> pd.DataFrame:
+def _run_table(file, table, run_id, run) -> pd.DataFrame:
   """A table of one run, with the run columns in front."""
-  frame = _read_csv(file)
-  missing = [column for column in TABLES[name] if column not in frame]
+  frame = _read_csv(file, table)
+  missing = [
+    column
+    for column in table.columns
+    if column not in frame and column not in table.optional
+  ]
   if missing:
     raise ValueError(
       f'{file} lacks the columns {", ".join(missing)} of docs/tables.md'
@@ -216,12 +163,15 @@ def _run_table(file, name, run_id, run) -> pd.DataFrame:
   return frame
 
 
-def run_tables(path, run_id=None) -> dict[str, pd.DataFrame]:
+def run_tables(
+  path, run_id=None, registry: Registry | None = None
+) -> dict[str, pd.DataFrame]:
   """Every table that one finished run wrote, with the run columns.
 
   Args:
     path: run directory.
     run_id: in the tables; None: the directory's name.
+    registry: whose tables are looked for; None: that of the house.
 
   Raises:
     FileNotFoundError: if it is not a finished run.
@@ -229,19 +179,23 @@ def run_tables(path, run_id=None) -> dict[str, pd.DataFrame]:
   """
   path = pathlib.Path(path)
   run, run_id = read_run(path), run_id or path.resolve().name
-  files = {name: _table_file(path, name) for name in TABLES}
+  tables = (registry or load()).tables
+  files = {name: _table_file(path, name) for name in tables}
   return {
-    name: _run_table(file, name, run_id, run)
+    name: _run_table(file, tables[name], run_id, run)
     for name, file in files.items()
     if file is not None
   }
 
 
-def collect(workdir) -> dict[str, pd.DataFrame]:
+def collect(
+  workdir, registry: Registry | None = None
+) -> dict[str, pd.DataFrame]:
   """Every table of every finished run, joined, with the run columns.
 
   Args:
     workdir: directory of a study.
+    registry: whose tables are looked for; None: that of the house.
 
   Returns:
     Table name -> frame, rows in order of run path; a table that no run wrote
@@ -258,10 +212,11 @@ def collect(workdir) -> dict[str, pd.DataFrame]:
       f'{workdir} holds no finished run (a directory with config.json and '
       'done.json)'
     )
-  parts = {name: [] for name in TABLES}
+  registry = registry or load()
+  parts = {name: [] for name in registry.tables}
   for path in paths:
     run_id = path.relative_to(workdir).as_posix()
-    for name, frame in run_tables(path, run_id).items():
+    for name, frame in run_tables(path, run_id, registry).items():
       parts[name].append(frame)
   return {
     name: pd.concat(frames, ignore_index=True)
@@ -270,23 +225,27 @@ def collect(workdir) -> dict[str, pd.DataFrame]:
   }
 
 
-def write_tables(tables, directory) -> list[pathlib.Path]:
+def write_tables(
+  tables, directory, registry: Registry | None = None
+) -> list[pathlib.Path]:
   """Writes each table as CSV; equal tables give equal bytes.
 
   Args:
-    tables: name -> frame. `pm_pairs` is gzipped, with no time stamp.
+    tables: name -> frame. A compressed one is gzipped, with no time stamp.
     directory: made if missing.
+    registry: which knows what is compressed; None: that of the house.
 
   Returns:
     The files written.
   """
   directory = pathlib.Path(directory)
   directory.mkdir(parents=True, exist_ok=True)
+  known = (registry or load()).tables
   files = []
   for name, frame in tables.items():
     text = frame.to_csv(index=False, lineterminator='\n').encode()
     file = directory / f'{name}.csv'
-    if name in COMPRESSED:
+    if name in known and known[name].compressed:
       file = directory / f'{name}.csv.gz'
       text = gzip.compress(text, mtime=0)
     file.write_bytes(text)
@@ -294,11 +253,14 @@ def write_tables(tables, directory) -> list[pathlib.Path]:
   return files
 
 
-def read_tables(directory) -> dict[str, pd.DataFrame]:
+def read_tables(
+  directory, registry: Registry | None = None
+) -> dict[str, pd.DataFrame]:
   """The tables that `write_tables` wrote.
 
   Args:
     directory: usually `DIR/tables`.
+    registry: whose tables are looked for; None: that of the house.
 
   Returns:
     Table name -> frame, for the tables that are there.
@@ -312,10 +274,11 @@ def read_tables(directory) -> dict[str, pd.DataFrame]:
     raise FileNotFoundError(
       f'no directory {directory}: `analysis.runs.write_tables` makes it'
     )
-  files = {name: _table_file(directory, name) for name in TABLES}
-  tables = {n: _read_csv(file) for n, file in files.items() if file}
+  known = (registry or load()).tables
+  files = {name: _table_file(directory, name) for name in known}
+  tables = {n: _read_csv(file, known[n]) for n, file in files.items() if file}
   if not tables:
     raise FileNotFoundError(
-      f'{directory} holds none of {", ".join(f"{n}.csv" for n in TABLES)}'
+      f'{directory} holds none of {", ".join(f"{n}.csv" for n in known)}'
     )
   return tables

@@ -9,32 +9,13 @@ of which the first has no logits before it and the last needs none.
 """
 
 import functools
-from collections.abc import Callable
-from typing import NamedTuple
 
 import chex
 import jax
 import jax.numpy as jnp
 
 from rlhf_jax.losses import language, masked
-
-
-class SplitModel(NamedTuple):
-  """A language model in two halves: logits = head_fn(params, hidden).
-
-  It may stand wherever a maker takes a `logits_fn`.
-
-  Attributes:
-    hidden_fn: (params, tokens_BT, length_B) -> hidden_BTD; with read_BS, the
-      columns that are wanted, hidden_BSD. Where a maker takes a function of
-      logits and values: -> (hidden_BTD, value_BT).
-    head_fn: (params, hidden of [..., D]) -> logits of [..., V].
-    chunk: positions whose logits are held at once; None: all of them.
-  """
-
-  hidden_fn: Callable
-  head_fn: Callable
-  chunk: int | None = None
+from rlhf_jax.types import SplitModel
 
 
 def split_model(logits_fn):

@@ -48,6 +48,65 @@ def pairwise_accuracy(score_chosen_B, score_rejected_B):
   return (0.5 * (jnp.sign(difference_B) + 1.0)).mean()
 
 
+def candidates_loss(score_BC, rank_BC):
+  """Negative log-likelihood of all comparisons among a prompt's candidates.
+
+    loss = mean_b 1 / |P_b| sum_{(w, l) in P_b} -log sigmoid(r_w - r_l)
+    P_b  = {(w, l): 0 <= rank_w < rank_l}
+
+  All pairs of a prompt weigh as much as one: they are not independent. Without
+  ties |P_b| = K (K - 1) / 2, and for two candidates this is `pairwise_loss`.
+  Prompts without a pair do not count.
+
+  Reference: Ouyang et al. 2022 (arXiv:2203.02155), section 3.5, equation 1.
+
+  Args:
+    score_BC: [B, C], log-odds.
+    rank_BC: [B, C] int, 0 the best; equal: a tie; negative: no candidate.
+
+  Returns:
+    A float32 scalar, nats per comparison; log 2 at chance, 0 without any.
+  """
+  pair_BCC = _ranked_pairs(score_BC, rank_BC)
+  gap_BCC = _gaps(score_BC, pair_BCC)
+  return _mean_over_prompts(jax.nn.softplus(-gap_BCC), pair_BCC)
+
+
+def candidates_accuracy(score_BC, rank_BC):
+  """Fraction of `candidates_loss`'s pairs in the right order; a tie, half."""
+  pair_BCC = _ranked_pairs(score_BC, rank_BC)
+  right_BCC = 0.5 * (jnp.sign(_gaps(score_BC, pair_BCC)) + 1.0)
+  return _mean_over_prompts(right_BCC, pair_BCC)
+
+
+def ranked_prompts(rank_BC):
+  """How many prompts have a pair of candidates of which one is better."""
+  return _ranked_pairs(rank_BC, rank_BC).any((1, 2)).sum()
+
+
+def _ranked_pairs(score_BC, rank_BC):
+  """pair_BCC, True where candidate w is better than candidate l."""
+  chex.assert_rank([score_BC, rank_BC], 2)
+  chex.assert_equal_shape([score_BC, rank_BC])
+  better_BCC = rank_BC[:, :, None] < rank_BC[:, None, :]
+  return better_BCC & (rank_BC >= 0)[:, :, None]
+
+
+def _gaps(score_BC, pair_BCC):
+  """Score of w less that of l in float32; 0 where they are no pair."""
+  score_BC = jnp.asarray(score_BC, jnp.float32)
+  gap_BCC = score_BC[:, :, None] - score_BC[:, None, :]
+  return jnp.where(pair_BCC, gap_BCC, 0.0)
+
+
+def _mean_over_prompts(x_BCC, pair_BCC):
+  """Mean over the pairs of each prompt, then over prompts that have some."""
+  count_B = pair_BCC.sum((1, 2))
+  sum_B = jnp.where(pair_BCC, x_BCC, 0.0).sum((1, 2))
+  mean_B = sum_B / jnp.maximum(count_B, 1)
+  return mean_B.sum() / jnp.maximum((count_B > 0).sum(), 1)
+
+
 def _difference(score_a, score_b):
   """Returns score_a - score_b in float32."""
   chex.assert_equal_shape([score_a, score_b])

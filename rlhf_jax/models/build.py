@@ -25,6 +25,7 @@ class Model(NamedTuple):
   init_head: Any
   logits_fn: Any
   score_fn: Any
+  candidate_score_fn: Any
   pair_score_fn: Any
   value_fn: Any
   logits_and_value_fn: Any
@@ -47,8 +48,9 @@ def build(config):
     al. 2020, appendix B.1) or 'zero'. `logits_fn` is `head_fn` after
     `hidden_fn`; both take segment_BT as an optional argument, for rows that
     hold several texts. `hidden_fn`, `value_fn` and `hidden_and_value_fn` take
-    read_BS, the columns that are wanted. `pair_score_fn` is `score_fn` of both
-    sides of `SharedPairs`: (params, pairs) -> (chosen_B, rejected_B).
+    read_BS, the columns that are wanted. `candidate_score_fn` is `score_fn` of
+    all sides of `SharedCandidates` in one pass: (params, rows) -> score_BC;
+    `pair_score_fn` of both of `SharedPairs`: -> (chosen_B, rejected_B).
   """
   trunk, head = Transformer(config), ScalarHead(config.d_model)
   run = lambda method, params, *args, **options: trunk.apply(
@@ -56,7 +58,7 @@ def build(config):
   )
   scalar = lambda params, x: head.apply({'params': params['head']}, x)
   init, init_head = _initialisers(trunk, head)
-  hidden_fn, pair_hidden_fn = _readers(run)
+  hidden_fn, shared_hidden_fn = _readers(run)
 
   def head_fn(params, hidden):
     return run('unembed', params, hidden)
@@ -68,8 +70,11 @@ def build(config):
     last_B1 = (length_B - 1)[:, None]
     return value_fn(params, tokens_BT, length_B, last_B1)[:, 0]
 
+  def candidate_score_fn(params, rows):
+    return scalar(params, shared_hidden_fn(params, rows, rows.last_BC))
+
   def pair_score_fn(params, pairs):
-    score_B2 = scalar(params, pair_hidden_fn(params, pairs))
+    score_B2 = scalar(params, shared_hidden_fn(params, pairs, pairs.last_B2))
     return score_B2[:, 0], score_B2[:, 1]
 
   def value_fn(params, tokens_BT, length_B, read_BS=None):
@@ -95,6 +100,7 @@ def build(config):
     init_head=init_head,
     logits_fn=logits_fn,
     score_fn=score_fn,
+    candidate_score_fn=candidate_score_fn,
     pair_score_fn=pair_score_fn,
     value_fn=value_fn,
     logits_and_value_fn=logits_and_value_fn,
@@ -125,7 +131,7 @@ def _initialisers(trunk, head):
 
 
 def _readers(run):
-  """(hidden_fn, the activations at the two ends of `SharedPairs`)."""
+  """(hidden_fn, that of sides which share a prefix, at some columns)."""
 
   def hidden_fn(params, tokens_BT, length_B, segment_BT=None, read_BS=None):
     return run(
@@ -138,15 +144,15 @@ def _readers(run):
       read_BS=read_BS,
     )
 
-  def pair_hidden_fn(params, pairs):
+  def shared_hidden_fn(params, rows, read_BS):
     return run(
       'hidden',
       params,
-      pairs.tokens_BT,
-      pairs.segment_BT > 0,
-      segment_BT=pairs.segment_BT,
-      prefix_B=pairs.prefix_B,
-      read_BS=pairs.last_B2,
+      rows.tokens_BT,
+      rows.segment_BT > 0,
+      segment_BT=rows.segment_BT,
+      prefix_B=rows.prefix_B,
+      read_BS=read_BS,
     )
 
-  return hidden_fn, pair_hidden_fn
+  return hidden_fn, shared_hidden_fn

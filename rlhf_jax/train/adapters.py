@@ -5,10 +5,7 @@ copy of it exists, and in PPO the same arrays are pi_0. How a base and what is
 trained become parameters, `combine(base, trained) -> params`, is handed in.
 """
 
-import types
-
-from rlhf_jax.losses import chunked
-from rlhf_jax.train import ppo
+from rlhf_jax.types import SplitModel
 
 
 def bind(function, combine, base):
@@ -22,7 +19,7 @@ def bind(function, combine, base):
   Returns:
     (trained, ...) -> function(combine(base, trained), ...).
   """
-  if isinstance(function, chunked.SplitModel):
+  if isinstance(function, SplitModel):
     return function._replace(
       hidden_fn=bind(function.hidden_fn, combine, base),
       head_fn=bind(function.head_fn, combine, base),
@@ -53,30 +50,3 @@ def make_adapted_step(make, function, combine, tx, **options):
     )
 
   return step
-
-
-def make_adapted_ppo_iteration(*, temperature=1.0, max_reply=None, **options):
-  """One whole PPO iteration over a frozen base.
-
-  Args:
-    temperature: the sampler's.
-    max_reply: as in `ppo.make_penalise`.
-    **options: of `pieces.make_pieces`, without `sampling`.
-
-  Returns:
-    iteration(state, frozen, prompts, rng, hyper) -> (state, metrics), as of
-    `make_ppo_iteration`; `frozen.ref` is the base of both networks.
-  """
-  from rlhf_jax.train.pieces import make_pieces  # which imports `bind`
-
-  scored = {'temperature': temperature, 'max_reply': max_reply}
-  pieces = make_pieces(
-    **options, sampling=types.SimpleNamespace(scored=lambda: scored)
-  )
-
-  def iteration(state, frozen, prompts, rng, hyper):
-    frozen = frozen._replace(base=dict.fromkeys(state.params, frozen.ref))
-    run = ppo.make_ppo_iteration(*pieces)
-    return run(state, frozen, prompts, rng, hyper)
-
-  return iteration

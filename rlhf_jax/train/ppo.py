@@ -14,7 +14,7 @@ from rlhf_jax.losses import advantages, chunked, kl, masked, ppo
 from rlhf_jax.train.optimiser import accumulate_gradients, map_microbatches
 from rlhf_jax.train.ppo_loss import make_ppo_loss, reply_mask
 from rlhf_jax.train.steps import advance
-from rlhf_jax.types import Experience
+from rlhf_jax.types import Experience, SplitModel
 
 
 class Frozen(NamedTuple):
@@ -53,7 +53,7 @@ def separate(logits_fn, value_fn):
       value_fn(params['value'], tokens_BT, length_B, **read),
     )
 
-  if not isinstance(logits_fn, chunked.SplitModel):
+  if not isinstance(logits_fn, SplitModel):
     return joint(logits_fn)
   return logits_fn._replace(
     hidden_fn=joint(logits_fn.hidden_fn),

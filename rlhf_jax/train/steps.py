@@ -62,16 +62,7 @@ def make_lm_step(logits_fn, tx, *, microbatches=1, packed=False):
     )
     return loss, {}
 
-  def step(state, batch, rng, hyper):
-    del rng  # no dropout anywhere
-    weight_fn = lambda part: mask_of(part).sum()
-    grads, metrics = accumulate_gradients(
-      loss_fn, state.params, batch, weight_fn, microbatches
-    )
-    state, grad_norm = advance(state, grads, tx, hyper.learning_rate)
-    return state, {**metrics, 'grad_norm': grad_norm}
-
-  return step
+  return _make_step(loss_fn, lambda part: mask_of(part).sum(), tx, microbatches)
 
 
 def score_pairs(score_fn, params, batch):
@@ -110,9 +101,43 @@ def make_pm_step(score_fn, tx, *, microbatches=1, shared=False):
     score = (chosen_B.mean() + rejected_B.mean()) / 2
     return loss, {'accuracy': accuracy, 'score': score}
 
+  rows = lambda part: jnp.float32(jax.tree.leaves(part)[0].shape[0])
+  return _make_step(loss_fn, rows, tx, microbatches)
+
+
+def make_ranking_step(candidate_score_fn, tx, *, microbatches=1):
+  """Preference-model training on C candidates of each prompt, in an order.
+
+    L = `preference.candidates_loss`: over all pairs of a prompt's candidates
+
+  Reference: Ouyang et al. 2022 (arXiv:2203.02155), section 3.5.
+
+  Args:
+    candidate_score_fn: (params, SharedCandidates) -> score_BC, log-odds.
+    tx: optimiser of `make_optimiser`.
+    microbatches: gradients are accumulated over this many parts of the batch.
+
+  Returns:
+    step(state, batch, rng, PMHyper) -> (state, metrics) as of `make_pm_step`;
+    `loss` in nats a comparison, `score` over the candidates.
+  """
+
+  def loss_fn(params, batch):
+    score_BC = candidate_score_fn(params, batch)
+    loss = preference.candidates_loss(score_BC, batch.rank_BC)
+    accuracy = preference.candidates_accuracy(score_BC, batch.rank_BC)
+    score = masked.masked_mean(score_BC, batch.rank_BC >= 0)
+    return loss, {'accuracy': accuracy, 'score': score}
+
+  prompts = lambda part: preference.ranked_prompts(part.rank_BC)
+  return _make_step(loss_fn, prompts, tx, microbatches)
+
+
+def _make_step(loss_fn, weight_fn, tx, microbatches):
+  """Builds the step that descends a loss; see `accumulate_gradients`."""
+
   def step(state, batch, rng, hyper):
-    del rng
-    weight_fn = lambda part: jnp.float32(jax.tree.leaves(part)[0].shape[0])
+    del rng  # no dropout anywhere
     grads, metrics = accumulate_gradients(
       loss_fn, state.params, batch, weight_fn, microbatches
     )

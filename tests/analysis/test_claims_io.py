@@ -1,16 +1,19 @@
 import json
 import math
+import pathlib
+import re
 
 import numpy as np
 import pytest
 
 from experiments import claims as script
-from rlhf_jax.analysis import claims, claims_io
+from rlhf_jax.analysis import claims_io
+from rlhf_jax.analysis.claims import judging
 
 
 def document(preset='a', **rows):
   """All claims not run, but those given as c13='pass'."""
-  doc = claims.claims_document({}, {'preset': preset, 'seconds': 2.0})
+  doc = judging.claims_document({}, {'preset': preset, 'seconds': 2.0})
   for name, verdict in rows.items():
     row = doc['claims'][int(name[1:]) - 1]
     row.update(
@@ -87,9 +90,27 @@ def test_the_latest_row_that_was_run_wins(files):
     claims_io.merge([])
 
 
+def test_a_file_that_names_no_edition_was_judged_by_the_first(files):
+  path = pathlib.Path(files[0])
+  text = path.read_text()
+  assert text.count('"edition": 1,') == 1
+  path.write_text(text.replace('"edition": 1,', ''))
+  assert claims_io.read_claims(path)['edition'] == 1
+  assert claims_io.merge(files)['edition'] == 1
+  path.write_text(text.replace('"edition": 1,', '"edition": 2,'))
+  assert claims_io.read_claims(path)['edition'] == 2
+  assert claims_io.merge(files)['edition'] == '1+2'
+
+
 def test_the_table_shows_what_was_run(files):
   table = claims_io.to_markdown_table(claims_io.read_claims(files[0]))
   lines = table.splitlines()
+  head = lines.index('|---|---|---|---|---|---|---|') - 1
+  columns = [cell.strip() for cell in lines[head].strip('|').split('|')]
+  assert columns[:2] == ['#', 'claim']
+  assert columns[2:] == list(claims_io.LEGEND)
+  explained = [re.match(r'- \*\*(.+)\*\*: \w', line) for line in lines[:head]]
+  assert [m[1] for m in explained if m] == columns[2:]
   assert sum(line.startswith('| 1') for line in lines) == 2
   (row,) = [line for line in lines if line.startswith('| 13 ')]
   assert 'r2 0.988' in row

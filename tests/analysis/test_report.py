@@ -5,7 +5,9 @@ import re
 import pandas as pd
 import pytest
 
-from rlhf_jax.analysis import claims, claims_io, figures, report, runs
+from rlhf_jax.analysis import claims_io, figures, report, runs
+from rlhf_jax.analysis.claims import judging
+from rlhf_jax.analysis.claims.registry import load
 from tests.analysis import tables_fixture
 
 NASTY = '<script>alert("x")</script> & </td>'
@@ -58,7 +60,7 @@ def _claims():
         'seeds': 3 * ran,
         'verdict': verdict,
         'evidence': 'identity' if number == 4 else 'simulated',
-        'figure': figures.CLAIM_FIGURES.get(number),
+        'figure': load().claim(number).figure,
         'note': 'no table x.csv' if not ran else '',
       }
     )
@@ -126,6 +128,16 @@ def test_every_tag_is_closed(text, page):
 def test_all_65_claims_are_listed_once(page):
   ids = [attrs['id'] for attrs in page.of_class('claim')]
   assert sorted(ids) == sorted(f'claim-{n}' for n in range(1, 66))
+
+
+def test_the_columns_of_the_claims_are_explained_above_them(text):
+  legend = re.search(r'<ul class="small legend">(.*?)</ul>', text, re.S)
+  explained = re.findall(r'<strong>(.*?)</strong>: \w', legend[1])
+  head = re.search(r'<thead>(.*?)</thead>', text[legend.end() :], re.S)[1]
+  columns = re.findall(r'<th>(.*?)</th>', head)
+  assert columns[:2] == ['#', 'Claim']
+  plain = [column.replace('&nbsp;', ' ').lower() for column in columns[2:]]
+  assert plain == explained
 
 
 def test_the_summary_has_five_lines_and_counts_the_verdicts(text):
@@ -268,13 +280,9 @@ def test_durations(seconds, wanted):
 
 def test_what_the_judges_write_is_what_the_page_reads(tmp_path):
   tables = tables_fixture.tables()
-  paths = {
-    number: f'figures/{name}.svg'
-    for number, name in figures.CLAIM_FIGURES.items()
-  }
-  context = {'preset': 'micro', 'device': 'cpu', 'figures': paths}
+  context = {'preset': 'micro', 'device': 'cpu'}
   file = tmp_path / 'claims.json'
-  claims_io.write_claims(file, claims.claims_document(tables, context))
+  claims_io.write_claims(file, judging.claims_document(tables, context))
   document = claims_io.read_claims(file)
   path = report.write_report(tmp_path, document, tables, {}, {})
   page = _Page(path.read_text(encoding='utf-8'))

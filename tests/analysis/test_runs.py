@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from rlhf_jax.analysis import runs
+from rlhf_jax.analysis.claims.registry import load
 from tests.analysis import tables_fixture
 
 
@@ -30,7 +31,10 @@ def test_collect_gives_back_every_row_with_its_run_columns(study):
   wanted = tables_fixture.tables()
   assert set(collected) == set(wanted)
   for name, frame in wanted.items():
-    key = ['run_id', *[c for c in runs.TABLES[name] if c in frame][:4]]
+    key = [
+      'run_id',
+      *[c for c in load().tables[name].columns if c in frame][:4],
+    ]
     sort = lambda f, k=key: f.sort_values(k, kind='stable', ignore_index=True)
     pd.testing.assert_frame_equal(
       sort(collected[name])[list(frame)], sort(frame), check_dtype=False
@@ -114,6 +118,21 @@ def test_a_table_that_lacks_a_column_names_it(tmp_path):
   tables_fixture.write_run(tmp_path / 'lm', row, {'lm': frame})
   with pytest.raises(ValueError, match='lacks the columns nats_per_token'):
     runs.collect(tmp_path)
+
+
+def test_a_table_may_lack_a_column_that_studies_of_before_lack(tmp_path):
+  """The loss on training text stands beside the held-out one, or nowhere."""
+  row = tables_fixture.lm().iloc[0][list(runs.RUN_COLUMNS)].to_dict()
+  row['seed'], row['n_params'] = 0, 1
+  old = tables_fixture.lm().head(1)
+  new = old.assign(train_nats_per_token=1.25)
+  for name, frame in (('old', old), ('new', new)):
+    tables_fixture.write_run(tmp_path / name, row, {'lm': frame})
+  assert 'train_nats_per_token' not in runs.run_tables(tmp_path / 'old')['lm']
+  runs.write_tables(runs.collect(tmp_path), tmp_path / 'tables')
+  both = runs.read_tables(tmp_path / 'tables')['lm'].set_index('run_id')
+  assert both.loc['new', 'train_nats_per_token'] == 1.25
+  assert both['train_nats_per_token'].isna()['old']
 
 
 def test_a_run_without_a_row_says_what_was_wanted(tmp_path):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from rlhf_jax.evals.answers import make_answer_logps, per_token
-from rlhf_jax.losses.chunked import SplitModel
+from rlhf_jax.types import SplitModel
 
 TABLE_VV = bigram.random_table(4)
 

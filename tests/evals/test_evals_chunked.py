@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from rlhf_jax.evals.policy import make_evaluate
-from rlhf_jax.losses.chunked import SplitModel
+from rlhf_jax.types import SplitModel
 
 TEMPERATURE, R = 0.7, 4
 TABLE_VV, REF_VV = bigram.random_table(1), bigram.random_table(2)

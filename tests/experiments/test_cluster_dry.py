@@ -15,6 +15,8 @@ from pythia_folder import write_model, write_pairs
 from rlhf_jax.analysis import runs
 from tests.pretrained_files import need_or_skip
 
+pytestmark = pytest.mark.slow  # four processes of a whole sweep
+
 ROOT = pathlib.Path(__file__).parents[2]
 SCRIPT = ROOT / 'scripts' / 'slurm' / 'job.sbatch'
 

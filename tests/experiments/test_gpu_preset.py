@@ -2,7 +2,10 @@
 
 import json
 
+import pytest
 from experiments_command import call, succeeded
+
+pytestmark = pytest.mark.slow  # compiles the larger rungs
 
 # One rung instead of four, since compiling is what takes the time.
 SMALL = {

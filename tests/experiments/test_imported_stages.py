@@ -14,9 +14,12 @@ from experiments_command import call, succeeded
 
 from experiments import evaluate_hhh, train_pm, train_ppo
 from experiments.shared import comparisons, models, rl_tables, run_report
-from rlhf_jax.analysis import claims, figures, kl_reward, report, runs
+from rlhf_jax.analysis import figures, kl_reward, report, runs
+from rlhf_jax.analysis.claims import judging
 from rlhf_jax.train.run import load_params
 from tests.pretrained_files import need_or_skip
+
+pytestmark = pytest.mark.slow  # stages of an imported model
 
 
 @pytest.fixture(scope='module')
@@ -176,7 +179,7 @@ def test_one_seed_is_measured_and_nothing_passes(study, policy, tmp_path):
   assert {'pm_curve', 'pm_pairs', 'floors', 'rl_curve'} <= set(tables)
   assert set(tables['rl_curve']['size']) == set(tables['pm_curve']['size'])
   context = {'preset': 'x', 'evidence': 'real', 'rl_requires': True}
-  document = claims.claims_document(tables, context)
+  document = judging.claims_document(tables, context)
   found = {claim['id']: claim for claim in document['claims']}
   assert found[11]['verdict'] == found[13]['verdict'] == 'inconclusive'
   assert found[11]['seeds'] == 1 and found[11]['ci'] is None

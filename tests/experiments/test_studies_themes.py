@@ -162,7 +162,10 @@ def reproduce(tmp_path):
   return start
 
 
-@pytest.mark.parametrize('on', ['pool', 'slurm'])
+# SLURM's jobs are a process each.
+@pytest.mark.parametrize(
+  'on', ['pool', pytest.param('slurm', marks=pytest.mark.slow)]
+)
 def test_a_new_theme_runs_to_its_report(reproduce, tmp_path, on):
   """Listed, run on a launcher, analysed; the second time there is no work."""
   root = tmp_path / 'study'

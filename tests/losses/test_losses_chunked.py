@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from rlhf_jax.losses import chunked, kl, language, masked
+from rlhf_jax.types import SplitModel
 
 B, T, D, V, R = 3, 9, 5, 13, 4
 TEMPERATURE = 0.7
@@ -145,7 +146,7 @@ def test_a_reply_that_is_longer_than_promised_is_nan_and_not_wrong():
 
 def loss_and_gradients(chunk, mask_BT):
   (hidden_BTD, _), (head_DV, _), tokens_BT = inputs()
-  model = chunked.SplitModel(None, lambda head_DV, x: x @ head_DV, chunk)
+  model = SplitModel(None, lambda head_DV, x: x @ head_DV, chunk)
   loss = lambda hidden_BTD, head_DV: chunked.next_token_loss(
     model, head_DV, hidden_BTD, tokens_BT, mask_BT
   )
@@ -184,7 +185,7 @@ def test_no_array_of_the_program_is_as_large_as_all_logits():
   mask_BT, head_DV = jnp.ones((B, T)), jnp.ones((D, V))
 
   def gradient(chunk):
-    model = chunked.SplitModel(None, lambda head_DV, x: x @ head_DV, chunk)
+    model = SplitModel(None, lambda head_DV, x: x @ head_DV, chunk)
     return jax.grad(
       lambda head_DV: chunked.next_token_loss(
         model, head_DV, hidden_BTD, tokens_BT, mask_BT

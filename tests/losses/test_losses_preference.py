@@ -69,3 +69,74 @@ def test_preference_probability_equals_its_formula():
   np.testing.assert_allclose(p + np.asarray(q), 1.0, atol=1e-6)
   scalar = preference.preference_probability(np.float32(1e4), np.float32(-1e4))
   assert scalar == 1.0
+
+
+SCORE_BC = np.float32([[1.0, -0.5, 2.0, 0.25], [0.3, 0.1, 5.0, -7.0]])
+RANK_BC = np.int32([[0, 2, 1, 2], [1, 0, -1, -1]])
+
+
+def comparisons(score_C, rank_C):
+  """Score differences of every pair that has an order, better less worse."""
+  return [
+    float(score_C[w]) - float(score_C[k])
+    for w in range(len(rank_C))
+    for k in range(len(rank_C))
+    if 0 <= rank_C[w] < rank_C[k]
+  ]
+
+
+def test_the_loss_of_candidates_equals_a_loop_over_their_pairs():
+  """Ties and missing candidates make no pair; each prompt weighs the same."""
+  gaps = [comparisons(*row) for row in zip(SCORE_BC, RANK_BC, strict=True)]
+  assert [len(g) for g in gaps] == [5, 1]
+  losses = [np.mean(np.log1p(np.exp(-np.array(g)))) for g in gaps]
+  rights = [np.mean(np.array(g) > 0) for g in gaps]
+  loss = preference.candidates_loss(SCORE_BC, RANK_BC)
+  assert np.isclose(loss, np.mean(losses), rtol=1e-6)
+  accuracy = preference.candidates_accuracy(SCORE_BC, RANK_BC)
+  assert np.isclose(accuracy, np.mean(rights), rtol=1e-6)
+  assert preference.ranked_prompts(RANK_BC) == 2
+
+
+def test_without_ties_there_are_all_pairs_of_the_candidates():
+  rank_BC = np.int32([[3, 0, 2, 1, 4]])
+  score_BC = np.float32([[0.1, 0.9, -0.2, 0.4, 0.0]])
+  gaps = np.array(comparisons(score_BC[0], rank_BC[0]))
+  assert len(gaps) == 5 * 4 / 2
+  loss = preference.candidates_loss(score_BC, rank_BC)
+  assert np.isclose(loss, np.log1p(np.exp(-gaps)).mean(), rtol=1e-6)
+
+
+def test_two_candidates_are_a_pair():
+  """Loss, gradient and accuracy, to a rounding of the mean (four rows)."""
+  score_BC = np.stack([CHOSEN_B, REJECTED_B], 1)
+  rank_BC = np.int32([[0, 1]] * 4)
+  swapped_BC, other_BC = score_BC[:, ::-1], rank_BC[:, ::-1]
+  expected, slope_B = jax.value_and_grad(preference.pairwise_loss)(
+    CHOSEN_B, REJECTED_B
+  )
+  for scores, ranks in ((score_BC, rank_BC), (swapped_BC, other_BC)):
+    loss, slope_BC = jax.value_and_grad(preference.candidates_loss)(
+      np.ascontiguousarray(scores), ranks
+    )
+    assert abs(loss - expected) < 1e-7
+    np.testing.assert_allclose(slope_BC[ranks == 0], slope_B, rtol=0, atol=1e-7)
+    assert preference.candidates_accuracy(
+      scores, ranks
+    ) == preference.pairwise_accuracy(CHOSEN_B, REJECTED_B)
+
+
+def test_prompts_without_a_pair_count_nothing():
+  """All ties, one candidate, none; huge scores there are no NaN."""
+  rank_BC = np.int32([[0, 1, -1], [2, 2, 2], [0, -1, -1], [-1, -1, -1]])
+  score_BC = np.float32(
+    [[1.0, 0.0, 9.0], [1e30, -1e30, 0.0], *[[1e30] * 3] * 2]
+  )
+  loss, slope_BC = jax.value_and_grad(preference.candidates_loss)(
+    score_BC, rank_BC
+  )
+  assert np.isclose(loss, math.log1p(math.exp(-1.0)))
+  np.testing.assert_array_equal(slope_BC[1:], 0.0)
+  assert float(np.abs(slope_BC[0, :2]).min()) > 0.1
+  assert preference.candidates_loss(score_BC[1:], rank_BC[1:]) == 0.0
+  assert preference.ranked_prompts(rank_BC) == 1

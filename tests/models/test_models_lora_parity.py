@@ -13,6 +13,8 @@ from rlhf_jax.models.build import build
 from rlhf_jax.models.config import TransformerConfig
 from rlhf_jax.models.pretrained.export import save_policy
 
+pytestmark = pytest.mark.slow  # compares with peft
+
 REASON = 'needs the extra `parity`: pip install -e .[parity]'
 torch = pytest.importorskip('torch', reason=REASON)
 transformers = pytest.importorskip('transformers', reason=REASON)

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from models_twin import random_params
 
-from rlhf_jax.data.shared import share_prefix
+from rlhf_jax.data.shared import share_candidates, share_prefix
 from rlhf_jax.models import cost
 from rlhf_jax.models.build import build
 from rlhf_jax.models.config import TransformerConfig
 from rlhf_jax.train.optimiser import make_optimiser
 from rlhf_jax.train.steps import init_state, make_pm_step, score_pairs
-from rlhf_jax.types import PairBatch, PMHyper
+from rlhf_jax.types import CandidateBatch, PairBatch, PMHyper
 
 B, T, V = 5, 9, 16
 GROUPED = TransformerConfig(V, 2, 16, 4, n_kv_heads=2, activation='swiglu')
@@ -142,3 +142,24 @@ def test_flops_of_columns_that_are_read_are_those_that_the_compiler_counts(
   whole = cost.forward_flops(config, 32, logits=False)
   assert abs(counted / expected - 1) < 0.1
   assert expected < 0.75 * whole
+
+
+def test_candidates_that_share_a_prefix_have_the_scores_they_have_alone(tiny):
+  """In one pass; three candidates, of the second prompt two."""
+  rng = np.random.default_rng(5)
+  tokens_BCT = np.int32(rng.integers(0, 16, (2, 3, 9)))
+  tokens_BCT[:, :, :4] = tokens_BCT[:, :1, :4]
+  length_BC = np.int32([[9, 6, 7], [5, 0, 8]])
+  rank_BC = np.int32([[1, 0, 2], [0, -1, 1]])
+  batch = CandidateBatch(tokens_BCT, length_BC, rank_BC)
+  rows = share_candidates(batch)
+  np.testing.assert_array_equal(rows.prefix_B >= 4, True)
+  score_BC = jax.jit(tiny.model.candidate_score_fn)(tiny.params, rows)
+  alone_N = tiny.score(
+    tiny.params, tokens_BCT.reshape(6, 9), np.maximum(length_BC, 1).reshape(6)
+  )
+  there = rank_BC >= 0
+  np.testing.assert_allclose(
+    score_BC[there], alone_N.reshape(2, 3)[there], rtol=1e-4, atol=1e-5
+  )
+  assert np.ptp(alone_N) > 0.1

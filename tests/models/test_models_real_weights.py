@@ -24,6 +24,8 @@ from tests.pretrained_files import (
   stories_or_skip,
 )
 
+pytestmark = pytest.mark.slow  # 135M parameters
+
 STORY = (
   'Once upon a time, there was a little girl named Lily. She loved to play '
   'outside in the park. One day, she saw a big, red ball.'

@@ -12,7 +12,6 @@ from jax.sharding import PartitionSpec as P
 from rlhf_jax.data.pipeline import Batches
 from rlhf_jax.data.shared import share_prefix
 from rlhf_jax.losses import preference
-from rlhf_jax.losses.chunked import SplitModel
 from rlhf_jax.models import lora
 from rlhf_jax.models.build import build
 from rlhf_jax.models.config import TransformerConfig
@@ -25,7 +24,14 @@ from rlhf_jax.train.optimiser import make_optimiser
 from rlhf_jax.train.pieces import make_pieces
 from rlhf_jax.train.run import Run
 from rlhf_jax.train.steps import init_state
-from rlhf_jax.types import FeaturePairs, LMBatch, PairBatch, PMHyper, Prompts
+from rlhf_jax.types import (
+  FeaturePairs,
+  LMBatch,
+  PairBatch,
+  PMHyper,
+  Prompts,
+  SplitModel,
+)
 
 RNG, ALPHA, R = jax.random.key(0), 4.0, 4
 TARGETS = ['attention/qkv/kernel/[qv]', 'mlp/in/kernel']

@@ -8,13 +8,14 @@ import pytest
 import train_fixture as fixture
 
 from rlhf_jax.data.packing import pack
-from rlhf_jax.losses.chunked import SplitModel
 from rlhf_jax.models.build import build
 from rlhf_jax.models.config import TransformerConfig
 from rlhf_jax.train import ppo
 from rlhf_jax.train.optimiser import make_optimiser
 from rlhf_jax.train.steps import init_state, make_lm_step
-from rlhf_jax.types import Experience, LMBatch, LMHyper, Rollout
+from rlhf_jax.types import Experience, LMBatch, LMHyper, Rollout, SplitModel
+
+pytestmark = pytest.mark.slow  # compiles at full width
 
 RNG = jax.random.key(0)
 B, P, R, V = 4, 5, 3, 12

@@ -7,9 +7,8 @@ import pytest
 import train_fixture as fixture
 
 from rlhf_jax.data.packing import PackedBatches, fill_rows
-from rlhf_jax.losses.chunked import SplitModel
 from rlhf_jax.train.steps import init_state, make_lm_step
-from rlhf_jax.types import LMBatch, LMHyper
+from rlhf_jax.types import LMBatch, LMHyper, SplitModel
 
 LENGTHS = np.int32([8, 3, 5, 1, 2, 4, 7, 2])
 

@@ -12,7 +12,6 @@ import pytest
 import train_fixture as fixture
 
 from rlhf_jax.losses import masked
-from rlhf_jax.losses.chunked import SplitModel
 from rlhf_jax.models import lora
 from rlhf_jax.rollout.generate import make_collect
 from rlhf_jax.rollout.scoring import make_pm_reward
@@ -20,6 +19,7 @@ from rlhf_jax.train import adapters, ppo, rloo
 from rlhf_jax.train.optimiser import make_optimiser, map_microbatches
 from rlhf_jax.train.pieces import make_pieces
 from rlhf_jax.train.steps import init_state
+from rlhf_jax.types import SplitModel
 
 RNG, PARTS, GROUP = jax.random.key(0), 2, 2
 SAMPLING, PROMPTS = fixture.SAMPLING, fixture.PROMPTS

@@ -7,14 +7,16 @@ import optax
 import pytest
 import train_fixture as fixture
 
+from rlhf_jax.data.shared import candidates_of
 from rlhf_jax.train.optimiser import make_optimiser
 from rlhf_jax.train.steps import (
   init_state,
   make_lm_step,
   make_pm_step,
+  make_ranking_step,
   score_pairs,
 )
-from rlhf_jax.types import LMBatch, LMHyper, PairBatch, PMHyper
+from rlhf_jax.types import CandidateBatch, LMBatch, LMHyper, PairBatch, PMHyper
 
 RNG = jax.random.key(0)
 
@@ -145,3 +147,49 @@ def test_label_noise_is_the_ceiling_and_is_known_to_the_model(trained):
     right = (difference_B[inside] > 0).mean()
     # 500 pairs a bin: two standard errors are 0.036.
     assert probability_B[inside].mean() == pytest.approx(right, abs=0.07)
+
+
+def candidate_scores(params, batch):
+  """`count_score` of every candidate, as a row of its own."""
+  B, C, T = batch.tokens_BCT.shape
+  rows = batch.tokens_BCT.reshape(B * C, T), batch.length_BC.reshape(B * C)
+  return fixture.count_score(params, *rows).reshape(B, C)
+
+
+def ranking_step(batch, microbatches=1):
+  tx = optax.identity()
+  step = jax.jit(
+    make_ranking_step(candidate_scores, tx, microbatches=microbatches)
+  )
+  params = {'worth_V': jnp.linspace(-1.0, 1.0, fixture.V)}
+  state, metrics = step(init_state(params, tx), batch, RNG, PMHyper(0.1))
+  return state.params, metrics
+
+
+def test_a_step_on_two_candidates_is_the_step_on_pairs():
+  pairs, tx = ragged_pairs(), optax.identity()
+  step = jax.jit(make_pm_step(fixture.count_score, tx))
+  params = {'worth_V': jnp.linspace(-1.0, 1.0, fixture.V)}
+  state, metrics = step(init_state(params, tx), pairs, RNG, PMHyper(0.1))
+  expected = state.params, metrics
+  fixture.assert_close(
+    ranking_step(candidates_of(pairs)), expected, rtol=1e-6, atol=1e-7
+  )
+  assert float(metrics['grad_norm']) > 1e-2
+
+
+def test_candidates_in_microbatches_give_the_step_of_the_whole_batch():
+  """Prompts without a pair of candidates do not count, wherever they fall."""
+  rng = np.random.default_rng(0)
+  rank_BC = rng.permuted(np.tile(np.arange(3), (8, 1)), axis=1)
+  rank_BC[[0, 1, 5], 1:] = -1
+  batch = CandidateBatch(
+    np.int32(rng.integers(0, fixture.V, (8, 3, 5))),
+    np.int32(rng.integers(1, 6, (8, 3))),
+    np.int32(rank_BC),
+  )
+  (whole, metrics), (parts, others) = (ranking_step(batch, n) for n in (1, 4))
+  fixture.assert_close(parts, whole, rtol=1e-5, atol=1e-7)
+  for name in ('loss', 'accuracy', 'grad_norm'):
+    assert float(others[name]) == pytest.approx(float(metrics[name]), rel=1e-5)
+  assert float(metrics['grad_norm']) > 1e-2

@@ -19,6 +19,8 @@ from rlhf_jax.models.pretrained.export import (
 )
 from rlhf_jax.models.pretrained.folder import load_folder
 
+pytestmark = pytest.mark.slow  # compares with torch
+
 OURS = {
   'ladder': (ladder.config_for('13K', V), 'ArceeForCausalLM'),
   'gated': (

@@ -9,6 +9,8 @@ from hf_models import CONFIGS, loaded, torch_logits
 from rlhf_jax.models.pretrained.export import save_policy
 from rlhf_jax.models.pretrained.folder import load_folder
 
+pytestmark = pytest.mark.slow  # compares with torch
+
 NEW = 8  # tokens to decode
 
 

@@ -16,6 +16,8 @@ from rlhf_jax.text.pretrained import PretrainedTokenizer
 from tests.text.feeding import feeding
 from tests.text.small_tokenizer import write_folder
 
+pytestmark = pytest.mark.slow  # compares with transformers
+
 TEXTS = ['the cat says hello', 'dog', 'Be good. the user and the dog']
 PROMPT = '\n\nHuman: the cat\n\nAssistant: dog\n\nHuman: hello\n\nAssistant:'
 REPLIES = (' the dog', ' say hello and be good')

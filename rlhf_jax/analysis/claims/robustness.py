@@ -1,10 +1,16 @@
-"""Evaluators of the claims on the long runs: 19, 20 and 24."""
+"""Claims 19, 20, 24: train PM, test PM, gold in long runs (Bai et al., 4.2)."""
 
 import math
 
 import pandas as pd
 
 from rlhf_jax.analysis import kl_reward, overopt, robustness
+from rlhf_jax.analysis.claims.spec import BAI, ClaimSpec, Theme
+from rlhf_jax.analysis.drawings.robustness import (
+  gap_vs_samples,
+  overoptimisation,
+  train_test_gold,
+)
 from rlhf_jax.analysis.findings import (
   Finding,
   NotRunError,
@@ -15,6 +21,8 @@ from rlhf_jax.analysis.findings import (
   select,
 )
 from rlhf_jax.analysis.intervals import Contrast, exact
+
+PM_ROLE = 'robust'
 
 
 def _gap(tables):
@@ -53,7 +61,7 @@ def gap_growth(tables) -> Finding:
   )
 
 
-def overoptimisation(tables) -> Finding:
+def gold_turns(tables) -> Finding:
   """Claim 24: over PM pairs, both directions averaged.
 
   Beside the naive Elo, which averages log-odds, stands `pm_elo`: the PM's own
@@ -80,8 +88,54 @@ def overoptimisation(tables) -> Finding:
   )
 
 
-PM_ROLE = 'robust'
-EVALUATORS = {
-  function.__name__: function
-  for function in (train_test_gap, gap_growth, overoptimisation)
-}
+THEME = Theme(
+  title='Robustness of preference models to RL',
+  claims=(
+    ClaimSpec(
+      19,
+      'Train and test PM agree, then part',
+      'The two halves agree early in training; late in training the train PM '
+      'is the higher one.',
+      f'{BAI}, Fig. 4',
+      'first 10 % of samples: |train - test| < 2 s.e. over PM pairs; last '
+      '25 %: train - test > 0; mean of both directions',
+      train_test_gap,
+      tables=('rl_curve',),
+      figure='train_test_gold',
+      pm_role=PM_ROLE,
+    ),
+    ClaimSpec(
+      20,
+      'The gap keeps growing',
+      'After they part, train - test does not shrink with further training.',
+      f'{BAI}, Fig. 4',
+      'Spearman of gap and samples > 0.8 from the first of two checkpoints in '
+      'a row with a gap above 2 s.e. over PM pairs',
+      gap_growth,
+      tables=('rl_curve',),
+      figure='gap_vs_samples',
+      pm_role=PM_ROLE,
+    ),
+    ClaimSpec(
+      24,
+      'Gold flattens while the PM rises',
+      'The true score rises, then flattens or falls, while the train PM still '
+      'rises; Elo read off the PM is too optimistic.',
+      f'{BAI}, Figs. 15 and 35',
+      'gold gain at mid-run > 0; last-quarter gold slope < 25 % of the '
+      'first-quarter slope; last-quarter train PM rises; naive Elo - gold Elo '
+      '> 0 at the end',
+      gold_turns,
+      tables=('rl_curve', 'rl_pi0'),
+      figure='overoptimisation',
+      pm_role=PM_ROLE,
+    ),
+  ),
+  drawings=(train_test_gold, overoptimisation, gap_vs_samples),
+  roles={
+    'robust': 'a PM of few pairs and the largest size, or a long RL run under '
+    'it; each half of the comparisons serves as train PM in turn',
+    'value': 'a PM of the size of the policy, trained on a robust half; it '
+    'only initialises the value network of a robust run, and no claim uses it',
+  },
+)

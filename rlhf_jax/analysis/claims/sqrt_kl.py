@@ -1,16 +1,19 @@
-"""Evaluators of the claims on the linear runs: 11 to 18 and 27."""
+"""Claims 13 to 18: reward against sqrt(KL) (Bai et al., section 4.3)."""
 
-import functools
 import math
 
 import numpy as np
 import pandas as pd
 
 from rlhf_jax.analysis import fits, kl_reward
+from rlhf_jax.analysis.claims.spec import BAI, ClaimSpec, Theme
+from rlhf_jax.analysis.drawings.sqrt_kl import reward_vs_sqrt_kl
 from rlhf_jax.analysis.findings import (
   Finding,
   NotRunError,
   contrast,
+  contrasts_by_size,
+  means_by_size,
   runs_of_role,
   seed_means,
   select,
@@ -19,106 +22,8 @@ from rlhf_jax.analysis.findings import (
 from rlhf_jax.analysis.intervals import Contrast, exact
 
 MIN_PARALLEL_SIZES = 3
-EQUAL_GAIN = 0.05
 EXPONENT_MARGIN = (0.4, 0.6)
-
-
-def _by_size(rows, column, side, bound):
-  """One contrast a policy size, over seeds (the runs of a seed averaged)."""
-  return [
-    contrast(
-      f'{column}_{size}',
-      seed_means(rows[rows['size'] == size][['seed', column]])[column],
-      side,
-      bound,
-    )
-    for size in sizes(rows)
-  ]
-
-
-def _means_by_size(rows, *columns):
-  return {
-    f'{column}_{size}': float(rows[rows['size'] == size][column].mean())
-    for column in columns
-    for size in sizes(rows)
-  }
-
-
-def _change(tables, column):
-  """First, last and last - first of a column, one row a linear run."""
-  rows = [
-    {
-      **identity,
-      'start': run[column].iloc[0],
-      'end': run[column].iloc[-1],
-      'change': run[column].iloc[-1] - run[column].iloc[0],
-    }
-    for identity, run in runs_of_role(tables, 'linear')
-  ]
-  return pd.DataFrame(rows)
-
-
-def ppo_gain(tables) -> Finding:
-  """Claim 11: train PM at the last checkpoint less that at pi_0."""
-  rows = _change(tables, 'train_pm').rename(columns={'change': 'gain'})
-  return Finding(_by_size(rows, 'gain', '>', 0.0))
-
-
-def entropy(tables) -> Finding:
-  """Claim 27: entropy, with the reply length beside it."""
-  rows = _change(tables, 'entropy').rename(
-    columns={
-      'change': 'entropy_change',
-      'start': 'entropy_start',
-      'end': 'entropy_end',
-    }
-  )
-  length = _change(tables, 'length').rename(
-    columns={'start': 'length_start', 'end': 'length_end'}
-  )
-  return Finding(
-    _by_size(rows, 'entropy_change', '<', 0.0),
-    {
-      **_means_by_size(rows, 'entropy_start', 'entropy_end'),
-      **_means_by_size(length, 'length_start', 'length_end'),
-    },
-  )
-
-
-def inert_penalty(tables) -> Finding:
-  """Claim 12: kl_coef 0 against 0.001, paired by seed, size and half."""
-  inert = {
-    (i['seed'], i['size'], i['half']): run
-    for i, run in runs_of_role(tables, 'inert')
-  }
-  rows = []
-  for identity, run in runs_of_role(tables, 'linear'):
-    other = inert.get(tuple(identity[k] for k in ('seed', 'size', 'half')))
-    if other is None:
-      continue
-    shared = run.merge(other, on='samples', suffixes=('', '_inert'))
-    if shared.empty or shared['samples'].iloc[-1] == 0:
-      continue
-    last = shared.iloc[-1]
-    gain = last['train_pm'] - run['train_pm'].iloc[0]
-    difference = last['train_pm_inert'] - last['train_pm']
-    rows.append(
-      {
-        **identity,
-        'difference': difference / gain if gain > 0 else math.nan,
-        'gain': gain,
-        'sqrt_kl': math.sqrt(max(last['kl'], 0.0)),
-        'sqrt_kl_inert': math.sqrt(max(last['kl_inert'], 0.0)),
-      }
-    )
-  if not rows:
-    raise NotRunError('no run of role inert has its linear twin')
-  rows = pd.DataFrame(rows)
-  return Finding(
-    _by_size(rows, 'difference', 'inside', (-EQUAL_GAIN, EQUAL_GAIN)),
-    _means_by_size(rows, 'gain', 'sqrt_kl', 'sqrt_kl_inert'),
-    'difference / gain; the final KL is not claimed to be equal',
-  )
+STRAIGHT = (-0.03, 0.03)
 
 
 def _fitted(tables, scorer):
@@ -149,13 +54,22 @@ def _window_note(rows):
   return f'{short} of {len(rows)} windows too short' if short else ''
 
 
-def _linear(tables, scorer) -> Finding:
-  """Claims 13 (scorer 'train') and 15 ('test')."""
+def linear_train(tables) -> Finding:
+  """Claim 13: a straight line in sqrt(KL) from the score of pi_0."""
+  return _linear(tables, 'train')
+
+
+def linear_test(tables) -> Finding:
+  """Claim 15: as claim 13, under the test PM."""
+  return _linear(tables, 'test')
+
+
+def _linear(tables, scorer):
   rows = _fitted(tables, scorer)
-  bow = (-0.03, 0.03)
+  straight = contrasts_by_size(rows, 'bow', 'inside', STRAIGHT)
   return Finding(
-    _by_size(rows, 'r2', '>', 0.95) + _by_size(rows, 'bow', 'inside', bow),
-    _means_by_size(rows, 'slope', 's0'),
+    contrasts_by_size(rows, 'r2', '>', 0.95) + straight,
+    means_by_size(rows, 'slope', 's0'),
     _window_note(rows),
   )
 
@@ -169,7 +83,7 @@ def regressor(tables) -> Finding:
       contrast('share_sqrt', seeds['best'], '>=', 2 / 3),
       contrast('p', seeds['p'], 'contains', 0.5, EXPONENT_MARGIN),
     ],
-    _means_by_size(rows, 'p'),
+    means_by_size(rows, 'p'),
     _window_note(rows),
   )
 
@@ -207,7 +121,7 @@ def parallel_slopes(tables) -> Finding:
     {
       'interaction_p': float(seeds['p_value'].mean()),
       'interaction_share': float(seeds['share'].mean()),
-      **_means_by_size(rows, 'slope', 's0'),
+      **means_by_size(rows, 'slope', 's0'),
     },
     _window_note(rows),
   )
@@ -224,8 +138,9 @@ def slope_bound(tables) -> Finding:
   rows['excess'] = rows['slope'] - rows['limit']
   rows['ratio'] = rows['slope'] / rows['limit']
   return Finding(
-    _by_size(rows, 'excess', '<', 0.0) + _by_size(rows, 'slope', '>', 0.0),
-    _means_by_size(rows, 'ratio', 'limit'),
+    contrasts_by_size(rows, 'excess', '<', 0.0)
+    + contrasts_by_size(rows, 'slope', '>', 0.0),
+    means_by_size(rows, 'ratio', 'limit'),
     _window_note(rows),
   )
 
@@ -252,18 +167,83 @@ def forecast(tables) -> Finding:
   if not found:
     raise NotRunError('no larger policy shares seed and half with the smallest')
   found = pd.DataFrame(found)
-  return Finding(_by_size(found, 'error', '<', 0.15), {}, _window_note(rows))
+  return Finding(
+    contrasts_by_size(found, 'error', '<', 0.15), {}, _window_note(rows)
+  )
 
 
-PM_ROLE = 'rl'
-EVALUATORS = {
-  'ppo_gain': ppo_gain,
-  'inert_penalty': inert_penalty,
-  'linear_train': functools.partial(_linear, scorer='train'),
-  'regressor': regressor,
-  'linear_test': functools.partial(_linear, scorer='test'),
-  'parallel_slopes': parallel_slopes,
-  'slope_bound': slope_bound,
-  'forecast': forecast,
-  'entropy': entropy,
+READS = {
+  'tables': ('rl_curve', 'rl_pi0'),
+  'figure': 'reward_vs_sqrt_kl',
+  'pm_role': 'rl',
 }
+
+THEME = Theme(
+  title='Reward against sqrt(KL)',
+  claims=(
+    ClaimSpec(
+      13,
+      'Reward is linear in sqrt(KL)',
+      'Early in RL the train-PM score rises along a straight line in sqrt(KL) '
+      'from the measured score of pi_0.',
+      f'{BAI}, Figs. 4 and 13',
+      'R2 > 0.95 and bow inside 3 % of the gain at every size, from KL > 3 '
+      's.e. to sqrt(KL) = 3.5; window >= 10x in KL and >= 8 points',
+      linear_train,
+      **READS,
+    ),
+    ClaimSpec(
+      14,
+      'sqrt(KL) is the right regressor',
+      'sqrt(KL) describes the early gain better than KL or log KL.',
+      f'{BAI}, section 4.3',
+      'lowest AIC in >= 2/3 of runs; exponent p: interval inside [0.4, 0.6], '
+      'or containing 0.5 with its mean in [0.4, 0.6]',
+      regressor,
+      **READS,
+    ),
+    ClaimSpec(
+      15,
+      'Linear for the test PM too',
+      'The score under a PM trained on the other half is linear in sqrt(KL) '
+      'over the same window.',
+      f'{BAI}, Fig. 4',
+      'as claim 13, for the test PM',
+      linear_test,
+      **READS,
+    ),
+    ClaimSpec(
+      16,
+      'Policy sizes run in parallel',
+      'Under one train PM policies of all sizes gain at one slope, larger ones '
+      'from a higher start.',
+      f'{BAI}, Fig. 13 left',
+      'coefficient of variation of the slopes < 25 % over >= 3 sizes; '
+      'interaction p > 0.05 or < 10 % of variance; starting scores rise '
+      '(Spearman > 0, largest - smallest > 0)',
+      parallel_slopes,
+      **READS,
+    ),
+    ClaimSpec(
+      17,
+      'The slope keeps below its bound',
+      'The early slope does not exceed sqrt(2 V), V the within-prompt variance '
+      'of the score under pi_0.',
+      f'derived from {BAI}, section 4.3',
+      'slope > 0 and slope - sqrt(2 V) < 0 at every size',
+      slope_bound,
+      **READS,
+    ),
+    ClaimSpec(
+      18,
+      'A small policy forecasts a large one',
+      "The smallest policy's slope and a larger policy's initial score predict "
+      "the larger one's score at matched sqrt(KL).",
+      f'{BAI}, section 4.3 (conjecture)',
+      'mean relative error of the gain < 15 % for sqrt(KL) in [1.25, 2.5]',
+      forecast,
+      **READS,
+    ),
+  ),
+  drawings=(reward_vs_sqrt_kl,),
+)

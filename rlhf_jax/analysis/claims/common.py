@@ -1,0 +1,39 @@
+"""What every theme stands on: the language models, and what was compiled."""
+
+from rlhf_jax.analysis.claims.spec import Table, Theme
+from rlhf_jax.analysis.drawings.common import lm_loss
+
+LM = Table(
+  name='lm',
+  meaning='a checkpoint of a language model',
+  columns={
+    'tokens': 'training tokens read',
+    'nats_per_token': 'loss on held-out text; in a table without '
+    '`train_nats_per_token`, mean loss on the last ten training batches',
+    'gold': 'mean gold score of its samples; NaN on real data',
+    'train_nats_per_token': 'mean loss on the last ten training batches',
+  },
+  optional=('train_nats_per_token',),
+)
+
+PROGRAMS = Table(
+  name='programs',
+  meaning='a compiled program of a worker of the study; of no single run',
+  columns={
+    'program': 'name in the ledger',
+    'seconds': 'spent compiling it',
+    'count': 'times it was compiled',
+    'worker': 'which process of the pool',
+    'shapes': 'of each argument that came in several shapes, what they were, '
+    'so why it was compiled again; empty where it was compiled once',
+  },
+  text=('program', 'worker', 'shapes'),
+  optional=('shapes',),
+)
+
+THEME = Theme(
+  title='Language models',
+  tables=(LM, PROGRAMS),
+  drawings=(lm_loss,),
+  roles={'lm': 'a language model, from which the rest is initialised'},
+)

@@ -1,0 +1,173 @@
+"""From tidy tables to the table of claims.
+
+Every number in it is a function of the tables of docs/tables.md; every
+verdict comes from `intervals.verdict`.
+"""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from rlhf_jax.analysis import intervals, scaling
+from rlhf_jax.analysis.claims.registry import Registry, load
+from rlhf_jax.analysis.findings import (
+  Finding,
+  NotRunError,
+  finite_interval,
+  keep,
+  last,
+  select,
+)
+
+CHANCE = 0.5
+RUN_KEYS = ('preset', 'commit', 'device', 'seconds', 'config_hash')
+# The rules by which the intervals, thresholds and verdicts here were made. The
+# second edition, of the confirmation of the headline, will be another number;
+# a claims.json that names none was judged by the first.
+EDITION = 1
+
+
+def claims_document(
+  tables: Mapping[str, pd.DataFrame],
+  context: Mapping,
+  registry: Registry | None = None,
+) -> dict:
+  """What claims.json holds: the run, how it was judged, its claims and checks.
+
+  `edition`, `evidence` and `rl_requires` are what, besides the tables, decides
+  a verdict: with them it can be computed again.
+
+  Args:
+    tables: name -> frame, as `runs.read_tables` gives them.
+    context: as for `judge`.
+    registry: None: that of the house.
+  """
+  registry = registry or load()
+  return {
+    **{key: context.get(key) for key in RUN_KEYS},
+    'edition': EDITION,
+    'evidence': context.get('evidence', 'simulated'),
+    'rl_requires': bool(context.get('rl_requires')),
+    'claims': judge(tables, context, registry),
+    'checks': checks(tables, registry),
+  }
+
+
+def judge(
+  tables: Mapping[str, pd.DataFrame],
+  context: Mapping,
+  registry: Registry | None = None,
+) -> list[dict]:
+  """One row a claim, always all of them, in order of number.
+
+  Args:
+    tables: name -> frame; a missing one leaves its claims 'not run'.
+    context: preset, commit, device, seconds, config_hash; evidence
+      ('simulated' or 'real'); rl_requires, true when claims on RL are
+      inconclusive unless the PMs behind them beat chance.
+    registry: None: that of the house.
+
+  Returns:
+    Rows with the keys of the claims contract, every one ready for JSON but
+    for numbers that are not finite (`claims_io` writes those as null).
+  """
+  registry = registry or load()
+  return [_row(spec, tables, context) for spec in registry.claims]
+
+
+def _row(spec, tables, context):
+  evidence = spec.evidence
+  if evidence != 'identity':
+    evidence = context.get('evidence', 'simulated')
+  row = {
+    'id': spec.id,
+    'title': spec.title,
+    'statement': spec.statement,
+    'source': spec.source,
+    'measured': {},
+    'ci': None,
+    'threshold': spec.threshold,
+    'seeds': 0,
+    'verdict': intervals.NOT_RUN,
+    'figure': f'figures/{spec.figure}.svg' if spec.figure else None,
+    **{key: context.get(key) for key in RUN_KEYS},
+    'evidence': evidence,
+    'contrasts': [],
+    'note': '',
+  }
+  if spec.evaluator is None:
+    return row | {'note': 'nothing measures it yet'}
+  try:
+    finding = spec.evaluator(tables)
+  except NotRunError as error:
+    return row | {'note': str(error)}
+  row |= _outcome(finding)
+  if spec.pm_role and context.get('rl_requires'):
+    reason = _pm_at_chance(tables, spec.pm_role)
+    if reason:
+      row['verdict'] = intervals.INCONCLUSIVE
+      row['note'] = '; '.join(filter(None, [reason, row['note']]))
+  return row
+
+
+def _outcome(finding: Finding) -> dict:
+  """The part of a row that was measured."""
+  first = finding.contrasts[0].interval
+  return {
+    'measured': {c.name: c.interval.mean for c in finding.contrasts}
+    | {key: float(value) for key, value in finding.measured.items()},
+    'ci': finite_interval(first),
+    'seeds': first.n,
+    'verdict': intervals.verdict(finding.contrasts),
+    'contrasts': [
+      {
+        'name': c.name,
+        'mean': c.interval.mean,
+        'ci': finite_interval(c.interval),
+        'side': c.side,
+        'bound': c.bound,
+      }
+      for c in finding.contrasts
+    ],
+    'note': finding.note,
+  }
+
+
+def _pm_at_chance(tables, role):
+  """Why the PMs of this role cannot carry an RL claim; '' if they can.
+
+  Args:
+    tables: name -> frame.
+    role: `robust`, both PMs of the robustness runs, or `rl`, the test PM
+      (half b) of the linear runs. Their train PM, of the same size and number
+      of pairs, has role `scaling`, as have PMs of every other size.
+  """
+  try:
+    curve = select(tables, 'pm_curve', role=role)
+    own = curve[curve['train_subset'] == curve['eval_subset']]
+    curve = last(keep(own, 'pm_curve.csv', role=role), 'pairs')
+  except NotRunError as error:
+    return f'accuracy of the {role} PMs unknown: {error}'
+  column = scaling.accuracy_column(curve)
+  interval = intervals.t_interval(curve.groupby('seed')[column].mean())
+  if interval.low > CHANCE:
+    return ''
+  return (
+    f'the accuracy of the {role} PMs is not above chance: '
+    f'{interval.mean:.3f} [{interval.low:.3f}, {interval.high:.3f}]'
+  )
+
+
+def checks(
+  tables: Mapping[str, pd.DataFrame], registry: Registry | None = None
+) -> list[dict]:
+  """Facts that every result is to be read beside: a row for each check."""
+  rows = []
+  for check in (registry or load()).checks:
+    row = {'name': check.__name__, 'threshold': '', 'ci': None, 'seeds': 0}
+    try:
+      row |= check(tables)
+    except NotRunError as error:
+      row |= {'measured': {}, 'verdict': intervals.NOT_RUN, 'note': str(error)}
+    rows.append(row)
+  return rows

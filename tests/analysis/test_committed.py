@@ -1,0 +1,158 @@
+"""Every committed claims.json follows from the tables beside it."""
+
+import copy
+import json
+import math
+import pathlib
+import re
+import runpy
+
+import pytest
+
+from rlhf_jax.analysis import claims_io, runs
+from rlhf_jax.analysis.claims import judging
+
+ROOT = pathlib.Path(__file__).parents[2]
+STUDIES = sorted(file.parent for file in ROOT.glob('results/*/claims.json'))
+IDS = [study.name for study in STUDIES]
+
+# Sums of doubles in another order, and what such sums leave of an exact 0.
+RELATIVE, ABSOLUTE = 1e-9, 1e-12
+# MINPACK, which fits the exponent of claim 14, stops when the sum of squares no
+# longer falls by 1.5e-8 of itself, so short of the minimum: by up to 4.3e-5 of
+# the exponent in the study hh, and a processor may go a step further. A score
+# that gains nothing has no exponent: where its interval is wider than WIDE (92
+# in the null study) the sum is flat, and only the verdict is compared.
+FITTED = re.compile(r'claims/14/.*\bp(_\w+)?/?(mean|ci/[01])?$')
+FITTED_RELATIVE, WIDE = 1e-4, 10
+
+
+def context_of(document):
+  """What judged a study besides its tables: its own words, or its preset's."""
+  config = runpy.run_path(str(ROOT / 'configs' / 'reproduce.py'))
+  config = config['get_config'](document['preset'])
+  evidence = 'real' if config.data.source == 'hh' else 'simulated'
+  return {
+    **{key: document[key] for key in judging.RUN_KEYS},
+    'evidence': document.get('evidence', evidence),
+    'rl_requires': document.get(
+      'rl_requires', config.claims.rl_requires_test_pm
+    ),
+  }
+
+
+def judge_again(document, tables, tmp_path):
+  """The document that the tables give now, through JSON and back.
+
+  The first files do not say by what context they were judged.
+  """
+  found = judging.claims_document(tables, context_of(document))
+  for key in {'evidence', 'rl_requires'} - document.keys():
+    del found[key]
+  claims_io.write_claims(tmp_path / 'claims.json', found)
+  return json.loads((tmp_path / 'claims.json').read_text())
+
+
+def by_name(document):
+  """Lists of claims, checks and contrasts as dicts by number or name."""
+  if isinstance(document, dict):
+    return {key: by_name(value) for key, value in document.items()}
+  if isinstance(document, list) and document and isinstance(document[0], dict):
+    return {
+      str(row.get('id', row.get('name'))): by_name(row) for row in document
+    }
+  return document
+
+
+def has_exponent(document):
+  """Whether the interval of claim 14's exponent says anything."""
+  interval = document['claims']['14']['contrasts'].get('p', {}).get('ci')
+  return interval is None or interval[1] - interval[0] < WIDE
+
+
+def differences(old, new, path=''):
+  """Paths at which two documents differ by more than rounding, with both."""
+  if isinstance(old, dict) and isinstance(new, dict):
+    found = []
+    for key in sorted(old.keys() | new.keys()):
+      place = f'{path}/{key}' if path else key
+      if key not in old or key not in new:
+        found.append((place, old.get(key, 'absent'), new.get(key, 'absent')))
+      else:
+        found += differences(old[key], new[key], place)
+    return found
+  if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+    pairs = zip(old, new, strict=True)
+    parts = [differences(a, b, f'{path}/{i}') for i, (a, b) in enumerate(pairs)]
+    return sum(parts, [])
+  if isinstance(old, float) and isinstance(new, float):
+    relative = FITTED_RELATIVE if FITTED.search(path) else RELATIVE
+    if math.isclose(old, new, rel_tol=relative, abs_tol=ABSOLUTE):
+      return []
+  return [] if old == new else [(path, old, new)]
+
+
+def test_there_are_committed_studies():
+  assert {'micro', 'null', 'hh', 'smollm2'} <= set(IDS)
+
+
+@pytest.mark.parametrize('study', STUDIES, ids=IDS)
+def test_the_tables_of_a_committed_study_give_its_claims(study, tmp_path):
+  document = json.loads((study / 'claims.json').read_text())
+  tables = runs.read_tables(study / 'tables')
+  again = by_name(judge_again(document, tables, tmp_path))
+  document = by_name(document)
+  found = differences(document, again)
+  if not has_exponent(document):
+    found = [place for place in found if not FITTED.search(place[0])]
+  assert found == []
+
+
+def test_a_changed_table_is_seen(tmp_path):
+  """Every label of smollm2 turned round: the claims on its pairs differ."""
+  study = ROOT / 'results' / 'smollm2'
+  document = json.loads((study / 'claims.json').read_text())
+  tables = runs.read_tables(study / 'tables')
+  tables['pm_pairs'] = tables['pm_pairs'].rename(
+    columns={
+      'score_chosen': 'score_rejected',
+      'score_rejected': 'score_chosen',
+    }
+  )
+  again = by_name(judge_again(document, tables, tmp_path))
+  found = differences(by_name(document), again)
+  places = {re.match(r'\w+/\w+', path)[0] for path, _, _ in found}
+  assert places == {'claims/4', 'claims/6', 'claims/7', 'checks/length'}
+
+
+@pytest.mark.parametrize(
+  ('change', 'path'),
+  [
+    (lambda d: d['claims'][0].update(verdict='fail'), 'claims/1/verdict'),
+    (lambda d: d['claims'][0].update(seeds=4), 'claims/1/seeds'),
+    (lambda d: d['claims'][0].update(ci=None), 'claims/1/ci'),
+    (lambda d: d['claims'][0]['measured'].update(r2=0.5 + 1e-8), '/r2'),
+    (lambda d: d['claims'][0]['measured'].pop('r2'), '/r2'),
+    (lambda d: d['claims'][13]['measured'].update(p=0.4002), '14/measured/p'),
+    (lambda d: d['claims'].pop(), 'claims/14'),
+    (lambda d: d['claims'][0]['contrasts'][0].update(side='<'), '/side'),
+  ],
+)
+def test_a_difference_is_seen_and_named(change, path):
+  rows = [{'id': n, 'verdict': 'pass', 'seeds': 5} for n in range(1, 15)]
+  for row in rows:
+    contrast = {'name': 'slope', 'mean': 0.1, 'side': '>', 'bound': 0.0}
+    row |= {'ci': [0.1, 0.2], 'measured': {'r2': 0.5}, 'contrasts': [contrast]}
+  rows[13]['measured'] = {'p': 0.4}
+  old = {'claims': rows}
+  new = copy.deepcopy(old)
+  change(new)
+  found = differences(by_name(old), by_name(new))
+  assert [place.endswith(path) for place, _, _ in found] == [True]
+
+
+def test_rounding_is_no_difference():
+  old = {'claims/14/measured/p_13K': 0.4, 'x': [0.5, 1e-17], 'y': None}
+  new = {'claims/14/measured/p_13K': 0.4 + 1e-5, 'x': [0.5 + 1e-12, 0.0]}
+  assert differences(old, new | {'y': None}) == []
+  assert differences(old, new | {'y': 0.0}) == [('y', None, 0.0)]
