@@ -115,15 +115,6 @@ def read_by(stage):
   return _reads(*found)
 
 
-def _leaves(config):
-  """(section, key) of every leaf; a table by rung (_3K, ...) is one knob."""
-  for key, value in config.items():
-    if isinstance(value, dict) and not any(k.startswith('_') for k in value):
-      yield from ((key, inner) for inner, _ in _leaves(value))
-    else:
-      yield key, key
-
-
 def _jobs(preset, root='ROOT'):
   return registry.all_jobs(_config('reproduce', preset), root)
 
@@ -170,7 +161,7 @@ def _changed(value):
     case bool():
       return (not value,)
     case int() | float():
-      return (value + 1, 0)
+      return (value + 1, 2 * value + 2, 0)
     case str():
       return (f'{value}x',)
     case tuple():

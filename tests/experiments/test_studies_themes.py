@@ -162,6 +162,7 @@ def reproduce(tmp_path):
   return start
 
 
+# SLURM's jobs are a process each.
 @pytest.mark.parametrize(
   'on', ['pool', pytest.param('slurm', marks=pytest.mark.slow)]
 )
