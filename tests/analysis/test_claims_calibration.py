@@ -79,7 +79,10 @@ def test_real_pairs_need_not_be_many():
   assert found.note == ''
   # Every label agrees: the gap is 1 - sigmoid(1) in every bin of 10.
   assert found.measured['ece'] == pytest.approx(1 - expit(1))
-  assert 0.05 < found.measured['ece_floor'] < 0.15
+  floor = found.measured['ece_floor']
+  assert 0.05 < floor < 0.15
+  numbers = small.numbers(found)
+  assert numbers['ece_excess'] == pytest.approx(1 - expit(1) - floor)
   assert math.isnan(found.measured['ceiling'])
 
 

@@ -74,7 +74,8 @@ def test_the_first_contrast_is_the_headline_and_all_decide():
   (row,) = judging.judge({}, {}, registry(two))
   assert row['verdict'] == 'fail'  # by the second
   assert row['seeds'] == 2 and row['measured'] == {'a': 1.25, 'b': 0.5}
-  assert [c['name'] for c in row['contrasts']] == ['a', 'b']
+  found = [(c['name'], c['side'], c['bound']) for c in row['contrasts']]
+  assert found == [('a', '<', 9.0), ('b', '<', 0.3)]
 
 
 def test_an_interval_that_is_not_finite_is_none():

@@ -77,6 +77,12 @@ def test_without_a_mixture_the_first_subset_by_name_is_the_curve():
   ]
   numbers = small.numbers(scaling.data_scaling(curve(rows)))
   assert numbers['slope'] == pytest.approx(0.03)
+  # A PM that is never tested on its own kind has no curve to choose.
+  for row in rows:
+    if row['train_subset'] == 'harmless':
+      row['eval_subset'] = 'helpful'
+  numbers = small.numbers(scaling.data_scaling(curve(rows)))
+  assert numbers['slope'] == pytest.approx(0.02)
 
 
 def test_the_halves_of_a_seed_are_averaged_and_no_new_seeds():
@@ -100,6 +106,9 @@ def test_expected_accuracy_replaces_the_sampled_one_where_it_is_known():
 def test_four_points_are_no_learning_curve():
   with pytest.raises(NotRunError, match='4 points .* wanted 5'):
     scaling.data_scaling(curve(points(0.02)[:4] + points(0.02, seed=1)))
+  before = [{**points(0.02)[0], 'pairs': 0}]  # before any pair is no point
+  with pytest.raises(NotRunError, match='4 points'):
+    scaling.data_scaling(curve(before + points(0.02)[:4]))
 
 
 def ladder(accuracies, seed=0, pairs=100, **more):
