@@ -30,11 +30,11 @@ reproduce: $(STAMP) $(if $(filter smollm2,$(PRESET)),$(SMOLLM2))
 test: $(TESTS)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow'
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not slow'
 
 # What is slow and rarely tells more: real weights, PyTorch, devices, processes.
 test-all: $(SMOLLM2) $(PARITY)
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m slow
 
 figures: $(STAMP)
 	@for study in $(STUDIES); do \

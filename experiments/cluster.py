@@ -21,7 +21,7 @@ from pathlib import Path
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from experiments.capacity import gpu_estimates, gpu_table
+from experiments.capacity import gpu
 from experiments.shared import command
 from experiments.studies import hh_pythia, launch, sbatch, single
 from experiments.studies.job import mark, state_of, write_list
@@ -31,8 +31,8 @@ def jobs_of(config, root):
   """Every job, with what it should need of each GPU, and hours."""
 
   def estimate(kind, size, gpus):
-    need = gpu_estimates.gpu_bytes(config, size, gpus)[kind]
-    return need, gpu_estimates.hours(config, size, gpus)[kind]
+    need = gpu.gpu_bytes(config, size, gpus)[kind]
+    return need, gpu.hours_of(config, size, gpus)[kind]
 
   return hh_pythia.all_jobs(config, root, estimate)
 
@@ -81,7 +81,7 @@ def run(config, workdir, asked, options):
   if asked['table']:
     sizes = config['sizes']
     chosen = {size: hh_pythia.gpus_of(config, size) for size in sizes}
-    gpu_table.write(config, chosen)
+    gpu.write(config, chosen)
     return
   if not workdir:
     raise ValueError('--workdir is required: see --help')

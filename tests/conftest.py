@@ -19,3 +19,23 @@ hypothesis.settings.register_profile(
   'unhurried', parent=hypothesis.settings(), deadline=None
 )
 hypothesis.settings.load_profile('unhurried')
+
+# Files that take longest begin first, so that no worker is alone with one in
+# the end.
+FIRST = (
+  'test_smoke.py',
+  'test_stages.py',
+  'test_studies_themes.py',
+  'test_studies_launch.py',
+  'test_shared_models.py',
+  'test_imported_stages.py',
+  'test_train_sharding.py',
+  'test_benchmarks.py',
+  'test_readme_commands.py',
+)
+
+
+def pytest_collection_modifyitems(items):
+  """Puts the tests of those files before all others, each in its order."""
+  rank = {name: i for i, name in enumerate(FIRST)}
+  items.sort(key=lambda item: rank.get(item.path.name, len(FIRST)))

@@ -31,6 +31,11 @@ def microbatches(rows, at_once, gpus):
   Raises:
     ValueError: if the rows cannot be cut so.
   """
+  if min(rows, at_once, gpus) < 1:
+    raise ValueError(
+      f'wanted 1 or more of batch_size, rows_at_once and GPUs, got {rows}, '
+      f'{at_once} and {gpus}'
+    )
   parts = max(1, rows // (at_once * gpus))
   if rows % (parts * gpus):
     raise ValueError(
@@ -40,7 +45,7 @@ def microbatches(rows, at_once, gpus):
   return parts
 
 
-def mesh_of(gpus):
+def mesh_section(gpus):
   """Everything is cut over the GPUs of a job."""
   return {'data': 1, 'fsdp': gpus, 'model': 1}
 
@@ -76,7 +81,7 @@ def data_job(config):
 def _shared(config, root, size, seed):
   """What the sections of both stages leave open."""
   values = {
-    'mesh': mesh_of(gpus_of(config, size)),
+    'mesh': mesh_section(gpus_of(config, size)),
     'base': f'{config["models"]}/{size}',
     'comparisons_dir': f'{root}/data',
     'feature_folder': f'{root}/features',

@@ -9,8 +9,8 @@ from capacity_fixture import settings
 
 from experiments.capacity import estimates
 from experiments.capacity.estimates import Measured
+from experiments.capacity.job import model_config
 from experiments.capacity.programs import TX
-from experiments.capacity.verdict import model_config
 from rlhf_jax.models import footprint, ladder
 from rlhf_jax.models.build import build
 from rlhf_jax.models.config import TransformerConfig

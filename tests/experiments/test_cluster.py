@@ -5,8 +5,7 @@ import json
 import pytest
 
 from experiments import cluster
-from experiments.capacity import gpu_estimates as estimates
-from experiments.capacity import gpu_table
+from experiments.capacity import gpu as estimates
 from experiments.studies import hh_pythia, launch
 from rlhf_jax.models import cost, footprint
 from tests.test_configs import _load, _reads, check_knobs, read_by
@@ -61,7 +60,7 @@ def test_every_knob_of_the_sweep_changes_its_jobs():
   config = _load('sweeps/hh_pythia').get_config('dry')
   plan = lambda config: hh_pythia.all_jobs(config, '/runs')
   check_knobs(config, plan, ['machine.', 'preset'])
-  ours = ('cluster', 'capacity.gpu_estimates', 'capacity.gpu_table')
+  ours = ('cluster', 'capacity.gpu')
   read = _reads(*(f'experiments.{name}' for name in ours))
   assert {*CONFIG['machine'], 'preset'} <= read
 
@@ -144,7 +143,7 @@ def test_hours_of_a_preference_model_are_flops_at_the_assumed_share():
   weights = 12 * 32 * 2560**2
   flops = 6 * weights * 2 * 513 * CONFIG['pm']['pairs']
   seconds = flops / (4 * machine['mfu'] * machine['flops'])
-  hours = estimates.hours(CONFIG, 'pythia-2.8b', 4)['pm']
+  hours = estimates.hours_of(CONFIG, 'pythia-2.8b', 4)['pm']
   assert hours / (seconds / 3600) == pytest.approx(1, abs=0.05)
 
 
@@ -166,9 +165,9 @@ def test_evaluations_are_counted_as_the_stage_makes_them():
 
 
 def test_the_page_is_what_the_config_says():
-  page = gpu_table.PAGE.read_text()
+  page = estimates.PAGE.read_text()
   chosen = {size: hh_pythia.gpus_of(CONFIG, size) for size in CONFIG['sizes']}
-  assert gpu_table.generate(page, CONFIG, chosen) == page, (
+  assert estimates.generate(page, CONFIG, chosen) == page, (
     'run python -m experiments.cluster --table'
   )
 
