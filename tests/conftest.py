@@ -1,5 +1,6 @@
 """Every test runs on the CPU, and compiled programs are kept between runs."""
 
+import importlib.util
 import os
 import pathlib
 
@@ -39,3 +40,27 @@ def pytest_collection_modifyitems(items):
   """Puts the tests of those files before all others, each in its order."""
   rank = {name: i for i, name in enumerate(FIRST)}
   items.sort(key=lambda item: rank.get(item.path.name, len(FIRST)))
+
+
+# They import PyTorch and transformers, which `make test` does not install.
+NEED_TORCH = [
+  'models/pretrained',
+  'models/test_models_lora_parity.py',
+  'text/test_text_real_tokenizers.py',
+  'text/test_text_tokenizer_export.py',
+]
+WITHOUT = [
+  name
+  for name in ('torch', 'transformers')
+  if importlib.util.find_spec(name) is None
+]
+collect_ignore = NEED_TORCH if WITHOUT else []
+
+
+def pytest_terminal_summary(terminalreporter):
+  """Says which files were left out, and why."""
+  if WITHOUT:
+    terminalreporter.write_line(
+      f'left out, since {" and ".join(WITHOUT)} are not installed '
+      f'(make test-all does): {", ".join(NEED_TORCH)}'
+    )
