@@ -74,6 +74,7 @@ def pairs(p_label, kind=None, prompt_index=None):
     prompt_index_N=of(row_N if prompt_index is None else prompt_index),
     words_chosen_N=of(700 + row_N),
     words_rejected_N=of(800 + row_N),
+    source_N=np.full(len(row_N), '', 'U1'),
   )
 
 
