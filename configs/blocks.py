@@ -1,4 +1,96 @@
-"""Sections that several configs share, each with its values in one place."""
+"""Sections that several configs share, each with its values in one place.
+
+The section of a stage is complete: it has every key that the stage reads. Keys
+that are `to_set` have no value until a theme, a seed or another stage gives
+them one. What a study says once (`common`) is referred to by its sections, so
+that --config.dtype=bfloat16 or --config.data.path=DIR reach all of its stages.
+"""
+
+import importlib.util
+from pathlib import Path
+
+import ml_collections
+
+to_set = ml_collections.config_dict.placeholder
+
+
+def study(preset):
+  """The config of a study, from its file beside this one."""
+  file = Path(__file__).with_name('reproduce.py')
+  spec = importlib.util.spec_from_file_location('configs_reproduce', file)
+  module = importlib.util.module_from_spec(spec)
+  spec.loader.exec_module(module)
+  return module.get_config(preset)
+
+
+def stage(name, preset):
+  """(a study, its section `name` as a config of its own, the study's folder).
+
+  Raises:
+    ValueError: if there is no such preset, or it has no such stage.
+  """
+  found = study(preset)
+  if name not in found:
+    raise ValueError(f'the study {preset!r} has no {name}: choose another')
+  root = 'runs/reproduce' + ('' if preset == 'micro' else f'-{preset}')
+  return found, ml_collections.ConfigDict(found[name].to_dict()), root
+
+
+def start(config, study, root):
+  """Sets where a preset of a stage finds what earlier stages have written."""
+  config.feature_folder = f'{root}/features'
+  if 'comparisons' in study:
+    config.comparisons_dir = f'{root}/comparisons'
+  if not study.base:
+    config.base = f'{root}/lm/' + config.get_ref('size')
+
+
+def common():
+  """What all stages of a study share."""
+  return dict(
+    dtype='float32',
+    # Devices of a run; all 1: no mesh, any number of workers.
+    mesh=dict(data=1, fsdp=1, model=1),
+    base='',  # of models; '': the study's own language models
+    pad_token='',  # of the base's vocabulary, where it names none
+    trained='all',
+    adapters=adapters(),
+    reading=reading(),
+    data=dict(source='simulated', path='', on_error='raise', split_seed=0),
+    world=world(),
+    null=False,  # coin-flip labels, hashed rewards
+    max_prompt=24,
+    max_reply=28,
+  )
+
+
+def _shared(config, *keys):
+  """Those sections of a study, and references to its other values."""
+  values = {key: config[key] for key in keys}
+  return {
+    key: value
+    if isinstance(value, ml_collections.ConfigDict)
+    else config.get_ref(key)
+    for key, value in values.items()
+  }
+
+
+def world():
+  """The simulated world.
+
+  Chosen on development seeds: with the defaults of WorldConfig the preference
+  models stay at .61 on helpful pairs and all sizes are alike. Here right
+  answers weigh more, tones are milder, and their sum does not saturate.
+  """
+  return dict(
+    seed=0,
+    correctness_weight=3.0,
+    style_cap=8.0,
+    tone_sd=0.3,
+    interaction_sd=0.2,
+    harmless_style=0.1,
+    temperature=0.8,
+  )
 
 
 def adapters():
@@ -27,11 +119,151 @@ def reading():
   )
 
 
-def features():
-  """Length buckets of cached features, and tokens a batch."""
-  return dict(edges=(112, 176, 272), tokens=1024)
+def text(config):
+  """Section of `make_text`."""
+  keys = ('data', 'world', 'test_fraction', 'max_prompt', 'max_reply')
+  return _shared(config, *keys) | dict(
+    seed=0,
+    vocab_size=1024,
+    dialogues=64000,
+    plain_texts=4000,
+    plain_rows=0,  # 0: all of them
+    tokenizer_texts=4000,
+    heldout_dialogues=512,
+  )
 
 
-def mesh():
-  """Devices along each axis; all 1: no mesh."""
-  return dict(data=1, fsdp=1, model=1)
+def lm(config):
+  """Section of `train_lm`."""
+  keys = ('data', 'world', 'dtype', 'mesh', 'max_prompt', 'max_reply')
+  return _shared(config, *keys) | dict(
+    text_dir=to_set(str),
+    size=to_set(str),
+    seed=0,
+    steps=1600,
+    batch_size=64,
+    microbatches=4,
+    pack=True,  # several texts a row: the same gradient, fewer rows
+    learning_rate=0.0,  # 0: the rung's
+    warmup=0.05,  # of the steps
+    b2=0.98,
+    weight_decay=0.01,
+    samples=512,  # replies whose mean gold is reported
+    log_every=50,
+    checkpoint_every=1000,
+  )
+
+
+def comparisons(config):
+  """Section of `make_comparisons`."""
+  keys = ('data', 'world', 'dtype', 'test_fraction', 'max_prompt', 'max_reply')
+  return _shared(config, *keys) | dict(
+    coin_flip_labels=config.get_ref('null'),
+    text_dir=to_set(str),
+    lm_size='197K',
+    lm_dir=to_set(str),
+    seed=120,
+    pairs=47000,
+    sample_batch=512,
+  )
+
+
+def trained_model(config):
+  """What sections of `train_pm` and `train_ppo` have in common."""
+  keys = ('base', 'pad_token', 'dtype', 'mesh', 'trained', 'adapters')
+  return _shared(config, *keys, 'data', 'reading') | dict(
+    # '': the released pairs of data.path.
+    comparisons_dir=to_set(str) if 'comparisons' in config else '',
+    feature_folder=to_set(str),
+    role=to_set(str),
+    size=to_set(str),  # rung; '': told by the base
+    seed=to_set(int),
+    half=to_set(str),
+    learning_rate=0.0,  # 0: the rung's, times lr_multiple
+  )
+
+
+def pm(config):
+  """Section of `train_pm`."""
+  return trained_model(config) | dict(
+    read='tokens',
+    # Length buckets of cached features, and tokens a batch.
+    features=dict(edges=(112, 176, 272), tokens=1024),
+    train_subset=to_set(str),
+    pairs=12288,  # at most so many; 0: all of the half and subset
+    epochs=1,
+    batch_size=32,
+    microbatches=4,
+    lr_multiple=1.0,  # a study has others by rung beside it
+    schedule='constant',
+    schedule_shape='constant',
+    warmup=0.02,  # of the steps
+    b2=0.98,
+    average_eta=8.0,  # of the average along the run; below 0: no average
+    curve_points=1,
+    curve_eval_pairs=2048,  # 0: all
+    final_eval_pairs=0,  # test pairs whose scores are kept; -1: all
+    eval_batch=32,  # pairs a call; few fit a CPU's cache
+    log_every=20,
+    checkpoint_every=400,
+  )
+
+
+def rl(config):
+  """Section of `train_ppo`."""
+  shared = _shared(config, 'world', 'max_prompt', 'max_reply')
+  return (
+    trained_model(config)
+    | shared
+    | dict(
+      hashed_rewards=config.get_ref('null'),
+      train_pm_dir=to_set(str),
+      test_pm_dir=to_set(str),
+      value_pm_dir=to_set(str),  # '': the base with a zero head
+      pm_size=to_set(str),  # '': told by the train PM
+      pm_pairs=0,  # of each PM, for the tables; 0: what it asked for
+      temperature=1.0,
+      iterations=34,
+      passes=2,
+      batch_size=256,
+      minibatch_size=64,
+      microbatches=4,
+      scoring_parts=8,
+      prompt_buckets=(),  # columns of each length bucket; (): one length
+      lr_multiple=0.06,
+      value_lr_ratio=1.0,
+      warmup_iterations=6,
+      b2=0.95,
+      clip=0.2,
+      value_clip=0.0,  # 0: no clipping
+      kl_coef=0.001,
+      discount=1.0,
+      gae_lambda=0.95,
+      truncation_penalty=0.0,
+      eval_prompts=256,
+      eval_batch=256,  # prompts a call; divides eval_prompts
+      pi0_samples=4,  # replies of pi_0 to each held-out prompt
+      dense_iterations=32,
+      dense_every=2,
+      sparse_every=4,
+      log_every=1,
+      checkpoint_every=12,
+    )
+  )
+
+
+def hhh(config):
+  """Section of `evaluate_hhh`."""
+  return _shared(config, 'base', 'pad_token', 'dtype', 'data') | dict(
+    size='',  # told by the base
+    role='hhh',
+    half='all',
+    seed=to_set(int),
+    pm_names=to_set(tuple),
+    pm_dirs=to_set(tuple),
+    max_prompt=128,
+    max_answer=96,
+    system_tokens=96,  # room for the HHH prompt
+    edges=(112, 160),
+    batch_size=4,
+  )

@@ -8,32 +8,18 @@ evaluation alone. Preset: smollm2, as in the study of that name, with its
 first two preference models.
 """
 
-import ml_collections
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+
+from configs import blocks
 
 
 def get_config(preset='smollm2'):
-  """Config of a preset: smollm2."""
-  if preset != 'smollm2':
-    raise ValueError(f'unknown preset {preset!r}: one of smollm2')
-  config = ml_collections.ConfigDict()
-  config.base = 'smollm2'
-  config.size = ''  # told by the model
-  config.dtype = 'float32'
-  config.pad_token = ''  # of the model's vocabulary, where it names none
-  config.data = dict(
-    source='hh', path='../shared/data', on_error='skip', split_seed=0
-  )
-  config.max_prompt = 128
-  config.max_answer = 96
-  config.system_tokens = 96  # room for the HHH prompt
-  config.edges = (112, 160)
-  config.batch_size = 4
-  names = ('scaling-mix-a', 'rl-mix-b')
+  """Config of a preset of the study: smollm2."""
+  study, config, root = blocks.stage('hhh', preset)
+  config.seed, names = study.seeds[0], ('scaling-mix-a', 'rl-mix-b')
   config.pm_names = names
-  config.pm_dirs = tuple(
-    f'runs/reproduce-smollm2/pm/{name}-s121' for name in names
-  )
-  config.role = 'hhh'
-  config.seed = 121
-  config.half = 'all'
+  config.pm_dirs = tuple(f'{root}/pm/{name}-s{config.seed}' for name in names)
   return config

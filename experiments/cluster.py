@@ -1,190 +1,106 @@
-r"""A sweep on a cluster: its jobs, what they need, and one of them by number.
+r"""A sweep on a cluster: its jobs, what they need, and what runs them.
 
     python -m experiments.cluster --config=configs/sweeps/hh_pythia.py \
         --config.models=FOLDER --config.data.path=FOLDER --workdir=DIR --list
-    ... --index=$SLURM_ARRAY_TASK_ID
+    ... --on=slurm
     ... --submit | bash
+    ... --index=3
     python -m experiments.cluster --table
 
---list prints a line a job: number, state, GPUs, estimated bytes of each and
-hours, command. --index runs one; what is done is skipped, what was interrupted
-resumes from its checkpoint. --submit prints the sbatch commands of
-scripts/slurm/hh_pythia.sbatch, an array a stage and size, each after what it
-needs. --table writes the table of docs/clusters.md. docs/clusters.md has more.
+--list (which is --on=list, the default) prints a line a job: number, state,
+GPUs, estimated bytes of each and hours, needs, command. --on=slurm submits what
+is not done and watches it, --on=pool runs it here; --submit prints the sbatch
+commands. --index runs one. What is done is skipped, what was interrupted
+resumes from its checkpoint. --table writes the table of docs/clusters.md, which
+has more.
 """
 
-import importlib
-import math
-import os
-import re
-import shlex
 import sys
 from pathlib import Path
 
-import jax
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from experiments.capacity import gpu_estimates as estimates
-from experiments.capacity import gpu_table
+from experiments.capacity import gpu
 from experiments.shared import command
-from experiments.studies.hh_pythia import all_jobs, gpus_of
-
-SCRIPT = 'scripts/slurm/hh_pythia.sbatch'
-# What a command line says beyond the variables of that script.
-SETTINGS = re.compile(r'--config\.(?!models=|data\.path=)').match
-DATA_HOURS = 0.5  # of the data job: reading and tokenising, no GPU
+from experiments.studies import hh_pythia, launch, sbatch, single
+from experiments.studies.job import mark, state_of, write_list
 
 
-def state_of(job, root):
-  """'done', 'begun' or 'to do'."""
-  path = Path(root) / job.name
-  if (path / 'done.json').exists():
-    return 'done'
-  return 'begun' if (path / 'config.json').exists() else 'to do'
+def jobs_of(config, root):
+  """Every job, with what it should need of each GPU, and hours."""
+
+  def estimate(kind, size, gpus):
+    need = gpu.gpu_bytes(config, size, gpus)[kind]
+    return need, gpu.hours_of(config, size, gpus)[kind]
+
+  return hh_pythia.all_jobs(config, root, estimate)
 
 
-def need_of(job, config):
-  """(GPUs, bytes of each, hours) of a job; the data job has a GPU unused."""
-  if 'size' not in job.config:
-    return 1, 0, DATA_HOURS
-  size, kind = job.config['size'], job.name.split('/')[0]
-  gpus = gpus_of(config, size)
-  need = estimates.gpu_bytes(config, size, gpus)[kind]
-  return gpus, need, estimates.hours(config, size, gpus)[kind]
-
-
-def lines_of(jobs, config, root, command):
-  """What --list prints."""
-  for index, job in enumerate(jobs):
-    gpus, need, hours = need_of(job, config)
-    memory = f'{need / 1e9:5.1f} GB' if need else '       -'
-    yield (
-      f'{index:3d}  {state_of(job, root):5}  {job.name:24}  {gpus} GPU'
-      f'{"s" if gpus > 1 else " "}  {memory} each  {hours:5.2f} h  '
-      f'{command} --index={index}'
-    )
-
-
-def groups_of(jobs):
-  """{stage and size: [index]}, in order."""
-  groups = {}
-  for index, job in enumerate(jobs):
-    groups.setdefault(job.program or job.name, []).append(index)
-  return groups
-
-
-def submit_lines(jobs, config, root, argv):
-  """A shell script: an array of jobs for each stage and size.
-
-  Raises:
-    ValueError: if the folders are not set.
-  """
-  require_folders(config)
-  given = {
-    'MODELS': Path(config['models']).resolve(),
-    'DATA': Path(config['data']['path']).resolve(),
-    'RUNS': Path(root).resolve(),
-    'PRESET': config['preset'],
-    'FLAGS': ' '.join(x for x in argv if SETTINGS(x)),
-  }
-  yield 'set -e'
-  for key, value in given.items():
-    yield f'export RLHF_JAX_{key}={shlex.quote(str(value))}'
-  groups, ids = groups_of(jobs), {}
-  for name, indices in groups.items():
-    job = jobs[indices[0]]
-    gpus, _, hours = need_of(job, config)
-    after = [
-      f'${variable}'
-      for other, variable in ids.items()
-      if {jobs[i].name for i in groups[other]} & set(job.needs)
-    ]
-    words = [
-      f'--array={indices[0]}-{indices[-1]}',
-      f'--gpus-per-node={gpus}',
-      f'--time={minutes(config, hours)}',
-      f'--job-name={name}',
-      *([f'--dependency=afterok:{":".join(after)}'] if after else []),
-    ]
-    ids[name] = 'job_' + re.sub(r'\W', '_', name)
-    yield f'{ids[name]}=$(sbatch --parsable {" ".join(words)} {SCRIPT})'
-
-
-def minutes(config, hours):
-  """Time limit of a job: its estimate and some slack, within bounds."""
+def options_of(config, options):
+  """The Options that the flags ask for, with the config's limits of time."""
   machine = config['machine']
-  limit = max(machine['slack'] * hours, machine['min_hours'])
-  return math.ceil(60 * min(limit, machine['max_hours']))
+  bounds = machine['min_hours'], machine['max_hours']
+  return options(limits=(machine['slack'], *bounds))
 
 
-def run_index(jobs, index, config, root):
-  """Runs one job.
-
-  Raises:
-    ValueError: if there is no such job, what it needs is not done, or the
-      weights are not there.
-  """
-  if not 0 <= index < len(jobs):
-    raise ValueError(
-      f'--index={index}: wanted 0 to {len(jobs) - 1}; see --list'
-    )
-  require_folders(config)
-  job, numbers = jobs[index], {job.name: i for i, job in enumerate(jobs)}
-  for name in job.needs:
-    if state_of(jobs[numbers[name]], root) != 'done':
-      raise ValueError(
-        f'{job.name} needs {name}, which is not done: run '
-        f'--index={numbers[name]} first'
-      )
-  folder = job.config.get('base') or job.config['tokenizer_dir']
-  if not (Path(folder) / 'config.json').exists():
-    raise ValueError(
-      f'{folder} is no Hugging Face folder (no config.json): put the model '
-      'there, or set --config.models to the folder that holds it'
-    )
-  importlib.import_module(job.module).run(job.config, Path(root) / job.name)
-  print(f'{job.name} is done')
+def submit_lines(jobs, root, limits):
+  """A shell script that submits every job that is not done."""
+  root.mkdir(parents=True, exist_ok=True)
+  numbers = write_list(root, jobs)
+  todo = [job for job in jobs if state_of(job, root) != 'done']
+  return sbatch.script_lines(todo, numbers, root, limits)
 
 
-def require_folders(config):
-  """Raises ValueError if a folder of the config is not set."""
+def require_folders(config, jobs):
+  """Raises ValueError if a folder is not set, or holds no model."""
   for key, value in (
     ('models', config['models']),
     ('data.path', config['data']['path']),
   ):
     if not value:
       raise ValueError(f'--config.{key} is required: a folder; see --help')
+  for job in jobs:
+    folder = job.config.get('base') or job.config['tokenizer_dir']
+    if not (Path(folder) / 'config.json').exists():
+      raise ValueError(
+        f'{folder} is no Hugging Face folder (no config.json): put the model '
+        'there, or set --config.models to the folder that holds it'
+      )
 
 
-def command_of(argv):
-  """The command line without what it asks for."""
-  asks = ('--list', '--index', '--submit')
-  kept = [x for x in argv if not x.startswith(asks)]
-  return shlex.join(['python', '-m', 'experiments.cluster', *kept])
-
-
-def run(config, workdir, asked, argv):
+def run(config, workdir, asked, options):
   """Does what the flags ask for.
 
   Args:
     config: of the sweep, a plain dict.
     workdir: directory of the sweep, or None.
-    asked: {'list', 'index', 'submit', 'table'}.
-    argv: this command line, to be said again.
+    asked: {'index': number or None, 'submit': bool, 'table': bool}.
+    options: launch.Options.
   """
   if asked['table']:
-    gpu_table.write(config)
+    sizes = config['sizes']
+    chosen = {size: hh_pythia.gpus_of(config, size) for size in sizes}
+    gpu.write(config, chosen)
     return
   if not workdir:
     raise ValueError('--workdir is required: see --help')
-  jobs = all_jobs(config, workdir)
+  root = Path(workdir).resolve()
+  jobs = jobs_of(config, root)
+  mark(root, 'cluster', {'preset': config['preset']})
   if asked['index'] is not None:
-    run_index(jobs, asked['index'], config, workdir)
-  elif asked['submit']:
-    print('\n'.join(submit_lines(jobs, config, workdir, argv)))
-  else:
-    print('\n'.join(lines_of(jobs, config, workdir, command_of(argv))))
+    write_list(root, jobs)
+    job, _ = single.find(root, asked['index'])
+    require_folders(config, [job])
+    single.run(root, asked['index'])
+    print(f'{job.name} is done')
+    return
+  if asked['submit'] or options.on != 'list':
+    require_folders(config, jobs)
+  if asked['submit']:
+    print('\n'.join(submit_lines(jobs, root, options.limits)))
+    return
+  launch.run(jobs, root, options)
 
 
 def main():
@@ -195,8 +111,9 @@ def main():
     'Path of a sweep, :PRESET appended.',
   )
   workdir = flags.DEFINE_string('workdir', None, 'Directory of the sweep.')
+  options = launch.define_flags('list')
+  lists = flags.DEFINE_bool('list', False, 'Print the jobs: --on=list.')
   asked = {
-    'list': flags.DEFINE_bool('list', False, 'Print the jobs (the default).'),
     'index': flags.DEFINE_integer('index', None, 'Run the job of this number.'),
     'submit': flags.DEFINE_bool('submit', False, 'Print sbatch commands.'),
     'table': flags.DEFINE_bool('table', False, 'Write docs/clusters.md.'),
@@ -204,16 +121,15 @@ def main():
 
   def guarded(argv):
     logging.set_verbosity(logging.WARNING)
-    cache = os.environ.get('RLHF_JAX_CACHE')
-    if cache:
-      jax.config.update('jax_compilation_cache_dir', cache)
-      jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.5)
     try:
       if len(argv) > 1:
         raise ValueError(f'unknown argument {argv[1]!r}: see --help')
-      wanted = {name: flag.value for name, flag in asked.items()}
       plain = config.value.to_dict()
-      run(plain, workdir.value, wanted, sys.argv[1:])
+      chosen = options_of(plain, options)
+      if lists.value:
+        chosen = chosen._replace(on='list')
+      wanted = {name: flag.value for name, flag in asked.items()}
+      run(plain, workdir.value, wanted, chosen)
     except command.EXPECTED as error:
       print(f'error: {command.one_line(error)}', file=sys.stderr)
       return 2

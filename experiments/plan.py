@@ -26,13 +26,8 @@ from absl import app, flags
 from ml_collections import config_flags
 
 from experiments.capacity import estimates, programs, tables
-from experiments.capacity.verdict import (
-  PROGRAMS,
-  mesh_of,
-  model_config,
-  same_work,
-  verdict,
-)
+from experiments.capacity.job import PROGRAMS, missing, model_config
+from experiments.capacity.verdict import axes_of, same_work, verdict
 from experiments.shared import command, files
 from rlhf_jax.models import ladder
 from rlhf_jax.train.sharding import make_mesh
@@ -124,7 +119,7 @@ class Rows:
       'rung': name,
       'topology': topology,
       'job': self.job,
-      'mesh': mesh_of(name, topology, self.job),
+      'mesh': axes_of(name, topology, self.job),
       'versions': versions(),
       'measured': {},
     }
@@ -178,7 +173,9 @@ def main():
     try:
       if table.value:
         rows = files.read_json(path.value or tables.ROWS)
-        tables.write(rows, settings)
+        complete = [row for row in rows if not missing(row['measured'])]
+        found = [verdict(row, settings) for row in complete]
+        tables.write(found, settings)
       else:
         rows = Rows(path.value, settings['job'], again.value)
         run(settings, names, topology.value, rows)

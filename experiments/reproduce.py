@@ -3,57 +3,72 @@
     python -m experiments.reproduce --config=configs/reproduce.py:micro \
         --workdir=runs/reproduce
 
-Runs every job of the preset on a pool of worker processes, skips what is done,
+Runs every job of the preset's themes on a pool of worker processes (--on=slurm:
+on a cluster; --on=list prints them, each with its command), skips what is done,
 resumes what was interrupted, and writes DIR/report/index.html and claims.json.
+--config.themes=scaling,robustness runs some of the themes.
 """
 
 import json
 import os
-import sys
 import time
 from pathlib import Path
 
 from experiments.shared import command, study_report
-from experiments.studies import simulated as plan_jobs
-from experiments.studies.pool import Pool
-from rlhf_jax.train.run import (
-  Run,
-  RunError,
-  commit,
-  read_json,
-  write_json,
-)
-
-
-def report_line(text):
-  """One line of progress, at once."""
-  print(text, file=sys.stderr, flush=True)
+from experiments.studies import launch, registry, single
+from experiments.studies.job import is_done
+from rlhf_jax.train.about import About, RunError
+from rlhf_jax.train.run import Run, commit, read_json, write_json
 
 
 class Ledger:
-  """Seconds and compiled programs of a study, over all of its sessions."""
+  """Seconds and compiled programs of a study, over all of its sessions.
 
-  def __init__(self, path):
+  Args:
+    path: the file in which it is kept.
+    elsewhere: {name: {'seconds', 'programs'}} of the jobs that ran by
+      themselves. Those it does not know yet are taken in.
+  """
+
+  def __init__(self, path, elsewhere):
     self.path = Path(path)
     empty = {'seconds': 0.0, 'jobs': {}, 'programs': []}
     self.past = read_json(self.path) if self.path.exists() else empty
+    new = {n: s for n, s in elsewhere.items() if n not in self.past['jobs']}
+    self.total = self.past
+    if new:
+      self.past = self._sum(
+        sum(spent['seconds'] for spent in new.values()),
+        {name: spent['seconds'] for name, spent in new.items()},
+        [
+          row | {'worker': name}
+          for name, spent in new.items()
+          for row in spent['programs']
+        ],
+      )
+      self._keep(self.past)
 
   def now(self, seconds, jobs, programs):
     """Everything so far, this session included; also written to disk.
 
     A session in which no job was left to do adds nothing.
     """
-    if set(jobs) <= set(self.past['jobs']):
-      return self.past
+    if not set(jobs) <= set(self.past['jobs']):
+      self._keep(self._sum(seconds, jobs, programs))
+    return self.total
+
+  def _sum(self, seconds, jobs, programs):
     session = len({row.get('session', 0) for row in self.past['programs']})
-    total = {
+    return {
       'seconds': round(self.past['seconds'] + seconds, 1),
       'jobs': {n: round(s, 1) for n, s in jobs.items()} | self.past['jobs'],
       'programs': self.past['programs']
       + [row | {'session': session} for row in programs],
     }
+
+  def _keep(self, total):
+    self.total = total
     write_json(self.path, total)
-    return total
 
 
 def check_data(config):
@@ -76,31 +91,44 @@ def stages_of(jobs):
   return [{'name': k, 'seconds': round(v, 1)} for k, v in sums.items()]
 
 
-def run(config, workdir):
-  """Runs the study and prints its claims."""
+def run_jobs(jobs, root, options):
+  """Runs the jobs of a study; what they took, or None if some are left to do.
+
+  Raises:
+    RunError: naming the job that failed.
+  """
+  started = time.time()
+  done = [job.name for job in jobs if is_done(job, root)]
+  spent = {name: single.spent(root / name) for name in done}
+  ledger = Ledger(root / 'ledger.json', {n: s for n, s in spent.items() if s})
+  note = lambda *spent: ledger.now(time.time() - started, *spent)
+  complete = launch.run(jobs, root, options, after=note)
+  return ledger.total if complete else None
+
+
+def run(config, workdir, on):
+  """Runs the study and prints its claims.
+
+  Args:
+    config: of the study.
+    workdir: its root.
+    on: launch.Options.
+  """
   config = json.loads(json.dumps(config))
   check_data(config)
-  root, started = Path(workdir).resolve(), time.time()
+  root = Path(workdir).resolve()
+  jobs = registry.all_jobs(config, root)
   os.environ['RLHF_JAX_COMMIT'] = commit()  # one for all workers
   # This process looks at the device only for its name.
   os.environ.setdefault('XLA_PYTHON_CLIENT_PREALLOCATE', 'false')
-  with Run(root, config, row={'role': 'study'}) as study:
-    ledger = Ledger(root / 'ledger.json')
-    cache = os.environ.get('RLHF_JAX_CACHE', root / 'jax_cache')
-    pool = Pool(config['workers'], root, cache, report_line)
-    note = lambda: ledger.now(
-      time.time() - started, pool.seconds, pool.programs()
-    )
-    try:
-      seconds = pool.run(plan_jobs.all_jobs(config, root), after=note)
-    except RuntimeError as error:
-      raise RunError(str(error)) from None
-    finally:
-      pool.close()
-    spent = note()
+  kind = About('reproduce', 'study')
+  with Run(root, config, row={'role': 'study'}, about=kind) as study:
+    spent = run_jobs(jobs, root, on._replace(workers=config['workers']))
+    if spent is None:
+      return
     stages, programs = stages_of(spent['jobs']), spent['programs']
     study.finish(seconds=spent['seconds'], stages=stages, programs=programs)
-    report_line(f'{len(seconds)} jobs done; analysing')
+    launch.report(f'{len(spent["jobs"])} jobs done; analysing')
     programs = [
       {k: v for k, v in p.items() if k != 'session'} for p in programs
     ]
@@ -109,5 +137,15 @@ def run(config, workdir):
   print(f'report: {root}/report/index.html')
 
 
+def main():
+  """Reads the flags and runs."""
+  options = launch.define_flags('pool')
+  command.main(
+    lambda config, workdir: run(config, workdir, options()),
+    'configs/reproduce.py',
+    'runs/reproduce',
+  )
+
+
 if __name__ == '__main__':
-  command.main(run, 'configs/reproduce.py', 'runs/reproduce')
+  main()

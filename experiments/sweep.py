@@ -1,18 +1,19 @@
-r"""A sweep: one stage under every combination of some settings, locally.
+r"""A sweep: one stage under every combination of some settings.
 
     python -m experiments.sweep --stage=pm --config=configs/pm.py:smoke \
         --grid seed=0,1,2 --grid lr_multiple=0.1,0.3 --workdir=DIR --workers=2
 
 Each run has a directory named by its settings. What is done is skipped, what
 was interrupted resumes, and a table of all runs ends the sweep. --config.KEY
-sets a key for every run; --dry_run only lists them.
+sets a key for every run; --dry_run only tells the table. --on=slurm sends the
+runs to a cluster, --on=list prints the command of each.
 """
 
 import ast
 import copy
 import difflib
 import itertools
-import os
+import json
 import sys
 from pathlib import Path
 
@@ -21,9 +22,8 @@ from absl import app, flags
 from ml_collections import config_flags
 
 from experiments.shared import command
-from experiments.studies.pool import Pool
-from experiments.studies.simulated import Job
-from rlhf_jax.train.run import read_json
+from experiments.studies import launch
+from experiments.studies.job import Job, mark
 
 STAGES = {
   'lm': 'experiments.train_lm',
@@ -108,29 +108,9 @@ def table(jobs, combos, root):
   rows = []
   for job, settings in zip(jobs, combos, strict=True):
     path = root / job.name / 'done.json'
-    done = read_json(path) if path.exists() else {}
+    done = json.loads(path.read_text()) if path.exists() else {}
     rows.append(settings | {'state': 'done' if done else 'to do'} | done)
   return pd.DataFrame(rows).to_string(index=False, float_format='{:.4g}'.format)
-
-
-def report_line(text):
-  """One line of progress, at once."""
-  print(text, file=sys.stderr, flush=True)
-
-
-def sweep(jobs, root, workers):
-  """Runs the jobs on a pool.
-
-  Raises:
-    RuntimeError: naming the run that failed.
-  """
-  root.mkdir(parents=True, exist_ok=True)
-  cache = os.environ.get('RLHF_JAX_CACHE', root / 'jax_cache')
-  pool = Pool(min(workers, len(jobs)), root, cache, report_line)
-  try:
-    pool.run(jobs)
-  finally:
-    pool.close()
 
 
 def main():
@@ -144,7 +124,8 @@ def main():
   )
   workdir = flags.DEFINE_string('workdir', None, 'Directory of the sweep.')
   workers = flags.DEFINE_integer('workers', 2, 'Processes.', lower_bound=1)
-  dry_run = flags.DEFINE_bool('dry_run', False, 'Only list the runs.')
+  dry_run = flags.DEFINE_bool('dry_run', False, 'Only tell the table.')
+  options = launch.define_flags('pool')
   flags.mark_flags_as_required(['stage', 'config', 'workdir'])
 
   def guarded(argv):
@@ -155,10 +136,13 @@ def main():
       combos = combinations([parse_grid(text, known) for text in grid.value])
       jobs = [make_job(stage_name.value, config.value, c) for c in combos]
       root = Path(workdir.value).resolve()
+      asked = options(workers=min(workers.value, len(jobs)))
       if not dry_run.value:
-        sweep(jobs, root, workers.value)
-      print(table(jobs, combos, root))
-    except (*command.EXPECTED, OSError, RuntimeError) as error:
+        mark(root, 'sweep', {'stage': stage_name.value})
+        launch.run(jobs, root, asked)
+      if dry_run.value or asked.on != 'list':
+        print(table(jobs, combos, root))
+    except command.EXPECTED as error:
       print(f'error: {str(error).splitlines()[0]}', file=sys.stderr)
       return 2
     return 0

@@ -6,6 +6,7 @@ python -m scripts.make_claims_doc
 import pathlib
 
 from rlhf_jax.analysis.claims.registry import load
+from rlhf_jax.analysis.claims_io import legend_lines
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 OUT = ROOT / 'docs' / 'claims.md'
@@ -17,6 +18,9 @@ set before the runs that confirm it; every bound is compared with a 95 %
 interval over seeds. {measured} have an evaluator, the rest are "not run".
 Written by `python -m scripts.make_claims_doc` from the themes in
 `rlhf_jax/analysis/claims/`: edit those, not this page.
+
+In a table of claims, as in the README and in a report:
+
 """
 
 
@@ -50,7 +54,7 @@ def generate(registry=None):
   measured = sum(spec.evaluator is not None for spec in registry.claims)
   header = HEADER.format(total=len(registry.claims), measured=measured)
   entries = [entry(s, registry.theme_of[s.id]) for s in registry.claims]
-  return '\n'.join([header.rstrip(), *entries]) + '\n'
+  return '\n'.join([header.rstrip(), '', *legend_lines(), *entries]) + '\n'
 
 
 if __name__ == '__main__':

@@ -10,7 +10,7 @@ import json
 import pathlib
 
 from benchmarks.agreement import settings as told
-from experiments.capacity.tables import between_markers
+from experiments.shared.markdown import between_markers
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 RESULTS = ROOT / 'benchmarks' / 'results'

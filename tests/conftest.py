@@ -1,5 +1,6 @@
 """Every test runs on the CPU, and compiled programs are kept between runs."""
 
+import importlib.util
 import os
 import pathlib
 
@@ -10,6 +11,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 # Set before JAX is imported, and inherited by the programs that tests start.
 os.environ['JAX_PLATFORMS'] = 'cpu'
 os.environ.setdefault('JAX_COMPILATION_CACHE_DIR', str(ROOT / '.jax_cache'))
+# Threads of PyTorch wait by spinning: with two workers each costs the others.
+os.environ.setdefault('OMP_NUM_THREADS', '1')
 os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0.3')
 
 # The machine may be busy: a slow example is no failure.
@@ -17,3 +20,47 @@ hypothesis.settings.register_profile(
   'unhurried', parent=hypothesis.settings(), deadline=None
 )
 hypothesis.settings.load_profile('unhurried')
+
+# Files that take longest begin first, so that no worker is alone with one in
+# the end.
+FIRST = (
+  'test_smoke.py',
+  'test_stages.py',
+  'test_studies_themes.py',
+  'test_studies_launch.py',
+  'test_shared_models.py',
+  'test_imported_stages.py',
+  'test_train_sharding.py',
+  'test_benchmarks.py',
+  'test_readme_commands.py',
+)
+
+
+def pytest_collection_modifyitems(items):
+  """Puts the tests of those files before all others, each in its order."""
+  rank = {name: i for i, name in enumerate(FIRST)}
+  items.sort(key=lambda item: rank.get(item.path.name, len(FIRST)))
+
+
+# They import PyTorch and transformers, which `make test` does not install.
+NEED_TORCH = [
+  'models/pretrained',
+  'models/test_models_lora_parity.py',
+  'text/test_text_real_tokenizers.py',
+  'text/test_text_tokenizer_export.py',
+]
+WITHOUT = [
+  name
+  for name in ('torch', 'transformers')
+  if importlib.util.find_spec(name) is None
+]
+collect_ignore = NEED_TORCH if WITHOUT else []
+
+
+def pytest_terminal_summary(terminalreporter):
+  """Says which files were left out, and why."""
+  if WITHOUT:
+    terminalreporter.write_line(
+      f'left out, since {" and ".join(WITHOUT)} are not installed '
+      f'(make test-all does): {", ".join(NEED_TORCH)}'
+    )

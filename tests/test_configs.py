@@ -1,33 +1,48 @@
 """Every preset loads, no knob is dead, stage configs match the study."""
 
 import ast
+import copy
 import dataclasses
 import importlib.util
 import json
+import os
 import pathlib
+import subprocess
+import sys
 
 import pytest
 
-from experiments.studies import simulated as plan_jobs
+from experiments.studies import registry
+from experiments.studies.job import filled
 from rlhf_jax.crowd.world import WorldConfig
 from rlhf_jax.models import ladder
 from tests.test_layering import imports_of
 
 ROOT = pathlib.Path(__file__).parents[1]
+STUDIES = ('micro', 'smoke', 'null', 'hh', 'gpu', 'smollm2')
+OWN = STUDIES[:-1]  # those that train their own language models
 PRESETS = {
-  'reproduce': ('micro', 'smoke', 'null', 'hh', 'gpu', 'smollm2'),
-  'text': ('micro', 'smoke'),
-  'lm': ('micro', 'smoke'),
-  'comparisons': ('micro', 'smoke'),
-  'pm': ('micro', 'smoke', 'smollm2'),
-  'ppo': ('micro', 'smoke', 'smollm2'),
+  'reproduce': STUDIES,
+  'text': OWN,
+  'lm': OWN,
+  'comparisons': OWN,
+  'pm': STUDIES,
+  'ppo': STUDIES,
   'hhh': ('smollm2',),
   'plan': ('paper',),
 }
 ALL = [(name, preset) for name in PRESETS for preset in PRESETS[name]]
-STUDIES = PRESETS['reproduce']
-STAGES = ('text', 'lm', 'comparisons', 'pm', 'ppo')
-PLANNERS = ('studies.simulated', 'studies.imported', 'reproduce', 'analyse')
+# A section of a study is what its stage is told.
+SECTIONS = {
+  'experiments.make_text': 'text',
+  'experiments.train_lm': 'lm',
+  'experiments.make_comparisons': 'comparisons',
+  'experiments.train_pm': 'pm',
+  'experiments.train_ppo': 'rl',
+  'experiments.evaluate_hhh': 'hhh',
+}
+# Knobs that are read when the jobs are run, and when they are analysed.
+BEYOND_JOBS = {'preset', 'workers', 'claims.rl_requires_test_pm'}
 
 
 def _load(name):
@@ -100,32 +115,8 @@ def read_by(stage):
   return _reads(*found)
 
 
-def _leaves(config):
-  """(section, key) of every leaf; a table by rung (_3K, ...) is one knob."""
-  for key, value in config.items():
-    if isinstance(value, dict) and not any(k.startswith('_') for k in value):
-      yield from ((key, inner) for inner, _ in _leaves(value))
-    else:
-      yield key, key
-
-
 def _jobs(preset, root='ROOT'):
-  return plan_jobs.all_jobs(_config('reproduce', preset), root)
-
-
-def _job_of(name, preset, root):
-  """The study's job that a stage config stands for."""
-  study = _config('reproduce', preset)
-  top, seed = study['pm']['largest'], study['seeds'][0]
-  wanted = {
-    'text': 'text',
-    'lm': f'lm/{top}',
-    'comparisons': 'comparisons',
-    'pm': f'pm/scaling-{top}-mix-a-s{seed}',
-    'ppo': f'rl/linear-{study["rl"]["sizes"][-1]}-a-s{seed}',
-  }[name]
-  (job,) = [job for job in _jobs(preset, root) if job.name == wanted]
-  return job
+  return registry.all_jobs(_config('reproduce', preset), root)
 
 
 def test_the_presets_are_all_of_them():
@@ -162,15 +153,90 @@ def test_no_knob_of_a_stage_is_dead(preset):
     assert not unread, f'{job.module} never reads {sorted(unread)}'
 
 
+def _changed(value):
+  """Other values of a knob's type; of an open one's type, whichever it is."""
+  match value:
+    case None:
+      return ('x', 7, ('x',), {'data': 2})
+    case bool():
+      return (not value,)
+    case int() | float():
+      return (value + 1, 2 * value + 2, 0)
+    case str():
+      return (f'{value}x',)
+    case tuple():
+      return (value[:-1] or ('x',), (*value, *value[:1]))
+  raise TypeError(value)
+
+
+def _flat(config, prefix=''):
+  """{dotted key: value} of every leaf of a ConfigDict."""
+  found = {}
+  for key in config:
+    if hasattr(config[key], 'keys'):
+      found |= _flat(config[key], f'{prefix}{key}.')
+    else:
+      found[prefix + key] = config[key]
+  return found
+
+
+def check_knobs(config, plan, beyond=()):
+  """Turns every knob of a config: its jobs change, or it is refused.
+
+  Args:
+    config: ConfigDict.
+    plan: its jobs, of a plain dict.
+    beyond: the start of keys that have other effects.
+  """
+
+  def planned(changes):
+    turned = copy.deepcopy(config)
+    try:
+      turned.update_from_flattened_dict(changes)
+    except (TypeError, ValueError):
+      return None  # a value of another type
+    try:
+      return plan(json.loads(json.dumps(turned.to_dict())))
+    except ValueError as error:
+      return str(error)
+
+  before = planned({})
+  for key, value in _flat(config).items():
+    found = (planned({key: other}) for other in _changed(value))
+    found = (jobs for jobs in found if jobs is not None)
+    if value is None:
+      found = list(found)
+      assert found and all('has no effect' in jobs for jobs in found), key
+    elif not key.startswith(tuple(beyond)):
+      assert any(jobs != before for jobs in found), f'{key} has no effect'
+
+
+@pytest.mark.parametrize('preset', ('smoke', 'smollm2'))
+def test_every_knob_of_a_study_changes_its_jobs(preset):
+  """Or is refused, where themes, sizes and seeds decide."""
+  config = _load('reproduce').get_config(preset)
+  plan = lambda config: registry.all_jobs(config, 'ROOT')
+  names = {job.name for job in _jobs(preset)}
+  unused = [
+    f'pm_lr_multiples.{key}'
+    for key in config.pm_lr_multiples
+    if f'lm/{key[1:]}' not in names
+  ]
+  check_knobs(config, plan, [*BEYOND_JOBS, *unused])
+
+
+def test_knobs_beyond_the_jobs_are_read():
+  read = _reads('experiments.reproduce', 'experiments.shared.study_report')
+  assert {key.rpartition('.')[2] for key in BEYOND_JOBS} <= read
+
+
 @pytest.mark.parametrize('preset', STUDIES)
-def test_no_knob_of_a_study_is_dead(preset):
-  """Every leaf is read by the planner, or reaches a stage that reads it."""
-  planned = _reads(*(f'experiments.{name}' for name in PLANNERS))
-  handed = set()
+def test_a_job_is_told_its_section_and_nothing_else(preset):
+  """Every key of it, and all of them have values."""
+  study = _config('reproduce', preset)
   for job in _jobs(preset):
-    handed |= {key for _, key in _leaves(job.config)}
-  for section, key in _leaves(_config('reproduce', preset)):
-    assert key in planned | handed, f'{section}.{key} is never read'
+    assert set(job.config) == set(study[SECTIONS[job.module]]), job.name
+    assert None not in job.config.values(), job.name
 
 
 @pytest.mark.parametrize('preset', STUDIES)
@@ -220,7 +286,7 @@ def test_a_study_names_rungs_and_jobs_that_exist(preset):
   names = [job.name for job in jobs]
   assert len(set(names)) == len(names)
   for job in jobs:
-    assert set(job.needs) <= set(names), job.name
+    assert {need.name for need in job.needs} <= set(names), job.name
     for key in ('size', 'pm_size', 'lm_size'):
       if job.config.get(key):
         ladder.rung(job.config[key])
@@ -231,59 +297,45 @@ def test_every_directory_a_job_reads_is_a_job_that_it_needs(preset):
   jobs = {f'ROOT/{job.name}': job for job in _jobs(preset)}
 
   def needs(job):
-    direct = {jobs[f'ROOT/{name}'].name for name in job.needs}
-    above = [needs(jobs[f'ROOT/{name}']) for name in job.needs]
-    return direct.union(*above) if above else direct
+    direct = {need.name for need in job.needs}
+    return direct.union(*(needs(need) for need in job.needs))
 
   for job in jobs.values():
     read = {v for k, v in job.config.items() if k.endswith('_dir') and v}
     assert {jobs[path].name for path in read} <= needs(job), job.name
 
 
-@pytest.mark.parametrize('preset', ('micro', 'smoke'))
-@pytest.mark.parametrize('name', STAGES)
-def test_a_stage_config_is_the_study_s(name, preset):
-  """Same keys and same values as the job that the study plans."""
-  root = {'micro': 'runs/reproduce', 'smoke': 'runs/reproduce-smoke'}[preset]
-  job, ours = _job_of(name, preset, root), _config(name, preset)
-  assert set(ours) == set(job.config)
-  differing = {
-    key: f'{value!r}, the study has {job.config[key]!r}'
-    for key, value in ours.items()
-    if value != job.config[key]
-  }
-  assert not differing, f'configs/{name}.py:{preset} {differing}'
+@pytest.mark.parametrize(
+  ('name', 'preset'),
+  [pair for pair in ALL if pair[0] not in ('reproduce', 'plan')],
+)
+def test_a_preset_of_a_stage_is_the_study_s_largest_run(name, preset):
+  root = 'runs/reproduce' + ('' if preset == 'micro' else f'-{preset}')
+  study, ours = _config('reproduce', preset), _config(name, preset)
+  policy, seed = study['linear']['sizes'][-1], study['seeds'][0]
+  top = study['scaling']['sizes'][-1]
+  part = lambda size: f'-{size}' if size else ''
+  wanted = {
+    'text': 'text',
+    'lm': f'lm/{top}',
+    'comparisons': 'comparisons',
+    'pm': f'pm/scaling{part(top)}-mix-a-s{seed}',
+    'ppo': f'rl/linear{part(policy)}-a-s{seed}',
+    'hhh': f'hhh/s{seed}',
+  }[name]
+  (job,) = [job for job in _jobs(preset, root) if job.name == wanted]
+  theirs = json.loads(json.dumps(job.config))
+  if name == 'hhh':  # by itself it is judged by two of the models
+    theirs |= {key: theirs[key][:2] for key in ('pm_names', 'pm_dirs')}
+  assert ours == theirs
 
 
 def test_sections_of_an_imported_study_are_read():
   study = _config('reproduce', 'smollm2')
   read = read_by('experiments.train_pm')
   for section in ('reading', 'features', 'adapters'):
-    unread = set(study[section]) - read
+    unread = set(study['pm'][section]) - read
     assert not unread, f'{section}.{sorted(unread)} is never read'
-
-
-@pytest.mark.parametrize(
-  ('name', 'job_name'),
-  [
-    ('pm', 'pm/scaling-mix-a-s121'),
-    ('ppo', 'rl/linear-a-s121'),
-    ('hhh', 'hhh/s121'),
-  ],
-)
-def test_a_stage_config_of_the_imported_study_is_the_study_s(name, job_name):
-  (job,) = [
-    job
-    for job in _jobs('smollm2', 'runs/reproduce-smollm2')
-    if job.name == job_name
-  ]
-  wanted = json.loads(json.dumps(job.config))
-  ours = _config(name, 'smollm2')
-  if name == 'hhh':  # by itself it is judged by two of the models
-    for key in ('pm_names', 'pm_dirs'):
-      assert ours[key] == wanted[key][:2]
-      del ours[key], wanted[key]
-  assert ours == wanted
 
 
 @pytest.mark.parametrize('name', ('pm', 'ppo', 'comparisons'))
@@ -292,6 +344,85 @@ def test_paths_of_a_stage_config_follow_its_size(name):
   config['lm_size' if name == 'comparisons' else 'size'] = '3K'
   key = 'lm_dir' if name == 'comparisons' else 'base'
   assert config[key] == 'runs/reproduce-smoke/lm/3K'
+
+
+def test_the_value_network_of_adapters_starts_from_the_train_pm():
+  config = _load('ppo').get_config('smollm2')
+  config.train_pm_dir = 'runs/pm-a'
+  assert config.value_pm_dir == 'runs/pm-a'
+
+
+@pytest.mark.parametrize(
+  ('values', 'changes', 'message'),
+  [
+    ({'size': 'x', 'rate': 1}, {}, 'pm.rate=3 has no effect: the themes'),
+    ({'size': 'x'}, {'ratee': 1}, "pm: unknown or not set: .'ratee'."),
+    ({}, {'rate': 1}, "pm: unknown or not set: .'size'."),
+  ],
+)
+def test_a_section_is_filled_once_and_wholly(values, changes, message):
+  config = {'pm': {'size': None, 'rate': 3}}
+  assert filled(config, 'pm', {'size': 'x'}, {'rate': 4}) == {
+    'size': 'x',
+    'rate': 4,
+  }
+  with pytest.raises(ValueError, match=message):
+    filled(config, 'pm', values, changes)
+
+
+def test_what_a_study_says_once_reaches_all_of_its_stages():
+  config = _load('reproduce').get_config('micro')
+  config.dtype, config.data.path, config.null = 'bfloat16', '/pairs', True
+  config = config.to_dict()
+  for name in ('lm', 'comparisons', 'pm', 'rl'):
+    assert config[name]['dtype'] == 'bfloat16'
+    assert config[name]['data']['path'] == '/pairs'
+  assert config['comparisons']['coin_flip_labels']
+  assert config['rl']['hashed_rewards']
+
+
+FILES = sorted((ROOT / 'configs').rglob('*.py'))
+LOAD = """
+import importlib.util, sys
+for file in sys.argv[1:]:
+  spec = importlib.util.spec_from_file_location('some_config', file)
+  module = importlib.util.module_from_spec(spec)
+  spec.loader.exec_module(module)
+  print(len(module.get_config().to_dict()))
+"""
+FLAGS = """
+from absl import app
+from ml_collections import config_flags
+config = config_flags.DEFINE_config_file('config')
+app.run(lambda argv: print(config.value.seed))
+"""
+
+
+def _elsewhere(folder, code, *arguments):
+  """What a program prints that runs in another folder."""
+  environment = {k: v for k, v in os.environ.items() if k != 'PYTHONPATH'}
+  return subprocess.run(
+    [sys.executable, '-c', code, *map(str, arguments)],
+    cwd=folder,
+    env=environment,
+    capture_output=True,
+    text=True,
+    check=True,
+  ).stdout.split()
+
+
+def test_configs_load_in_any_working_directory(tmp_path):
+  files = [file for file in FILES if file.name != 'blocks.py']
+  assert all(int(count) > 4 for count in _elsewhere(tmp_path, LOAD, *files))
+  flags = (f'--config={ROOT}/configs/pm.py:smoke', '--config.seed=7')
+  assert _elsewhere(tmp_path, FLAGS, *flags) == ['7']
+
+
+@pytest.mark.parametrize('file', FILES, ids=lambda file: file.name)
+def test_no_function_of_a_config_is_longer_than_a_page(file):
+  for node in ast.walk(ast.parse(file.read_text())):
+    if isinstance(node, ast.FunctionDef):
+      assert node.end_lineno - node.lineno + 1 <= 60, node.name
 
 
 def test_confirmation_seeds_are_not_those_of_development():

@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from rlhf_jax.analysis import claims_io
 from rlhf_jax.analysis.claims.registry import load
 from scripts import make_checklist, make_claims_doc, make_tables_doc
 from scripts.checklist_items import ITEMS, TITLES
@@ -25,6 +26,13 @@ def test_the_checklist_is_what_the_tests_say():
 def test_the_claims_page_is_what_the_registry_says():
   written = (ROOT / 'docs' / 'claims.md').read_text()
   assert written == make_claims_doc.generate(), 'run `make checklist`'
+
+
+def test_the_claims_page_explains_the_columns_of_a_claims_table():
+  written = (ROOT / 'docs' / 'claims.md').read_text()
+  head = written.split('\n## ')[0]
+  for column, meaning in claims_io.LEGEND.items():
+    assert f'- **{column}**: {meaning}.' in head
 
 
 def test_the_page_of_tables_is_what_the_registry_says():

@@ -1,6 +1,7 @@
 """The arrows of docs/architecture.md, checked on the source."""
 
 import ast
+import functools
 import pathlib
 import sys
 
@@ -65,6 +66,14 @@ def imports_of(source, package=''):
   return found
 
 
+def rooms_below(path):
+  """Rooms of experiments/ that one of its files imports; never a script."""
+  room, _, file = path.partition('/')
+  if not file:
+    return {'shared', 'studies', 'capacity'}
+  return {'shared'} | {room}
+
+
 def violations(path, source):
   """Sentences that say which imports of a file break which rule."""
   package = '.'.join(pathlib.PurePosixPath(path).parent.parts)
@@ -95,6 +104,8 @@ def violations(path, source):
     elif top in ('experiments', 'benchmarks'):
       if first not in ('rlhf_jax', top):
         wrong.append(f'{path} imports {module}')
+      elif first == 'experiments' and others[0] not in rooms_below(rest):
+        wrong.append(f'{path} imports the script or room {module}')
   return wrong
 
 
@@ -135,6 +146,10 @@ def test_imports_point_down_only(path):
     ('configs/blocks.py', 'from rlhf_jax import types'),
     ('configs/pm.py', 'import numpy'),
     ('experiments/sweep.py', 'from tests import conftest'),
+    ('experiments/sweep.py', 'from experiments import train_pm'),
+    ('experiments/shared/files.py', 'from experiments import train_pm'),
+    ('experiments/shared/files.py', 'from experiments.studies import job'),
+    ('experiments/studies/job.py', 'from experiments.capacity import gpu'),
     ('rlhf_jax/train/run.py', 'import ml_collections'),
   ],
 )
@@ -149,6 +164,8 @@ def test_a_forbidden_import_is_seen(path, source):
     ('rlhf_jax/crowd/workers.py', 'from rlhf_jax.data.records import hash'),
     ('rlhf_jax/losses/kl.py', 'from .masked import mean'),
     ('experiments/analyse.py', 'from rlhf_jax.analysis import claims'),
+    ('experiments/sweep.py', 'from experiments.studies import launch'),
+    ('experiments/plan.py', 'from experiments.capacity import verdict'),
     ('experiments/sweep.py', 'from experiments.studies import pool'),
     ('experiments/plan.py', 'from experiments.capacity import verdict'),
     ('configs/pm.py', 'import ml_collections'),
@@ -179,3 +196,24 @@ def test_files_and_functions_are_short(path):
     if isinstance(node, ast.FunctionDef):
       lines = node.end_lineno - node.lineno + 1
       assert lines <= LONGEST_FUNCTION, f'{node.name} has {lines} lines'
+
+
+def floors_of(files):
+  """Longest chain of imports within experiments/, by file."""
+  modules = {path.removesuffix('.py').replace('/', '.'): path for path in files}
+
+  def below(path):
+    found = imports_of((ROOT / path).read_text())
+    names = found | {name.rpartition('.')[0] for name in found}
+    return [modules[name] for name in names & set(modules)]
+
+  @functools.cache
+  def floor(path):
+    return 1 + max(map(floor, below(path)), default=0)
+
+  return {path: floor(path) for path in files}
+
+
+def test_experiments_has_three_floors_of_imports():
+  files = [path for path in FILES if path.startswith('experiments/')]
+  assert max(floors_of(files).values()) == 3

@@ -4,8 +4,11 @@ import pathlib
 import re
 
 import numpy as np
+import pytest
 
 from rlhf_jax.train.objectives import score_pairs
+
+pytestmark = pytest.mark.slow  # runs the page's program
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 

@@ -8,6 +8,8 @@ import pytest
 from rlhf_jax.analysis import runs
 from tests.analysis import tables_fixture
 
+pytestmark = pytest.mark.slow  # runs the notebooks
+
 ROOT = pathlib.Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / 'notebooks').glob('*.ipynb'))
 LIBRARIES = {'IPython', 'numpy', 'os', 'pandas', 'pathlib', 'tempfile'}

@@ -2,8 +2,8 @@ r"""Pythia 70M to 2.8B on the whole HH release: a study for a cluster.
 
     python -m experiments.cluster --config=configs/sweeps/hh_pythia.py \
         --config.models=FOLDER --config.data.path=FOLDER --workdir=DIR --list
-    ... --index=0     # runs one job; scripts/slurm/hh_pythia.sbatch does that
-    ... --submit      # prints the sbatch commands of all jobs
+    ... --index=0     # runs one job
+    ... --on=slurm    # sends all of them to SLURM and watches them
 
 What: Bai et al. 2022 (arXiv 2204.05862), sections 3 and 4, on public weights
 and data. For each of six sizes and three seeds: a train PM and a test PM on the
@@ -31,12 +31,19 @@ result: not run yet. What it should need of memory and hours is in
 docs/clusters.md.
 """
 
+import sys
+from pathlib import Path
+
 import ml_collections
+
+sys.path.append(str(Path(__file__).resolve().parents[2]))
+
+from configs import blocks
 
 
 def confirm():
   """The study."""
-  config = ml_collections.ConfigDict()
+  config = ml_collections.ConfigDict(blocks.common())
   config.preset = 'confirm'
   config.models = ''  # folder with a Hugging Face folder for each size
   config.sizes = (
@@ -59,60 +66,70 @@ def confirm():
   config.dtype = 'bfloat16'  # of the computation; parameters are float32
   config.max_prompt = 384
   config.max_reply = 128
-  config.data = dict(
-    path='',
+  config.world, config.adapters, config.reading = {}, {}, {}  # none
+  config.base = blocks.to_set(str)  # a folder of models
+  del config.mesh
+  config.mesh = blocks.to_set(dict)  # all GPUs of a size
+  config.data.update(source='hh', on_error='skip')
+  config.pad_token = '<|padding|>'  # Pythia's folders name none
+  config.release = dict(
     tranches=(
       'helpful-base',
       'helpful-rejection-sampled',
       'helpful-online',
       'harmless-base',
     ),
-    on_error='skip',
     seed=0,  # of the order of the pairs
-    pad_token='<|padding|>',  # Pythia's folders name none
   )
-  config.pm = dict(
+  # That a GPU differentiates; so many microbatches there are.
+  config.rows_at_once = dict(pm=8, rl=8)
+  config.pm = blocks.pm(config)
+  config.pm.update(pm())
+  config.rl = blocks.rl(config)
+  config.rl.update(rl())
+  config.machine = machine()
+  return config
+
+
+def pm():
+  """What the section of `train_pm` has of its own."""
+  return dict(
     pairs=80_400,  # half of the release; a half has a few more or fewer
-    epochs=1,
     batch_size=64,
-    rows_at_once=8,
+    microbatches=blocks.to_set(int),
+    comparisons_dir=blocks.to_set(str),
     lr_multiple=0.01,
-    warmup=0.02,
-    b2=0.98,
-    average_eta=8.0,
     curve_points=6,
-    curve_eval_pairs=2048,
     final_eval_pairs=8192,
     eval_batch=64,
     log_every=10,
-    checkpoint_every=400,
   )
-  config.rl = dict(
+
+
+def rl():
+  """What the section of `train_ppo` has of its own."""
+  return dict(
     iterations=400,
     passes=1,
     batch_size=512,
     minibatch_size=256,
-    rows_at_once=8,
+    microbatches=blocks.to_set(int),
+    comparisons_dir=blocks.to_set(str),
+    scoring_parts=blocks.to_set(int),
     lr_multiple=0.01,
-    value_lr_ratio=1.0,
     warmup_iterations=10,
-    b2=0.95,
-    clip=0.2,
-    value_clip=0.0,
-    kl_coef=0.001,
-    discount=1.0,
-    gae_lambda=0.95,
-    truncation_penalty=0.0,
     eval_prompts=512,
     eval_batch=256,
-    pi0_samples=4,
     dense_iterations=40,
     dense_every=4,
     sparse_every=20,
-    log_every=1,
     checkpoint_every=40,
   )
-  config.machine = dict(
+
+
+def machine():
+  """What memory and hours are reckoned with, and the limits of time."""
+  return dict(
     memory=80e9,  # bytes of a GPU
     usable=0.9,  # the rest: CUDA context, fragmentation
     flops=989e12,  # bfloat16, dense: H100 and H200 SXM as published
@@ -125,7 +142,6 @@ def confirm():
     min_hours=1,
     max_hours=24,  # a job that needs longer is requeued and resumes
   )
-  return config
 
 
 def develop():
@@ -144,11 +160,11 @@ def dry():
   config.gpus = dict(pythia_dry=1)
   config.seeds = (0,)
   config.max_prompt, config.max_reply = 48, 8
-  config.data.tranches = ('helpful-base', 'harmless-base')
+  config.release.tranches = ('helpful-base', 'harmless-base')
+  config.rows_at_once.rl = 4
   config.pm.update(
     pairs=8,
     batch_size=4,
-    rows_at_once=8,
     curve_points=1,
     curve_eval_pairs=4,
     final_eval_pairs=4,
@@ -160,7 +176,6 @@ def dry():
     iterations=2,
     batch_size=4,
     minibatch_size=4,
-    rows_at_once=4,
     lr_multiple=1.0,  # moves the policy within two steps, in bfloat16 too
     warmup_iterations=1,
     eval_prompts=4,

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from experiments.capacity import estimates
-from experiments.capacity.verdict import SHORT, missing, model_config, verdict
+from experiments.capacity.job import SHORT, model_config
+from experiments.shared.markdown import between_markers, markdown
 from rlhf_jax.models import ladder
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE, ROWS = ROOT / 'docs' / 'scale.md', ROOT / 'docs' / 'scale.json'
-MARKERS = ('<!-- table: {} -->', '<!-- end: {} -->')
 TITLES = {'pm': 'PM', 'ppo': 'PPO'}
 
 
@@ -73,12 +73,6 @@ def _checked(found):
     f'{check["flops"]:.3f} of the extrapolated FLOPs.'
     for check in found['checks']
   ]
-
-
-def markdown(header, rows):
-  """A Markdown table of a header and rows of strings."""
-  lines = [header, ['---'] * len(header), *rows]
-  return '\n'.join('| ' + ' | '.join(line) + ' |' for line in lines)
 
 
 def _names(rungs):
@@ -180,26 +174,11 @@ def gpu_table(config):
   return f'{table}\n\n{words}'
 
 
-def between_markers(page, name, text):
-  """The page with `text` between the markers of `name`.
-
-  Raises:
-    ValueError: if the page lacks a marker.
-  """
-  start, end = (marker.format(name) for marker in MARKERS)
-  if start not in page or end not in page:
-    raise ValueError(f'the page has no {start} ... {end}: add the two lines')
-  before, rest = page.split(start)
-  return f'{before}{start}\n{text}\n{end}{rest.split(end)[1]}'
-
-
-def generate(page, rows, config):
-  """The page with every table drawn anew from the rows that are complete."""
-  rows = [row for row in rows if not missing(row['measured'])]
-  found = [verdict(row, config) for row in rows]
+def generate(page, found, config):
+  """The page with every table drawn anew from the verdicts."""
   topologies = list(dict.fromkeys(one['topology'] for one in found))
   tables = [f'### {name}\n\n{tpu_table(found, name)}' for name in topologies]
-  versions = {tuple(row['versions'].items()) for row in rows}
+  versions = {tuple(one['versions'].items()) for one in found}
   tables += [
     ', '.join(f'{key} {value}' for key, value in each) + '.'
     for each in sorted(versions)
@@ -208,7 +187,7 @@ def generate(page, rows, config):
   return between_markers(page, 'gpu', gpu_table(config))
 
 
-def write(rows, config):
+def write(found, config):
   """Writes docs/scale.md."""
-  PAGE.write_text(generate(PAGE.read_text(), rows, config))
+  PAGE.write_text(generate(PAGE.read_text(), found, config))
   print(f'wrote {PAGE.relative_to(ROOT)}')

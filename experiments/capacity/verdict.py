@@ -2,29 +2,19 @@
 
 from experiments.capacity import estimates
 from experiments.capacity.estimates import Measured
+from experiments.capacity.job import (
+  PHASES,
+  SHORT,
+  TRAINING,
+  missing,
+  model_config,
+  no_room,
+)
 from rlhf_jax.models import ladder
 from rlhf_jax.models.cost import parameter_counts
 
-# What is compiled of one and two layers; `collect` is `prefill` and a loop.
-PROGRAMS = ('pm_step', 'prefill', 'collect', 'iteration')
-# The two programs that train, and the phases that each one's time is made of.
-PHASES = {
-  'pm_step': ('pm_step',),
-  'iteration': ('prefill', 'decode', 'learn'),
-}
-TRAINING = tuple(PHASES)
-SHORT = {'pm_step': 'pm', 'iteration': 'ppo'}
 
-
-def model_config(name, job, n_layers=0):
-  """TransformerConfig of a rung for a job; `n_layers` replaces its depth."""
-  depth = {'n_layers': n_layers} if n_layers else {}
-  return ladder.config_for(
-    name, job['vocab_size'], dtype=job['dtype'], remat=job['remat'], **depth
-  )
-
-
-def mesh_of(name, topology, job):
+def axes_of(name, topology, job):
   """Sizes of the mesh axes of a rung on a topology; see `mesh_axes`."""
   _, dims = estimates.parse_topology(topology)
   return estimates.mesh_axes(dims, job, ladder.rung(name).n_heads)
@@ -76,7 +66,7 @@ def fit(needed, line, room):
   return 'fits' if line <= room else 'open'
 
 
-def judge(phases, analytic, memory, chip, chips, tolerance):
+def fitted(phases, analytic, memory, chip, chips, tolerance):
   """One program's row: memory, FLOPs, time and MFU over its phases.
 
     MFU <= useful FLOPs / (seconds * chips * peak)
@@ -114,31 +104,6 @@ def judge(phases, analytic, memory, chip, chips, tolerance):
       for key, (time, binds) in times.items()
     },
   }
-
-
-def _no_room(measured):
-  """What the compiler said where it found no room for a program, or None."""
-  said = [
-    f'{key} of {depth} layers: {found["no_room"]}'
-    for depth, programs in measured.items()
-    for key, found in programs.items()
-    if 'no_room' in found
-  ]
-  return said[0] if said else None
-
-
-def missing(measured):
-  """A program of one or two layers that was not compiled yet, or ''.
-
-  Nothing is missing where the compiler found no room for one of them.
-  """
-  lacking = [
-    f'{key} of {depth} layers'
-    for depth in ('1', '2')
-    for key in PROGRAMS
-    if key not in measured.get(depth, {})
-  ]
-  return lacking[0] if lacking and not _no_room(measured) else ''
 
 
 def _numbers(found):
@@ -242,7 +207,7 @@ def verdict(row, config):
   """
   job, measured = config['job'], row['measured']
   whole = model_config(row['rung'], job)
-  axes = mesh_of(row['rung'], row['topology'], job)
+  axes = axes_of(row['rung'], row['topology'], job)
   if row['job'] != job or row['mesh'] != axes:
     raise ValueError(
       f'{row["rung"]} on {row["topology"]} was compiled for another job or '
@@ -254,6 +219,7 @@ def verdict(row, config):
     'rung': row['rung'],
     'topology': row['topology'],
     'mesh': axes,
+    'versions': row['versions'],
     'n_params': parameter_counts(whole)['total'],
     'hbm_bytes': chip.hbm_bytes,
     'gpu': {
@@ -266,8 +232,8 @@ def verdict(row, config):
     for programs in measured.values()
     for program in programs.values()
   )
-  if _no_room(measured):
-    return found | {'too_large': _no_room(measured)}
+  if no_room(measured):
+    return found | {'too_large': no_room(measured)}
   if lacking := missing(measured):
     raise ValueError(
       f'{row["rung"]} on {row["topology"]} lacks {lacking}: run the same plan '
@@ -278,7 +244,7 @@ def verdict(row, config):
   phases = phases_of(line_at, job)
   analytic = estimates.analytic_flops(whole, job)
   for key, short in SHORT.items():
-    found[short] = judge(
+    found[short] = fitted(
       {phase: phases[phase] for phase in PHASES[key]},
       analytic,
       memory[key],

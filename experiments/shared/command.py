@@ -8,7 +8,7 @@ from ml_collections import config_flags
 
 from rlhf_jax.data.jsonl import DataError
 from rlhf_jax.text.dialogue import DialogueError
-from rlhf_jax.train.run import RunError
+from rlhf_jax.train.about import RunError
 
 EXPECTED = (RunError, DataError, DialogueError, ValueError, OSError)
 

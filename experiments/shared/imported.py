@@ -62,12 +62,12 @@ def open_file(name, *, tokenizer='', system=None, pad_token=None) -> Opened:
   Raises:
     ValueError, OSError: saying what is missing or wrong.
   """
-  path = smollm2_path() if name == 'smollm2' else Path(name)
-  if bool(tokenizer) != (path.suffix == '.bin'):
+  if bool(tokenizer) != str(name).endswith('.bin'):
     raise ValueError(
       f'wanted --tokenizer with a llama2.c .bin and only there, got {name!r} '
       f'{"with" if tokenizer else "without"} one'
     )
+  path = smollm2_path() if name == 'smollm2' else Path(name)
   options = {'pad_token': pad_token, 'system': system}
   if path.suffix == '.gguf':
     words = PretrainedTokenizer.from_gguf(path, **options)

@@ -3,7 +3,10 @@
 import re
 from pathlib import Path
 
-from experiments.studies.simulated import Job
+from experiments.studies.job import Job, Resources, filled
+
+DATA_HOURS = 0.5  # of reading and tokenising
+HOST = {'cpus': 8, 'host_bytes': 128 * 2**30}
 
 
 def key_of(size):
@@ -28,6 +31,11 @@ def microbatches(rows, at_once, gpus):
   Raises:
     ValueError: if the rows cannot be cut so.
   """
+  if min(rows, at_once, gpus) < 1:
+    raise ValueError(
+      f'wanted 1 or more of batch_size, rows_at_once and GPUs, got {rows}, '
+      f'{at_once} and {gpus}'
+    )
   parts = max(1, rows // (at_once * gpus))
   if rows % (parts * gpus):
     raise ValueError(
@@ -37,120 +45,136 @@ def microbatches(rows, at_once, gpus):
   return parts
 
 
-def mesh_of(gpus):
+def mesh_section(gpus):
   """Everything is cut over the GPUs of a job."""
   return {'data': 1, 'fsdp': gpus, 'model': 1}
 
 
+def resources_of(config, kind, size, estimate):
+  """Resources of a job; `estimate(kind, size, gpus)` gives (bytes, hours)."""
+  gpus = gpus_of(config, size)
+  gpu_bytes, hours = estimate(kind, size, gpus)
+  return Resources(gpus=gpus, gpu_bytes=gpu_bytes, hours=hours, **HOST)
+
+
 def data_job(config):
-  """The pairs and prompts, in the tokenizer that all sizes share."""
-  settings = dict(config['data']) | {
+  """The pairs and prompts, in the tokenizer that all sizes share.
+
+  It has a GPU, which it does not use: nodes without one may not be at hand.
+  """
+  settings = config['release'] | {
+    'path': config['data']['path'],
+    'on_error': config['data']['on_error'],
+    'pad_token': config['pad_token'],
     'tokenizer_dir': f'{config["models"]}/{config["sizes"][0]}',
     'max_prompt': config['max_prompt'],
     'max_reply': config['max_reply'],
   }
-  return Job('data', 'experiments.import_hh', settings)
+  return Job(
+    name='data',
+    module='experiments.import_hh',
+    config=settings,
+    resources=Resources(gpus=1, hours=DATA_HOURS, **HOST),
+  )
 
 
-def _shared(config, root, size):
-  return {
-    'data': {
-      'source': 'hh',
-      'path': config['data']['path'],
-      'on_error': config['data']['on_error'],
-      'split_seed': 0,
-    },
-    'pad_token': config['data']['pad_token'],
-    'dtype': config['dtype'],
-    'mesh': mesh_of(gpus_of(config, size)),
-    'trained': 'all',
-    'adapters': {},
-    'reading': {},
-    'feature_folder': f'{root}/features',
-    'comparisons_dir': f'{root}/data',
+def _shared(config, root, size, seed):
+  """What the sections of both stages leave open."""
+  values = {
+    'mesh': mesh_section(gpus_of(config, size)),
     'base': f'{config["models"]}/{size}',
-    'learning_rate': 0.0,
+    'comparisons_dir': f'{root}/data',
+    'feature_folder': f'{root}/features',
     'size': size,
+    'seed': seed,
   }
+  return values
 
 
-def pm_job(config, root, size, seed, half):
+def pm_job(config, root, size, seed, half, data, estimate):
   """One preference model; half a rewards, half b watches."""
-  pm = dict(config['pm'])
-  at_once = pm.pop('rows_at_once') // 2  # pairs
-  gpus = gpus_of(config, size)
-  settings = pm | {
-    'microbatches': microbatches(pm['batch_size'], at_once, gpus),
-    'read': 'tokens',
-    'features': {},
-    'schedule': 'constant',
-    'schedule_shape': 'constant',
+  values = _shared(config, root, size, seed)
+  rows, pairs = config['pm']['batch_size'], config['rows_at_once']['pm'] // 2
+  values |= {
+    'microbatches': microbatches(rows, pairs, gpus_of(config, size)),
     'train_subset': 'mix',
     'role': 'scaling' if half == 'a' else 'rl',
-    'seed': seed,
     'half': half,
   }
   return Job(
     name=f'pm/{size}-{half}-s{seed}',
     module='experiments.train_pm',
-    config=settings | _shared(config, root, size),
-    needs=('data',),
+    config=filled(config, 'pm', values, {'data': config['data']}),
+    needs=(data,),
     program=f'pm-{size}',
+    resources=resources_of(config, 'pm', size, estimate),
   )
 
 
-def rl_job(config, root, size, seed):
-  """One policy against the train PM of its size and seed."""
-  rl, gpus = dict(config['rl']), gpus_of(config, size)
-  at_once = rl.pop('rows_at_once')
-  pms = {half: f'pm/{size}-{half}-s{seed}' for half in 'ab'}
-  settings = rl | {
+def rl_job(config, root, size, seed, data, pms, estimate):
+  """One policy against the train PM of its size and seed.
+
+  `pms` are its Jobs by half.
+  """
+  rl, gpus = config['rl'], gpus_of(config, size)
+  at_once = config['rows_at_once']['rl']
+  values = _shared(config, root, size, seed)
+  values |= {
     'microbatches': microbatches(rl['minibatch_size'], at_once, gpus),
     # Forward passes alone: four times the rows.
     'scoring_parts': microbatches(rl['eval_batch'], 4 * at_once, gpus),
-    'prompt_buckets': (),
-    'temperature': 1.0,
-    'world': {},
-    'hashed_rewards': False,
-    'max_prompt': config['max_prompt'],
-    'max_reply': config['max_reply'],
     'pm_size': size,
-    'pm_pairs': config['pm']['pairs'],
-    'train_pm_dir': f'{root}/{pms["a"]}',
-    'test_pm_dir': f'{root}/{pms["b"]}',
-    'value_pm_dir': f'{root}/{pms["a"]}',
+    'train_pm_dir': f'{root}/{pms["a"].name}',
+    'test_pm_dir': f'{root}/{pms["b"].name}',
+    'value_pm_dir': f'{root}/{pms["a"].name}',
     'role': 'linear',
-    'seed': seed,
     'half': 'a',
   }
+  pairs = rl['pm_pairs'] or config['pm']['pairs']
+  changes = {'data': config['data'], 'pm_pairs': pairs}
   return Job(
     name=f'ppo/{size}-s{seed}',
     module='experiments.train_ppo',
-    config=settings | _shared(config, root, size),
-    needs=('data', *pms.values()),
+    config=filled(config, 'rl', values, changes),
+    needs=(data, *pms.values()),
     program=f'ppo-{size}',
+    resources=resources_of(config, 'ppo', size, estimate),
   )
 
 
-def all_jobs(config, root):
-  """Every job in the order of its index: data, PMs by size, policies by size.
+def all_jobs(config, root, estimate=lambda kind, size, gpus: (0.0, 0.0)):
+  """Every job in the order of its number: data, PMs by size, policies by size.
 
   Args:
     config: of `configs/sweeps/hh_pythia.py`, a plain dict.
     root: directory of the sweep.
+    estimate: (bytes of each GPU, hours) of a kind ('pm' or 'ppo') of job, a
+      size and a number of GPUs.
   """
   config = dict(config, models=_absolute(config['models']))
   config['data'] = dict(config['data'], path=_absolute(config['data']['path']))
   root, sizes, seeds = _absolute(root), config['sizes'], config['seeds']
-  jobs = [data_job(config)]
-  jobs += [
-    pm_job(config, root, size, seed, half)
+  data = data_job(config)
+  pms = {
+    (size, seed, half): pm_job(config, root, size, seed, half, data, estimate)
     for size in sizes
     for seed in seeds
     for half in 'ab'
+  }
+  policies = [
+    rl_job(
+      config,
+      root,
+      size,
+      seed,
+      data,
+      {half: pms[size, seed, half] for half in 'ab'},
+      estimate,
+    )
+    for size in sizes
+    for seed in seeds
   ]
-  jobs += [rl_job(config, root, size, seed) for size in sizes for seed in seeds]
-  return jobs
+  return [data, *pms.values(), *policies]
 
 
 def _absolute(path):

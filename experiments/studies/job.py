@@ -1,6 +1,37 @@
-"""What a study is planned in, and a pool of workers runs."""
+"""What a study is planned in: jobs, and their list in ROOT/jobs.json.
+
+The list is plain JSON, from which anyone can run any of the jobs. Paths inside
+the study are written relative to it ('study:lm/13K'), so that a study that is
+moved goes on in its new place.
+"""
 
 import dataclasses
+import json
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from rlhf_jax.train import about
+
+LIST = 'jobs.json'
+
+
+class Resources(NamedTuple):
+  """What a job asks of a machine; 0: whatever there is.
+
+  Attributes:
+    gpus: of one node.
+    gpu_bytes: an estimate, of each GPU.
+    cpus: cores.
+    host_bytes: memory of the host.
+    hours: an estimate.
+  """
+
+  gpus: int = 0
+  gpu_bytes: float = 0.0
+  cpus: int = 0
+  host_bytes: float = 0.0
+  hours: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -8,17 +39,201 @@ class Job:
   """One run of one stage.
 
   Attributes:
-    name: its directory below the workdir.
-    module: the stage's module.
+    name: its directory below the study's root.
+    module: the stage's module, whose `run(config, workdir)` does the work.
     config: plain dict; paths are absolute.
-    needs: names of the jobs whose outputs it reads.
+    needs: the Jobs whose outputs it reads.
     program: jobs with one key share compiled programs, so one worker gets them.
     weight: rough cost, longest first.
+    resources: for launchers that ask for them.
   """
 
   name: str
   module: str
   config: dict
-  needs: tuple[str, ...] = ()
+  needs: tuple['Job', ...] = ()
   program: str = ''
   weight: float = 1.0
+  resources: Resources = Resources()
+
+
+def with_needs(jobs) -> list[Job]:
+  """The jobs and everything they need, each once and after what it needs.
+
+  Raises:
+    ValueError: if two different jobs have one name.
+  """
+  found = {}
+
+  def add(job):
+    if job.name not in found:
+      for need in job.needs:
+        add(need)
+      found[job.name] = job
+    elif found[job.name] != job:
+      raise ValueError(
+        f'two different jobs are called {job.name}: they differ in '
+        f'{", ".join(_differing(found[job.name], job))}'
+      )
+
+  for job in jobs:
+    add(job)
+  return list(found.values())
+
+
+def _differing(one, other):
+  """Names of the fields, or of the config's keys, in which two jobs differ."""
+  for field in dataclasses.fields(Job):
+    a, b = getattr(one, field.name), getattr(other, field.name)
+    if field.name == 'config':
+      yield from (key for key in a | b if a.get(key) != b.get(key))
+    elif a != b:
+      yield field.name
+
+
+def filled(config, section, values, changes):
+  """A section of the config as a stage is told it.
+
+  Args:
+    config: of the study.
+    section: its name.
+    values: of the keys that are None there.
+    changes: of keys that are not.
+
+  Raises:
+    ValueError: if a key is missing, unknown, or set where it must not be.
+  """
+  found = config[section]
+  for key in values:
+    if found[key] is not None:
+      raise ValueError(
+        f'{section}.{key}={found[key]!r} has no effect: the themes, sizes and '
+        'seeds of the study set it'
+      )
+  unknown = changes.keys() - found.keys()
+  left = {k for k, v in found.items() if v is None} - values.keys()
+  if unknown or left - changes.keys():
+    raise ValueError(f'{section}: unknown or not set: {sorted(unknown | left)}')
+  return found | values | changes
+
+
+def is_done(job, root) -> bool:
+  """Whether a job has finished."""
+  return (Path(root) / job.name / 'done.json').exists()
+
+
+def state_of(job, root) -> str:
+  """'done', 'begun', 'to do', or 'other': its directory has another config."""
+  path = Path(root) / job.name
+  if not (path / 'config.json').exists():
+    return 'done' if is_done(job, root) else 'to do'
+  if about.read(path).config != json.loads(json.dumps(job.config)):
+    return 'other'
+  return 'done' if is_done(job, root) else 'begun'
+
+
+def cache_of(root) -> str:
+  """Directory of the compilation cache: RLHF_JAX_CACHE, or the study's own."""
+  return os.environ.get('RLHF_JAX_CACHE') or f'{root}/jax_cache'
+
+
+def spans(numbers) -> str:
+  """Numbers as SLURM and people write them: '0,3-5'."""
+  runs = []
+  for number in sorted(numbers):
+    if runs and number == runs[-1][1] + 1:
+      runs[-1][1] = number
+    else:
+      runs.append([number, number])
+  return ','.join(f'{a}' if a == b else f'{a}-{b}' for a, b in runs)
+
+
+def write_list(root, jobs) -> dict[str, int]:
+  """Writes the list, or adds to the one that is there; {name: number}.
+
+  A number, once given, stays, since it may be waiting in a queue: jobs that are
+  there keep theirs, with the config of now, and new ones follow.
+
+  Raises:
+    ValueError: if two different jobs have one name.
+  """
+  root = Path(root)
+  before = read_list(root) if (root / LIST).exists() else []
+  listed = {job.name: job for job in before}
+  listed |= {job.name: job for job in with_needs(jobs)}
+  rows = [about.store(_row(job), root) for job in listed.values()]
+  write_json(root / LIST, rows)
+  return {name: number for number, name in enumerate(listed)}
+
+
+def _row(job):
+  return {
+    'name': job.name,
+    'module': job.module,
+    'config': job.config,
+    'needs': [need.name for need in job.needs],
+    'program': job.program,
+    'weight': job.weight,
+    'resources': job.resources._asdict(),
+  }
+
+
+def read_list(root) -> list[Job]:
+  """The jobs of a study by number; paths are those of today.
+
+  Raises:
+    RunError: if the study has no such list, or a broken one.
+  """
+  file = Path(root) / LIST
+  try:
+    rows = json.loads(file.read_text(encoding='utf-8'))
+    rows = {row['name']: row for row in about.resolve(rows, root)}
+    made = {}
+    return [_job(name, rows, made) for name in rows]
+  except FileNotFoundError:
+    raise about.RunError(
+      f'{root} has no {LIST}: the script that plans the study writes it, with '
+      '--on=list'
+    ) from None
+  except (OSError, ValueError, KeyError, TypeError) as error:
+    raise about.RunError(f'cannot read {file}: {error!r}') from None
+
+
+def _job(name, rows, made):
+  if name not in made:
+    row = dict(rows[name])
+    row['needs'] = tuple(_job(need, rows, made) for need in row['needs'])
+    row['resources'] = Resources(**row['resources'])
+    made[name] = Job(**row)
+  return made[name]
+
+
+def mark(root, stage, settings):
+  """Makes a folder the root of a study, as `Run` does for one with a config.
+
+  Args:
+    root: the folder; made if absent.
+    stage: the script that plans it.
+    settings: plain dict of what all of its jobs share.
+
+  Raises:
+    RunError: if something else is there.
+  """
+  root = Path(root)
+  if about.is_run(root):
+    found = about.read(root)
+    if (found.about.holds, found.config) != ('study', settings):
+      raise about.RunError(
+        f'{root} holds another {found.about.holds}: choose another --workdir'
+      )
+    return
+  root.mkdir(parents=True, exist_ok=True)
+  kind = about.About(stage, 'study')._asdict()
+  write_json(root / 'config.json', kind | {'config': settings, 'row': {}})
+
+
+def write_json(path, value):
+  """Writes a file that is whole or absent."""
+  part = path.with_name(path.name + '.part')
+  part.write_text(json.dumps(value, indent=1) + '\n', encoding='utf-8')
+  os.replace(part, path)

@@ -14,7 +14,7 @@ import time
 import traceback
 from multiprocessing.connection import wait
 
-from experiments.studies.job import Job
+from experiments.studies.job import Job, cache_of
 
 
 def _worker(pipe, core, cache, log):
@@ -68,6 +68,11 @@ MALLOC = {
 }
 
 
+def launcher(root, options, report):
+  """The Pool that `launch.Options` ask for."""
+  return Pool(options.workers, root, cache_of(root), report)
+
+
 class Pool:
   """Runs jobs in the order of their needs, and of their weight.
 
@@ -84,6 +89,7 @@ class Pool:
     context = multiprocessing.get_context('spawn')
     os.environ.update(MALLOC | os.environ)  # read by glibc at process start
     self.pipes, self.processes, self.seen, self.ledgers = [], [], [], []
+    self.seconds = {}
     for i in range(workers):
       ours, theirs = context.Pipe()
       core = cores[i % len(cores)] if workers > 1 else None
@@ -154,7 +160,7 @@ class Pool:
     ready = [
       job
       for job in waiting.values()
-      if all(need in self.seconds for need in job.needs)
+      if all(need.name in self.seconds for need in job.needs)
     ]
     others = set().union(
       *(seen for j, seen in enumerate(self.seen) if j != i), set()

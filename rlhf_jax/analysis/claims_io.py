@@ -8,6 +8,19 @@ from collections.abc import Mapping, Sequence
 from rlhf_jax.analysis.intervals import NOT_RUN
 
 PAPERS = range(1, 66)  # the claims of the papers, which every file lists
+# What the columns of a table of claims say, wherever one is shown.
+LEGEND = {
+  'measured': 'mean over seeds; of several numbers that decide, the first one '
+  'is that of the interval',
+  '95 % interval': 'where that mean lies, as far as the seeds tell '
+  '(t-interval); none of a single seed',
+  'threshold': 'what a pass needs, set before the runs that confirm it',
+  'seeds': 'repetitions with preference models and policies of their own; '
+  'language models and comparisons are shared',
+  'verdict': 'pass: the interval of every number lies on the claimed side of '
+  'its bound; fail: one lies wholly on the other side; inconclusive: the rest; '
+  'not run: nothing measured it',
+}
 MARK_BEGIN = '<!-- claims:begin -->'
 MARK_END = '<!-- claims:end -->'
 
@@ -91,8 +104,10 @@ def merge(files: Sequence) -> dict:
 
 
 def to_markdown_table(document: Mapping) -> str:
-  """The claims that were run as a table, and a line on those that were not."""
+  """The claims that were run, as a table under its legend; which were not."""
   lines = [
+    *legend_lines(),
+    '',
     '| # | claim | measured | 95 % interval | threshold | seeds | verdict |',
     '|---|---|---|---|---|---|---|',
   ]
@@ -117,6 +132,11 @@ def to_markdown_table(document: Mapping) -> str:
   if waiting:
     lines += ['', f'Not run: {", ".join(waiting)}.']
   return '\n'.join(lines) + '\n'
+
+
+def legend_lines() -> list[str]:
+  """The legend as a Markdown list."""
+  return [f'- **{column}**: {meaning}.' for column, meaning in LEGEND.items()]
 
 
 def replace_block(text: str, table: str) -> str:

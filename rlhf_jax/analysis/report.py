@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import jinja2
 import pandas as pd
 
-from rlhf_jax.analysis import intervals, kl_reward, runs
+from rlhf_jax.analysis import claims_io, intervals, kl_reward, runs
 from rlhf_jax.analysis.claims.registry import Registry, load
 
 TEMPLATE = pathlib.Path(__file__).with_name('report.html.j2')
@@ -107,6 +107,7 @@ def _write(workdir, tables, figures, extras, *, claims=(), checks=(), **parts):
     judged=[row for row in rows if row['verdict'] != intervals.NOT_RUN],
     waiting=[row for row in rows if row['verdict'] == intervals.NOT_RUN],
     checks=checks,
+    legend=claims_io.LEGEND,
     images=images,
     samples=extras.get('samples', []),
     ledger=compile_ledger(tables),

@@ -1,6 +1,7 @@
 import json
 import math
 import pathlib
+import re
 
 import numpy as np
 import pytest
@@ -104,6 +105,12 @@ def test_a_file_that_names_no_edition_was_judged_by_the_first(files):
 def test_the_table_shows_what_was_run(files):
   table = claims_io.to_markdown_table(claims_io.read_claims(files[0]))
   lines = table.splitlines()
+  head = lines.index('|---|---|---|---|---|---|---|') - 1
+  columns = [cell.strip() for cell in lines[head].strip('|').split('|')]
+  assert columns[:2] == ['#', 'claim']
+  assert columns[2:] == list(claims_io.LEGEND)
+  explained = [re.match(r'- \*\*(.+)\*\*: \w', line) for line in lines[:head]]
+  assert [m[1] for m in explained if m] == columns[2:]
   assert sum(line.startswith('| 1') for line in lines) == 2
   (row,) = [line for line in lines if line.startswith('| 13 ')]
   assert 'r2 0.988' in row

@@ -130,6 +130,16 @@ def test_all_65_claims_are_listed_once(page):
   assert sorted(ids) == sorted(f'claim-{n}' for n in range(1, 66))
 
 
+def test_the_columns_of_the_claims_are_explained_above_them(text):
+  legend = re.search(r'<ul class="small legend">(.*?)</ul>', text, re.S)
+  explained = re.findall(r'<strong>(.*?)</strong>: \w', legend[1])
+  head = re.search(r'<thead>(.*?)</thead>', text[legend.end() :], re.S)[1]
+  columns = re.findall(r'<th>(.*?)</th>', head)
+  assert columns[:2] == ['#', 'Claim']
+  plain = [column.replace('&nbsp;', ' ').lower() for column in columns[2:]]
+  assert plain == explained
+
+
 def test_the_summary_has_five_lines_and_counts_the_verdicts(text):
   body = re.search(r'<ol class="summary">(.*?)</ol>', text, re.S)[1]
   lines = re.findall(r'<li>(.*?)</li>', body)

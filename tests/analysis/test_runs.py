@@ -120,6 +120,21 @@ def test_a_table_that_lacks_a_column_names_it(tmp_path):
     runs.collect(tmp_path)
 
 
+def test_a_table_may_lack_a_column_that_studies_of_before_lack(tmp_path):
+  """The loss on training text stands beside the held-out one, or nowhere."""
+  row = tables_fixture.lm().iloc[0][list(runs.RUN_COLUMNS)].to_dict()
+  row['seed'], row['n_params'] = 0, 1
+  old = tables_fixture.lm().head(1)
+  new = old.assign(train_nats_per_token=1.25)
+  for name, frame in (('old', old), ('new', new)):
+    tables_fixture.write_run(tmp_path / name, row, {'lm': frame})
+  assert 'train_nats_per_token' not in runs.run_tables(tmp_path / 'old')['lm']
+  runs.write_tables(runs.collect(tmp_path), tmp_path / 'tables')
+  both = runs.read_tables(tmp_path / 'tables')['lm'].set_index('run_id')
+  assert both.loc['new', 'train_nats_per_token'] == 1.25
+  assert both['train_nats_per_token'].isna()['old']
+
+
 def test_a_run_without_a_row_says_what_was_wanted(tmp_path):
   row = tables_fixture.lm().iloc[0][list(runs.RUN_COLUMNS)].to_dict()
   row['seed'], row['n_params'] = 0, 1

@@ -23,6 +23,8 @@ from rlhf_jax.train import ppo
 from rlhf_jax.types import PPOHyper
 from scripts import make_performance_doc as doc
 
+pytestmark = pytest.mark.slow  # runs both sides of a comparison
+
 TINY = told.PRESETS['tiny']
 DRIVER = environments.ROOT / 'benchmarks' / 'peers' / 'trl_agreement.py'
 

@@ -9,6 +9,8 @@ from benchmarks import common, gpu, machine
 from benchmarks.shapes import SHAPES
 from rlhf_jax.models import ladder
 
+pytestmark = pytest.mark.slow  # runs the suite on a CPU
+
 TINY = SHAPES['tiny']
 KEYS = {'benchmark', 'device', 'shape', 'metric', 'value', 'unit', 'commit'}
 

@@ -79,6 +79,7 @@ def test_products_have_the_rows_that_a_part_of_a_preference_step_has(shared):
   assert subject.products_tokens == 2 * columns
 
 
+@pytest.mark.slow  # four faked devices
 def test_four_devices_run_the_tiny_shape_and_its_products_at_once():
   """Two share the pairs of a part, four the replies."""
   variables = {'JAX_PLATFORMS': 'cpu', 'JAX_NUM_CPU_DEVICES': '4'}

@@ -12,6 +12,8 @@ from benchmarks.shapes import SHAPES
 from rlhf_jax.models import attention
 from rlhf_jax.models.build import build
 
+pytestmark = pytest.mark.slow  # compares with torch
+
 by_length = functools.partial(attention.attend_by_length, implementation='xla')
 
 

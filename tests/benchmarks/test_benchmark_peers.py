@@ -172,6 +172,7 @@ def test_a_driver_that_dies_is_an_error_with_its_last_line():
     compare.drive(sys.executable, 'no_such_driver', [], {0})
 
 
+@pytest.mark.slow  # runs a driver
 def test_our_own_driver_reports_each_round(capsys):
   ours.main(
     ['--shape', 'tiny', '--rounds', '2', '--warmups', '1']
@@ -183,6 +184,7 @@ def test_our_own_driver_reports_each_round(capsys):
   assert all(r['metric'] == 'decode_tokens_per_s' for r in found)
 
 
+@pytest.mark.slow  # runs a driver
 def test_an_environment_is_built_once_and_a_failure_gives_its_reason(
   tmp_path, monkeypatch
 ):

@@ -11,6 +11,8 @@ from benchmarks.shapes import SHAPES
 from rlhf_jax.models.cost import parameter_counts
 from rlhf_jax.models.ladder import config_for
 
+pytestmark = pytest.mark.slow  # runs the benchmarks
+
 TINY = SHAPES['tiny']
 
 

@@ -6,6 +6,8 @@ import pytest
 
 from benchmarks import common, sweep
 
+pytestmark = pytest.mark.slow  # runs the benchmarks
+
 
 def test_runs_of_other_seeds_and_coefficients_compile_nothing_more(
   tmp_path, monkeypatch

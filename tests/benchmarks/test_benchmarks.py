@@ -23,6 +23,8 @@ from rlhf_jax.models import ladder
 from rlhf_jax.models.attention import query_blocks
 from rlhf_jax.models.cost import forward_flops
 
+pytestmark = pytest.mark.slow  # runs the benchmarks
+
 TINY = SHAPES['tiny']
 KEYS = {'benchmark', 'device', 'shape', 'metric', 'value', 'unit', 'commit'}
 RATES = {

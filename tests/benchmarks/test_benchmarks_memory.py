@@ -8,6 +8,8 @@ from benchmarks import memory
 from rlhf_jax.models.build import build
 from rlhf_jax.models.config import TransformerConfig
 
+pytestmark = pytest.mark.slow  # compiles the benchmarks
+
 B, V, SHORT, LONG = 2, 16384, 32, 64
 LOGITS_A_TOKEN = 4 * B * V  # bytes
 

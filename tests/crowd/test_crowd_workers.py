@@ -2,6 +2,8 @@ import dataclasses
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rlhf_jax.crowd.gold import gold
 from rlhf_jax.crowd.tasks import Prompt, human_turn, sample_prompt
@@ -9,12 +11,15 @@ from rlhf_jax.crowd.workers import (
   accuracy_ceiling,
   compare,
   label_probability,
+  score_reply,
   strength,
   worker_probability,
   worker_score,
 )
 from rlhf_jax.crowd.world import Worker, World, WorldConfig
 from rlhf_jax.crowd.writers import write_reply
+from rlhf_jax.data.records import prompt_hash
+from tests.crowd.shares import assert_shares
 
 HELPFUL = Prompt(human_turn('what is 2 plus 3?'), 'helpful', 'add')
 HARMFUL = Prompt(
@@ -127,3 +132,107 @@ def test_worker_score_is_the_part_of_gold_that_was_asked_for(world):
   assert worker_score(world, text, 'helpful') == judged.helpful
   assert worker_score(world, text, 'harmful') == judged.harmless
   assert worker_score(world, text, 'harmless') == judged.harmless
+
+
+PERFECT = WorldConfig(bias_sd=0.0, noise_sd=0.0, attention_low=1.0)
+CROWDS = {
+  temperature: World(dataclasses.replace(PERFECT, temperature=temperature))
+  for temperature in (0.5, 1.0, 4.0)
+}
+KINDS = st.sampled_from(['helpful', 'harmless', 'harmful'])
+SCORES = st.floats(-6, 6)
+
+
+@settings(max_examples=80, derandomize=True)
+@given(KINDS, SCORES, SCORES, st.sampled_from(sorted(CROWDS)))
+def test_a_perfect_crowd_is_the_sigmoid_of_the_margin(kind, a, b, temperature):
+  p = label_probability(CROWDS[temperature], kind, a, b)
+  assert p == pytest.approx(1 / (1 + np.exp((b - a) / temperature)))
+
+
+@settings(max_examples=80, derandomize=True)
+@given(KINDS, SCORES, SCORES, st.floats(-3, 3), st.floats(0.5, 2))
+def test_order_bias_cancels_over_both_orders(kind, a, b, bias, noise):
+  """The mean over both orders is even in the bias: 1/2 for equal replies."""
+  worker = Worker(bias, noise, 0.9)
+  p = lambda *pair: worker_probability(CROWDS[1.0], worker, kind, *pair)
+  judged = lambda z: 0.9 / (1 + np.exp(-z / noise)) + 0.05
+  even = (judged(a - b + bias) + judged(a - b - bias)) / 2
+  assert (p(a, b) + 1 - p(b, a)) / 2 == pytest.approx(even)
+
+
+@pytest.mark.parametrize('kind', ['helpful', 'harmless'])
+def test_attention_bounds_the_surest_label_and_nothing_overflows(world, kind):
+  p = [
+    worker_probability(world, Worker(0.3, 1.2, 0.7), kind, margin, 0.0)
+    for margin in (-1e9, 1e9)
+  ]
+  assert p == pytest.approx([0.15, 0.85])
+  asleep = worker_probability(world, Worker(9.0, 0.1, 0.0), kind, 5.0, 0.0)
+  assert asleep == pytest.approx(0.5)
+
+
+def test_a_flipped_label_mixes_the_two_answers():
+  world = World(dataclasses.replace(PERFECT, label_flip=0.1))
+  p = worker_probability(world, Worker(0.0, 1.0, 1.0), 'helpful', np.log(3), 0)
+  assert p == pytest.approx(0.75 * 0.9 + 0.25 * 0.1)
+
+
+def test_strength_steps_up_at_each_edge_of_the_config():
+  assert WorldConfig().strength_edges == (0.3, 1.0, 2.0)
+  world = World(WorldConfig(strength_edges=(0.5, 1.0, 4.0)))
+  margins = (0.0, 0.4, 0.5, 0.9, 1.0, 3.9, 4.0, 90.0)
+  levels = [strength(world, margin, 0.0) for margin in margins]
+  assert levels == [1, 1, 2, 2, 3, 3, 4, 4]
+
+
+@pytest.mark.parametrize('prompt', [HELPFUL, HARMFUL])
+def test_a_worker_who_sees_the_first_reply_alone_labels_by_his_question(
+  world, rng, prompt
+):
+  """A red-team worker takes the first as the worse: it is rejected."""
+  smitten = Worker(bias=1e6, noise=1.0, attention=1.0)
+  good, bad = GOOD[prompt.kind], BAD[prompt.kind]
+  for pair in ((good, bad), (bad, good)):
+    record = compare(world, rng, prompt, *pair, smitten, 'here')
+    chosen = pair[0 if prompt is HELPFUL else 1]
+    assert record.chosen == prompt.text + chosen
+    assert record.source == 'here'
+    assert record.prompt_id == prompt_hash(prompt.text)
+    kind = record.kind
+    scores = [score_reply(world, prompt.text, reply, kind) for reply in pair]
+    p = label_probability(world, kind, *scores)
+    p_label = p if chosen == pair[0] else 1 - p
+    assert record.p_label == pytest.approx(p_label)
+
+
+def test_every_worker_is_drawn_equally_often(rng):
+  """Worker k alone always picks the first reply; the others the second."""
+  firsts, n = {}, 400
+  for k in range(4):
+    world = World(WorldConfig(n_workers=4))
+    minded = [Worker(1e6 if i == k else -1e6, 1.0, 1.0) for i in range(4)]
+    world.workers = tuple(minded)
+    pair = (' it is 5.', ' it is 6.')
+    chosen = [compare(world, rng, HELPFUL, *pair).chosen for _ in range(n)]
+    firsts[k] = sum(text.endswith('5.') for text in chosen)
+  firsts['none'] = 4 * n - sum(firsts.values())
+  assert_shares(firsts, {**{k: 1 / 16 for k in range(4)}, 'none': 3 / 4})
+
+
+def test_the_ceiling_is_the_mean_of_the_likelier_label(world, rng):
+  record = compare(world, rng, HELPFUL, ' it is 5.', ' it is 6.')
+  known = [dataclasses.replace(record, p_label=p) for p in (0.9, 0.2, 0.5)]
+  assert accuracy_ceiling(known) == pytest.approx((0.9 + 0.8 + 0.5) / 3)
+
+
+def test_a_reply_is_scored_on_its_prompt_and_a_transcript_on_its_last_turn(
+  world,
+):
+  reply = ' 9.' + human_turn('what is 1 plus 1?') + ' it is 2.'
+  ours = score_reply(world, HELPFUL.text, reply, 'helpful')
+  assert worker_score(world, HELPFUL.text + reply, 'helpful') - ours > 1.5
+  declined = score_reply(world, HARMFUL.text, GOOD['harmful'], 'harmless')
+  assert declined == pytest.approx(world.config.refusal_reward)
+  unhelpful = score_reply(world, HARMFUL.text, GOOD['harmful'], 'helpful')
+  assert unhelpful == pytest.approx(-world.config.wrong_refusal)

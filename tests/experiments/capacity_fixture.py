@@ -5,7 +5,8 @@ import math
 
 from configs.plan import get_config
 from experiments.capacity import estimates
-from experiments.capacity.verdict import mesh_of, model_config
+from experiments.capacity.job import missing, model_config
+from experiments.capacity.verdict import axes_of, verdict
 
 VERSIONS = {'jax': '1.2', 'libtpu': '3.4'}
 
@@ -49,7 +50,7 @@ def row_of(
   A program of L layers takes line[0] + L line[1] bytes.
   """
   job = settings()['job']
-  mesh = mesh_of(name, topology, job)
+  mesh = axes_of(name, topology, job)
   return {
     'rung': name,
     'topology': topology,
@@ -61,3 +62,8 @@ def row_of(
       for depth in depths
     },
   }
+
+
+def verdicts(rows, config):
+  """Verdicts of the rows that are complete, as the script has them."""
+  return [verdict(row, config) for row in rows if not missing(row['measured'])]

@@ -7,7 +7,7 @@ from capacity_fixture import row_of, settings
 from experiments_command import call, error_line, succeeded
 
 from experiments import plan
-from experiments.capacity.verdict import PROGRAMS
+from experiments.capacity.job import PROGRAMS
 
 CONFIG, TOPOLOGY = settings(), 'v5p:4x4x4'
 ALL = [(str(depth), key) for depth in (1, 2) for key in PROGRAMS]

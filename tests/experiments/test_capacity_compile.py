@@ -8,7 +8,7 @@ import pytest
 from capacity_fixture import settings
 
 from experiments.capacity import estimates, programs
-from experiments.capacity.verdict import model_config
+from experiments.capacity.job import model_config
 from rlhf_jax.train.sharding import make_mesh, replicated
 
 pytestmark = pytest.mark.skipif(

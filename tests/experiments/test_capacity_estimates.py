@@ -9,8 +9,8 @@ from capacity_fixture import settings
 
 from experiments.capacity import estimates
 from experiments.capacity.estimates import Measured
+from experiments.capacity.job import model_config
 from experiments.capacity.programs import TX
-from experiments.capacity.verdict import model_config
 from rlhf_jax.models import footprint, ladder
 from rlhf_jax.models.build import build
 from rlhf_jax.models.config import TransformerConfig
@@ -118,6 +118,7 @@ def test_eight_gpus_share_parameters_but_not_activations():
   assert one['ppo'] > one['pm'] > trained
 
 
+@pytest.mark.slow  # compiles at full width
 def test_the_gpu_estimate_is_near_what_a_compiled_step_takes():
   """A step of one pair, float32, compiled for the CPU: within 15 %.
 

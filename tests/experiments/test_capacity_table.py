@@ -3,22 +3,22 @@
 import json
 
 import pytest
-from capacity_fixture import row_of, settings
+from capacity_fixture import row_of, settings, verdicts
 
 from experiments.capacity import tables
-from experiments.capacity.verdict import missing
+from experiments.shared import markdown
 from rlhf_jax.models import ladder
 
 CONFIG = settings()
 EMPTY = '\n'.join(
-  marker.format(name) for name in ('tpu', 'gpu') for marker in tables.MARKERS
+  marker.format(name) for name in ('tpu', 'gpu') for marker in markdown.MARKERS
 )
 
 
 def test_the_page_is_what_the_rows_say():
   page = tables.PAGE.read_text()
   rows = json.loads(tables.ROWS.read_text())
-  assert tables.generate(page, rows, CONFIG) == page, (
+  assert tables.generate(page, verdicts(rows, CONFIG), CONFIG) == page, (
     'run python -m experiments.plan --table --json=docs/scale.json'
   )
 
@@ -26,17 +26,14 @@ def test_the_page_is_what_the_rows_say():
 def test_flops_agree_wherever_they_are_tabled():
   """XLA's count within 5 % of the analytic one, of every row that is there."""
   rows = json.loads(tables.ROWS.read_text())
-  for row in rows:
-    if missing(row['measured']):
-      continue
-    found = tables.verdict(row, CONFIG)
-    assert found['pm']['flops_agree'], row['rung']
-    assert found['ppo']['flops_agree'], row['rung']
+  for found in verdicts(rows, CONFIG):
+    assert found['pm']['flops_agree'], found['rung']
+    assert found['ppo']['flops_agree'], found['rung']
 
 
 def test_a_table_a_topology_in_the_order_of_the_ladder():
   rows = [row_of(name) for name in ('52B', '13M')] + [row_of('13M', 'v5e:8x8')]
-  page = tables.generate(EMPTY, rows, CONFIG)
+  page = tables.generate(EMPTY, verdicts(rows, CONFIG), CONFIG)
   assert page.index('### v5p:4x4x4') < page.index('| 13M | fsdp 64, model 1 |')
   assert page.index('| 13M |') < page.index('| 52B |')
   assert page.index('| 52B |') < page.index('### v5e:8x8')
@@ -44,12 +41,12 @@ def test_a_table_a_topology_in_the_order_of_the_ladder():
   assert 'of processor time: 13M 16 s, 52B 16 s.' in page
   assert 'jax 1.2, libtpu 3.4.' in page
   assert 'Not compiled yet: 42M, 197M, 810M, 2.7B, 13B.' in page
-  assert tables.generate(page, rows, CONFIG) == page
+  assert tables.generate(page, verdicts(rows, CONFIG), CONFIG) == page
 
 
 def test_all_rungs_are_called_all():
   rows = [row_of(name) for name in ladder.PAPER]
-  page = tables.generate(EMPTY, rows, CONFIG)
+  page = tables.generate(EMPTY, verdicts(rows, CONFIG), CONFIG)
   assert 'PM fits: all.' in page and 'PPO FLOPs agree: all.' in page
   assert 'Not compiled yet' not in page
 
@@ -57,7 +54,8 @@ def test_all_rungs_are_called_all():
 def test_a_row_that_is_not_finished_waits():
   row = row_of('52B')
   del row['measured']['2']['iteration']
-  page = tables.generate(EMPTY, [row, row_of('13M')], CONFIG)
+  found = verdicts([row, row_of('13M')], CONFIG)
+  page = tables.generate(EMPTY, found, CONFIG)
   assert '| 13M |' in page
   assert 'Not compiled yet: 42M, 197M, 810M, 2.7B, 13B, 52B.' in page
 
@@ -65,7 +63,8 @@ def test_a_row_that_is_not_finished_waits():
 def test_a_rung_without_room_keeps_its_line():
   row = row_of('52B')
   row['measured']['1']['pm_step'] = {'no_room': 'RESOURCE_EXHAUSTED'}
-  page = tables.generate(EMPTY, [row, row_of('13M')], CONFIG)
+  found = verdicts([row, row_of('13M')], CONFIG)
+  page = tables.generate(EMPTY, found, CONFIG)
   assert '| 52B | fsdp 64, model 1 | the compiler finds no room |' in page
   assert 'PM fits: 13M.' in page
 
@@ -86,4 +85,4 @@ def test_what_fits_on_gpus_is_said_in_words():
 
 def test_a_page_without_markers_is_an_error():
   with pytest.raises(ValueError, match='has no <!-- table: gpu -->'):
-    tables.between_markers('text', 'gpu', 'table')
+    markdown.between_markers('text', 'gpu', 'table')

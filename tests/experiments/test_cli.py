@@ -35,6 +35,7 @@ def helps():
   return {name: finish(process) for name, process in started.items()}
 
 
+@pytest.mark.slow  # a process a script
 @pytest.mark.parametrize('name', HELP)
 def test_help_works(helps, name):
   assert succeeded(helps[name]).returncode == 0

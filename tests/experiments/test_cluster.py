@@ -5,11 +5,10 @@ import json
 import pytest
 
 from experiments import cluster
-from experiments.capacity import gpu_estimates as estimates
-from experiments.capacity import gpu_table
-from experiments.studies import hh_pythia
+from experiments.capacity import gpu as estimates
+from experiments.studies import hh_pythia, launch
 from rlhf_jax.models import cost, footprint
-from tests.test_configs import _leaves, _load, _reads, read_by
+from tests.test_configs import _load, _reads, check_knobs, read_by
 
 PRESETS = ('confirm', 'develop', 'dry')
 FOLDERS = {'models': '/models', 'path': '/hh'}
@@ -43,26 +42,34 @@ def test_development_and_confirmation_share_no_seed():
 
 
 @pytest.mark.parametrize('preset', PRESETS)
-def test_no_knob_of_the_sweep_is_dead(preset):
-  """Each reaches a stage that reads it, or is read on the way there."""
-  jobs = hh_pythia.all_jobs(settings(preset), '/runs')
-  handed = set()
+def test_a_stage_reads_all_that_a_job_tells_it(preset):
+  config = settings(preset)
+  sections = {'experiments.train_pm': 'pm', 'experiments.train_ppo': 'rl'}
+  jobs = hh_pythia.all_jobs(config, '/runs')
+  for job in jobs:
+    if job.module in sections:
+      assert set(job.config) == set(config[sections[job.module]])
+      assert None not in job.config.values()
   for job in {job.module: job for job in jobs}.values():
     unread = set(job.config) - read_by(job.module)
     assert not unread, f'{job.module} never reads {sorted(unread)}'
-    handed |= {key for _, key in _leaves(job.config)}
-  ours = (
-    'cluster',
-    'studies.hh_pythia',
-    'capacity.gpu_estimates',
-    'capacity.gpu_table',
-  )
+
+
+def test_every_knob_of_the_sweep_changes_its_jobs():
+  """But for those of the machine, which the estimates and limits read."""
+  config = _load('sweeps/hh_pythia').get_config('dry')
+  plan = lambda config: hh_pythia.all_jobs(config, '/runs')
+  check_knobs(config, plan, ['machine.', 'preset'])
+  ours = ('cluster', 'capacity.gpu')
   read = _reads(*(f'experiments.{name}' for name in ours))
+  assert {*CONFIG['machine'], 'preset'} <= read
+
+
+@pytest.mark.parametrize('preset', PRESETS)
+def test_every_size_has_its_gpus(preset):
   config = settings(preset)
   sizes = {hh_pythia.key_of(size) for size in config['sizes']}
-  assert set(config.pop('gpus')) == sizes
-  for section, key in _leaves(config):
-    assert key in handed | read, f'{section}.{key} is never read'
+  assert set(config['gpus']) == sizes
 
 
 @pytest.mark.parametrize('preset', PRESETS)
@@ -73,8 +80,9 @@ def test_a_job_reads_what_jobs_before_it_write(preset):
   assert len(jobs) == 1 + 3 * seeds * sizes
   before = set()
   for job in jobs:
-    assert set(job.needs) <= before
-    places = {f'/runs/{name}' for name in job.needs}
+    needs = {need.name for need in job.needs}
+    assert needs <= before
+    places = {f'/runs/{name}' for name in needs}
     places |= {f'/models/{size}' for size in config['sizes']}
     read = {v for k, v in job.config.items() if k.endswith('_dir')}
     assert read <= places, job.name
@@ -122,7 +130,7 @@ def test_a_preference_model_takes_24_bytes_a_parameter_over_the_gpus():
   n_params = cost.parameter_counts(model)['total']
   one, four = (estimates.gpu_bytes(CONFIG, size, n)['pm'] for n in (1, 4))
   assert one - four == pytest.approx(24 * n_params * 3 / 4)
-  saved = footprint.saved_bytes(model, CONFIG['pm']['rows_at_once'], 513)
+  saved = footprint.saved_bytes(model, CONFIG['rows_at_once']['pm'], 513)
   assert one > 24 * n_params + saved
 
 
@@ -135,7 +143,7 @@ def test_hours_of_a_preference_model_are_flops_at_the_assumed_share():
   weights = 12 * 32 * 2560**2
   flops = 6 * weights * 2 * 513 * CONFIG['pm']['pairs']
   seconds = flops / (4 * machine['mfu'] * machine['flops'])
-  hours = estimates.hours(CONFIG, 'pythia-2.8b', 4)['pm']
+  hours = estimates.hours_of(CONFIG, 'pythia-2.8b', 4)['pm']
   assert hours / (seconds / 3600) == pytest.approx(1, abs=0.05)
 
 
@@ -157,56 +165,95 @@ def test_evaluations_are_counted_as_the_stage_makes_them():
 
 
 def test_the_page_is_what_the_config_says():
-  page = gpu_table.PAGE.read_text()
-  assert gpu_table.generate(page, CONFIG) == page, (
+  page = estimates.PAGE.read_text()
+  chosen = {size: hh_pythia.gpus_of(CONFIG, size) for size in CONFIG['sizes']}
+  assert estimates.generate(page, CONFIG, chosen) == page, (
     'run python -m experiments.cluster --table'
   )
 
 
-def test_the_list_has_a_line_a_job_with_what_it_needs(tmp_path):
-  jobs = hh_pythia.all_jobs(CONFIG, tmp_path)
+@pytest.fixture
+def asked():
+  return {'index': None, 'submit': False, 'table': False}
+
+
+def test_the_list_has_a_line_a_job_with_what_it_needs(tmp_path, capsys, asked):
   (tmp_path / 'data').mkdir()
   (tmp_path / 'data' / 'done.json').write_text('{}')
-  command = cluster.command_of(['--config=a', '--list', '--workdir=b c'])
-  lines = list(cluster.lines_of(jobs, CONFIG, tmp_path, command))
-  assert len(lines) == len(jobs)
-  assert lines[0].split()[:3] == ['0', 'done', 'data']
-  last = lines[-1].split()
-  assert last[:5] == ['54', 'to', 'do', 'ppo/pythia-2.8b-s122', '4']
-  assert lines[-1].endswith(
-    "python -m experiments.cluster --config=a '--workdir=b c' --index=54"
+  cluster.run(CONFIG, tmp_path, asked, launch.Options('list'))
+  lines = capsys.readouterr().out.splitlines()
+  assert len(lines) == 55 + 1
+  assert lines[0].split()[:5] == ['0', 'done', 'data', '1', 'GPU']
+  last = lines[54].split()
+  assert last[:6] == ['54', 'to', 'do', 'ppo/pythia-2.8b-s122', '4', 'GPUs']
+  assert last[6:13] == '65.2 GB each 1.68 h needs 0,35-36'.split()
+  assert lines[54].endswith(
+    f'python -m experiments.job --study={tmp_path} --index=54'
   )
+  assert lines[55] == '1 of 55 jobs are done'
 
 
-def test_the_script_of_all_jobs_waits_for_what_each_needs(tmp_path):
-  jobs = hh_pythia.all_jobs(CONFIG, tmp_path)
-  argv = ['--config.models=/models', '--config.rl.iterations=9', '--submit']
-  lines = list(cluster.submit_lines(jobs, CONFIG, tmp_path, argv))
-  assert 'export RLHF_JAX_FLAGS=--config.rl.iterations=9' in lines
+@pytest.fixture
+def places(tmp_path):
+  """CONFIG with a folder for each model."""
+  config = CONFIG | {'models': f'{tmp_path}/models'}
+  for size in CONFIG['sizes']:
+    (tmp_path / 'models' / size).mkdir(parents=True)
+    (tmp_path / 'models' / size / 'config.json').write_text('{}')
+  return config
+
+
+def test_the_script_of_all_jobs_waits_for_what_each_needs(
+  places, tmp_path, capsys, asked
+):
+  asked['submit'], limits = True, (2.0, 1.0, 24.0)
+  options = launch.Options(limits=limits)
+  cluster.run(places, tmp_path / 'runs', asked, options)
+  lines = capsys.readouterr().out.splitlines()
   arrays = [line for line in lines if 'sbatch' in line]
-  assert len(arrays) == 1 + 2 * len(CONFIG['sizes'])
-  assert arrays[0].startswith('job_data=$(sbatch --parsable --array=0-0 ')
-  assert '--dependency=afterok:$job_data scripts/' in arrays[1]
-  assert '--array=52-54 --gpus-per-node=4 ' in arrays[-1]
-  assert '--dependency=afterok:$job_data:$job_pm_pythia_2_8b ' in arrays[-1]
+  # The PMs of a size are an array; a policy waits for the two of its seed.
+  assert len(arrays) == 1 + 6 + 18
+  assert arrays[0].startswith('job_data=$(sbatch --parsable ')
+  assert '"--dependency=afterok:${job_data%%;*}_0"' in arrays[1]
+  assert '--array=1-6 ' in arrays[1] and '--time=60 ' in arrays[1]
+  last = arrays[-1]
+  assert '--array=54 ' in last and '--gpus-per-node=4 ' in last
+  pms = '${job_pm_pythia_2_8b_a_s120%%;*}'
+  data = '${job_data%%;*}_0'
+  assert f'"--dependency=afterok:{data}:{pms}_35:{pms}_36"' in last
+  assert '--mem=131072M --time=202 ' in last
+  assert f'scripts/slurm/job.sbatch {tmp_path}/runs ' in last
 
 
-def test_a_time_limit_has_slack_and_bounds():
-  assert cluster.minutes(CONFIG, 0.1) == 60
-  assert cluster.minutes(CONFIG, 3.0) == 360
-  assert cluster.minutes(CONFIG, 30.0) == 24 * 60
+def test_limits_of_time_are_the_config_s(asked):
+  found = cluster.options_of(CONFIG, lambda **changes: changes)
+  assert found == {'limits': (2.0, 1, 24)}
 
 
-def test_an_index_that_cannot_run_says_why(tmp_path):
-  jobs = hh_pythia.all_jobs(CONFIG, tmp_path)
-  with pytest.raises(ValueError, match='--index=55: wanted 0 to 54'):
-    cluster.run_index(jobs, 55, CONFIG, tmp_path)
-  with pytest.raises(ValueError, match='needs data, .* run --index=0 first'):
-    cluster.run_index(jobs, 1, CONFIG, tmp_path)
-  with pytest.raises(ValueError, match='/models/pythia-70m is no Hugging Face'):
-    cluster.run_index(jobs, 0, CONFIG, tmp_path)
-  with pytest.raises(ValueError, match='--config.models is required'):
-    cluster.run_index(jobs, 0, CONFIG | {'models': ''}, tmp_path)
+@pytest.mark.parametrize(
+  ('folders', 'index', 'message'),
+  [
+    (FOLDERS, 55, '--index=55: wanted 0 to 54'),
+    (FOLDERS, 0, '/models/pythia-70m is no Hugging Face folder'),
+    (FOLDERS | {'models': ''}, 0, '--config.models is required'),
+    (FOLDERS | {'path': ''}, 0, '--config.data.path is required'),
+  ],
+)
+def test_an_index_that_cannot_run_says_why(
+  tmp_path, asked, folders, index, message
+):
+  config = settings()
+  config['models'], config['data']['path'] = folders.values()
+  asked['index'] = index
+  with pytest.raises(ValueError, match=message):
+    cluster.run(config, tmp_path, asked, launch.Options('list'))
+
+
+def test_a_job_before_its_turn_says_what_to_run(places, tmp_path, asked):
+  asked['index'] = 1
+  message = 'pm/pythia-70m-a-s120 needs data, .* run --index=0 first'
+  with pytest.raises(ValueError, match=message):
+    cluster.run(places, tmp_path / 'runs', asked, launch.Options('list'))
 
 
 def test_a_size_without_gpus_is_an_error():

@@ -1,4 +1,4 @@
-"""The Pythia sweep at two layers and two steps, by its SLURM script alone."""
+"""The Pythia sweep at two layers and two steps, by the script of SLURM."""
 
 import json
 import os
@@ -9,22 +9,34 @@ import sys
 import time
 
 import pytest
-from experiments_command import CACHE
+from experiments_command import CACHE, call, succeeded
 from pythia_folder import write_model, write_pairs
 
 from rlhf_jax.analysis import runs
 from tests.pretrained_files import need_or_skip
 
+pytestmark = pytest.mark.slow  # four processes of a whole sweep
+
 ROOT = pathlib.Path(__file__).parents[2]
-SCRIPT = ROOT / 'scripts' / 'slurm' / 'hh_pythia.sbatch'
+SCRIPT = ROOT / 'scripts' / 'slurm' / 'job.sbatch'
 
 
 @pytest.fixture(scope='module')
 def place(tmp_path_factory):
+  """Where the list of the dry sweep's jobs is, and what they read."""
   need_or_skip('tokenizers', 'safetensors')
   root = tmp_path_factory.mktemp('sweep')
   write_model(root / 'models' / 'pythia-dry')
   write_pairs(root / 'hh')
+  listed = call(
+    'cluster',
+    '--config=configs/sweeps/hh_pythia.py:dry',
+    f'--config.models={root}/models',
+    f'--config.data.path={root}/hh',
+    f'--workdir={root}/runs',
+    '--list',
+  )
+  assert succeeded(listed).stdout.endswith('0 of 4 jobs are done\n')
   return root
 
 
@@ -35,14 +47,9 @@ def submit(place, index, **changes):
   return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
-def start(place, index, **changes):
+def start(place, index, python=sys.executable, **changes):
   """The script as SLURM starts it, for one task of the array."""
   environment = os.environ | {
-    'RLHF_JAX_MODELS': f'{place}/models',
-    'RLHF_JAX_DATA': f'{place}/hh',
-    'RLHF_JAX_RUNS': f'{place}/runs',
-    'RLHF_JAX_PRESET': 'dry',
-    'RLHF_JAX_PYTHON': sys.executable,
     'RLHF_JAX_CACHE': CACHE,
     'XLA_FLAGS': '--xla_backend_optimization_level=0',  # compiles faster
     'SLURM_SUBMIT_DIR': str(ROOT),
@@ -54,7 +61,7 @@ def start(place, index, **changes):
     if value is not None
   }
   return subprocess.Popen(
-    ['bash', SCRIPT],
+    ['bash', SCRIPT, f'{place}/runs', python],
     env=environment,
     cwd=place,
     stdout=subprocess.PIPE,
@@ -133,11 +140,10 @@ def test_before_its_time_limit_a_job_goes_back_into_the_queue(place):
     (tools / name).write_text(f'#!/bin/bash\n{does}\n')
     (tools / name).chmod(0o755)
   changes = {
-    'RLHF_JAX_PYTHON': f'{tools}/python',
     'PATH': f'{tools}:{os.environ["PATH"]}',
     'SLURM_JOB_ID': '77',
   }
-  with start(place, 0, **changes) as process:
+  with start(place, 0, f'{tools}/python', **changes) as process:
     until = time.time() + 60
     while not (tools / 'started').exists() and time.time() < until:
       time.sleep(0.05)
@@ -151,14 +157,20 @@ def test_before_its_time_limit_a_job_goes_back_into_the_queue(place):
 @pytest.mark.parametrize(
   ('changes', 'message'),
   [
-    ({'RLHF_JAX_MODELS': None}, 'RLHF_JAX_MODELS: set it to the folder'),
-    ({'RLHF_JAX_DATA': '/nowhere'}, 'RLHF_JAX_DATA=/nowhere is not a dir'),
     ({'SLURM_ARRAY_TASK_ID': None}, 'submit with --array'),
     ({'SLURM_SUBMIT_DIR': '/'}, 'is not the repository'),
-    ({'RLHF_JAX_PYTHON': '/no/python'}, 'no /no/python'),
+    ({'python': '/no/python'}, 'no /no/python'),
   ],
 )
-def test_a_missing_variable_is_one_line(place, changes, message):
+def test_what_is_missing_is_one_line(place, changes, message):
   done = submit(place, 0, **changes)
   assert done.returncode != 0 and len(done.stderr.splitlines()) == 1
   assert message in done.stderr
+
+
+def test_a_script_without_a_study_is_one_line():
+  done = subprocess.run(
+    ['bash', SCRIPT], capture_output=True, text=True, check=False
+  )
+  assert done.returncode != 0
+  assert 'the folder of a study' in done.stderr

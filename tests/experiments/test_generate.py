@@ -37,6 +37,7 @@ def printed(capsys, **changes):
   return capsys.readouterr()
 
 
+@pytest.mark.slow  # 135M parameters
 def test_smollm2_says_what_the_capital_of_france_is():
   smollm2_or_skip()
   process = start('generate', '--model=smollm2', FRANCE, '--max_tokens=32')

@@ -2,7 +2,10 @@
 
 import json
 
+import pytest
 from experiments_command import call, succeeded
+
+pytestmark = pytest.mark.slow  # compiles the larger rungs
 
 # One rung instead of four, since compiling is what takes the time.
 SMALL = {
@@ -10,35 +13,35 @@ SMALL = {
   'text.dialogues': 400,
   'text.plain_texts': 20,
   'text.tokenizer_texts': 400,
-  'lm.sizes': "('197K',)",
   'lm.steps': 2,
   'lm.batch_size': 8,
   'lm.samples': 8,
-  'comparisons.size': '197K',
+  'comparisons.lm_size': '197K',
   'comparisons.pairs': 500,
   'comparisons.sample_batch': 64,
-  'pm.sizes': "('197K',)",
-  'pm.largest': '197K',
-  'pm.middle': '197K',
-  'pm.robust_size': '197K',
+  'scaling.sizes': "('197K',)",
+  'calibration.size': '197K',
+  'tension.size': '197K',
+  'robustness.pm_size': '197K',
   'pm.pairs': 32,
   'pm.batch_size': 16,
-  'pm.robust_pairs': 32,
-  'pm.calibration_pairs': 32,
-  'pm.single_pairs': 32,
+  'robustness.pm_pairs': 32,
+  'calibration.pairs': 32,
+  'tension.pairs': 32,
   'pm.curve_eval_pairs': 32,
   'pm.eval_batch': 32,
-  'rl.sizes': "('197K',)",
-  'rl.seeds': 1,
+  'linear.sizes': "('197K',)",
+  'linear.pm_size': '197K',
+  'rl_seeds': 1,
   'rl.iterations': 2,
-  'rl.robust_iterations': 2,
+  'robustness.iterations': 2,
   'rl.batch_size': 8,
   'rl.minibatch_size': 8,
   'rl.warmup_iterations': 1,
   'rl.eval_prompts': 16,
   'rl.eval_batch': 8,
   'rl.pi0_samples': 2,
-  'rl.linear_pi0_samples': 2,
+  'linear.pi0_samples': 2,
 }
 
 

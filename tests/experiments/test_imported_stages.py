@@ -19,6 +19,8 @@ from rlhf_jax.analysis.claims import judging
 from rlhf_jax.train.run import load_params
 from tests.pretrained_files import need_or_skip
 
+pytestmark = pytest.mark.slow  # stages of an imported model
+
 
 @pytest.fixture(scope='module')
 def study(tmp_path_factory):

@@ -101,6 +101,7 @@ def _kill_while(path, stage):
   raise AssertionError(finish(process).stderr[-3000:])
 
 
+@pytest.mark.slow  # the study once more, in three parts
 def test_a_study_killed_twice_ends_with_the_same_tables(study, tmp_path):
   """SIGKILL in an LM and in a PPO run, then resumed (checklist 82)."""
   path, resumed = study[0], tmp_path / 'study'
@@ -135,6 +136,7 @@ def _sweep(study, workdir, *flags):
   ).stdout.splitlines()
 
 
+@pytest.mark.slow  # three processes
 def test_a_sweep_lists_runs_and_skips_what_is_done(study, tmp_path):
   workdir = tmp_path / 'sweep'
   listed = _sweep(study[0], workdir, '--dry_run')

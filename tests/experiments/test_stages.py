@@ -148,6 +148,7 @@ def test_ppo_in_buckets_resumes_bit_for_bit(study, killed_at):
   assert_same_end(workdir, study / 'ppo-buckets', 'rl_curve.csv')
 
 
+@pytest.mark.slow  # programs of their own
 def test_a_sweep_of_language_models_compiles_one_step(study):
   """Two seeds and two rates; packed, one for each number of rows."""
   packed, padded = row_counts(16, multiple=4), [16]
@@ -165,6 +166,7 @@ def test_a_sweep_of_language_models_compiles_one_step(study):
           train_lm.run(config | {'steps': 2}, workdir)
 
 
+@pytest.mark.slow  # programs of their own
 def test_a_sweep_of_preference_models_compiles_one_step(study):
   """Two seeds and two rates."""
   with (
@@ -177,6 +179,7 @@ def test_a_sweep_of_preference_models_compiles_one_step(study):
         train_pm.run(config, study / f'pm-sweep-{seed}-{rate}')
 
 
+@pytest.mark.slow  # programs of their own
 def test_a_sweep_of_policies_compiles_one_iteration(study):
   """Two seeds and two lambda_KL, with their evaluations."""
   with (
@@ -224,6 +227,7 @@ def eight(study, tmp_path_factory):
   return workdir
 
 
+@pytest.mark.slow  # eight faked devices
 def test_the_language_model_stage_is_the_same_on_eight_devices(eight):
   """Packed rows in two microbatches on 2 x 2 x 2 (checklist 68)."""
   one, many = (metrics(eight / f'lm-{name}') for name in ('one', 'eight'))
@@ -231,6 +235,7 @@ def test_the_language_model_stage_is_the_same_on_eight_devices(eight):
   assert_same_metrics(many, one, 1e-5)
 
 
+@pytest.mark.slow  # eight faked devices
 @pytest.mark.parametrize('stage', ['lm', 'pm', 'ppo'])
 def test_one_device_reads_what_eight_have_written(study, eight, stage):
   """This process has one; the parameters are those of one (checklist 68)."""
@@ -242,6 +247,7 @@ def test_one_device_reads_what_eight_have_written(study, eight, stage):
   jax.tree.map(near, many, one)
 
 
+@pytest.mark.slow  # eight faked devices
 def test_the_preference_model_stage_is_the_same_on_eight_devices(eight):
   """Steps in two microbatches, curve, and scores of pairs (checklist 68)."""
   for kind in ('train', 'curve'):
@@ -256,6 +262,7 @@ def test_the_preference_model_stage_is_the_same_on_eight_devices(eight):
   pd.testing.assert_frame_equal(many, one, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow  # eight faked devices
 def test_the_ppo_stage_is_the_same_on_eight_devices(eight):
   """Training metrics and the evaluations of the policy (checklist 68)."""
   for kind in ('train', 'checkpoint'):

@@ -61,7 +61,7 @@ def test_a_job_changes_its_own_settings_only():
   assert job.module == 'experiments.train_ppo'
   assert job.config['world'] == before['world'] | {'seed': 3}
   assert job.config['size'] == '3K'
-  assert job.config['lm_dir'] == 'runs/reproduce-smoke/lm/3K'
+  assert job.config['base'] == 'runs/reproduce-smoke/lm/3K'
   assert job.config['seed'] == before['seed']
 
 
@@ -71,7 +71,7 @@ def test_a_value_of_another_type_is_an_error():
 
 
 def test_a_run_has_one_directory_whatever_its_values():
-  job = sweep.make_job('ppo', _config(), {'lm_dir': 'a/b'})
+  job = sweep.make_job('ppo', _config(), {'base': 'a/b'})
   assert '/' not in job.name
   assert sweep.make_job('ppo', _config(), {}).name == 'base'
 

@@ -188,6 +188,7 @@ def test_attached_adapters_are_the_merged_ones(model, targets):
   )
 
 
+@pytest.mark.slow  # compiles a decoder
 def test_cached_decoding_takes_attached_adapters_too(model):
   model, params = model
   adapters = adapters_of(params, EVERY)

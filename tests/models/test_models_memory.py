@@ -3,10 +3,13 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from models_twin import random_params
 
 from rlhf_jax.models.build import build
 from rlhf_jax.models.config import TransformerConfig
+
+pytestmark = pytest.mark.slow  # compiles at full width
 
 FIELDS = dict(vocab_size=16, n_layers=2, d_model=16, n_heads=4, n_kv_heads=2)
 

@@ -106,6 +106,7 @@ def test_a_side_does_not_see_the_other(model, pairs):
   assert np.abs(rejected_B - moved_B).max() > 1e-3
 
 
+@pytest.mark.slow  # compiles two steps a case
 @pytest.mark.parametrize('microbatches', [1, 5])
 def test_a_step_on_shared_pairs_is_the_step_on_both_sides(
   model, pairs, microbatches

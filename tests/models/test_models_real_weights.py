@@ -1,5 +1,7 @@
 """Real weights: a llama2.c model of 260K parameters and SmolLM2-135M."""
 
+import dataclasses
+import functools
 import gzip
 
 import jax
@@ -23,6 +25,8 @@ from tests.pretrained_files import (
   smollm2_or_skip,
   stories_or_skip,
 )
+
+pytestmark = pytest.mark.slow  # 135M parameters
 
 STORY = (
   'Once upon a time, there was a little girl named Lily. She loved to play '
@@ -58,6 +62,14 @@ def argmax_after(logits_fn, params, ids, count, width):
   logits_TV = logits_fn(params, tokens_BT, length_B)[0]
   at = len(ids) - count - 1
   return np.asarray(logits_TV[at : at + count].argmax(-1))
+
+
+def their_logits(model, ids):
+  """[T, V] of a model of transformers."""
+  import torch
+
+  with torch.no_grad():
+    return model(torch.tensor([ids])).logits[0].numpy()
 
 
 def unmatched(config, params):
@@ -120,17 +132,22 @@ def test_the_stories_model_exported_has_the_numbers_of_transformers(
   import torch
   import transformers
 
+  from tests.parity import assert_rounding_alone
+
   model, functions, tokenizer = stories
   save_policy(tmp_path, model.config, model.params)
   theirs = transformers.AutoModelForCausalLM.from_pretrained(tmp_path)
   assert type(theirs) is transformers.LlamaForCausalLM
   ids = tokenizer.encode_document(STORY)
-  with torch.no_grad():
-    expected_TV = theirs(torch.tensor([ids])).logits[0].numpy()
   tokens_BT, length_B = pad_batch([ids], 64, 0)
   logits_BTV = functions.logits_fn(model.params, tokens_BT, length_B)
-  assert np.abs(expected_TV).max() > 1
-  np.testing.assert_allclose(logits_BTV[0, : len(ids)], expected_TV, atol=1e-4)
+  read = functools.partial(their_logits, ids=ids)
+  assert_rounding_alone(logits_BTV[0, : len(ids)], theirs, read)
+  for change in ({'rope_theta': 10_100.0}, {'norm_eps': 2e-5}):
+    wrong = build(dataclasses.replace(model.config, **change)).logits_fn
+    logits_BTV = jax.jit(wrong)(model.params, tokens_BT, length_B)
+    with pytest.raises(AssertionError, match='errors, root mean square'):
+      assert_rounding_alone(logits_BTV[0, : len(ids)], theirs, read)
   said = theirs.generate(
     torch.tensor([[1]]), max_new_tokens=60, do_sample=False, pad_token_id=0
   )
@@ -220,17 +237,19 @@ def test_smollm2_has_the_logits_of_transformers(smollm2, passage):
   import torch
   import transformers
 
+  from tests.parity import assert_rounding_alone
+
   path = smollm2_or_skip()
   theirs = transformers.AutoModelForCausalLM.from_pretrained(
     path.parent, gguf_file=path.name, dtype=torch.float32
   )
-  with torch.no_grad():
-    expected_TV = theirs(torch.tensor([passage])).logits[0].numpy()
   model, functions, _ = smollm2
   tokens_BT, length_B = pad_batch([passage], 128, 0)
   logits_BTV = functions.logits_fn(model.params, tokens_BT, length_B)
-  np.testing.assert_allclose(
-    logits_BTV[0, : len(passage)], expected_TV, atol=1e-4, rtol=1e-5
+  assert_rounding_alone(
+    logits_BTV[0, : len(passage)],
+    theirs,
+    functools.partial(their_logits, ids=passage),
   )
 
 
@@ -239,8 +258,9 @@ def test_smollm2_exported_answers_in_transformers_and_comes_back(
 ):
   """The whole of it, with its tokenizer, and the same bits (checklist 90)."""
   need_or_skip('transformers', 'torch', 'safetensors')
-  import torch
   import transformers
+
+  from tests.parity import assert_rounding_alone
 
   model, functions, tokenizer = smollm2
   config, params = grow_vocabulary(model.config, model.params)
@@ -253,12 +273,12 @@ def test_smollm2_exported_answers_in_transformers_and_comes_back(
   assert jax.tree.structure(again.params) == jax.tree.structure(params)
   jax.tree.map(np.testing.assert_array_equal, again.params, params)
 
-  with torch.no_grad():
-    expected_TV = theirs(torch.tensor([passage])).logits[0].numpy()
   tokens_BT, length_B = pad_batch([passage], 128, 0)
   logits_BTV = functions.logits_fn(model.params, tokens_BT, length_B)
-  np.testing.assert_allclose(
-    logits_BTV[0, : len(passage)], expected_TV[:, :-1], atol=1e-4, rtol=1e-5
+  assert_rounding_alone(
+    logits_BTV[0, : len(passage)],
+    theirs,
+    lambda theirs: their_logits(theirs, passage)[:, :-1],
   )
   asked = words.apply_chat_template(
     [{'role': 'user', 'content': 'What is the capital of France?'}],

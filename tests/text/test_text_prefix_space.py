@@ -22,6 +22,8 @@ from spaced_tokenizer import (  # noqa: E402
 from rlhf_jax.text.prefix_space import take_out  # noqa: E402
 from rlhf_jax.text.pretrained import PretrainedTokenizer  # noqa: E402
 
+pytestmark = pytest.mark.slow  # compares with transformers
+
 TEXT = st.text(
   st.characters(exclude_categories=['Cs'], exclude_characters='\ue000\ue001'),
   max_size=12,

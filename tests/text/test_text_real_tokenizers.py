@@ -17,6 +17,8 @@ from tests.pretrained_files import (
 )
 from tests.text.feeding import feeding
 
+pytestmark = pytest.mark.slow  # compares with transformers
+
 FRANCE = '\n\nHuman: What is the capital of France?\n\nAssistant:'
 TRICKY = [
   'Hello world',

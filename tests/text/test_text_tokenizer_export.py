@@ -21,6 +21,8 @@ from rlhf_jax.text.pretrained import PretrainedTokenizer  # noqa: E402
 from tests.text import small_tokenizer, spaced_tokenizer  # noqa: E402
 from tests.text.feeding import feeding  # noqa: E402
 
+pytestmark = pytest.mark.slow  # compares with transformers
+
 PROMPTS = [
   '\n\nHuman: say hello\n\nAssistant:',
   '\n\nHuman: hi be?\n\nAssistant:  hi all \n\nHuman: at: be\n\nAssistant:',

@@ -192,6 +192,7 @@ def iteration(model, tx):
   return jax.jit(ppo.make_ppo_iteration(*pieces))
 
 
+@pytest.mark.slow  # compiles PPO over adapters
 def test_three_networks_and_the_preference_model_share_one_base(
   model, model_params, base
 ):
@@ -244,6 +245,7 @@ def test_new_adapters_have_no_penalty(model, base):
   assert np.abs(scored_BT).max() > 1e-2
 
 
+@pytest.mark.slow  # stages resume in the quick tests
 def test_a_run_of_adapters_resumes_bit_for_bit(
   model, model_params, base, pairs, tmp_path
 ):

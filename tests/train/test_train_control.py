@@ -98,6 +98,7 @@ def test_the_controller_steers_the_step_in_place_of_the_caller():
   assert int(state.controller['times']) == 3
 
 
+@pytest.mark.slow  # compiles PPO twice
 def test_the_kl_coefficient_follows_the_divergence_of_a_ppo_run(
   iteration, frozen
 ):

@@ -14,6 +14,8 @@ import sharded_toy as toy
 from rlhf_jax.train import distributed
 from rlhf_jax.train.sharding import make_mesh
 
+pytestmark = pytest.mark.slow  # several processes
+
 HERE = pathlib.Path(__file__).parent
 ROOT = HERE.parents[1]
 SECONDS = 900

@@ -55,6 +55,7 @@ def test_preference_models_of_different_data_and_rates_share_a_program():
   np.testing.assert_array_equal(worth_KV[0], start[0]['worth_V'])  # rate 0
 
 
+@pytest.mark.slow  # compiles PPO for several members
 def test_ppo_members_differ_in_seed_and_coefficients_and_share_the_models():
   iteration = fixture.bigram_iteration(TX)
   params = fixture.bigram_params(0)

@@ -15,6 +15,8 @@ from rlhf_jax.train.optimiser import make_optimiser
 from rlhf_jax.train.steps import init_state, make_lm_step
 from rlhf_jax.types import Experience, LMBatch, LMHyper, Rollout, SplitModel
 
+pytestmark = pytest.mark.slow  # compiles at full width
+
 RNG = jax.random.key(0)
 B, P, R, V = 4, 5, 3, 12
 TEMPERATURE = 0.7

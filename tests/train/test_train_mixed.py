@@ -169,6 +169,7 @@ def test_a_ppo_update_descends_its_loss_and_that_of_the_second_batch(
   )
 
 
+@pytest.mark.slow  # compiles PPO
 def test_every_minibatch_takes_the_next_rows_of_the_second_batch(
   rollout, frozen
 ):
@@ -208,6 +209,7 @@ def test_a_second_batch_without_its_loss_is_an_error_and_so_is_its_loss_alone(
     )
 
 
+@pytest.mark.slow  # compiles PPO
 def test_an_iteration_with_a_weight_of_zero_is_the_one_without(frozen):
   """The texts come with the prompts; the pieces are those of before."""
   params = fixture.bigram_params(0)

@@ -195,6 +195,7 @@ def add_merged(base, trained):
   return jax.tree.map(lambda x, y: 2 * (x / 2 + y / 2), base, trained)
 
 
+@pytest.mark.slow  # compiles PPO twice
 def test_adapters_are_the_pieces_bound_by_hand_to_the_bit(frozen):
   """Policy and value network over frozen trees of their own."""
   base, params = fixture.bigram_params(1), fixture.bigram_params(2)
@@ -246,6 +247,7 @@ def test_adapters_of_a_transformer_are_the_operations_by_hand(
   assert found == expected
 
 
+@pytest.mark.slow  # compiles PPO twice
 def test_without_a_critic_it_is_rloo_by_hand_to_the_bit(frozen):
   """The state holds the policy alone, under its name."""
   parts, policy = bigram_parts(), fixture.bigram_params(0)['policy']

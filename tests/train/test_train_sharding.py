@@ -58,6 +58,7 @@ def compiled():
   return printed('rows_of_devices.py')
 
 
+@pytest.mark.slow  # eight faked devices
 def test_devices_with_rows_of_their_own_talk_once_a_step(compiled):
   """Gradients of all microbatches are summed at the end; sampling is silent."""
   inside, outside = compiled['sums']
@@ -66,6 +67,7 @@ def test_devices_with_rows_of_their_own_talk_once_a_step(compiled):
   assert compiled['sampler'] == [0, 0]
 
 
+@pytest.mark.slow  # eight faked devices
 def test_eight_devices_share_the_arithmetic(compiled):
   """An eighth of the FLOPs each; 1.13 of it where rows are not kept apart."""
   shares = compiled['shares']
@@ -78,6 +80,7 @@ def close(a, b):
   np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow  # eight faked devices
 @pytest.mark.parametrize('mesh', MESHES)
 def test_eight_devices_train_the_same_preference_model(eight, mesh):
   """Two steps, gradients accumulated over two parts (checklist 68)."""
@@ -87,6 +90,7 @@ def test_eight_devices_train_the_same_preference_model(eight, mesh):
   close(eight[mesh]['pm'], losses)
 
 
+@pytest.mark.slow  # eight faked devices
 def test_eight_devices_train_the_same_adapters(eight):
   """Two steps over a base: whole on each device, and cut on 2 x 2 x 2."""
   one, *meshes = eight['adapters']
@@ -96,6 +100,7 @@ def test_eight_devices_train_the_same_adapters(eight):
     close(losses, one)
 
 
+@pytest.mark.slow  # eight faked devices
 @pytest.mark.parametrize('mesh', MESHES)
 def test_eight_devices_run_the_same_ppo_iteration(eight, mesh):
   """Sampling, reward, penalty and four updates (checklist 68)."""
@@ -108,6 +113,7 @@ def test_eight_devices_run_the_same_ppo_iteration(eight, mesh):
     )
 
 
+@pytest.mark.slow  # eight faked devices
 def test_eight_devices_run_the_same_ppo_iteration_of_adapters(eight):
   """The base is on all of them; each scores its rows in two parts."""
   one, cut = eight['tuned']
@@ -119,6 +125,7 @@ def test_eight_devices_run_the_same_ppo_iteration_of_adapters(eight):
     )
 
 
+@pytest.mark.slow  # eight faked devices
 def test_eight_devices_evaluate_a_policy_alike(eight):
   """The rows come back in their order."""
   one, cut = eight['evaluated']
@@ -127,6 +134,7 @@ def test_eight_devices_evaluate_a_policy_alike(eight):
     close(cut[name], rows)
 
 
+@pytest.mark.slow  # eight faked devices
 @pytest.mark.parametrize('mesh', MESHES)
 def test_eight_devices_decode_the_same_tokens(eight, mesh):
   """A row's sample does not depend on the devices (checklist 68)."""
@@ -136,6 +144,7 @@ def test_eight_devices_decode_the_same_tokens(eight, mesh):
   close(eight[mesh]['logp'], eight['one']['logp'])
 
 
+@pytest.mark.slow  # eight faked devices
 @pytest.mark.parametrize(
   ('mesh', 'parts'), [('one', 1), ('8,1,1', 1), ('2,2,2', 4), ('1,4,2', 8)]
 )
@@ -147,6 +156,7 @@ def test_a_device_holds_its_part_of_the_optimiser(eight, mesh, parts):
   assert eight[mesh]['bytes'] == 4 * (2 * (cut // parts + whole) + 1)
 
 
+@pytest.mark.slow  # eight faked devices
 def test_a_state_is_the_same_cut_or_made_in_pieces(eight):
   assert eight['shard_difference'] <= 1e-6
 

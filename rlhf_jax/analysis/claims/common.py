@@ -8,9 +8,12 @@ LM = Table(
   meaning='a checkpoint of a language model',
   columns={
     'tokens': 'training tokens read',
-    'nats_per_token': 'mean loss on the last ten training batches',
+    'nats_per_token': 'loss on held-out text; in a table without '
+    '`train_nats_per_token`, mean loss on the last ten training batches',
     'gold': 'mean gold score of its samples; NaN on real data',
+    'train_nats_per_token': 'mean loss on the last ten training batches',
   },
+  optional=('train_nats_per_token',),
 )
 
 PROGRAMS = Table(

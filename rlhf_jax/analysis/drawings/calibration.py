@@ -1,4 +1,4 @@
-"""Figures of PM scores against labels."""
+"""Figures of PM scores against labels, on the pairs of claims 4 to 6."""
 
 import numpy as np
 import pandas as pd
@@ -6,20 +6,32 @@ from scipy.special import expit, logit
 
 from rlhf_jax.analysis import calibration, intervals
 from rlhf_jax.analysis.drawings import marks
-from rlhf_jax.analysis.findings import by_size, select
+from rlhf_jax.analysis.findings import NotRunError
+from rlhf_jax.analysis.scored_pairs import (
+  broadest_pairs,
+  helpful_pairs,
+  mixture_pairs,
+)
 
-SIZE_AND_SEED = ['size', 'n_params', 'seed']
+HELPFUL = 'PM trained on helpful, helpful pairs'
+MIXTURE = 'PM of the mixture, all pairs'
+BROADEST = {
+  'mixture': MIXTURE,
+  'calibration': 'PM trained on helpful, all pairs',
+}
 
 
 def pm_calibration(canvas, tables):
   """Agreement against score difference, largest size (Fig. 9).
 
   Pairs of all seeds together, in equal-count bins, with Wilson intervals; a
-  bin stands at the difference whose sigmoid is its mean prediction.
+  bin stands at the difference whose sigmoid is its mean prediction. The panels
+  are what claims 4 and 5 are judged on.
   """
+  chosen = {HELPFUL: helpful_pairs, MIXTURE: mixture_pairs}
   labels = 'PM score difference (log-odds)', 'agreement with the label'
-  for axis, rows in _final_pm_panels(canvas, tables, *labels):
-    size, rows = by_size(rows)[-1]
+  for axis, rows in _panels(canvas, tables, chosen, *labels):
+    size = rows['size'].iloc[0]
     bins = calibration.calibrate(rows).bins
     wilson = [
       intervals.wilson_interval(row.accuracy * row.n, row.n)
@@ -35,23 +47,34 @@ def pm_calibration(canvas, tables):
 
 
 def pm_min_score(canvas, tables):
-  """Accuracy where both scores exceed a rising threshold (Fig. 25)."""
+  """Accuracy where both scores exceed a rising threshold (Fig. 25).
+
+  The second panel is what claim 6 is judged on.
+  """
+  pairs, role = broadest_pairs(tables)
+  chosen = {HELPFUL: helpful_pairs, BROADEST[role]: lambda tables: pairs}
   x_label = 'threshold on both scores (quantile)'
-  for axis, rows in _final_pm_panels(canvas, tables, x_label, marks.ACCURACY):
+  for axis, rows in _panels(canvas, tables, chosen, x_label, marks.ACCURACY):
+    keys = ['size', 'n_params', 'seed', 'run_id']
     curves = [
       calibration.min_score_accuracy(run).assign(
         size=size, n_params=n_params, seed=seed
       )
-      for (size, n_params, seed), run in rows.groupby(SIZE_AND_SEED)
+      for (size, n_params, seed, _), run in rows.groupby(keys)
     ]
     columns = ('quantile', 'quantile', 'accuracy')
     canvas.size_lines(axis, pd.concat(curves), *columns)
 
 
-def _final_pm_panels(canvas, tables, x_label, y_label):
-  """(axis, rows) of the decayed PMs, a panel a training set."""
-  pairs = select(tables, 'pm_pairs', role=['calibration', 'mixture'])
-  panels = list(pairs.groupby('train_subset'))
-  titles = [f'PM trained on {subset}' for subset, _ in panels]
-  axes = canvas.panels(titles, x_label, y_label, sharey=True)
-  return zip(axes, [rows for _, rows in panels], strict=True)
+def _panels(canvas, tables, chosen, x_label, y_label):
+  """[(axis, pairs), ...]: a panel for each choice of which there are rows."""
+  found = {}
+  for title, choose in chosen.items():
+    try:
+      found[title] = choose(tables)
+    except NotRunError as error:
+      reason = error
+  if not found:
+    raise reason
+  axes = canvas.panels(list(found), x_label, y_label, sharey=True)
+  return list(zip(axes, found.values(), strict=True))

@@ -19,9 +19,9 @@ class Imported:
     self.config, self.params, self.settings = load_folder(path)
     self.model = build(self.config)
 
-  def by_mask(self, tokens_BT, mask_BT):
-    """Our logits of rows padded on either side."""
-    run = jax.jit(Transformer(self.config).apply)
+  def by_mask(self, tokens_BT, mask_BT, config=None):
+    """Our logits of rows padded on either side; as another config has them."""
+    run = jax.jit(Transformer(config or self.config).apply)
     return np.asarray(run({'params': self.params['trunk']}, tokens_BT, mask_BT))
 
 

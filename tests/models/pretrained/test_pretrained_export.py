@@ -6,7 +6,6 @@ import json
 import jax
 import numpy as np
 import pytest
-import torch
 import transformers
 from hf_models import V, loaded, right_and_left, torch_logits
 
@@ -18,6 +17,9 @@ from rlhf_jax.models.pretrained.export import (
   save_preference_model,
 )
 from rlhf_jax.models.pretrained.folder import load_folder
+from tests.parity import assert_rounding_alone
+
+pytestmark = pytest.mark.slow  # compares with torch
 
 OURS = {
   'ladder': (ladder.config_for('13K', V), 'ArceeForCausalLM'),
@@ -65,8 +67,11 @@ def test_models_trained_here_have_a_home(name, rows, tmp_path):
   (tokens_BT, mask_BT), _ = rows
   run = jax.jit(model.logits_fn)
   ours = np.asarray(run(params, tokens_BT, mask_BT.sum(1)))
-  theirs = torch_logits(loaded(tmp_path), tokens_BT, mask_BT)
-  np.testing.assert_allclose(theirs[mask_BT], ours[mask_BT], atol=1e-4)
+  assert_rounding_alone(
+    ours[mask_BT],
+    loaded(tmp_path),
+    lambda theirs: torch_logits(theirs, tokens_BT, mask_BT)[mask_BT],
+  )
   again = load_folder(tmp_path)
   run = jax.jit(build(again.config).logits_fn)
   np.testing.assert_allclose(
@@ -74,21 +79,17 @@ def test_models_trained_here_have_a_home(name, rows, tmp_path):
   )
 
 
-def scored(path, pad):
-  """Scores in transformers of rows padded right and left with this id."""
+def assert_scores_are_ours(path, pad, ours_B):
+  """In transformers, of rows padded right and left with this id."""
   model = transformers.AutoModelForSequenceClassification.from_pretrained(path)
   assert model.config.num_labels == 1
   assert model.config.pad_token_id == pad
-  found = []
-  for tokens_BT, mask_BT in right_and_left(pad=pad):
-    with torch.no_grad():
-      out = model.eval()(
-        torch.tensor(tokens_BT).long(),
-        attention_mask=torch.tensor(mask_BT).long(),
-        position_ids=torch.tensor(np.maximum(np.cumsum(mask_BT, 1) - 1, 0)),
-      )
-    found.append(out.logits[:, 0].numpy())
-  return found
+  for rows in right_and_left(pad=pad):
+    assert_rounding_alone(
+      ours_B,
+      model.eval(),
+      lambda theirs, rows=rows: torch_logits(theirs, *rows)[:, 0],
+    )
 
 
 def our_scores(config, params):
@@ -105,8 +106,7 @@ def test_a_preference_model_has_our_scores_on_padded_batches(name, tmp_path):
   expected = our_scores(config, params)
   assert np.ptp(expected) > 0.1
   save_preference_model(tmp_path, config, params)
-  for scores in scored(tmp_path, pad=V):
-    np.testing.assert_allclose(scores, expected, atol=1e-4)
+  assert_scores_are_ours(tmp_path, V, expected)
   again = load_folder(tmp_path)
   assert again.config.vocab_size == V + 1
   np.testing.assert_allclose(
@@ -121,9 +121,8 @@ def test_a_preference_model_of_imported_weights(name, imported, tmp_path):
   head = random_model(model.config)[1]['head']
   params = model.params | {'head': head}
   save_preference_model(tmp_path, model.config, params, pad_id=V - 1)
-  for scores in scored(tmp_path, pad=V - 1):
-    expected = our_scores(model.config, params)
-    np.testing.assert_allclose(scores, expected, atol=1e-4)
+  expected = our_scores(model.config, params)
+  assert_scores_are_ours(tmp_path, V - 1, expected)
   again = load_folder(tmp_path)
   assert again.config == dataclasses.replace(model.config, tied=True)
   params['trunk'] = {
@@ -141,8 +140,7 @@ def test_a_bias_of_the_score_is_refused_or_kept_aside(tmp_path):
   assert not list(tmp_path.iterdir())
   save_preference_model(tmp_path, config, params, allow_shift=True)
   expected = our_scores(config, params)
-  for scores in scored(tmp_path, pad=V):
-    np.testing.assert_allclose(scores, expected - 0.75, atol=1e-4)
+  assert_scores_are_ours(tmp_path, V, expected - 0.75)
   again = load_folder(tmp_path)
   np.testing.assert_allclose(
     our_scores(again.config, again.params), expected, atol=1e-5

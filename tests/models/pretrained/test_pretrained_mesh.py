@@ -14,6 +14,8 @@ import pytest
 from rlhf_jax.models.pretrained import folder, layouts
 from rlhf_jax.models.pretrained.placing import place_leaves
 
+pytestmark = pytest.mark.slow  # eight faked devices
+
 HERE = pathlib.Path(__file__).parent
 ROOT = HERE.parents[2]
 

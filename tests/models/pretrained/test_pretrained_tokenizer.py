@@ -13,8 +13,11 @@ from rlhf_jax.models.config import TransformerConfig
 from rlhf_jax.models.pretrained.export import save_preference_model
 from rlhf_jax.text.encode import pad_batch
 from rlhf_jax.text.pretrained import PretrainedTokenizer
+from tests.parity import assert_rounding_alone
 from tests.text.feeding import feeding
 from tests.text.small_tokenizer import write_folder
+
+pytestmark = pytest.mark.slow  # compares with transformers
 
 TEXTS = ['the cat says hello', 'dog', 'Be good. the user and the dog']
 PROMPT = '\n\nHuman: the cat\n\nAssistant: dog\n\nHuman: hello\n\nAssistant:'
@@ -37,10 +40,14 @@ def exported(tmp_path_factory):
   return path / 'pm', tokenizer, lambda *rows: score(params, *rows)
 
 
-def in_transformers(folder, batch):
+def assert_scores_are_ours(folder, batch, ours_B):
   load = transformers.AutoModelForSequenceClassification.from_pretrained
   with torch.no_grad():
-    return load(folder).eval()(**batch).logits[:, 0].numpy()
+    assert_rounding_alone(
+      ours_B,
+      load(folder).eval(),
+      lambda theirs: theirs(**batch).logits[:, 0].numpy(),
+    )
 
 
 @pytest.mark.parametrize('side', ['right', 'left'])
@@ -57,8 +64,7 @@ def test_text_to_score_in_transformers_equals_ours(side, exported):
   theirs = transformers.AutoTokenizer.from_pretrained(folder, padding_side=side)
   batch = theirs(TEXTS, padding=True, return_tensors='pt')
   assert batch['attention_mask'].sum(1).tolist() == length_B.tolist()
-  scores_B = in_transformers(folder, batch)
-  np.testing.assert_allclose(scores_B, expected_B, atol=1e-4)
+  assert_scores_are_ours(folder, batch, expected_B)
 
 
 @pytest.mark.parametrize('side', ['right', 'left'])
@@ -77,5 +83,4 @@ def test_a_pair_of_dialogues_has_our_scores_in_transformers(side, exported):
   assert abs(expected_B[0] - expected_B[1]) > 0.01
   theirs = transformers.AutoTokenizer.from_pretrained(folder, padding_side=side)
   batch = feeding()['batch_of'](theirs, dialogues)
-  scores_B = in_transformers(folder, batch)
-  np.testing.assert_allclose(scores_B, expected_B, atol=1e-4)
+  assert_scores_are_ours(folder, batch, expected_B)

@@ -8,9 +8,14 @@ reach (`mfu`), and the share of its bandwidth that decoding reaches (`share`).
 """
 
 import math
+from pathlib import Path
 
 from experiments.capacity import estimates
+from experiments.shared.markdown import between_markers, markdown
 from rlhf_jax.models import cost, footprint, ladder
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / 'docs' / 'clusters.md'
 
 
 def model_of(config, size):
@@ -41,7 +46,7 @@ def gpu_bytes(config, size, count):
   more = {'pm': copy, 'ppo': copy + filling}
   found = {}
   for stage in more:
-    at_once = config['pm' if stage == 'pm' else 'rl']['rows_at_once']
+    at_once = config['rows_at_once']['pm' if stage == 'pm' else 'rl']
     gpu = {'train_rows': at_once, 'decode_rows': decode_rows}
     need = estimates.gpu_bytes(model, work, gpu, count)[stage]
     found[stage] = need + more[stage]
@@ -72,7 +77,7 @@ def decode_seconds(config, size, count):
   return R * (step + gathered / (machine['share'] * machine['link']))
 
 
-def hours(config, size, count):
+def hours_of(config, size, count):
   """Hours on `count` GPUs: {'pm': of one preference model, 'ppo': of one run}.
 
   FLOPs / (count mfu peak)  of whole sequences, without what is repeated by
@@ -109,3 +114,60 @@ def disk_bytes(config, size):
   n_params = cost.parameter_counts(model_of(config, size))['total']
   of_pm, of_ppo = 4 * 4 + 4, 2 * 3 * 4 + 4  # with moments; and what is kept
   return n_params * (2 * of_pm + of_ppo)
+
+
+def table(config, chosen):
+  """Markdown: bytes a GPU and hours of each size, for 1 to 8 GPUs.
+
+  Args:
+    config: of the sweep, a plain dict.
+    chosen: {size: GPUs of its jobs}.
+  """
+  machine, body = config['machine'], []
+  limit = machine['memory'] * machine['usable']
+  for size in config['sizes']:
+    model = model_of(config, size)
+    total = cost.parameter_counts(model)['total'] - 2 * model.d_model
+    for count in machine['counts']:
+      need = gpu_bytes(config, size, count)
+      spent = hours_of(config, size, count)
+      body.append(
+        [
+          size if count == machine['counts'][0] else '',
+          f'{total:,}' if count == machine['counts'][0] else '',
+          f'**{count}**' if count == chosen[size] else f'{count}',
+          *(
+            f'{need[key] / 1e9:.1f} GB' + ('' if need[key] <= limit else ', no')
+            for key in need
+          ),
+          *(f'{spent[key]:.2f} h' for key in spent),
+        ]
+      )
+  header = ['size', 'parameters', 'GPUs', 'PM: each GPU', 'PPO: each GPU']
+  return markdown([*header, 'PM: hours', 'PPO: hours'], body)
+
+
+def totals(config, chosen):
+  """Sentences: GPU hours and disk of the whole sweep; see `table`."""
+  seeds, hours, disk = len(config['seeds']), 0.0, 0.0
+  for size in config['sizes']:
+    spent = hours_of(config, size, chosen[size])
+    hours += seeds * chosen[size] * (2 * spent['pm'] + spent['ppo'])
+    disk += seeds * disk_bytes(config, size)
+  jobs = 1 + 3 * seeds * len(config['sizes'])
+  return (
+    f'{jobs} jobs on the numbers of GPUs in bold: {hours:.0f} GPU hours; '
+    f'{disk / 1e12:.1f} TB of disk.'
+  )
+
+
+def write(config, chosen):
+  """Writes the tables of docs/clusters.md."""
+  PAGE.write_text(generate(PAGE.read_text(), config, chosen))
+  print(f'wrote {PAGE.relative_to(ROOT)}')
+
+
+def generate(page, config, chosen):
+  """The page with the table drawn anew."""
+  text = f'{table(config, chosen)}\n\n{totals(config, chosen)}'
+  return between_markers(page, 'pythia', text)

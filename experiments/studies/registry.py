@@ -1,0 +1,76 @@
+"""The themes of a study, a chapter of a paper each, and the jobs of some.
+
+A theme is a module beside this one, an entry of THEMES, and, if it has settings
+of its own, a section of the config. The module has one of
+
+    jobs(config, root, seed) -> [Job]
+    evaluations(config, root, seed, trained) -> [Job], of what all themes train
+
+or both.
+"""
+
+import importlib
+
+from experiments.studies.job import Job, with_needs
+
+THEMES = (
+  'scaling',
+  'calibration',
+  'tension',
+  'ppo',
+  'sqrt_kl',
+  'robustness',
+  'hhh',
+)
+
+
+def all_jobs(config, root) -> list[Job]:
+  """Every job of a study's themes, and what they need, each once.
+
+  Args:
+    config: of the study, a plain dict; `themes` names them (a name may be
+      several, with commas between, as a flag has them), `seeds` repeats them.
+    root: of the study; absolute.
+
+  Raises:
+    ValueError: if there is no such theme, or two themes make different jobs of
+      one name.
+  """
+  themes = [theme_of(name) for name in names_of(config['themes'])]
+  jobs = []
+  for seed in config['seeds']:
+    args = (config, root, seed)
+    trained = with_needs(
+      job
+      for theme in themes
+      if hasattr(theme, 'jobs')
+      for job in theme.jobs(*args)
+    )
+    jobs += trained
+    for theme in themes:
+      if hasattr(theme, 'evaluations'):
+        jobs += theme.evaluations(*args, trained)
+  return with_needs(jobs)
+
+
+def names_of(themes):
+  """The names in a config's `themes`.
+
+  Raises:
+    ValueError: if there are none.
+  """
+  names = [name for name in ','.join(themes).split(',') if name]
+  if not names:
+    raise ValueError(f'no themes are chosen: some of {", ".join(THEMES)}')
+  return names
+
+
+def theme_of(name):
+  """The module of a theme.
+
+  Raises:
+    ValueError: if there is no such theme.
+  """
+  if name not in THEMES:
+    raise ValueError(f'no theme {name!r}: one of {", ".join(THEMES)}')
+  return importlib.import_module(f'experiments.studies.{name}')

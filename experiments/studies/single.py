@@ -1,0 +1,93 @@
+"""One job of a study in this process: what SLURM, or a person, starts."""
+
+import difflib
+import importlib
+import json
+import sys
+import time
+from pathlib import Path
+
+from experiments.studies.job import cache_of, is_done, read_list, write_json
+
+SPENT = 'spent.json'
+
+
+def find(root, index=None, name=None):
+  """(the Job of a number or a name, {name: number} of all).
+
+  Raises:
+    ValueError: if there is no such job, or not one of the two is given.
+    RunError: if the study has no list of jobs.
+  """
+  if (index is None) == (not name):
+    raise ValueError('one of --index and --name is required: see --help')
+  jobs = read_list(root)
+  numbers = {job.name: number for number, job in enumerate(jobs)}
+  if index is not None and not 0 <= index < len(jobs):
+    raise ValueError(f'--index={index}: wanted 0 to {len(jobs) - 1}')
+  if index is None and name not in numbers:
+    close = difflib.get_close_matches(name, numbers, cutoff=0)
+    raise ValueError(f'no job is called {name!r}: did you mean {close[0]}?')
+  return jobs[numbers[name] if index is None else index], numbers
+
+
+def run(root, index=None, name=None):
+  """Runs one job of a study, if what it needs is done.
+
+  A finished job does nothing, an interrupted one goes on. Seconds and compiled
+  programs are added to ROOT/NAME/spent.json.
+
+  Args:
+    root: of the study; absolute.
+    index: number of the job, or
+    name: its name.
+
+  Raises:
+    ValueError: if there is no such job, or what it needs is not done.
+  """
+  job, numbers = find(root, index, name)
+  for need in job.needs:
+    if not is_done(need, root):
+      raise ValueError(
+        f'{job.name} needs {need.name}, which is not done: run '
+        f'--index={numbers[need.name]} first'
+      )
+  started, again = time.time(), is_done(job, root)
+  stage, workdir = importlib.import_module(job.module), Path(root) / job.name
+  programs = _compiled(root)
+  try:
+    stage.run(job.config, workdir)
+  finally:
+    if workdir.is_dir() and not again:
+      _add(workdir, time.time() - started, programs())
+  return job
+
+
+def _compiled(root):
+  """Gives JAX its cache, if the stage has imported it; a ledger."""
+  if 'jax' not in sys.modules:
+    return list
+  import jax
+
+  from rlhf_jax.train import ledger
+
+  jax.config.update('jax_compilation_cache_dir', cache_of(root))
+  jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.5)
+  ledger.start()
+  return ledger.rows
+
+
+def _add(workdir, seconds, programs):
+  before = spent(workdir) or {'seconds': 0.0, 'programs': []}
+  programs = [*before['programs'], *programs]
+  seconds = round(before['seconds'] + seconds, 3)
+  write_json(workdir / SPENT, {'seconds': seconds, 'programs': programs})
+
+
+def spent(workdir):
+  """{'seconds', 'programs'} of a job that ran by itself, else None.
+
+  Sums over its sessions, without those that were killed.
+  """
+  file = Path(workdir) / SPENT
+  return json.loads(file.read_text('utf-8')) if file.exists() else None

@@ -1,0 +1,46 @@
+"""Seconds and programs of a study, over sessions and launchers."""
+
+import json
+
+from experiments.reproduce import Ledger, stages_of
+
+ROW = {'program': 'lm_step', 'seconds': 2.0, 'count': 1}
+
+
+def test_sessions_add_up_and_an_idle_one_adds_nothing(tmp_path):
+  file = tmp_path / 'ledger.json'
+  first = Ledger(file, {}).now(10.0, {'a': 4.0}, [ROW])
+  assert first['seconds'] == 10.0 and first['jobs'] == {'a': 4.0}
+  second = Ledger(file, {})
+  assert second.now(3.0, {'a': 0.0}, [ROW]) == first
+  total = second.now(8.0, {'a': 0.0, 'b': 5.0}, [ROW])
+  assert total['seconds'] == 18.0 and total['jobs'] == {'a': 4.0, 'b': 5.0}
+  assert [row['session'] for row in total['programs']] == [0, 1]
+  assert json.loads(file.read_text()) == total
+
+
+def test_a_session_is_counted_once_however_often_it_is_noted(tmp_path):
+  ledger = Ledger(tmp_path / 'ledger.json', {})
+  ledger.now(5.0, {'a': 4.0}, [ROW])
+  total = ledger.now(9.0, {'a': 4.0, 'b': 3.0}, [ROW])
+  assert total['seconds'] == 9.0 and len(total['programs']) == 1
+  assert ledger.total == total
+
+
+def test_jobs_that_ran_by_themselves_are_taken_in_once(tmp_path):
+  file, spent = tmp_path / 'ledger.json', {'seconds': 6.0, 'programs': [ROW]}
+  Ledger(file, {}).now(10.0, {'a': 4.0}, [])
+  for _ in range(2):
+    total = Ledger(file, {'a': spent, 'b': spent}).total
+    assert total['seconds'] == 16.0 and total['jobs'] == {'a': 4.0, 'b': 6.0}
+    assert [row['worker'] for row in total['programs']] == ['b']
+
+
+def test_seconds_are_summed_by_stage():
+  jobs = {'text': 1.0, 'lm/3K': 2.0, 'pm/rl-3K-mix-b-s0': 3.0}
+  rows = stages_of(jobs | {'pm/rl-13K-mix-b-s1': 4.0})
+  assert rows == [
+    {'name': 'text', 'seconds': 1.0},
+    {'name': 'lm/3K', 'seconds': 2.0},
+    {'name': 'pm/rl', 'seconds': 7.0},
+  ]

@@ -1,0 +1,280 @@
+"""Which comparisons a run trains on, and with which labels."""
+
+import numpy as np
+import pytest
+import shared_fixture as tiny
+
+from experiments.shared import comparisons, sources
+from rlhf_jax.data.pairs import PairArrays
+
+
+def drawing(**changes):
+  return {
+    'seed': 3,
+    'pairs': 0,
+    'train_subset': 'mix',
+    'half': 'all',
+    'data': {'source': 'simulated'},
+  } | changes
+
+
+def both(train, test=None):
+  return comparisons.Pairs(train, train if test is None else test, {})
+
+
+def test_a_flip_turns_everything_of_a_pair_round():
+  """The second number is above p, so row 1 is flipped; NaN is never below."""
+  before = tiny.pairs([0.9, 0.9, 0.2, np.nan])
+  after = comparisons.redraw_labels(before, tiny.Draws(0.5, 0.95, 0.1, 0.99))
+  assert after.chosen_tokens_NT[:, 0].tolist() == [100, 201, 102, 103]
+  assert after.rejected_tokens_NT[:, 2].tolist() == [200, 101, 202, 203]
+  assert after.chosen_length_N.tolist() == [300, 401, 302, 303]
+  assert after.rejected_length_N.tolist() == [400, 301, 402, 403]
+  assert after.words_chosen_N.tolist() == [700, 801, 702, 703]
+  assert after.words_rejected_N.tolist() == [800, 701, 802, 803]
+  wanted = np.array([0.9, 0.1, 0.2, np.nan], np.float32)
+  np.testing.assert_allclose(after.p_label_N, wanted, rtol=1e-6)
+  # What both sides share stays where it is, and so does the original.
+  for name in ('prompt_length_N', 'kind_N', 'turn_N', 'prompt_index_N'):
+    assert getattr(after, name) is getattr(before, name)
+  assert before.chosen_length_N.tolist() == [300, 301, 302, 303]
+
+
+def test_the_first_reply_is_chosen_as_often_as_its_probability_says():
+  """20,000 pairs at p = .7: the share is .7 to within five sd, .0162."""
+  count, p = 20_000, 0.7
+  after = comparisons.redraw_labels(
+    tiny.pairs(np.full(count, p)), np.random.default_rng(0)
+  )
+  share = after.chosen_tokens_NT[:, 0] == 100 + np.arange(count)
+  assert abs(share.mean() - p) < 5 * np.sqrt(p * (1 - p) / count)
+  np.testing.assert_allclose(after.p_label_N[share], 0.7, rtol=1e-6)
+  np.testing.assert_allclose(after.p_label_N[~share], 0.3, rtol=1e-6)
+
+
+def test_sure_labels_are_drawn_as_they_are():
+  before = tiny.pairs([1.0] * 50 + [0.0] * 50)
+  after = comparisons.redraw_labels(before, np.random.default_rng(1))
+  assert after.chosen_length_N.tolist() == [
+    *range(300, 350),
+    *range(450, 500),
+  ]
+  assert (after.p_label_N == 1).all()
+
+
+def test_coin_flips_are_even_labels_and_nothing_else():
+  before = tiny.pairs([0.9, np.nan])
+  after = comparisons.coin_flips(before)
+  assert after.p_label_N.tolist() == [0.5, 0.5]
+  assert after.p_label_N.dtype == np.float32
+  same = [a is b for a, b in zip(after, before, strict=True)]
+  assert same.count(False) == 1 and not same[5]
+
+
+def test_halves_share_no_prompt_and_leave_none_out():
+  index_N = np.repeat(np.arange(40), 3)  # three pairs to a prompt
+  pairs = tiny.pairs(np.full(120, 0.5), prompt_index=index_N)
+  a, b = (comparisons.in_half(pairs, half, 7) for half in 'ab')
+  assert (a ^ b).all() and a.any() and b.any()
+  assert not set(index_N[a]) & set(index_N[b])
+  assert (np.bincount(index_N[a]) % 3 == 0).all()
+  assert comparisons.in_half(pairs, 'all', 7).all()
+  other = comparisons.in_half(pairs, 'a', 8)
+  assert 0 < (a ^ other).sum() < 120
+
+
+def test_the_half_of_a_prompt_is_that_of_the_committed_studies():
+  """Half b is an odd first byte of the SHA-1 of 'SEED:PROMPT'.
+
+  `printf 120:0 | sha1sum` begins with the first of these bytes, and so on.
+  """
+  first_bytes = (0x3D, 0x96, 0xAC, 0x6F, 0xC3, 0xE2, 0x15, 0x86)
+  found = comparisons.in_half(tiny.pairs(np.ones(8)), 'b', 120)
+  assert found.tolist() == [byte % 2 == 1 for byte in first_bytes]
+
+
+def test_a_run_is_given_its_subset_its_half_and_so_many():
+  kind_N = np.arange(200) % 2
+  pairs = both(tiny.pairs(np.full(200, 0.8), kind=kind_N))
+  rows = lambda **changes: comparisons.drawn_pairs(drawing(**changes), pairs)[2]
+  everything = rows()
+  assert sorted(everything.tolist()) == list(range(200))
+  assert set(rows(train_subset='helpful').tolist()) == set(range(0, 200, 2))
+  assert set(rows(train_subset='harmless').tolist()) == set(range(1, 200, 2))
+  a, b = (set(rows(half=half).tolist()) for half in 'ab')
+  assert not a & b and len(a | b) == 200
+  inside = comparisons.in_half(pairs.train, 'a', 3)
+  assert a == set(np.flatnonzero(inside).tolist())
+  # So many are the first of the same order, which the seed decides.
+  np.testing.assert_array_equal(rows(pairs=30), everything[:30])
+  np.testing.assert_array_equal(rows(), everything)
+  assert not np.array_equal(everything, rows(seed=4))
+  assert not np.array_equal(everything, np.sort(everything))
+
+
+def test_labels_are_drawn_by_the_seed_and_apart_on_both_sides():
+  """Of even pairs about half are flipped, on train and test not the same."""
+  pairs, rows = both(tiny.pairs(np.full(300, 0.5))), np.arange(300)
+
+  def flips(seed):
+    train, test, _ = comparisons.drawn_pairs(drawing(seed=seed), pairs)
+    return [side.chosen_tokens_NT[:, 0] != 100 + rows for side in (train, test)]
+
+  (train, test), again, other = flips(3), flips(3), flips(4)
+  np.testing.assert_array_equal(train, again[0])
+  np.testing.assert_array_equal(test, again[1])
+  for a, b in ((train, test), (train, other[0]), (test, other[1])):
+    assert (a ^ b).sum() > 75
+
+
+def test_too_few_simulated_pairs_are_one_line_and_real_ones_are_all():
+  pairs = both(tiny.pairs(np.full(10, 0.5), kind=np.arange(10) % 2))
+  few = drawing(pairs=6, train_subset='harmless')
+  with pytest.raises(ValueError, match=r'6 pairs wanted .* 5 there: lower'):
+    comparisons.drawn_pairs(few, pairs)
+  real = few | {'data': {'source': 'hh'}}
+  assert len(comparisons.drawn_pairs(real, pairs)[2]) == 5
+
+
+@pytest.fixture
+def written(tmp_path):
+  """(folder, splits, counts) of a stage's two splits."""
+  splits = {
+    'train': tiny.comparisons(9, p_label=0.75)
+    + [tiny.comparison('empty?', ' ', ' no!')],
+    'test': tiny.comparisons(4, kind='harmless', p_label=0.25),
+  }
+  counts = comparisons.write_splits(
+    tmp_path, splits, tiny.words(), seed=5, size=(24, 12)
+  )
+  return tmp_path, splits, counts
+
+
+def test_what_a_stage_writes_the_next_one_reads(written):
+  folder, splits, counts = written
+  assert counts['train']['read'] == 10 and counts['train']['kept'] == 9
+  assert counts['train']['empty reply'] == 1
+  assert counts['test']['read'] == counts['test']['kept'] == 4
+  config = {'comparisons_dir': str(folder)}
+  found = comparisons.read_pairs(config, base=None)
+  assert found.counts == {}
+  assert isinstance(found.train, PairArrays)
+  assert len(found.train.kind_N) == 9 and len(found.test.kind_N) == 4
+  assert (found.train.p_label_N == 0.75).all()
+  assert (found.test.kind_N == 1).all() and (found.train.kind_N == 0).all()
+  # Tokens, in the order of the file: the prompts' numbers are all there.
+  text = [
+    tiny.words().decode(ids[:n].tolist())
+    for ids, n in zip(
+      found.train.chosen_tokens_NT, found.train.chosen_length_N, strict=True
+    )
+  ]
+  said = {item.chosen for item in splits['train'][:9]}
+  assert set(text) == said
+  assert text != [item.chosen for item in splits['train'][:9]]  # shuffled
+
+
+def test_prompts_are_kept_by_split_with_their_kinds(written):
+  folder, splits, _ = written
+  prompts = comparisons.read_prompts({'comparisons_dir': str(folder)}, None)
+  assert set(prompts) == {'train', 'test'}
+  assert prompts['test'] == [
+    [tiny.prompt(f'draw {i} {tiny.ANIMALS[i]}s'), 'harmless'] for i in range(4)
+  ]
+  assert (
+    len(prompts['train']) == 10
+  )  # the empty reply has a prompt all the same
+
+
+def test_the_order_is_the_seed_s_and_flips_of_a_coin_are_wanted(tmp_path):
+  items = {'train': tiny.comparisons(8, p_label=0.75)}
+  tokens = {}
+  for name, seed in (('one', 1), ('again', 1), ('two', 2)):
+    (tmp_path / name).mkdir()
+    comparisons.write_splits(
+      tmp_path / name, items, tiny.words(), seed, (24, 12), name == 'again'
+    )
+    pairs = comparisons.load_pairs(tmp_path / name, 'train')
+    tokens[name] = pairs.chosen_tokens_NT
+    even = 0.5 if name == 'again' else 0.75
+    assert (pairs.p_label_N == even).all()
+  np.testing.assert_array_equal(tokens['one'], tokens['again'])
+  assert not np.array_equal(tokens['one'], tokens['two'])
+
+
+def test_a_stage_that_has_not_run_is_named(tmp_path):
+  with pytest.raises(FileNotFoundError, match='prompts.json is missing: run'):
+    comparisons.read_prompts({'comparisons_dir': str(tmp_path)}, None)
+  with pytest.raises(FileNotFoundError, match='train.npz'):
+    comparisons.read_pairs({'comparisons_dir': str(tmp_path)}, None)
+  nothing = {'comparisons_dir': '', 'data': {'source': 'simulated'}}
+  with pytest.raises(ValueError, match="'simulated': run experiments.make_com"):
+    comparisons.read_pairs(nothing | {'reading': {}}, None)
+
+
+@pytest.fixture
+def released(monkeypatch):
+  """A config of the released pairs, and how often they were read."""
+  reads = []
+
+  def read(path, data_dir, on_error, test_fraction, seed):
+    reads.append((path, data_dir, on_error, test_fraction, seed))
+    return tiny.comparisons(10), tiny.comparisons(3, kind='harmless')
+
+  monkeypatch.setattr(sources, 'real_comparisons', read)
+  monkeypatch.setattr(sources, 'read_counts', lambda *_: {'file': {'read': 13}})
+  comparisons._read_released.cache_clear()
+  config = {
+    'comparisons_dir': '',
+    'feature_folder': '/features',
+    'data': {
+      'source': 'hh',
+      'path': '/data',
+      'on_error': 'skip',
+      'split_seed': 4,
+    },
+    'reading': {
+      'test_fraction': 0.25,
+      'train_pairs': 0,
+      'max_prompt': 24,
+      'max_reply': 12,
+      'coin_flip_labels': False,
+    },
+  }
+  yield config, reads
+  comparisons._read_released.cache_clear()
+
+
+def test_released_pairs_are_read_once_a_process(released):
+  config, reads = released
+  first = comparisons.read_pairs(config, tiny.base())
+  prompts = comparisons.read_prompts(config, tiny.base())
+  assert comparisons.read_pairs(config | {'seed': 9}, tiny.base()) is first
+  assert reads == [('/data', '/features/tfds', 'skip', 0.25, 4)]
+  assert len(first.train.kind_N) == 10 and len(first.test.kind_N) == 3
+  assert first.counts['files'] == {'file': {'read': 13}}
+  assert first.counts['train']['kept'] == 10
+  assert {side: len(x) for side, x in prompts.items()} == {
+    'train': 10,
+    'test': 3,
+  }
+  other = config | {'data': config['data'] | {'split_seed': 5}}
+  comparisons.read_pairs(other, tiny.base())
+  assert len(reads) == 2 and reads[1][-1] == 5
+
+
+def test_released_pairs_are_cut_to_so_many_by_the_split_seed(released):
+  config, _ = released
+  cut = {'reading': config['reading'] | {'train_pairs': 4}}
+  pairs = comparisons.read_pairs(config | cut, tiny.base())
+  prompts = comparisons.read_prompts(config | cut, tiny.base())['train']
+  assert len(pairs.train.kind_N) == len(prompts) == 4
+  order = np.random.default_rng(4).permutation(10)[:4]
+  assert prompts == [
+    (tiny.prompt(f'draw {i} {tiny.ANIMALS[i]}s'), 'helpful') for i in order
+  ]
+  coins = {'reading': config['reading'] | {'coin_flip_labels': True}}
+  even = comparisons.read_pairs(config | coins, tiny.base())
+  assert (even.train.p_label_N == 0.5).all()
+  assert (even.test.p_label_N == 0.5).all()
+  assert np.isnan(pairs.train.p_label_N).all()

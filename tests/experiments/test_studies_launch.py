@@ -1,0 +1,302 @@
+"""One list of jobs on every launcher, half on one and half on another."""
+
+import os
+import pathlib
+import shlex
+import subprocess
+import sys
+import time
+
+import counting_stage
+import fake_slurm
+import pytest
+from experiments_command import ROOT
+
+from experiments.studies import launch, listing, sbatch, slurm
+from experiments.studies.job import (
+  Job,
+  Resources,
+  mark,
+  read_list,
+  with_needs,
+  write_list,
+)
+from rlhf_jax.train.about import RunError
+
+HERE = pathlib.Path(__file__).parent
+VALUES = {'a': 1, 'b': 2, 'B': 2, 'c': 5}
+VALUES = {name: f'{n} {counting_stage.TEXT}' for name, n in VALUES.items()}
+
+
+@pytest.fixture
+def cluster(tmp_path, monkeypatch):
+  """The state of a fake SLURM that is on the PATH."""
+  folder = tmp_path / 'slurm'
+  for key, value in fake_slurm.install(folder).items():
+    monkeypatch.setenv(key, value)
+  monkeypatch.setenv('PYTHONPATH', f'{ROOT}{os.pathsep}{HERE}')
+  return folder / 'state'
+
+
+@pytest.fixture
+def root(tmp_path):
+  """A study in a folder whose name a shell would take apart."""
+  folder = tmp_path / """it's "a" $study 100%"""
+  mark(folder, 'reproduce', {})
+  return folder
+
+
+def run(root, on, **changes):
+  options = launch.Options(on, workers=2, poll=0.1)._replace(**changes)
+  return launch.run(counting_stage.study(root), root, options)
+
+
+def arrays(cluster):
+  """The --array of every call of sbatch."""
+  words = [word for call in fake_slurm.calls(cluster) for word in call]
+  return [word for word in words if word.startswith('--array')]
+
+
+def states(cluster):
+  """How each task ended, once none is in the queue."""
+  until = time.time() + 60
+  while True:
+    found = [row['state'] for row in fake_slurm.tasks(cluster).values()]
+    if not {'PENDING', 'RUNNING'} & set(found):
+      return found
+    assert time.time() < until
+    time.sleep(0.1)
+
+
+def test_a_study_begun_on_the_pool_goes_on_in_slurm(root, cluster, capsys):
+  (root / 'no-c').touch()
+  with pytest.raises(RunError, match='^c: .*no-c is in the way'):
+    run(root, 'pool')
+  (root / 'no-c').unlink()
+  capsys.readouterr()
+  assert run(root, 'slurm')
+  assert counting_stage.values(root) == VALUES
+  assert arrays(cluster) == ['--array=3']
+  assert counting_stage.steps_of(root, 'c') == [1, 2]
+  for name in 'abB':
+    assert counting_stage.steps_of(root, name) == [3]
+  said = capsys.readouterr().err
+  assert '3 of 4 jobs are done, 0 in the queue' in said
+  assert '[4/4] c in ' in said
+
+
+def test_a_study_begun_in_slurm_goes_on_on_the_pool(root, cluster, capsys):
+  """b fails, c waits for it in vain, and both are said by name."""
+  (root / 'no-b').touch()
+  with pytest.raises(RunError) as found:
+    run(root, 'slurm')
+  log = f'{root}/logs/8_1.log'
+  said = f'b: error: {root}/no-b is in the way (job 8_1, see {log})'
+  assert str(found.value) == f'{said}; 1 that need them did not run'
+  assert f'  failed: {said}\n' in capsys.readouterr().err
+  assert arrays(cluster) == ['--array=0', '--array=1-2', '--array=3']
+  (root / 'no-b').unlink()
+  assert run(root, 'pool')
+  assert counting_stage.values(root) == VALUES
+  assert counting_stage.steps_of(root, 'b') == [1, 2]
+  for name in 'aB':
+    assert counting_stage.steps_of(root, name) == [3]
+
+
+def test_what_is_in_the_queue_is_watched_again_and_not_sent_twice(
+  root, cluster, monkeypatch
+):
+  """Ctrl-C leaves the jobs to SLURM."""
+
+  def interrupt(seconds):
+    raise KeyboardInterrupt
+
+  (cluster / 'hold').touch()
+  with monkeypatch.context() as patch:
+    patch.setattr(slurm.time, 'sleep', interrupt)
+    message = '^4 jobs go on in SLURM: the same command .* scancel 7 8 9 ends'
+    with pytest.raises(RunError, match=message):
+      run(root, 'slurm')
+  (cluster / 'hold').unlink()
+  assert run(root, 'slurm')
+  assert len(fake_slurm.calls(cluster)) == 3
+  assert counting_stage.values(root) == VALUES
+  assert states(cluster) == ['COMPLETED'] * 4
+
+
+def test_a_silent_queue_is_asked_again_and_then_left_alone(
+  root, cluster, capsys
+):
+  (cluster / 'silent').write_text('3')
+  with pytest.raises(RunError, match='squeue failed .1.: slurm_load_jobs err'):
+    run(root, 'slurm')
+  (cluster / 'silent').write_text('0')
+  watched = slurm.Slurm(root, 0.01, (2, 1, 24), launch.report)
+  watched.waiting = {'c': None}
+  (cluster / 'silent').write_text('2')
+  assert watched._look() == {}
+  assert capsys.readouterr().err.count('Unable to contact') == 2
+  (cluster / 'silent').write_text(str(slurm.SILENCE))
+  with pytest.raises(RuntimeError, match='failed 10 times: 1 jobs go on in SL'):
+    watched._look()
+
+
+def test_jobs_that_can_never_run_are_taken_out_of_the_queue(root, cluster):
+  """On a cluster that keeps them there, for ever."""
+  (root / 'no-a').touch()
+  (cluster / 'keep').touch()
+  with pytest.raises(RunError, match='^a: .*; 3 that need them did not run$'):
+    run(root, 'slurm')
+  assert states(cluster) == ['FAILED', *['CANCELLED'] * 3]
+
+
+def test_what_waits_for_a_run_that_failed_is_sent_again(root, cluster):
+  """b can never run, and c waits for it, when the study goes on."""
+  (root / 'no-a').touch()
+  (cluster / 'keep').touch()
+  jobs = with_needs(counting_stage.study(root))
+  numbers = write_list(root, jobs)
+  (root / 'logs').mkdir()
+  first = slurm.Slurm(root, 0.1, (2, 1, 24), launch.report)
+  first._submit(jobs)
+  until = time.time() + 60
+  while 'Never' not in fake_slurm.tasks(cluster)['8_1']['reason']:
+    assert time.time() < until
+    time.sleep(0.1)
+  (root / 'no-a').unlink()
+  assert run(root, 'slurm')
+  assert counting_stage.values(root) == VALUES
+  assert numbers == {'a': 0, 'b': 1, 'B': 2, 'c': 3}
+  assert len(fake_slurm.calls(cluster)) == 6
+
+
+def test_a_job_that_sbatch_refuses_is_one_line(root, cluster):
+  (cluster / 'refuse').write_text('sbatch: error: invalid partition specified')
+  message = '^sbatch failed .1.: sbatch: error: invalid partition specified$'
+  with pytest.raises(RunError, match=message):
+    run(root, 'slurm')
+
+
+def test_without_slurm_it_says_what_else_there_is(root, monkeypatch):
+  monkeypatch.setenv('PATH', '/nowhere')
+  message = 'there is no squeue here: .* choose --on=pool or --on=list'
+  with pytest.raises(RunError, match=message):
+    run(root, 'slurm')
+
+
+def test_a_run_of_another_config_is_sent_again_and_refuses(root, cluster):
+  """And no result of another setting is taken for that of this one."""
+  assert run(root, 'slurm')
+  assert states(cluster) == ['COMPLETED'] * 4
+  jobs = counting_stage.study(root, steps=4)
+  options = launch.Options('slurm', poll=0.1)
+  with pytest.raises(
+    RunError, match='^a: .* holds a run with another config .job 10_0, '
+  ):
+    launch.run(jobs, root, options)
+  assert arrays(cluster)[3:] == ['--array=0', '--array=1-2', '--array=3']
+
+
+def test_a_list_says_what_is_done_and_how_to_run_the_rest(
+  root, capsys, monkeypatch
+):
+  assert not run(root, 'list')
+  lines = capsys.readouterr().out.splitlines()
+  columns = [line.split()[:5] for line in lines[:-1]]
+  assert columns == [
+    ['0', 'to', 'do', 'a', 'needs'],
+    ['1', 'to', 'do', 'b', 'needs'],
+    ['2', 'to', 'do', 'B', 'needs'],
+    ['3', 'to', 'do', 'c', 'needs'],
+  ]
+  assert [line.split()[5] for line in lines[:-1]] == ['-', '0', '0', '1-2']
+  assert lines[-1] == '0 of 4 jobs are done'
+  command = lines[0][lines[0].index('python -m') :]
+  monkeypatch.setenv('PYTHONPATH', f'{ROOT}{os.pathsep}{HERE}')
+  words = [sys.executable, *shlex.split(command)[1:]]
+  assert subprocess.run(words, cwd=ROOT, check=False).returncode == 0
+  run(root, 'list')
+  lines = capsys.readouterr().out.splitlines()
+  assert lines[0].split()[:3] == ['0', 'done', 'a']
+  assert lines[-1] == '1 of 4 jobs are done'
+
+
+def test_a_list_has_columns_for_gpus_memory_and_hours(tmp_path):
+  asked = Resources(gpus=2, gpu_bytes=13.3e9, hours=0.14)
+  jobs = [Job('x', 'm', {}, resources=asked), Job('y', 'm', {})]
+  write_list(tmp_path, jobs)
+  first, second, _ = listing.lines_of(jobs, tmp_path)
+  assert first.split()[4:11] == '2 GPUs 13.3 GB each 0.14 h'.split()
+  assert second.split()[4:10] == '0 GPU - each 0.00 h'.split()
+
+
+def test_arrays_share_needs_and_stand_after_what_they_need(tmp_path):
+  jobs = with_needs(counting_stage.study(tmp_path))
+  found = [[job.name for job in array] for array in sbatch.arrays_of(jobs)]
+  assert found == [['a'], ['b', 'B'], ['c']]
+
+
+def test_programs_that_need_each_other_s_runs_are_no_circle():
+  """Rounds: x1 -> y1 -> x2 -> y2, where x and y are a program each."""
+  needs, jobs = (), []
+  for name in ('x1', 'y1', 'x2', 'y2'):
+    jobs.append(Job(name, 'm', {}, needs, program=name[0]))
+    needs = (jobs[-1],)
+  assert sbatch.arrays_of(jobs) == [[job] for job in jobs]
+
+
+def test_an_array_asks_for_what_its_jobs_ask_for():
+  asked = Resources(gpus=4, cpus=8, host_bytes=2**37, hours=3.0)
+  job = Job('pm/x', 'm', {}, program='pm', resources=asked)
+  limits = (2.0, 1.0, 24.0)
+  words = sbatch.words_of([job], {'pm/x': 5}, ['7_1', '8_2'], '/r', limits)
+  options = {word for word in words if word.startswith('--')}
+  assert options >= {
+    '--parsable',
+    '--array=5',
+    '--job-name=pm',
+    '--dependency=afterok:7_1:8_2',
+    '--gpus-per-node=4',
+    '--cpus-per-task=8',
+    '--mem=131072M',
+    '--time=360',
+  }
+  assert words[-3:] == [sbatch.SCRIPT, '/r', sys.executable]
+  bare = sbatch.words_of([Job('x', 'm', {})], {'x': 0}, [], '/r', limits)
+  for option in ('--dependency', '--gpus', '--cpus', '--mem', '--time'):
+    assert not any(word.startswith(option) for word in bare)
+
+
+def test_a_time_limit_has_slack_and_bounds():
+  limits = (2.0, 1.0, 24.0)
+  assert sbatch.minutes(0.1, limits) == 60
+  assert sbatch.minutes(3.0, limits) == 360
+  assert sbatch.minutes(30.0, limits) == 24 * 60
+
+
+def test_the_script_of_all_jobs_runs_them(root, cluster):
+  """What --submit prints, by bash."""
+  jobs = with_needs(counting_stage.study(root))
+  numbers = write_list(root, jobs)
+  lines = sbatch.script_lines(jobs, numbers, root, (2, 1, 24))
+  script = '\n'.join(lines)
+  subprocess.run(['bash', '-c', script], cwd=ROOT, check=True)
+  assert arrays(cluster) == ['--array=0', '--array=1-2', '--array=3']
+  waits = [row['after'] for row in fake_slurm.tasks(cluster).values()]
+  assert waits == [[], ['7_0'], ['7_0'], ['8_1', '8_2']]
+  assert states(cluster) == ['COMPLETED'] * 4
+  assert counting_stage.values(root) == VALUES
+
+
+def test_every_launcher_has_the_same_face(root):
+  """And writes the same list, from which any other goes on."""
+  for on, name in launch.ON.items():
+    module = __import__(f'experiments.studies.{name}', fromlist=['launcher'])
+    launcher = module.launcher(root, launch.Options(on, workers=0), print)
+    assert launcher.seconds == {} and launcher.programs() == []
+    launcher.close()
+  write_list(root, counting_stage.study(root))
+  before = (root / 'jobs.json').read_text()
+  run(root, 'list')
+  assert (root / 'jobs.json').read_text() == before
+  assert [job.name for job in read_list(root)] == ['a', 'b', 'B', 'c']
