@@ -110,10 +110,10 @@ def filled(config, section, values, changes):
         f'{section}.{key}={found[key]!r} has no effect: the themes, sizes and '
         'seeds of the study set it'
       )
-  unknown = changes.keys() - found.keys()
-  left = {k for k, v in found.items() if v is None} - values.keys()
-  if unknown or left - changes.keys():
-    raise ValueError(f'{section}: unknown or not set: {sorted(unknown | left)}')
+  open_keys = {key for key, value in found.items() if value is None}
+  wrong = (changes.keys() - found.keys()) | (open_keys - values.keys())
+  if wrong:
+    raise ValueError(f'{section}: unknown or not set: {sorted(wrong)}')
   return found | values | changes
 
 
