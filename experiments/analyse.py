@@ -21,7 +21,14 @@ def main(arguments=None):
     document = study_report.write(
       args.workdir, done['seconds'], done.get('programs', ()), done['stages']
     )
-  except (OSError, ValueError, KeyError) as error:
+  except KeyError as error:
+    print(
+      f'error: {args.workdir} is no finished study, its files lack {error}: '
+      'wanted the --workdir of experiments.reproduce',
+      file=sys.stderr,
+    )
+    return 2
+  except (OSError, ValueError) as error:
     print(f'error: {str(error).splitlines()[0]}', file=sys.stderr)
     return 2
   study_report.print_claims(document)

@@ -27,8 +27,11 @@ def publish(workdir, out):
 
   Raises:
     FileNotFoundError: if the study has no report yet.
+    ValueError: if `out` is the study, whose tables would be cleared away.
   """
   workdir, out = Path(workdir), Path(out)
+  if out.resolve() == workdir.resolve():
+    raise ValueError(f'{out} is the study itself: wanted another --out')
   document = json.loads((workdir / 'report' / 'claims.json').read_text())
   out.mkdir(parents=True, exist_ok=True)
   for name in ('tables', 'figures'):

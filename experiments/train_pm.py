@@ -27,6 +27,21 @@ def curve_points(total, batch_size, points):
   return sorted(step for step in wanted if step * batch_size > 0)
 
 
+def steps_of(config, count):
+  """Number of batches that `count` pairs fill in all epochs.
+
+  Raises:
+    ValueError: if it is none.
+  """
+  epochs, batch_size = config['epochs'], config['batch_size']
+  if count * epochs < batch_size:
+    raise ValueError(
+      f'wanted a batch of {batch_size} pairs, got {count}, {epochs} times: '
+      'lower batch_size or take more pairs'
+    )
+  return count * epochs // batch_size
+
+
 def initial_state(config, base, mesh):
   """What is trained, with its average where one is kept: it starts there."""
   rng = jax.random.key(config['seed'])
@@ -86,7 +101,7 @@ def run(config, workdir):
     score = lambda params, count: held_out.scores(
       score_fn, (frozen, params), count, config['eval_batch']
     )
-    total = len(rows) * config['epochs'] // batch_size
+    total = steps_of(config, len(rows))
     points = curve_points(total, batch_size, config['curve_points'])
     rng = jax.random.key(config['seed'])
     for step in run_.progress(int(state.step), total):

@@ -190,6 +190,29 @@ def _extrapolated(row, config):
   return line_at, memory
 
 
+def _facts(row, whole, axes, chip, config):
+  """What a verdict says beside its judgement."""
+  return {
+    'rung': row['rung'],
+    'topology': row['topology'],
+    'mesh': axes,
+    'versions': row['versions'],
+    'n_params': parameter_counts(whole)['total'],
+    'hbm_bytes': chip.hbm_bytes,
+    'gpu': {
+      str(count): estimates.gpu_bytes(
+        whole, config['job'], config['gpu'], count
+      )
+      for count in (1, 8)
+    },
+    'compile_seconds': sum(
+      program.get('compile_seconds', 0)
+      for programs in row['measured'].values()
+      for program in programs.values()
+    ),
+  }
+
+
 def verdict(row, config):
   """Everything the report says of one rung on one topology.
 
@@ -215,23 +238,7 @@ def verdict(row, config):
     )
   chip = estimates.CHIPS[estimates.parse_topology(row['topology'])[0]]
   chips = axes['fsdp'] * axes['model']
-  found = {
-    'rung': row['rung'],
-    'topology': row['topology'],
-    'mesh': axes,
-    'versions': row['versions'],
-    'n_params': parameter_counts(whole)['total'],
-    'hbm_bytes': chip.hbm_bytes,
-    'gpu': {
-      str(count): estimates.gpu_bytes(whole, job, config['gpu'], count)
-      for count in (1, 8)
-    },
-  }
-  found['compile_seconds'] = sum(
-    program.get('compile_seconds', 0)
-    for programs in measured.values()
-    for program in programs.values()
-  )
+  found = _facts(row, whole, axes, chip, config)
   if no_room(measured):
     return found | {'too_large': no_room(measured)}
   if lacking := missing(measured):

@@ -30,14 +30,14 @@ SUBSETS = {'mix': (0, 1), 'helpful': (0,), 'harmless': (1,)}
 
 
 def world_of(settings):
-  """The World of a dict of WorldConfig fields, cached."""
-  return _world(tuple(sorted(settings.items())))
+  """The World of a dict of WorldConfig fields, cached; lists are tuples."""
+  plain = lambda value: tuple(value) if isinstance(value, list) else value
+  return _world(tuple(sorted((k, plain(v)) for k, v in settings.items())))
 
 
 @functools.cache
 def _world(items):
-  settings = {k: tuple(v) if isinstance(v, list) else v for k, v in items}
-  return World(WorldConfig(**settings))
+  return World(WorldConfig(**dict(items)))
 
 
 def simulated_texts(world, rng, dialogues, plain_texts):

@@ -76,8 +76,8 @@ def _make_extreme(word):
 
 
 def _read_max(world, numbers, family='max'):
-  numbers = [n for n in numbers.split() if n in tables.NUMBERS]
-  if not numbers:
+  numbers = numbers.split()
+  if not all(n in tables.NUMBERS for n in numbers):
     return None
   answer = (max if family == 'max' else min)(numbers, key=int)
   return single_task(family, answer, numbers, tables.NUMBERS)
@@ -119,7 +119,8 @@ def _make_count(world, rng):
 def _read_count(world, items):
   answer = len(items.split())
   wrong = [str(answer + d) for d in (-2, -1, 1, 2) if answer + d > 0]
-  return single_task('count', str(answer), wrong, tables.NUMBERS)
+  candidates = (*tables.NUMBERS, str(answer))
+  return single_task('count', str(answer), wrong, candidates)
 
 
 def _make_list(world, rng):

@@ -174,6 +174,36 @@ def head_norm(config, name):
   return lambda x_BTHK: norm(x_BTHK).astype(x_BTHK.dtype)
 
 
+def _turned(q, k, turns_BT2K, read_BS):
+  """(q, k), rotated by their columns' turns, if there are any."""
+  if turns_BT2K is None:
+    return q, k
+  read = turns_BT2K if read_BS is None else take_columns(turns_BT2K, read_BS)
+  return rotary(q, read), rotary(k, turns_BT2K)
+
+
+def attend_rows(q, k, v, mask_BTS, length_B, every):
+  """Attention by the fastest kernel that may do the work.
+
+  Args:
+    q: queries [B, H, T, K].
+    k: keys [B, G, S, K].
+    v: values [B, G, S, K].
+    mask_BTS: bool.
+    length_B: of `Attention`.
+    every: whether queries and keys are those of all T = S columns.
+
+  Returns:
+    [B, H, T, K].
+  """
+  if not every:
+    return attend(q, k, v, mask_BTS)
+  T, K = q.shape[2:]
+  if length_B is not None and cudnn_takes(cuda_capability(), q.dtype, T, K):
+    return attend_by_length(q, k, v, length_B)
+  return attend_causal(q, k, v, mask_BTS)
+
+
 class Attention(nn.Module):
   """Self-attention with one fused QKV matrix; the cache is an argument."""
 
@@ -220,31 +250,20 @@ class Attention(nn.Module):
       return x.reshape(B, x_BTD.shape[1], -1, K)
 
     if read_BS is None:
-      qkv = heads(x_BTD, slice(None))
-      q, k, v = jnp.split(qkv, [H, H + G], axis=2)
-      query_turns = turns_BT2K
+      q, k, v = jnp.split(heads(x_BTD, slice(None)), [H, H + G], axis=2)
     else:
       q = heads(take_columns(x_BTD, read_BS), slice(None, H * K))
       k, v = jnp.split(heads(x_BTD, slice(H * K, None)), 2, axis=2)
-      if turns_BT2K is not None:
-        query_turns = take_columns(turns_BT2K, read_BS)
       mask_BTS = take_columns(mask_BTS, read_BS)
     if config.qk_norm:
       q, k = head_norm(config, 'q_norm')(q), head_norm(config, 'k_norm')(k)
-    if turns_BT2K is not None:
-      q, k = rotary(q, query_turns), rotary(k, turns_BT2K)
+    q, k = _turned(q, k, turns_BT2K, read_BS)
     q, k, v = (x.transpose(0, 2, 1, 3) for x in (q, k, v))
     if cache is not None:
       put = jax.lax.dynamic_update_slice_in_dim
       k, v = put(cache[0], k, slot, 2), put(cache[1], v, slot, 2)
-    whole = length_B is not None and read_BS is None
-    by_length = whole and cudnn_takes(cuda_capability(), q.dtype, T, K)
-    if by_length:
-      out = attend_by_length(q, k, v, length_B)
-    elif cache is None and read_BS is None:
-      out = attend_causal(q, k, v, mask_BTS)
-    else:
-      out = attend(q, k, v, mask_BTS)
+    every = cache is None and read_BS is None
+    out = attend_rows(q, k, v, mask_BTS, length_B, every)
     out = out.transpose(0, 2, 1, 3).reshape(-1, H * K)
     scale = (2 * config.n_layers * H * K) ** -0.5
     out = Projection(D, config, scale, config.out_bias, name='out')(out)

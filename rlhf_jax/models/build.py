@@ -66,20 +66,6 @@ def build(config):
   def logits_fn(params, tokens_BT, length_B, segment_BT=None):
     return head_fn(params, hidden_fn(params, tokens_BT, length_B, segment_BT))
 
-  def score_fn(params, tokens_BT, length_B):
-    last_B1 = (length_B - 1)[:, None]
-    return value_fn(params, tokens_BT, length_B, last_B1)[:, 0]
-
-  def candidate_score_fn(params, rows):
-    return scalar(params, shared_hidden_fn(params, rows, rows.last_BC))
-
-  def pair_score_fn(params, pairs):
-    score_B2 = scalar(params, shared_hidden_fn(params, pairs, pairs.last_B2))
-    return score_B2[:, 0], score_B2[:, 1]
-
-  def value_fn(params, tokens_BT, length_B, read_BS=None):
-    return hidden_and_value_fn(params, tokens_BT, length_B, read_BS)[1]
-
   def hidden_and_value_fn(params, tokens_BT, length_B, read_BS=None):
     hidden = hidden_fn(params, tokens_BT, length_B, read_BS=read_BS)
     return hidden, scalar(params, hidden)
@@ -99,17 +85,39 @@ def build(config):
     init=init,
     init_head=init_head,
     logits_fn=logits_fn,
-    score_fn=score_fn,
-    candidate_score_fn=candidate_score_fn,
-    pair_score_fn=pair_score_fn,
-    value_fn=value_fn,
     logits_and_value_fn=logits_and_value_fn,
     hidden_fn=hidden_fn,
     hidden_and_value_fn=hidden_and_value_fn,
     head_fn=head_fn,
     prefill_fn=prefill_fn,
     decode_fn=decode_fn,
+    **_scorers(scalar, hidden_and_value_fn, shared_hidden_fn),
   )
+
+
+def _scorers(scalar, hidden_and_value_fn, shared_hidden_fn):
+  """{name: function} of `build`'s that give the numbers of the head alone."""
+
+  def value_fn(params, tokens_BT, length_B, read_BS=None):
+    return hidden_and_value_fn(params, tokens_BT, length_B, read_BS)[1]
+
+  def score_fn(params, tokens_BT, length_B):
+    last_B1 = (length_B - 1)[:, None]
+    return value_fn(params, tokens_BT, length_B, last_B1)[:, 0]
+
+  def candidate_score_fn(params, rows):
+    return scalar(params, shared_hidden_fn(params, rows, rows.last_BC))
+
+  def pair_score_fn(params, pairs):
+    score_B2 = scalar(params, shared_hidden_fn(params, pairs, pairs.last_B2))
+    return score_B2[:, 0], score_B2[:, 1]
+
+  return {
+    'value_fn': value_fn,
+    'score_fn': score_fn,
+    'candidate_score_fn': candidate_score_fn,
+    'pair_score_fn': pair_score_fn,
+  }
 
 
 def _initialisers(trunk, head):

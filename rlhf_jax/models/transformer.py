@@ -81,6 +81,18 @@ class Block(nn.Module):
     return x + attended + mlp(normed), cache
 
 
+def _seen(mask_BT, segment_BT, prefix_B):
+  """(mask_BTT, position_BT) of `Transformer.hidden`'s arguments."""
+  mask_BT = mask_BT.astype(bool)
+  T = mask_BT.shape[1]
+  causal_TT = jnp.tril(jnp.ones((T, T), bool))
+  mask_BTS = causal_TT[None] & mask_BT[:, None, :]
+  if segment_BT is None:
+    return mask_BTS, mask_positions(mask_BT)
+  mask_BTS &= segment_mask(segment_BT, prefix_B)
+  return mask_BTS, segment_positions(segment_BT, prefix_B)
+
+
 class Transformer(nn.Module):
   """Embedding, blocks, final norm and the next-token head."""
 
@@ -173,10 +185,8 @@ class Transformer(nn.Module):
       mask_BT: bool or 0/1, True at real tokens.
       length_B: int32, given where `mask_BT` is t < length and nothing else: a
         kernel that knows lengths may then do the work.
-      segment_BT: int32, which text a token belongs to, of rows that hold
-        several; None: one text a row.
-      prefix_B: int32, the first columns of each row, which all of its texts
-        begin with; None: the texts share nothing.
+      segment_BT: int32, the text that a token belongs to; None: one text a row.
+      prefix_B: int32, columns that all texts of a row begin with; None: none.
       read_BS: int32, the columns whose activations are wanted; None: all.
       with_cache: also return each layer's (k_BGTK, v_BGTK).
       first: the first block that runs.
@@ -190,29 +200,20 @@ class Transformer(nn.Module):
       ValueError: if positions are learned and T is more than there are.
     """
     self._check_length(tokens_BT.shape[1])
-    mask_BT = mask_BT.astype(bool)
-    T = tokens_BT.shape[1]
-    causal_TT = jnp.tril(jnp.ones((T, T), bool))
-    mask_BTS = causal_TT[None] & mask_BT[:, None, :]
-    if segment_BT is None:
-      position_BT = mask_positions(mask_BT)
-    else:
-      position_BT = segment_positions(segment_BT, prefix_B)
-      mask_BTS &= segment_mask(segment_BT, prefix_B)
-      length_B = None
-    x, turns = self._embed(tokens_BT, position_BT, T)
+    mask_BTS, position_BT = _seen(mask_BT, segment_BT, prefix_B)
+    length_B = length_B if segment_BT is None else None
+    x, turns = self._embed(tokens_BT, position_BT, tokens_BT.shape[1])
     masks = self._masks(mask_BTS, position_BT, position_BT)
-    layers = []
-    for i, (block, mask) in enumerate(zip(self.blocks, masks, strict=True)):
-      if not first <= i < (len(self.blocks) if stop is None else stop):
-        continue
-      read = read_BS if i == len(self.blocks) - 1 else None
+    layers, last = [], len(self.blocks) - 1
+    for i in range(first, last + 1 if stop is None else stop):
+      block, mask = self.blocks[i], masks[i]
+      read = read_BS if i == last else None
       lengths = length_B if mask is mask_BTS else None
       x, cache = block(x, turns, mask, None, None, lengths, read)
       layers.append(cache)
     if stop is not None:
       return x
-    if first == len(self.blocks) and read_BS is not None:
+    if first > last and read_BS is not None:
       x = take_columns(x, read_BS)
     x = self.final_norm(x)
     return (x, tuple(layers)) if with_cache else x

@@ -97,7 +97,7 @@ def make_generate(prefill_fn, decode_fn, config):
   R = config.max_reply
 
   def generate(prompts, params, rng):
-    B, P = prompts.tokens_BP.shape
+    P = prompts.tokens_BP.shape[1]
     uniform_BR = row_uniforms(rng, prompts.row_B, R)
 
     def body(loop):
@@ -126,22 +126,25 @@ def make_generate(prefill_fn, decode_fn, config):
     logits_BV, cache = prefill_fn(
       params, prompts.tokens_BP, prompts.length_B, P + R
     )
-    loop = jax.lax.while_loop(
-      more,
-      body,
-      _Loop(
-        step=jnp.int32(0),
-        logits_BV=logits_BV.astype(jnp.float32),
-        cache=cache,
-        done_B=jnp.zeros(B, bool),
-        tokens_BR=jnp.full((B, R), config.pad_id, jnp.int32),
-        logp_BR=jnp.zeros((B, R), jnp.float32),
-        length_B=jnp.zeros(B, jnp.int32),
-      ),
-    )
+    start = _start(logits_BV, cache, R, config.pad_id)
+    loop = jax.lax.while_loop(more, body, start)
     return compact(prompts, loop, config.pad_id)
 
   return lambda params, prompts, rng: over_data(generate, prompts, params, rng)
+
+
+def _start(logits_BV, cache, R, pad_id):
+  """Loop state after the prompts, with room for R reply tokens a row."""
+  B = logits_BV.shape[0]
+  return _Loop(
+    step=jnp.int32(0),
+    logits_BV=logits_BV.astype(jnp.float32),
+    cache=cache,
+    done_B=jnp.zeros(B, bool),
+    tokens_BR=jnp.full((B, R), pad_id, jnp.int32),
+    logp_BR=jnp.zeros((B, R), jnp.float32),
+    length_B=jnp.zeros(B, jnp.int32),
+  )
 
 
 def compact(prompts, loop, pad_id):

@@ -60,17 +60,25 @@ def gradients(objective, params, batch, base=None, combine=whole):
   )
 
 
-def add_gradients(first, second, coef):
-  """(gradients, metrics) of the sum of two objectives.
+def mixed_gradients(objective, mixed, params, batch, coef, base, combine):
+  """(gradients, metrics) of an objective, or of its sum with another.
 
     g = g_1 + coef g_2
 
   Args:
-    first: (gradients, metrics) of `gradients`.
-    second: the same of the other; its metrics are named mixed_....
+    objective: of `gradients`.
+    mixed: Objective of the second loss, whose metrics are named mixed_....;
+      None: there is none.
+    params: of `gradients`.
+    batch: of the objective; with `mixed`, a MixedBatch.
     coef: weight of the second loss; a traced scalar.
+    base: of `gradients`.
+    combine: of `gradients`.
   """
-  (grads, metrics), (others, other_metrics) = first, second
+  if mixed is None:
+    return gradients(objective, params, batch, base, combine)
+  grads, metrics = gradients(objective, params, batch.batch, base, combine)
+  others, other_metrics = gradients(mixed, params, batch.mixed, base, combine)
   grads = jax.tree.map(lambda g, other: g + coef * other, grads, others)
   named = {f'mixed_{name}': value for name, value in other_metrics.items()}
   return grads, {**metrics, **named}

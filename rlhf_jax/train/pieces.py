@@ -62,8 +62,22 @@ def _make_score(reward, parts):
   )
 
 
+def _make_collect(generate, merged):
+  """Builds collect(params, prompts, rng, base=None) -> Rollout."""
+
+  def collect(params, prompts, rng, base=None):
+    policy = merged(base, {'policy': params['policy']})['policy']
+    return generate(policy, prompts, rng)
+
+  return collect
+
+
 def _make_estimate(value_fn, combine, group, **options):
   """Builds estimate(params, rollout, reward_BT, hyper, base=None)."""
+  if (value_fn is None) != (group is not None):
+    raise ValueError(
+      f'wanted a value_fn or the size of a group, got {value_fn} and {group}'
+    )
   if value_fn is None:
     plain = rloo.make_rloo_estimate(group)
     return lambda *args, base=None: plain(*args)
@@ -82,14 +96,12 @@ def make_pieces(
   reward,
   tx,
   sampling,
-  passes,
-  minibatch_size,
-  microbatches=1,
   scoring_parts=1,
   attach=whole,
   merge=whole,
   group=None,
   mixed=None,
+  **update,
 ):
   """Builds the Pieces of a policy and its value network.
 
@@ -102,9 +114,6 @@ def make_pieces(
     tx: optimiser of `make_optimiser`.
     sampling: SamplingConfig of the replies: they are scored at its temperature,
       and logits are made for its `max_reply` positions a row.
-    passes: of `make_ppo_update`.
-    minibatch_size: of `make_ppo_update`.
-    microbatches: of `make_ppo_update`.
     scoring_parts: the forward passes of reward, pi_0 and value network run over
       this many parts of the batch.
     attach: combine(base, trained) -> params, of whatever has gradients.
@@ -113,42 +122,27 @@ def make_pieces(
     group: replies to each prompt, without a critic (see `train.rloo`).
     mixed: of `make_ppo_update`, an Objective of what `attach` gives for the
       policy.
+    **update: passes, minibatch_size and microbatches of `make_ppo_update`.
 
   Raises:
     ValueError: if the sampler cuts its distribution (top-k, top-p), or if there
       is neither a critic nor a group.
   """
   scored = sampling.scored()
-  if (value_fn is None) != (group is not None):
-    raise ValueError(
-      f'wanted a value_fn or the size of a group, got {value_fn} and {group}'
-    )
   attached = _joint(attach)
-
-  def collect(params, prompts, rng, base=None):
-    merged = _joint(merge)(base, {'policy': params['policy']})
-    return generate(merged['policy'], prompts, rng)
-
+  parts = {'microbatches': scoring_parts, 'max_reply': scored['max_reply']}
   return Pieces(
-    collect=collect,
+    collect=_make_collect(generate, _joint(merge)),
     score=_make_score(reward, scoring_parts),
     penalise=ppo.make_penalise(policy, microbatches=scoring_parts, **scored),
-    estimate=_make_estimate(
-      value_fn,
-      attached,
-      group,
-      microbatches=scoring_parts,
-      max_reply=scored['max_reply'],
-    ),
+    estimate=_make_estimate(value_fn, attached, group, **parts),
     update=make_ppo_update(
       separate(policy, value_fn),
       tx,
-      passes=passes,
-      minibatch_size=minibatch_size,
-      microbatches=microbatches,
       critic=value_fn is not None,
       combine=attached,
       mixed=mixed and _of_policy(mixed),
       **scored,
+      **update,
     ),
   )

@@ -7,12 +7,11 @@ from rlhf_jax.losses import chunked, masked, ppo
 from rlhf_jax.mapping import split_rows
 from rlhf_jax.train.objectives import (
   Objective,
-  add_gradients,
-  gradients,
+  mixed_gradients,
   whole,
 )
 from rlhf_jax.train.steps import advance
-from rlhf_jax.types import SplitModel
+from rlhf_jax.types import MixedBatch, SplitModel
 
 
 def reply_mask(rows):
@@ -61,7 +60,15 @@ def make_ppo_loss(
     L = policy_loss + value_coef * value_loss
 
   Both are means over reply tokens; without a critic there is the first alone.
-  The arguments are those of `make_ppo_update`.
+
+  Args:
+    logits_and_value_fn: (params, tokens_BT, length_B) -> (logits, raw values),
+      or a SplitModel whose hidden_fn gives (hidden states, raw values).
+    hyper: PPOHyper.
+    temperature: the sampler's.
+    max_reply: as in `make_penalise`.
+    critic: whether there are values. Without, the function is a logits_fn or
+      its SplitModel.
   """
   model = chunked.split_model(logits_and_value_fn)
 
@@ -105,7 +112,14 @@ def make_ppo_loss(
 def make_ppo_objective(
   logits_and_value_fn, hyper, *, microbatches=1, **options
 ):
-  """Objective of `make_ppo_loss`, whose options it takes: over reply tokens."""
+  """Objective of `make_ppo_loss`, whose options it takes: over reply tokens.
+
+  Args:
+    logits_and_value_fn: of `make_ppo_loss`.
+    hyper: PPOHyper.
+    microbatches: parts a minibatch's gradient is accumulated over.
+    **options: of `make_ppo_loss`.
+  """
   loss_fn = make_ppo_loss(logits_and_value_fn, hyper, **options)
   return Objective(loss_fn, lambda part: reply_mask(part).sum(), microbatches)
 
@@ -126,12 +140,10 @@ def make_ppo_update(
   *,
   passes,
   minibatch_size,
-  microbatches=1,
-  temperature=1.0,
-  max_reply=None,
   critic=True,
   combine=whole,
   mixed=None,
+  **options,
 ):
   """Builds update(state, Experience, rng, PPOHyper) -> (state, metrics).
 
@@ -141,21 +153,17 @@ def make_ppo_update(
   are not whitened.
 
   Args:
-    logits_and_value_fn: (params, tokens_BT, length_B) -> (logits, raw values),
-      or a SplitModel whose hidden_fn gives (hidden states, raw values).
+    logits_and_value_fn: of `make_ppo_loss`.
     tx: optimiser over the union of the trainable trees.
     passes: K (Bai et al. 2022, appendix B.1: 1, 2 or 4).
     minibatch_size: rows a minibatch; must divide the batch.
-    microbatches: parts a minibatch's gradient is accumulated over.
-    temperature: the sampler's.
-    max_reply: as in `make_penalise`.
-    critic: whether there are values. Without, the function is a logits_fn or
-      its SplitModel, and advantages are taken as they come.
+    critic: of `make_ppo_loss`; without, advantages are taken as they come.
     combine: (base, params) -> what the function takes, where some of it is
       frozen: the update takes `base` then.
     mixed: Objective whose gradient is added, times `hyper.mixed_coef`: the
       update takes a batch of it as `mixed_batch` then, of which every
       minibatch has the next rows, so that each is seen once an iteration.
+    **options: of `make_ppo_objective`.
 
   Returns:
     The function. Each metric is an array [passes * minibatches], in order.
@@ -163,18 +171,9 @@ def make_ppo_update(
 
   def update(state, experience, rng, hyper, base=None, mixed_batch=None):
     B = experience.length_B.shape[0]
-    if B % minibatch_size:
-      raise ValueError(
-        f'minibatches of {minibatch_size} rows do not divide a batch of {B}'
-      )
     rng = jax.random.fold_in(rng, state.step)
     objective = make_ppo_objective(
-      logits_and_value_fn,
-      hyper,
-      microbatches=microbatches,
-      temperature=temperature,
-      max_reply=max_reply,
-      critic=critic,
+      logits_and_value_fn, hyper, critic=critic, **options
     )
     rows_of = minibatches(rng, B, passes, minibatch_size)
     mixed_parts = _mixed_parts(mixed, mixed_batch, len(rows_of))
@@ -183,22 +182,24 @@ def make_ppo_update(
       rows, mixed_part = rows_and_mixed
       part = jax.tree.map(lambda x: jnp.take(x, rows, axis=0), experience)
       if critic:
-        whitened_BT = masked.masked_whiten(part.advantage_BT, reply_mask(part))
-        part = part._replace(advantage_BT=whitened_BT)
-      take = lambda objective, part: gradients(
-        objective, state.params, part, base, combine
-      )
-      grads, metrics = take(objective, part)
+        part = _whitened(part)
       if mixed is not None:
-        grads, metrics = add_gradients(
-          (grads, metrics), take(mixed, mixed_part), hyper.mixed_coef
-        )
+        part = MixedBatch(part, mixed_part)
+      grads, metrics = mixed_gradients(
+        objective, mixed, state.params, part, hyper.mixed_coef, base, combine
+      )
       state, grad_norm = advance(state, grads, tx, _rates(state.params, hyper))
       return state, {**metrics, 'grad_norm': grad_norm}
 
     return jax.lax.scan(one, state, (rows_of, mixed_parts))
 
   return update
+
+
+def _whitened(part):
+  """Experience whose advantages have masked mean 0 and variance 1."""
+  whitened_BT = masked.masked_whiten(part.advantage_BT, reply_mask(part))
+  return part._replace(advantage_BT=whitened_BT)
 
 
 def _mixed_parts(mixed, batch, count):
@@ -215,7 +216,14 @@ def minibatches(rng, B, passes, minibatch_size):
   """Row numbers [passes * B / minibatch_size, minibatch_size].
 
   Every pass is a fresh permutation; every row occurs once a pass.
+
+  Raises:
+    ValueError: if the minibatches do not divide the batch.
   """
+  if B % minibatch_size:
+    raise ValueError(
+      f'minibatches of {minibatch_size} rows do not divide a batch of {B}'
+    )
   order = [
     jax.random.permutation(jax.random.fold_in(rng, p), B) for p in range(passes)
   ]

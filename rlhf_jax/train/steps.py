@@ -4,9 +4,8 @@ import jax.numpy as jnp
 import optax
 
 from rlhf_jax.train.objectives import (
-  add_gradients,
-  gradients,
   language_objective,
+  mixed_gradients,
   preference_objective,
   ranking_objective,
   whole,
@@ -47,17 +46,15 @@ def make_step(objective, tx, *, combine=None, mixed=None):
 
   def adapted(state, base, batch, rng, hyper):
     del rng  # no dropout anywhere
-    take = lambda objective, batch: gradients(
-      objective, state.params, batch, base, combine or whole
+    grads, metrics = mixed_gradients(
+      objective,
+      mixed,
+      state.params,
+      batch,
+      hyper.mixed_coef,
+      base,
+      combine or whole,
     )
-    if mixed is None:
-      grads, metrics = take(objective, batch)
-    else:
-      grads, metrics = add_gradients(
-        take(objective, batch.batch),
-        take(mixed, batch.mixed),
-        hyper.mixed_coef,
-      )
     state, grad_norm = advance(state, grads, tx, hyper.learning_rate)
     return state, {**metrics, 'grad_norm': grad_norm}
 

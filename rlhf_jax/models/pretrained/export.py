@@ -8,6 +8,7 @@ What a folder cannot hold is put in another way, with the same numbers:
 """
 
 import dataclasses
+import itertools
 import json
 from pathlib import Path
 
@@ -101,7 +102,7 @@ def save_preference_model(
     params: {'trunk', 'head'}; an untied next-token head is left out.
     tokenizer: None, or anything with `save_pretrained(path, preference=True)`,
       as for `save_policy`. It has to append the end-of-context token, and its
-      pad token has to have the id that is said here.
+      pad token has to have this id.
     pad_id: a token that no text holds; None: a new one, which gets a row of its
       own at the end of the embedding.
     allow_shift: whether the bias of the score may be left out.
@@ -110,32 +111,20 @@ def save_preference_model(
     shard_bytes: largest file of weights.
 
   Raises:
-    PretrainedError: if no architecture of Hugging Face has this config (naming
-      the fields), the parameters have an array that it has not, such as
-      attached adapters, the score has a bias, the pad id is not in the
-      vocabulary, or the folder holds weights already.
+    PretrainedError: as of `save_policy`, or if the score has a bias or the pad
+      id is not in the vocabulary.
   """
   bias = _score_bias(params, allow_shift)
-  if pad_id is None:
-    pad_id = config.vocab_size
-    config, params = grow_vocabulary(config, params)
-  if not 0 <= pad_id < config.vocab_size:
-    raise PretrainedError(
-      f'pad_id {pad_id} is not in the vocabulary of {config.vocab_size} tokens'
-    )
+  config, params, pad_id = _padded(config, params, pad_id)
   path, family = _begin(path, config, params['trunk'])
   config, trunk = _folded(config, params['trunk'], headless=True)
   extra = {}
   if tokenizer is not None:
     extra = tokenizer.save_pretrained(path, preference=True) or {}
-
-  def arrays():
-    yield from _arrays(family, config, trunk)
-    yield 'score.weight', np.asarray(params['head']['kernel'])[None]
-
+  score = ('score.weight', np.asarray(params['head']['kernel'])[None])
   _write(
     path,
-    arrays(),
+    itertools.chain(_arrays(family, config, trunk), [score]),
     _named(settings_of(family, config), family.classifier, dtype)
     | _agreed(extra, config, path, pad_token_id=pad_id)
     | (settings or {})
@@ -144,6 +133,18 @@ def save_preference_model(
     dtype,
     shard_bytes,
   )
+
+
+def _padded(config, params, pad_id):
+  """(config, params, pad_id), with a new token where there is no pad token."""
+  if pad_id is None:
+    pad_id = config.vocab_size
+    config, params = grow_vocabulary(config, params)
+  if not 0 <= pad_id < config.vocab_size:
+    raise PretrainedError(
+      f'pad_id {pad_id} is not in the vocabulary of {config.vocab_size} tokens'
+    )
+  return config, params, pad_id
 
 
 def _score_bias(params, allow_shift):

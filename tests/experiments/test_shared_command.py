@@ -1,0 +1,258 @@
+"""The command line: one line for what is wrong, help, and old names."""
+
+import pathlib
+import runpy
+import sys
+
+import pytest
+from absl import app, flags
+
+from experiments.shared import alias, command, run_report
+from rlhf_jax.data.jsonl import DataError
+from rlhf_jax.text.dialogue import DialogueError
+from rlhf_jax.train.about import RunError
+
+ROOT = pathlib.Path(__file__).parents[2]
+CONFIG = f'--config={ROOT}/configs/lm.py:smoke'
+
+
+@pytest.fixture
+def ended(monkeypatch):
+  """Exit code of a `main` that is called with arguments, as absl calls it."""
+  known = set(flags.FLAGS)
+  app.define_help_flags()
+
+  def forget():
+    for name in set(flags.FLAGS) - known - {'help', 'helpfull', 'helpshort'}:
+      if name not in ('helpxml', '?'):
+        delattr(flags.FLAGS, name)
+    flags.FLAGS.unparse_flags()
+
+  def call(main, *arguments):
+    forget()
+    monkeypatch.setattr(sys, 'argv', ['script', *arguments])
+    with pytest.raises(SystemExit) as error:
+      main()
+    return error.value.code
+
+  monkeypatch.setattr(
+    app,
+    'run',
+    lambda main, flags_parser: sys.exit(main(flags_parser(sys.argv))),
+  )
+  yield call
+  forget()
+
+
+def stage(run, **options):
+  return lambda: command.main(run, f'{ROOT}/configs/lm.py', **options)
+
+
+def raising(error):
+  def run(*_):
+    raise error
+
+  return run
+
+
+def error_line(capsys):
+  (line,) = capsys.readouterr().err.splitlines()
+  assert line.startswith('error: ')
+  return line.removeprefix('error: ')
+
+
+def test_a_stage_is_run_with_its_config_and_its_folder(ended):
+  given = []
+  main = stage(lambda *args: given.append(args))
+  changed = ('--config.steps=7', '--config.world.temperature=0.5')
+  assert ended(main, CONFIG, *changed, '--workdir=there') == 0
+  ((config, workdir),) = given
+  assert workdir == pathlib.Path('there')
+  assert type(config) is dict and type(config['world']) is dict
+  assert config['steps'] == 7 and config['world']['temperature'] == 0.5
+  assert config['size'] == '13K'  # of the preset smoke
+
+
+def test_the_default_config_and_folder_are_the_stage_s(ended):
+  given = []
+  main = stage(lambda *args: given.append(args), default_workdir='runs/x')
+  assert ended(main) == 0
+  ((config, workdir),) = given
+  assert workdir == pathlib.Path('runs/x') and config['size'] == '197K'
+
+
+def test_a_stage_by_itself_is_reported_and_a_failed_one_is_not(
+  ended, monkeypatch, capsys
+):
+  monkeypatch.setattr(run_report, 'write', lambda path: f'{path}/index.html')
+  main = stage(lambda *_: None, report=True)
+  assert ended(main, CONFIG, '--workdir=there') == 0
+  assert capsys.readouterr().out == 'report: there/index.html\n'
+  main = stage(raising(ValueError('no')), report=True)
+  assert ended(main, CONFIG, '--workdir=there') == 2
+  assert capsys.readouterr().out == ''
+
+
+@pytest.mark.parametrize(
+  ('arguments', 'message'),
+  [
+    ([CONFIG], '--workdir is required'),
+    ([CONFIG, '--workdir=x', 'y'], "unknown argument 'y': see --help"),
+    ([CONFIG, '--workdir=x', '--wrkdir=y'], "Unknown command line flag 'wrk"),
+    ([CONFIG, '--config.stepz=3'], 'Did you mean "steps"'),
+    ([CONFIG, '--config.steps=many'], '--config.steps=many'),
+    ([f'--config={ROOT}/configs/lm.py:huge'], "unknown preset 'huge': one of"),
+    ([f'--config={ROOT}/configs/no.py', '--workdir=x'], 'configs/no.py'),
+  ],
+)
+def test_a_wrong_command_is_one_line_and_nothing_runs(
+  arguments, message, ended, capsys
+):
+  given = []
+  main = stage(lambda *args: given.append(args))
+  assert ended(main, *arguments) == 2
+  assert message in error_line(capsys) and not given
+
+
+@pytest.mark.parametrize(
+  'error',
+  [
+    RunError('it is in use'),
+    DataError('f.jsonl:3: no key'),
+    DialogueError('no Assistant turn', 'wanted one'),
+    ValueError('of two\n  lines'),
+    FileNotFoundError(2, 'No such file or directory', '/x'),
+  ],
+)
+def test_a_known_error_is_one_line(error, ended, capsys):
+  main = stage(raising(error))
+  assert ended(main, CONFIG, '--workdir=x') == 2
+  assert error_line(capsys) == ' '.join(str(error).split())
+
+
+def test_a_fault_of_ours_is_not_hidden(ended):
+  with pytest.raises(KeyError):
+    ended(stage(raising(KeyError('half'))), CONFIG, '--workdir=x')
+
+
+def test_help_ends_with_0_and_runs_nothing(ended, capsys):
+  assert ended(stage(raising(ValueError('ran'))), '--help') == 0
+  printed = capsys.readouterr()
+  assert 'USAGE' in printed.out and printed.err == ''
+
+
+def flagged(run):
+  """A script with flags of its own, of which one is required."""
+
+  def main():
+    values = [
+      flags.DEFINE_string('test_model', None, 'A path.'),
+      flags.DEFINE_integer('test_count', 4, 'How many.'),
+    ]
+    command.main_of_flags(run, values, ['test_model'])
+
+  return main
+
+
+def test_a_script_of_flags_is_run_with_their_values(ended):
+  given = []
+  assert ended(flagged(given.append), '--test_model=m', '--test_count=5') == 0
+  assert given == [{'test_model': 'm', 'test_count': 5}]
+  assert ended(flagged(given.append), '--test_model=m') == 0
+  assert given[1]['test_count'] == 4
+
+
+@pytest.mark.parametrize(
+  ('arguments', 'message'),
+  [
+    ([], '--test_model are required: see --help'),
+    (['--test_model=m', 'y'], "unknown argument 'y': see --help"),
+    (['--test_model=m', '--test_count=x'], 'test_count'),
+    (['--test_model=m', '--test_cout=3'], 'Did you mean: test_count'),
+  ],
+)
+def test_wrong_flags_are_one_line(arguments, message, ended, capsys):
+  assert ended(flagged(raising(AssertionError('ran'))), *arguments) == 2
+  assert message in error_line(capsys)
+
+
+def test_errors_of_a_script_of_flags_are_one_line_too(ended, capsys):
+  main = flagged(raising(RunError('m is no run')))
+  assert ended(main, '--test_model=m') == 2
+  assert error_line(capsys) == 'm is no run'
+  assert ended(flagged(print), '--help') == 0
+
+
+TRACEBACK = """Job pm failed:
+Traceback (most recent call last):
+  File "x.py", line 3, in run
+ValueError: wanted 3, got 4
+"""
+
+
+@pytest.mark.parametrize(
+  ('error', 'line'),
+  [
+    (ValueError('  one\n\n two  '), 'one two'),
+    (ValueError(TRACEBACK), 'ValueError: wanted 3, got 4'),
+    (ValueError(), ''),
+    (KeyError('half'), 'half'),
+    (OSError(2, 'No such file', '/x'), "[Errno 2] No such file: '/x'"),
+  ],
+)
+def test_an_error_in_one_line(error, line):
+  assert command.one_line(error) == line
+
+
+@pytest.fixture
+def renamed(monkeypatch):
+  """What an old name runs: (module, options, arguments)."""
+
+  def call(*arguments, preset='configs/pm.py:smollm2'):
+    ran = []
+    monkeypatch.setattr(sys, 'argv', ['tune_pm', *arguments])
+    monkeypatch.setattr(
+      runpy,
+      'run_module',
+      lambda name, **options: ran.append((name, options, sys.argv[1:])),
+    )
+    alias.run('tune_pm', 'train_pm', preset)
+    ((name, options, asked),) = ran
+    assert options == {'run_name': '__main__', 'alter_sys': True}
+    return name, asked
+
+  return call
+
+
+def test_an_old_name_prints_the_new_command_and_runs_it(renamed, capsys):
+  name, asked = renamed('--workdir=a dir', '--config.model=m=1')
+  assert name == 'experiments.train_pm'
+  wanted = ['--config=configs/pm.py:smollm2', '--workdir=a dir']
+  assert asked == [*wanted, '--config.base=m=1']
+  assert capsys.readouterr().err == (
+    'tune_pm is now train_pm: python -m experiments.train_pm '
+    "--config=configs/pm.py:smollm2 '--workdir=a dir' --config.base=m=1\n"
+  )
+
+
+@pytest.mark.parametrize(
+  ('arguments', 'wanted'),
+  [
+    (['--config=c.py:x'], ['--config=c.py:x']),
+    (['--config', 'c.py:x'], ['--config', 'c.py:x']),
+    (['--config.model', 'm'], ['--config=P', '--config.base', 'm']),
+    (['--config.models=m'], ['--config=P', '--config.models=m']),
+    ([], ['--config=P']),
+  ],
+)
+def test_a_preset_is_put_in_where_none_is_named(arguments, wanted, renamed):
+  assert renamed(*arguments, preset='P')[1] == wanted
+
+
+@pytest.mark.parametrize(('old', 'new'), [('pm', 'pm'), ('ppo', 'ppo')])
+def test_every_old_name_runs_the_stage_that_does_its_job(old, new, monkeypatch):
+  ran = []
+  monkeypatch.setattr(alias, 'run', lambda *args: ran.append(args))
+  path = ROOT / 'experiments' / f'tune_{old}.py'
+  runpy.run_path(str(path), run_name='__main__')
+  assert ran == [(f'tune_{old}', f'train_{new}', f'configs/{new}.py:smollm2')]

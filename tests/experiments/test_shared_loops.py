@@ -1,0 +1,378 @@
+"""The loops of the stages, with steps that only count."""
+
+import json
+
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import pytest
+import shared_fixture as tiny
+
+from experiments import train_lm, train_pm, train_ppo
+from experiments.shared import comparisons, models, policies, readers
+from rlhf_jax.train.run import Run, load_params
+from rlhf_jax.train.steps import TrainState
+
+PPO = {
+  'trained': 'all',
+  'seed': 3,
+  'passes': 2,
+  'batch_size': 8,
+  'minibatch_size': 4,
+  'iterations': 5,
+  'dense_iterations': 2,
+  'dense_every': 2,
+  'sparse_every': 2,
+  'log_every': 2,
+  'checkpoint_every': 2,
+  'kl_coef': 0.1,
+  'pm_size': '3K',
+  'pm_pairs': 12,
+  'learning_rate': 0.5,
+  'value_lr_ratio': 1.0,
+  'warmup_iterations': 0,
+  'clip': 0.2,
+  'value_clip': 0.0,
+  'discount': 1.0,
+  'gae_lambda': 0.95,
+  'truncation_penalty': 0.0,
+}
+UPDATES = 4  # an iteration: two passes over two minibatches
+
+
+class HeldOut:
+  """Measures a policy by its one number."""
+
+  world, kinds, pm_size = None, ['helpful'] * 3, '3K'
+  texts = ('a', 'b', 'c')
+
+  def __init__(self):
+    self.calls = []
+
+  def measure_pi0(self, start):
+    self.calls.append(('pi0', number(start)))
+    zero_NC = np.zeros((3, 2))
+    return {'score_0': zero_NC, 'score_1': zero_NC, 'gold': zero_NC}
+
+  def measure(self, policy, iteration):
+    self.calls.append((iteration, number(policy)))
+    names = ('kl', 'kl_k1', 'kl_k3', 'entropy', 'length', 'truncated', 'gold')
+    out = {name: np.zeros(3) for name in names}
+    scores = np.full(3, number(policy))
+    said = [f'said {iteration}'] * 3
+    return out | {'score_0': scores, 'score_1': -scores, 'replies': said}
+
+
+def number(policy):
+  return float(np.asarray(policy['trunk']['x']))
+
+
+def state_of(iteration):
+  """A policy whose number is how many iterations it has learned."""
+  params = {'policy': {'trunk': {'x': jnp.float32(iteration)}}}
+  return TrainState(jnp.int32(iteration * UPDATES), params, ())
+
+
+def count_one(state, frozen, prompts, rng, hyper):
+  assert frozen == 'frozen'
+  iteration = int(state.step) // UPDATES + 1
+  return state_of(iteration), {'prompts': prompts, 'kl_coef': hyper.kl_coef}
+
+
+class Numbers:
+  """Batches 0, 1, 2, ..., which can be saved."""
+
+  def __init__(self):
+    self.at = -1
+
+  def __next__(self):
+    self.at += 1
+    return self.at
+
+  def get_state(self):
+    return {'at': self.at}
+
+  def set_state(self, state):
+    self.at = state['at']
+
+
+def run_ppo(path, start=0, prepare=None):
+  """Trains by counting; returns what was measured."""
+  base = tiny.namespace(params={'trunk': {'x': np.float32(0)}}, rate=0.1)
+  held_out = HeldOut()
+  with Run(path, PPO) as run:
+    if prepare:
+      prepare(run)
+    running = count_one, state_of(start), 'frozen', Numbers()
+    train_ppo.train(PPO, run, base, held_out, running)
+  return held_out.calls
+
+
+def lines(path, kind):
+  rows = map(json.loads, (path / 'metrics.jsonl').read_text().splitlines())
+  return [row for row in rows if row['kind'] == kind]
+
+
+def test_a_policy_is_measured_at_its_checkpoints_and_kept(tmp_path, capsys):
+  """Iterations 0, 1, 2, 4 and 5, each with the policy of that time."""
+  path = tmp_path / 'ppo'
+  calls = run_ppo(path)
+  assert calls == [('pi0', 0), (0, 0), (1, 1), (2, 2), (4, 4), (5, 5)]
+  curve = pd.read_csv(path / 'rl_curve.csv')
+  assert curve['iteration'].tolist() == [0, 1, 2, 4, 5]
+  assert curve['samples'].tolist() == [0, 8, 16, 32, 40]
+  assert curve['train_pm'].tolist() == [0, 1, 2, 4, 5]
+  assert curve['test_pm'].tolist() == [0, -1, -2, -4, -5]
+  steps = [row['step'] for row in lines(path, 'checkpoint')]
+  assert steps == [0, 4, 8, 16, 20]
+  trained = lines(path, 'train')
+  assert [row['step'] for row in trained] == [4, 12, 20]
+  assert [row['prompts'] for row in trained] == [0, 2, 4]
+  assert sorted(p.name for p in (path / 'checkpoints').iterdir()) == ['16']
+  kept = load_params(path, {'trunk': {'x': jnp.float32(0)}})
+  assert number(kept) == 5
+  done = json.loads((path / 'done.json').read_text())
+  assert done['iterations'] == 5 and done['train_pm'] == 5
+  samples = json.loads((path / 'samples.json').read_text())
+  assert samples[0]['pi0_reply'] == 'said 0'
+  assert samples[0]['final_reply'] == 'said 5'
+  assert 'train PM gain 5.000' in capsys.readouterr().out
+
+
+def test_a_policy_that_was_killed_after_its_last_iteration_is_measured(
+  tmp_path,
+):
+  """Nothing is left to learn; the end is measured for the samples."""
+  row = {'iteration': 5, 'samples': 40, 'kl': 0.0, 'kl_se': 0.0}
+  row |= {'entropy': 0.0, 'gold': 0.0, 'gold_se': 0.0}
+  for name in ('train_pm', 'test_pm'):
+    row |= {name: 5.0, f'{name}_se': 0.0}
+  log = lambda run: run.log(20, row, kind='checkpoint')
+  calls = run_ppo(tmp_path / 'ppo', start=5, prepare=log)
+  assert calls == [('pi0', 0), (0, 0), (5, 5)]
+  assert lines(tmp_path / 'ppo', 'train') == []
+  samples = json.loads((tmp_path / 'ppo' / 'samples.json').read_text())
+  assert samples[0]['final_reply'] == 'said 5'
+
+
+@pytest.fixture
+def pair_run(tmp_path, monkeypatch):
+  """Runs train_pm over 40 pairs with a step that counts its calls."""
+  pairs = tiny.pairs(np.full(40, 0.8), kind=np.arange(40) % 2)
+  found = comparisons.Pairs(pairs, pairs.take(slice(12)), {})
+  monkeypatch.setattr(train_pm, 'open_base', lambda *_, **__: tiny.base())
+  monkeypatch.setattr(comparisons, 'read_pairs', lambda *_: found)
+  batches, asked = [], []
+
+  class Reader:
+    def batches(self, index_N, batch_size, seed):
+      batches.append((len(index_N), batch_size, seed))
+      return Numbers()
+
+    def scores(self, score_fn, both, count, batch_size):
+      asked.append((both[0], count, batch_size))
+      row_N = np.arange(12)[:count].astype(float)
+      return row_N, row_N[::-1]
+
+  def step(state, frozen, batch, rng, hyper):
+    taken.append((batch, float(hyper.learning_rate)))
+    return state._replace(step=state.step + 1), {'loss': 1.0}
+
+  taken = []
+  monkeypatch.setattr(readers, 'reader_of', lambda *_: Reader())
+  monkeypatch.setattr(readers, 'score_function', lambda *_: 'score')
+  monkeypatch.setattr(readers, 'pm_programs', lambda *_: (step, 'score'))
+
+  def call(name='pm', **changes):
+    config = PM | changes
+    train_pm.run(config, tmp_path / name)
+    return tmp_path / name, batches, asked, taken
+
+  return call
+
+
+PM = {
+  'base': 'rung:3K',
+  'role': 'scaling',
+  'seed': 3,
+  'half': 'all',
+  'trained': 'head',
+  'mesh': {'data': 1, 'fsdp': 1, 'model': 1},
+  'data': {'source': 'simulated'},
+  'train_subset': 'mix',
+  'schedule': 'constant',
+  'schedule_shape': 'constant',
+  'pairs': 0,
+  'batch_size': 8,
+  'microbatches': 1,
+  'average_eta': -1.0,
+  'b2': 0.9,
+  'eval_batch': 4,
+  'epochs': 2,
+  'curve_points': 2,
+  'curve_eval_pairs': 6,
+  'final_eval_pairs': -1,
+  'learning_rate': 0.5,
+  'warmup': 0.0,
+  'log_every': 4,
+  'checkpoint_every': 5,
+}
+
+
+def test_a_preference_model_reads_every_pair_as_often_as_epochs_say(pair_run):
+  """2 x 40 pairs in batches of 8 are ten steps; the curve is at 5 and 10."""
+  path, batches, asked, taken = pair_run()
+  assert batches == [(40, 8, 3)]
+  assert taken == [(i, 0.5) for i in range(10)]
+  assert asked == [(tiny.base().params, 6, 4)] * 2 + [
+    (tiny.base().params, None, 4)
+  ]
+  curve = pd.read_csv(path / 'pm_curve.csv')
+  mix = curve[curve['eval_subset'] == 'mix']
+  assert mix['pairs'].tolist() == [40, 80] and mix['n_eval'].tolist() == [6, 6]
+  assert [row['step'] for row in lines(path, 'train')] == [4, 8]
+  kept = pd.read_csv(path / 'pm_pairs.csv.gz')
+  assert len(kept) == 12 and (kept['pairs'] == 80).all()
+  assert sorted(p.name for p in (path / 'checkpoints').iterdir()) == ['10']
+  done = json.loads((path / 'done.json').read_text())
+  assert done['pairs'] == 80 and done['distinct_pairs'] == 40
+  config = json.loads((path / 'config.json').read_text())
+  assert config['holds'] == 'preference model' and config['trained'] == 'head'
+  assert config['base'] == 'rung:3K' and config['row']['size'] == '3K'
+
+
+def test_a_finished_stage_is_not_run_again(pair_run):
+  pair_run()
+  _, batches, asked, taken = pair_run()
+  assert len(batches) == 1 and len(taken) == 10 and len(asked) == 3
+
+
+def test_held_out_and_training_losses_are_told_apart(tmp_path, monkeypatch):
+  """The last ten logged of twelve: 3 to 12, mean 7.5; held out: 1 a token."""
+  held = np.full((4, 6), 7, np.uint16)
+  length_N = np.array([2, 3, 4, 6], np.int32)
+  np.savez(tmp_path / 'heldout.npz', tokens_NT=held, length_N=length_N)
+  asked = []
+
+  def loss(params, tokens_NT, length_N):
+    asked.append((params, np.asarray(tokens_NT).shape))
+    tokens = np.maximum(np.asarray(length_N) - 1, 0).sum()
+    return float(tokens), float(tokens)
+
+  monkeypatch.setattr(train_lm, 'text_loss', lambda *_: loss)
+  monkeypatch.setattr(train_lm, 'nats_per_token', average)
+  monkeypatch.setattr(train_lm, 'sample_gold', lambda *_: 0.25)
+  config = {'text_dir': str(tmp_path), 'batch_size': 4}
+  with Run(tmp_path / 'lm', config) as run:
+    for step in range(1, 13):
+      run.log(step, {'loss': float(step)})
+    found = train_lm.measured(config, run, tiny.base(), 'params', None)
+  assert found == {
+    'nats_per_token': 1.0,
+    'train_nats_per_token': 7.5,
+    'gold': 0.25,
+  }
+  assert asked == [('params', (4, 6))]
+
+
+def average(loss, params, tokens_NT, length_N, batch_size):
+  assert batch_size == 4 and tokens_NT.dtype == np.int32
+  total, tokens = loss(params, tokens_NT, length_N)
+  return total / tokens
+
+
+def test_gold_of_a_language_model_is_of_its_own_replies(monkeypatch):
+  """Each row says its own number; real data has no gold."""
+  config = {'data': {'source': 'simulated'}, 'world': {'seed': 0}, 'seed': 1}
+  config |= {'samples': 6, 'max_prompt': 40, 'max_reply': 8}
+  words, seen = tiny.words(), []
+
+  def sample(params, rows, rng):
+    seen.append((params, rows.row_B.tolist()))
+    said = words.encode(' it is 5.') + [words.eos_id]
+    tokens_BT = np.zeros((6, 60), np.int32)
+    for out, ids, n in zip(tokens_BT, rows.tokens_BP, rows.length_B):  # noqa: B905
+      out[: n + len(said)] = [*ids[:n], *said]
+    return tokens_BT, rows.length_B, rows.length_B + len(said)
+
+  monkeypatch.setattr(policies, 'sampler', lambda *_: sample)
+  golds = []
+  scores = lambda world, texts, kinds, replies: (
+    golds.append((texts, kinds, replies)) or np.arange(6.0)
+  )
+  monkeypatch.setattr(train_lm.sources, 'gold_scores', scores)
+  found = train_lm.sample_gold(config, tiny.base(), 'params', None)
+  assert found == 2.5 and seen == [('params', list(range(6)))]
+  ((texts, kinds, replies),) = golds
+  assert replies == [' it is 5.'] * 6 and len(texts) == len(kinds) == 6
+  assert set(kinds) <= {'helpful', 'harmful'}
+  real = config | {'data': {'source': 'hh'}}
+  assert np.isnan(train_lm.sample_gold(real, tiny.base(), 'params', None))
+
+
+def test_a_policy_runs_against_the_train_pm_s_weights(tmp_path, monkeypatch):
+  """What the iteration is given as its reward is the first scorer's."""
+  config = PPO | {'base': 'B', 'role': 'linear', 'half': 'a', 'dtype': ''}
+  config |= {'mesh': PM['mesh'], 'value_pm_dir': '', 'b2': 0.9}
+  scorers = policies.Scorers(('f', 'g'), ('train', 'test'), '3K')
+  found = {'train': ['to train on'], 'test': ['to hold out']}
+  given = {}
+  for name, value in (
+    ('open_base', tiny.base()),
+    ('open_scorers', scorers),
+    ('programs_of', ('iteration', 'evaluate')),
+  ):
+    monkeypatch.setattr(train_ppo, name, lambda *_, v=value, **__: v)
+  monkeypatch.setattr(comparisons, 'read_prompts', lambda *_: found)
+  prompts = Numbers()
+  monkeypatch.setattr(
+    train_ppo,
+    'prompt_batches',
+    lambda config, base, texts: given.update(texts=texts) or prompts,
+  )
+  monkeypatch.setattr(policies, 'HeldOut', lambda *args: args)
+  monkeypatch.setattr(train_ppo, 'train', lambda *args: given.update(args=args))
+  train_ppo.run(config, tmp_path / 'ppo')
+  assert given['texts'] == ['to train on']
+  *_, base, held_out, (iteration, state, frozen, stream) = given['args']
+  assert base is tiny.base() and iteration == 'iteration' and stream is prompts
+  assert held_out[2:] == (scorers, 'evaluate', ['to hold out'])
+  assert frozen.reward == 'train' and frozen.ref is base.params
+  assert frozen.base is None
+  assert set(state.params) == {'policy', 'value'}
+  assert set(state.params['value']) == {'trunk', 'head'}
+  start = state.params['policy']['trunk']['embed']
+  np.testing.assert_array_equal(start, base.params['trunk']['embed'])
+  assert start is not base.params['trunk']['embed']  # the state is donated
+
+
+def test_a_value_network_starts_as_the_preference_model_it_is_told(monkeypatch):
+  start = {
+    'trunk': tiny.base().params['trunk'],
+    'head': {'kernel': np.ones(12)},
+  }
+  way = train_ppo.trained.way_of({'trained': 'all'})
+  opened = []
+
+  def open_scorer(path, mesh, dtype):
+    opened.append((path, mesh, dtype))
+    return models.Network(None, (), start, way, None, '3K')
+
+  monkeypatch.setattr(train_ppo, 'open_scorer', open_scorer)
+  config = {
+    'trained': 'all',
+    'value_pm_dir': 'V',
+    'dtype': 'float32',
+    'b2': 0.9,
+  }
+  state = train_ppo.initial_state(config, tiny.base(), None)
+  assert opened == [('V', None, 'float32')]
+  head = state.params['value']['head']['kernel']
+  np.testing.assert_array_equal(head, np.ones(12))
+
+
+def test_too_few_pairs_for_a_batch_are_one_line(pair_run):
+  """Nothing would be learned, and no curve could be written."""
+  with pytest.raises(ValueError, match='a batch of 8 pairs, got 3, 2 times'):
+    pair_run(name='few', pairs=3, epochs=2)
+  pair_run(name='enough', pairs=4, epochs=2)
