@@ -11,6 +11,12 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 # Set before JAX is imported, and inherited by the programs that tests start.
 os.environ['JAX_PLATFORMS'] = 'cpu'
 os.environ.setdefault('JAX_COMPILATION_CACHE_DIR', str(ROOT / '.jax_cache'))
+# Compiling is most of what the tests do: half as long without optimisations of
+# code that runs once. `XLA_FLAGS= make test` has the compiler's own choice.
+os.environ.setdefault(
+  'XLA_FLAGS',
+  '--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false',
+)
 # Threads of PyTorch wait by spinning: with two workers each costs the others.
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0.3')

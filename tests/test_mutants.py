@@ -1,0 +1,88 @@
+import pytest
+
+from scripts.mutants import page, rules
+from scripts.mutants.importers import importing_tests
+from scripts.mutants.run import FAR
+
+SOURCE = '''\
+"""Module."""
+
+OUTSIDE = 1 + 1
+
+
+def f(x, y, config):
+  """1 + 1 in a docstring stays."""
+  if x < y and not config['first']:
+    raise ValueError(f'{x + y}')
+  z = g(x, y, scale=2.0)
+  return z[0] - config['second'] * z.real ** z.imag
+'''
+
+
+def changed(rule):
+  """Lines that a rule makes of SOURCE."""
+  lines = set()
+  for name, function, edit in rules.edits_of(SOURCE):
+    if name == rule:
+      assert function == 'f'
+      text = rules.apply(SOURCE, edit).splitlines()
+      lines.add(text[edit.line - 1].strip())
+  return lines
+
+
+@pytest.mark.parametrize(
+  ('rule', 'lines'),
+  [
+    (
+      'operator',
+      {
+        "if x <= y and not config['first']:",
+        "if x < y or not config['first']:",
+        "if x < y and (config['first']):",
+        "return z[0] + config['second'] * z.real ** z.imag",
+        "return z[0] - config['second'] / z.real ** z.imag",
+        "return z[0] - config['second'] * z.real * z.imag",
+      },
+    ),
+    ('index', {"return z[1] - config['second'] * z.real ** z.imag"}),
+    (
+      'key',
+      {
+        "if x < y and not config['second']:",
+        "return z[0] - config['first'] * z.real ** z.imag",
+        "return z[0] - config['second'] * z.imag ** z.imag",
+        "return z[0] - config['second'] * z.real ** z.real",
+      },
+    ),
+    ('arguments', {'z = g(y, x, scale=2.0)'}),
+    ('keyword', {'z = g(x, y, )'}),
+    ('constant', {'z = g(x, y, scale=4.0)'}),
+  ],
+)
+def test_a_rule_makes_these_lines_and_no_others(rule, lines):
+  assert changed(rule) == lines
+
+
+def test_an_edit_that_changes_nothing_is_none():
+  assert rules.apply('x = (1)\n', rules.Edit(1, 4, 7, '1')) is None
+  assert rules.apply('x = (1)\n', rules.Edit(1, 4, 7, '(')) is None
+
+
+def test_the_nearest_tests_of_a_file_come_first():
+  tests = importing_tests('rlhf_jax/losses/ppo.py')
+  assert tests['tests/losses/test_losses_ppo.py'] == 1
+  assert list(tests.values()) == sorted(tests.values())
+  assert tests.get('tests/crowd/test_crowd_tables.py', 9) > FAR
+
+
+def test_the_page_counts_equivalents_apart_and_names_what_is_not_caught():
+  defect = {'path': 'a.py', 'rule': 'key', 'before': 'x', 'after': 'y'}
+  defects = [defect | {'id': f'train-{i}'} for i in range(4)]
+  row = {'caught': True, 'by': 't', 'seconds': 1.0, 'commit': 'abc'}
+  results = {f'train-{i}': row | {'caught': i == 0} for i in range(3)}
+  reasons = {'train-1': {'equivalent': True, 'why': 'x is y'}}
+  text = page.page(defects, results, reasons)
+  assert 'Planted: 3 of 4. Equivalent (the program does the same): 1.' in text
+  assert '**1 of 2 (50.0 %)**' in text
+  assert '| train-1 | a.py | `x` to `y` | equivalent: x is y |' in text
+  assert '| train-2 | a.py | `x` to `y` | a test is missing |' in text
