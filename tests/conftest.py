@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import pathlib
+from importlib import metadata
 
 import hypothesis
 
@@ -12,11 +13,13 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 os.environ['JAX_PLATFORMS'] = 'cpu'
 os.environ.setdefault('JAX_COMPILATION_CACHE_DIR', str(ROOT / '.jax_cache'))
 # Compiling is most of what the tests do: half as long without optimisations of
-# code that runs once. `XLA_FLAGS= make test` has the compiler's own choice.
-os.environ.setdefault(
-  'XLA_FLAGS',
-  '--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false',
-)
+# code that runs once. `XLA_FLAGS= make test` has the compiler's own choice. A
+# later compiler may not know these options, which would end the program.
+if metadata.version('jaxlib').startswith('0.10.'):
+  os.environ.setdefault(
+    'XLA_FLAGS',
+    '--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false',
+  )
 # Threads of PyTorch wait by spinning: with two workers each costs the others.
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0.3')
