@@ -1,6 +1,7 @@
 """What every benchmark shares: devices, clocks, rows, flags.
 
-A row is {"benchmark", "device", "shape", "metric", "value", "unit", "commit"}.
+A row is {"benchmark", "device", "shape", "metric", "value", "unit", "commit"},
+and on a CPU its "processor" and "extensions".
 Times are medians after warm-ups; `_best` rows are of the fastest round. What is
 compared is measured in turns, A B A B, so that a busy machine slows both.
 """
@@ -17,6 +18,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from benchmarks import processor
 from benchmarks.shapes import SHAPES
 from rlhf_jax.models.config import TransformerConfig
 from rlhf_jax.train.run import environment
@@ -38,10 +40,10 @@ def config_of(shape):
 
 
 def device_name():
-  """A name fit for a folder: 'cpu-2-cores', 'nvidia-h200'."""
+  """A name fit for a folder: 'amd-epyc-25-1-avx2-2-cores', 'nvidia-h200'."""
   device = jax.devices()[0]
   if device.platform == 'cpu':
-    return f'cpu-{len(os.sched_getaffinity(0))}-cores'
+    return processor.folder_name(len(os.sched_getaffinity(0)))
   return re.sub('[^a-z0-9]+', '-', device.device_kind.lower()).strip('-')
 
 
@@ -191,6 +193,8 @@ def program_lines(program):
 def to_rows(benchmark, shape_name, lines):
   """Rows from (metric, value, unit) lines."""
   fixed = {'benchmark': benchmark, 'device': device_name(), 'shape': shape_name}
+  if jax.default_backend() == 'cpu':
+    fixed |= processor.describe()
   commit = environment()['commit']
   return [
     {

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import PartitionSpec
 
+from benchmarks import library
 from benchmarks.common import compile_program, config_of
 from rlhf_jax.mapping import DATA
 from rlhf_jax.train.sharded import on_mesh
@@ -113,21 +114,37 @@ def copy_call(size):
   return lambda: program.call(x), 2 * x.nbytes
 
 
+def library_calls(shape, tokens, logits, mesh=None):
+  """{name: Workers} of each library at hand, at the model's own products.
+
+  On as many cores as the program uses; see `library.both_ways`. None on an
+  accelerator, whose library is the compiler's own.
+  """
+  if jax.default_backend() != 'cpu':
+    return {}
+  cores = 1 if mesh is None else mesh.size
+  model = products(config_of(shape), logits)
+  return library.both_ways(cores, tokens // cores * cores, model)
+
+
 def rate_lines(seconds, flops, calls):
   """Lines of the arithmetic rates, in 10^9 FLOP/s, and of their ratios.
 
   Args:
-    seconds: of `time_in_turns`, with the names 'program', 'products', 'cube'.
+    seconds: of `time_in_turns`, with the names 'program', 'products', 'cube'
+      and those of the libraries.
     flops: useful FLOPs of one call of the program.
-    calls: of `rate_calls`.
+    calls: {name: (call, FLOPs)} of `rate_calls`, and of `library_calls`.
   """
   median = {name: statistics.median(times) for name, times in seconds.items()}
   own = flops / median['program']
   rate = {name: calls[name][1] / median[name] for name in calls}
+  best = max(value for name, value in rate.items() if name != 'cube')
   return [
     ('gflops_per_s', own / 1e9, 'GFLOP/s'),
-    ('products_gflops_per_s', rate['products'] / 1e9, 'GFLOP/s'),
-    ('cube_gflops_per_s', rate['cube'] / 1e9, 'GFLOP/s'),
+    *((f'{name}_gflops_per_s', rate[name] / 1e9, 'GFLOP/s') for name in rate),
+    ('best_products_gflops_per_s', best / 1e9, 'GFLOP/s'),
+    ('share_of_best_products_rate', own / best, 'ratio'),
     ('share_of_products_rate', own / rate['products'], 'ratio'),
     ('share_of_cube_rate', own / rate['cube'], 'ratio'),
   ]

@@ -22,9 +22,15 @@ def lines(subject, shape, rounds, warmups, *, samples, tokens):
   rates = machine.rate_calls(
     shape, subject.products_tokens, subject.logits, mesh
   )
+  libraries = machine.library_calls(
+    shape, subject.products_tokens, subject.logits, mesh
+  )
+  rates |= {name: (call, call.flops) for name, call in libraries.items()}
   calls = {name: call for name, (call, _) in rates.items()}
   calls['program'] = common.threaded(program.call, state, *args)
   seconds = common.time_in_turns(calls, rounds, warmups)
+  for workers in libraries.values():
+    workers.close()
   own = seconds['program']
   return [
     *common.throughput_lines(samples[0], subject.samples, own, samples[1]),
