@@ -7,6 +7,7 @@
 #   make smollm2   # a small real model, for experiments.generate and the tests
 #   make figures [STUDIES="dir ..."]
 #   make checklist
+#   make attack     # malformed records, bit flips, kills: an hour
 #   make plan [TOPOLOGY=v5p:8x8x8] [RUNG=52B] [JSON=file]
 #   make clean
 
@@ -50,6 +51,12 @@ checklist: $(STAMP)
 	$(BIN)/python -m scripts.make_checklist
 	$(BIN)/python -m scripts.make_claims_doc
 	$(BIN)/python -m scripts.make_tables_doc
+
+# Goes on where it stopped; its figures, and their page docs/reliability.md.
+.PHONY: attack
+attack: $(STAMP)
+	$(BIN)/python -m scripts.attack --json docs/reliability.json; \
+	  code=$$?; $(BIN)/python -m scripts.make_reliability_doc && exit $$code
 
 # An environment with some extras; bytecode is made when it is needed.
 define install

@@ -151,6 +151,7 @@ def lm(config):
     samples=512,  # replies whose mean gold is reported
     log_every=50,
     checkpoint_every=1000,
+    on_nonfinite='stop',  # 'skip': leaves such a batch out, and counts it
   )
 
 
@@ -180,6 +181,7 @@ def trained_model(config):
     seed=to_set(int),
     half=to_set(str),
     learning_rate=0.0,  # 0: the rung's, times lr_multiple
+    on_nonfinite='stop',  # 'skip': leaves such a batch out, and counts it
   )
 
 

@@ -13,7 +13,6 @@ import ast
 import copy
 import difflib
 import itertools
-import json
 import sys
 from pathlib import Path
 
@@ -23,7 +22,14 @@ from ml_collections import config_flags
 
 from experiments.shared import command
 from experiments.studies import launch
-from experiments.studies.job import Job, mark
+from experiments.studies.job import (
+  Job,
+  has_stopped,
+  is_lost,
+  mark,
+  why_stopped,
+)
+from rlhf_jax import digests
 
 STAGES = {
   'lm': 'experiments.train_lm',
@@ -107,9 +113,10 @@ def table(jobs, combos, root):
   """What is known of each run: settings, state, and its summary if done."""
   rows = []
   for job, settings in zip(jobs, combos, strict=True):
-    path = root / job.name / 'done.json'
-    done = json.loads(path.read_text()) if path.exists() else {}
-    rows.append(settings | {'state': 'done' if done else 'to do'} | done)
+    done = digests.read_done(root / job.name)
+    done.pop('digests', None)
+    state = 'done' if done else 'failed' if is_lost(job, root) else 'to do'
+    rows.append(settings | {'state': state} | done)
   return pd.DataFrame(rows).to_string(index=False, float_format='{:.4g}'.format)
 
 
@@ -142,6 +149,12 @@ def main():
         launch.run(jobs, root, asked)
       if dry_run.value or asked.on != 'list':
         print(table(jobs, combos, root))
+      stopped = [job for job in jobs if has_stopped(job, root)]
+      if stopped:
+        raise ValueError(
+          f'{len(stopped)} of {len(jobs)} runs failed: '
+          f'{why_stopped(stopped[0], root)}'
+        )
     except command.EXPECTED as error:
       print(f'error: {str(error).splitlines()[0]}', file=sys.stderr)
       return 2

@@ -16,7 +16,7 @@ from experiments.shared.models import open_base
 from rlhf_jax.train.about import About
 from rlhf_jax.train.averaging import AveragedState
 from rlhf_jax.train.optimiser import learning_rate_at, make_optimiser
-from rlhf_jax.train.run import Run, save_params
+from rlhf_jax.train.run import Run
 from rlhf_jax.train.steps import init_state
 from rlhf_jax.types import PMHyper
 
@@ -97,6 +97,7 @@ def run(config, workdir):
       config['microbatches'],
       config['average_eta'],
       mesh,
+      config['on_nonfinite'],
     )
     score = lambda params, count: held_out.scores(
       score_fn, (frozen, params), count, config['eval_batch']
@@ -107,6 +108,7 @@ def run(config, workdir):
     for step in run_.progress(int(state.step), total):
       hyper = PMHyper(rate_at(config, base, step, total))
       state, metrics = step_fn(state, frozen, next(batches), rng, hyper)
+      metrics = run_.watch(step + 1, metrics, rows[batches.last_rows])
       if (step + 1) % config['log_every'] == 0:
         run_.log(step + 1, metrics)
       if step + 1 in points:
@@ -120,7 +122,7 @@ def run(config, workdir):
           run_.log(step + 1, line, kind='curve')
       if (step + 1) % config['checkpoint_every'] == 0:
         run_.save(state, batches)
-    save_params(run_.path, spread(kept(state), None))
+    run_.save_params(spread(kept(state), None), total)
     finish(run_, config, score, kept(state), test, total * batch_size)
     run_.finish(**summary(run_, config, pairs, len(rows), total * batch_size))
 

@@ -1,5 +1,6 @@
 """The command line of a script: flags, and errors of one line."""
 
+import errno
 import sys
 from pathlib import Path
 
@@ -40,16 +41,15 @@ def main(run, default_config, default_workdir=None, report=False):
     if not workdir_flag.value:
       print('error: --workdir is required', file=sys.stderr)
       return 2
-    try:
+
+    def stage():
       run(config_flag.value.to_dict(), Path(workdir_flag.value))
       if report:
         from experiments.shared import run_report
 
         print(f'report: {run_report.write(workdir_flag.value)}')
-    except EXPECTED as error:
-      print(f'error: {one_line(error)}', file=sys.stderr)
-      return 2
-    return 0
+
+    return exit_code(stage)
 
   app.run(guarded, flags_parser=parse_flags)
 
@@ -66,23 +66,48 @@ def main_of_flags(run, values, required):
   def guarded(argv):
     logging.set_verbosity(logging.WARNING)
     options = {value.name: value.value for value in values}
-    try:
+
+    def checked():
       if len(argv) > 1:
         raise ValueError(f'unknown argument {argv[1]!r}: see --help')
       if any(options[name] is None for name in required):
         wanted = ' and '.join(f'--{name}' for name in required)
         raise ValueError(f'{wanted} are required: see --help')
       run(options)
-    except EXPECTED as error:
-      print(f'error: {one_line(error)}', file=sys.stderr)
-      return 2
-    return 0
+
+    return exit_code(checked)
 
   app.run(guarded, flags_parser=parse_flags)
 
 
+def exit_code(call):
+  """Calls it; 0, or the exit code of what it raised, which is said in a line.
+
+  A known error is 2, Ctrl-C 130.
+  """
+  try:
+    call()
+  except KeyboardInterrupt:
+    print(
+      'interrupted: the same command goes on where it stopped', file=sys.stderr
+    )
+    return 130
+  except EXPECTED as error:
+    print(f'error: {one_line(error)}', file=sys.stderr)
+    return 2
+  return 0
+
+
 def one_line(error):
   """What an error says, in one line; of a quoted traceback its last line."""
+  if isinstance(error, UnicodeDecodeError):
+    return f'a file is not UTF-8 text, or is damaged: {error}'
+  if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+    where = f' for {error.filename}' if error.filename else ''
+    return (
+      f'no space is left{where}: free some and give the same command again, '
+      'the run goes on from its last checkpoint'
+    )
   first = error.args[0] if error.args else ''
   text = first if isinstance(first, str) else str(error)
   lines = [line.strip() for line in text.splitlines() if line.strip()]

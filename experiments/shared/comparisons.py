@@ -11,9 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from experiments.shared import sources
-from experiments.shared.files import read_json
-from rlhf_jax.data.pairs import PairArrays, encode_pairs
-from rlhf_jax.data.pairs import read_pairs as read_arrays
+from experiments.shared.files import read_arrays, read_json
+from rlhf_jax.data.pairs import PairArrays, encode_pairs, pairs_of
 
 
 class Pairs(NamedTuple):
@@ -77,7 +76,8 @@ def write_splits(path, splits, tokenizer, seed, size, coin_flip_labels=False):
 
 def load_pairs(workdir, side):
   """The PairArrays of a finished stage."""
-  return read_arrays(f'{workdir}/{side}.npz')
+  needed = set(PairArrays._fields) - {'source_N'}
+  return pairs_of(read_arrays(f'{workdir}/{side}.npz', *sorted(needed)))
 
 
 def _released(config, base):

@@ -3,9 +3,9 @@
 A study writes one of all of its runs instead (`experiments.reproduce`).
 """
 
-import json
 from pathlib import Path
 
+from rlhf_jax import digests
 from rlhf_jax.analysis import figures, report, runs
 
 
@@ -21,6 +21,24 @@ def write(workdir) -> Path:
   workdir = Path(workdir)
   run, tables = runs.read_run(workdir), runs.run_tables(workdir)
   drawn = figures.draw_all(tables, workdir / 'figures')
-  file = workdir / 'samples.json'
-  samples = json.loads(file.read_text()) if file.exists() else []
+  samples = read_samples(workdir)
   return report.write_run_report(workdir, run, tables, drawn, samples)
+
+
+def read_samples(workdir):
+  """The samples.json of a run; [] if it has none.
+
+  Raises:
+    DamagedError: if it is not what was written.
+  """
+  path = Path(workdir) / 'samples.json'
+  digests.check(workdir, path.name)
+  samples = digests.read_json(path, list) if path.exists() else []
+  wanted = {'prompt', 'pi0_reply', 'final_reply', 'scores'}
+  for number, sample in enumerate(samples):
+    if not isinstance(sample, dict) or not wanted <= sample.keys():
+      raise digests.DamagedError(
+        f'{path} is damaged (sample {number} has not {", ".join(wanted)}): '
+        f'{digests.remedy_of(workdir)}'
+      )
+  return samples

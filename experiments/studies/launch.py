@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from absl import flags
 
-from experiments.studies.job import is_done, with_needs, write_list
+from experiments.studies.job import is_done, is_lost, with_needs, write_list
 from rlhf_jax.train.about import RunError
 
 ON = {'pool': 'pool', 'list': 'listing', 'slurm': 'slurm'}
@@ -82,10 +82,11 @@ def run(jobs, root, options, after=lambda seconds, programs: None) -> bool:
       is done.
 
   Returns:
-    Whether all of them are done.
+    Whether all of them are done, but for those that stopped at a number that
+    is not finite and those that need them.
 
   Raises:
-    RunError: naming the job that failed.
+    RunError: naming the job that failed otherwise.
   """
   root, jobs = Path(root), with_needs(jobs)
   root.mkdir(parents=True, exist_ok=True)
@@ -98,4 +99,4 @@ def run(jobs, root, options, after=lambda seconds, programs: None) -> bool:
     raise RunError(str(error)) from None
   finally:
     launcher.close()
-  return all(is_done(job, root) for job in jobs)
+  return all(is_done(job, root) or is_lost(job, root) for job in jobs)

@@ -14,7 +14,13 @@ import time
 import traceback
 from multiprocessing.connection import wait
 
-from experiments.studies.job import Job, cache_of
+from experiments.studies.job import (
+  Job,
+  cache_of,
+  has_stopped,
+  is_lost,
+  why_stopped,
+)
 
 
 def _worker(pipe, core, cache, log):
@@ -89,7 +95,7 @@ class Pool:
     context = multiprocessing.get_context('spawn')
     os.environ.update(MALLOC | os.environ)  # read by glibc at process start
     self.pipes, self.processes, self.seen, self.ledgers = [], [], [], []
-    self.seconds = {}
+    self.seconds, self.running = {}, {}
     for i in range(workers):
       ours, theirs = context.Pipe()
       core = cores[i % len(cores)] if workers > 1 else None
@@ -108,11 +114,14 @@ class Pool:
   def run(self, jobs: list[Job], after=lambda: None):
     """Runs all jobs, calling `after` whenever one is done; {name: seconds}.
 
+    Those that have stopped at a number that is not finite, now or before, and
+    those that need them, are left out: the others go on.
+
     Raises:
-      RuntimeError: naming the job that failed, and why.
+      RuntimeError: naming the job that failed otherwise, and why.
     """
     self.seconds, self.running = {}, {}
-    waiting = {job.name: job for job in jobs}
+    waiting = self._without_lost({job.name: job for job in jobs})
     total, started = len(jobs), time.time()
     while waiting or self.running:
       for i in range(len(self.pipes)):
@@ -120,25 +129,49 @@ class Pool:
         if job:
           del waiting[job.name]
           self.seen[i].add(job.program)
-          self.running[i] = job
-          self.pipes[i].send((job.module, job.config, self.root / job.name))
+          self._give(i, job)
       if not self.running:
         raise RuntimeError(f'jobs that wait for each other: {sorted(waiting)}')
       for pipe in wait([self.pipes[i] for i in self.running], timeout=10):
         if self._receive(self.pipes.index(pipe), total, started):
           after()
+      waiting = self._without_lost(waiting)
     return self.seconds
+
+  def _without_lost(self, waiting):
+    """The jobs that can still run; what the others lack is said."""
+    kept = {}
+    for name, job in waiting.items():
+      if not is_lost(job, self.root):
+        kept[name] = job
+      elif has_stopped(job, self.root):
+        self.report(f'  left out: {why_stopped(job, self.root)}')
+      else:
+        self.report(f'  left out: {name} needs a run that has stopped')
+    return kept
+
+  def _give(self, i, job):
+    """Sends a job to worker i."""
+    try:
+      self.pipes[i].send((job.module, job.config, self.root / job.name))
+    except OSError:
+      raise RuntimeError(f'{job.name}: its process was killed') from None
+    self.running[i] = job
 
   def _receive(self, i, total, started):
     """Reads one message of worker i; whether it finished its job."""
     job = self.running[i]
     try:
       kind, *message = self.pipes[i].recv()
-    except EOFError:
+    except (EOFError, OSError):
       raise RuntimeError(f'{job.name}: its process was killed') from None
     if kind == 'progress':
       label, done, of = message[0]
       self.report(f'  {job.name}: {label} {done}/{of}')
+      return False
+    if kind == 'failed' and has_stopped(job, self.root):
+      self.report(f'  stopped: {why_stopped(job, self.root)}')
+      del self.running[i]
       return False
     if kind == 'failed':
       raise RuntimeError(f'{job.name}: {message[0]}')
@@ -181,7 +214,9 @@ class Pool:
     ]
 
   def close(self):
-    """Ends the workers."""
+    """Ends the workers: those at work at once."""
+    for i in self.running:
+      self.processes[i].kill()
     for pipe in self.pipes:
       try:
         pipe.send(None)

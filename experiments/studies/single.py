@@ -2,12 +2,12 @@
 
 import difflib
 import importlib
-import json
 import sys
 import time
 from pathlib import Path
 
 from experiments.studies.job import cache_of, is_done, read_list, write_json
+from rlhf_jax import digests
 
 SPENT = 'spent.json'
 
@@ -90,4 +90,6 @@ def spent(workdir):
   Sums over its sessions, without those that were killed.
   """
   file = Path(workdir) / SPENT
-  return json.loads(file.read_text('utf-8')) if file.exists() else None
+  if not file.exists():
+    return None
+  return {'seconds': 0.0, 'programs': []} | digests.read_json(file, dict)

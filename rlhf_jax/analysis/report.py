@@ -120,7 +120,10 @@ def _write(workdir, tables, figures, extras, *, claims=(), checks=(), **parts):
 
 
 def summary(claims: Mapping, run_rows: list[dict]) -> list[str]:
-  """Five lines: what ran, the count of verdicts, what failed, what is open."""
+  """Five lines: what ran, the count of verdicts, what failed, what is open.
+
+  A sixth names the planned runs that are lacking, if there are any.
+  """
   rows = claims['claims']
   count = Counter(row['verdict'] for row in rows)
   counted = ', '.join(f'{count[verdict]} {verdict}' for verdict in VERDICTS)
@@ -139,7 +142,15 @@ def summary(claims: Mapping, run_rows: list[dict]) -> list[str]:
     f'Inconclusive: {_ids(rows, intervals.INCONCLUSIVE)}.',
     f'Behind the numbers: {len(run_rows)} finished runs, seeds '
     f'{", ".join(map(cell, seeds)) or "none"}; evidence: {kinds or "none"}.',
+    *_lacking(claims.get('failures', ())),
   ]
+
+
+def _lacking(failures):
+  if not failures:
+    return []
+  named = '; '.join(f'{f["run"]} ({f["reason"]})' for f in failures)
+  return [f'{len(failures)} planned runs are lacking: {named}.']
 
 
 def beside(tables, registry: Registry) -> list[dict]:

@@ -3,7 +3,6 @@
 import collections
 import hashlib
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -57,13 +56,11 @@ class PairArrays(NamedTuple):
     return PairArrays(*(array[index] for array in self))
 
 
-def read_pairs(path: str | Path) -> PairArrays:
-  """PairArrays of an .npz file of their columns.
+def pairs_of(columns: dict[str, np.ndarray]) -> PairArrays:
+  """PairArrays of their columns.
 
-  Files that were written before there was a `source_N` have '' for it.
+  Those that were written before there was a `source_N` have '' for it.
   """
-  with np.load(path) as data:
-    columns = dict(data)
   unknown_N = np.full(len(columns['kind_N']), '', 'U1')
   return PairArrays(**{'source_N': unknown_N, **columns})
 

@@ -1,5 +1,7 @@
 """The command line: one line for what is wrong, help, and old names."""
 
+import errno
+import os
 import pathlib
 import runpy
 import sys
@@ -256,3 +258,24 @@ def test_every_old_name_runs_the_stage_that_does_its_job(old, new, monkeypatch):
   path = ROOT / 'experiments' / f'tune_{old}.py'
   runpy.run_path(str(path), run_name='__main__')
   assert ran == [(f'tune_{old}', f'train_{new}', f'configs/{new}.py:smollm2')]
+
+
+def test_ctrl_c_is_one_line_and_has_its_exit_code(ended, capsys):
+  main = stage(raising(KeyboardInterrupt()))
+  assert ended(main, CONFIG, '--workdir=there') == 130
+  assert capsys.readouterr().err == (
+    'interrupted: the same command goes on where it stopped\n'
+  )
+
+
+def test_a_full_disk_is_one_line_with_its_remedy(ended, capsys):
+  full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+  assert ended(stage(raising(full)), CONFIG, '--workdir=there') == 2
+  assert error_line(capsys).startswith('no space is left: free some and give')
+
+
+def test_a_file_that_is_no_text_is_said_to_be(ended, capsys, tmp_path):
+  (tmp_path / 'x').write_bytes(b'\xff\xfe')
+  main = stage(lambda *_: (tmp_path / 'x').read_text('utf-8'))
+  assert ended(main, CONFIG, '--workdir=there') == 2
+  assert 'not UTF-8 text' in error_line(capsys)

@@ -82,6 +82,8 @@ def count_one(state, frozen, prompts, rng, hyper):
 class Numbers:
   """Batches 0, 1, 2, ..., which can be saved."""
 
+  last_rows = 0
+
   def __init__(self):
     self.at = -1
 
@@ -206,6 +208,7 @@ PM = {
   'batch_size': 8,
   'microbatches': 1,
   'average_eta': -1.0,
+  'on_nonfinite': 'stop',
   'b2': 0.9,
   'eval_batch': 4,
   'epochs': 2,

@@ -12,7 +12,7 @@ import fake_slurm
 import pytest
 from experiments_command import ROOT
 
-from experiments.studies import launch, listing, sbatch, slurm
+from experiments.studies import launch, listing, pool, sbatch, slurm
 from experiments.studies.job import (
   Job,
   Resources,
@@ -101,6 +101,41 @@ def test_a_study_begun_in_slurm_goes_on_on_the_pool(root, cluster, capsys):
   assert counting_stage.steps_of(root, 'b') == [1, 2]
   for name in 'aB':
     assert counting_stage.steps_of(root, name) == [3]
+
+
+@pytest.mark.parametrize('on', ['pool', 'slurm'])
+def test_a_study_goes_on_without_a_run_whose_numbers_are_not_finite(
+  root, cluster, capsys, on
+):
+  """b stops, c needs it: a and B are done, and a second try is left to b."""
+  (root / 'no-b').write_text('nan')
+  assert run(root, on)
+  done = {'a': VALUES['a'], 'B': VALUES['B']}
+  assert counting_stage.values(root) == done
+  said = capsys.readouterr().err
+  assert 'stopped: b: loss is not finite at update 1 (delete ' in said
+  (root / 'no-b').unlink()
+  assert run(root, on)
+  assert counting_stage.values(root) == done
+  run(root, 'list')
+  lines = capsys.readouterr().out.splitlines()
+  assert [line.split()[1] for line in lines[:3]] == ['done', 'failed', 'done']
+  (root / 'b' / 'failed.json').unlink()
+  assert run(root, on)
+  assert counting_stage.values(root) == VALUES
+
+
+def test_a_worker_that_is_killed_while_it_waits_is_said_to_be(root):
+  jobs = with_needs(counting_stage.study(root))
+  workers = pool.Pool(1, root, root / 'cache', lambda text: None)
+  try:
+    workers.run(jobs[:1])
+    workers.processes[0].kill()
+    workers.processes[0].join()
+    with pytest.raises(RuntimeError, match='^a: its process was killed$'):
+      workers.run(jobs)
+  finally:
+    workers.close()
 
 
 def test_what_is_in_the_queue_is_watched_again_and_not_sent_twice(
