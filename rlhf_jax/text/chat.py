@@ -189,9 +189,12 @@ class ChatTemplate:
     self._literals = usual['literals']
 
   def writes(self, token: str) -> bool:
-    """Whether the template itself writes a token, in a text or in a prompt."""
-    texts = (text for text, _ in self._known.values() if text)
-    return token in self._literals or any(token in text for text in texts)
+    """Whether the template itself writes a token into the usual dialogues."""
+    return any(token in text for text, _ in self._known.values() if text)
+
+  def mentions(self, token: str) -> bool:
+    """Whether a token stands in the template, whatever it does with it."""
+    return token in self._literals
 
   def pieces(self, turns: Sequence[Turn], system: str | None = None):
     """The dialogue as a list of Piece, ready for the next word of the last.
@@ -251,12 +254,21 @@ class ChatTemplate:
       end_of_context=spelled(END_OF_CONTEXT),
     )
 
+  def _learn(self, roles, ask):
+    """Renders a dialogue, and its ends that a long one is cut to."""
+    head = roles[: roles[:1] == ('system',)]
+    rest = roles[len(head) :]
+    ends = [rest[i:] for i, role in enumerate(rest) if i and role == 'user']
+    shapes = [(head + end, ask) for end in ends]
+    shapes = [shape for shape in shapes if shape not in self._known]
+    shapes = ((roles, ask), *shapes)
+    found = _rendered(self.source, self._names, shapes)
+    self._known |= dict(zip(shapes, found['texts'], strict=True))
+
   def _render(self, roles, ask=True):
-    shape = roles, ask
-    if shape not in self._known:
-      found = _rendered(self.source, self._names, (shape,))
-      self._known[shape] = found['texts'][0]
-    text, error = self._known[shape]
+    if (roles, ask) not in self._known:
+      self._learn(roles, ask)
+    text, error = self._known[roles, ask]
     if error:
       kind, message = error
       said = message if kind == 'TemplateError' else f'{kind}: {message}'

@@ -25,12 +25,14 @@ class Control(NamedTuple):
     lstrip: whether spaces before it are part of it.
     rstrip: whether spaces behind it are part of it.
     single_word: whether it counts only where no letter or digit is beside it.
+    shown: whether it is text where ids are read back, as Qwen3's <think>.
   """
 
   id: int
   lstrip: bool = False
   rstrip: bool = False
   single_word: bool = False
+  shown: bool = False
 
 
 class Run(NamedTuple):
@@ -45,14 +47,14 @@ class ControlTokens:
   """The control tokens of a tokenizer.
 
   Attributes:
-    ids: their ids.
+    ids: of those that are not shown.
   """
 
   def __init__(self, tokens: dict[str, Control]):
     """Takes {characters: Control}."""
     self._tokens = tokens
     self._by_id = {control.id: control for control in tokens.values()}
-    self.ids = tuple(self._by_id)
+    self.ids = tuple(i for i, x in self._by_id.items() if not x.shown)
     longest_first = sorted(map(re.escape, tokens), key=len, reverse=True)
     self._pattern = re.compile('|'.join(longest_first))
 

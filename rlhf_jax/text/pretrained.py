@@ -7,6 +7,7 @@ reader of GGUF files.
 
 import json
 import os
+import re
 from pathlib import Path
 
 from rlhf_jax.text import tokenizer_files as files
@@ -18,6 +19,8 @@ from rlhf_jax.text.prefix_space import take_out
 from rlhf_jax.text.tokenizer import Tokenizer
 from rlhf_jax.text.tokenizer_export import folder_files
 
+# As control tokens are spelled, and nothing else: <|im_start|>.
+BARRED = re.compile(r'<[|\uff5c].+[|\uff5c]>')
 FORMAT = 'rlhf_jax imported tokenizer 1'
 
 
@@ -64,21 +67,31 @@ class PretrainedTokenizer(ImportedTokenizer):
     Some files add the tokens between turns without calling them special.
     """
     added = self._backend.get_added_tokens_decoder()
-    found = {
-      token.content: Control(i, token.lstrip, token.rstrip, token.single_word)
-      for i, token in added.items()
-      if token.special or (self._template and self._delimits(token.content))
-    }
+    found = {}
+    for i, token in added.items():
+      delimits = token.special or self._delimits(token.content)
+      if delimits or self._mentioned(token.content):
+        found[token.content] = Control(
+          i, token.lstrip, token.rstrip, token.single_word, not delimits
+        )
     named = self.settings.tokens().values()
     for token in (*named, *self.settings.stops):
-      found.setdefault(token, Control(self._id(token)))
+      control = found.get(token, Control(self._id(token)))
+      found[token] = control._replace(shown=False)
     return found
 
   def _delimits(self, token):
-    """Whether a token that is not called special is no text in the template."""
+    """Whether a token that is not called special is no text all the same."""
+    if BARRED.fullmatch(token):
+      return True
+    return self._mentioned(token) and self._template.writes(token)
+
+  def _mentioned(self, token):
+    """Whether the template speaks of a token that is no plain word."""
     letters = token.replace('\u2581', '').strip()
-    is_text = not letters or letters.isalnum()
-    return not is_text and self._template.writes(token)
+    if not self._template or not letters or letters.isalnum():
+      return False
+    return self._template.mentions(token) or self._template.writes(token)
 
   def _id(self, token):
     found = self._backend.token_to_id(token)

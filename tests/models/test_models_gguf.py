@@ -235,6 +235,13 @@ def test_a_truncated_file_and_another_kind_of_file_are_refused(
     load_gguf(tmp_path / 'none.gguf')
 
 
+def test_a_tensor_of_a_type_that_nobody_reads_is_named(arrays, tmp_path):
+  whole = arrays['final_norm', None].astype(np.int32)
+  path = write(tmp_path / 'i.gguf', arrays | {('final_norm', None): whole})
+  with pytest.raises(ValueError, match='output_norm.weight has the type I32'):
+    load_gguf(path)
+
+
 @pytest.mark.parametrize('tied', [True, False])
 def test_a_grown_vocabulary_changes_no_other_logit(tied):
   config = TransformerConfig(

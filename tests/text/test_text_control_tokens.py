@@ -112,6 +112,28 @@ def test_a_control_token_that_is_not_called_special_is_one_all_the_same(
   assert chat.decode_reply([*chat.encode('hello'), 2]) == ' hello'
 
 
+def test_a_token_that_the_template_only_mentions_is_shown(tmp_path):
+  """Qwen3's <think>: nobody can type it, and what a model thinks is seen."""
+  template = CHATML + "{% if thinks %}{{ '<think>' }}{% endif %}"
+  folder = changed(tmp_path, template)
+  file = folder / 'tokenizer.json'
+  content = json.loads(file.read_text())
+  content['added_tokens'].append(
+    content['added_tokens'][0] | dict(id=290, content='<think>', special=False)
+  )
+  file.write_text(json.dumps(content))
+  chat = PretrainedTokenizer.from_folder(folder)
+  assert 290 not in chat.encode('<think>')
+  assert chat.decode_reply([290, *chat.encode('hello')]) == ' <think>hello'
+
+
+def test_it_is_one_without_a_template_too(tmp_path):
+  chat = PretrainedTokenizer.from_folder(changed(tmp_path, None, special=False))
+  assert not {1, 2} & set(chat.encode(TYPED))
+  assert chat.decode(chat.encode(TYPED)) == TYPED
+  assert chat.decode_reply([*chat.encode('hello'), 1, 2]) == 'hello'
+
+
 def test_it_stays_so_where_the_tokenizer_is_saved_and_loaded(tmp_path):
   chat = PretrainedTokenizer.from_folder(changed(tmp_path, special=False))
   chat.save(tmp_path / 'tokenizer.model')

@@ -6,6 +6,7 @@ import pytest
 
 from rlhf_jax.data.pairs import encode_pairs
 from rlhf_jax.data.records import make_comparison
+from rlhf_jax.text import chat
 from rlhf_jax.text.chat import ChatTemplate
 from rlhf_jax.text.dialogue import DialogueError, Turn
 from tests.pretrained_files import need_or_skip
@@ -176,8 +177,25 @@ def test_what_the_template_refuses_is_no_prompt_either(strict):
   assert accepted(prompts, strict) == prompts[:1]
 
 
-def test_a_template_without_rules_refuses_nothing(tmp_path):
-  chat = PretrainedTokenizer.from_folder(
-    write_folder(tmp_path, template=CHATML)
+def test_a_dialogue_of_any_roles_is_rendered_with_its_ends_at_once(monkeypatch):
+  template, asked = ChatTemplate(SAID, {}), []
+  real = chat._rendered
+  monkeypatch.setattr(
+    chat,
+    '_rendered',
+    lambda source, names, shapes: (
+      asked.append(shapes) or real(source, names, shapes)
+    ),
   )
-  assert not chat.refuses(TWO)
+  roles = ('human', 'assistant', 'assistant', 'human', 'human', 'assistant')
+  turns = [Turn(role, f' {i}') for i, role in enumerate(roles)]
+  for start in (0, 3, 4):
+    said = ''.join(p.text for p in template.pieces(turns[start:]))
+    assert said == ''.join(map(str, range(start, 5)))
+  first = ('user', 'assistant', 'assistant', 'user', 'user')
+  assert asked == [((first, True), (('user', 'user'), True))]
+
+
+def test_a_template_without_rules_refuses_nothing(tmp_path):
+  folder = write_folder(tmp_path, template=CHATML)
+  assert not PretrainedTokenizer.from_folder(folder).refuses(TWO)

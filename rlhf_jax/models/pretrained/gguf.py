@@ -179,7 +179,14 @@ def load_gguf(path, *, shardings_of=None, dtype='float32') -> Pretrained:
 
   def read(name, layer):
     tensor = tensors[tensor_name(name, layer)]
-    found = np.asarray(dequantize(tensor.data, tensor.tensor_type), np.float32)
+    try:
+      plain = dequantize(tensor.data, tensor.tensor_type)
+    except NotImplementedError:
+      raise ValueError(
+        f'{path}: {tensor.name} has the type {tensor.tensor_type.name}, which '
+        'the package gguf does not read; convert the model to another'
+      ) from None
+    found = np.asarray(plain, np.float32)
     return half_rotation(found, heads[name]) if name in heads else found
 
   return Pretrained(
