@@ -36,7 +36,10 @@ ONLY_IN = {
   'tensorflow_datasets': ('rlhf_jax/data/tfds_builder.py',),
   'orbax': ('rlhf_jax/train/checkpoints.py',),
   'matplotlib': ('rlhf_jax/analysis/figures.py',),
-  'jinja2': ('rlhf_jax/analysis/report.py', 'rlhf_jax/text/chat.py'),
+  'jinja2': (
+    'rlhf_jax/analysis/report.py',
+    'rlhf_jax/text/template_sandbox.py',
+  ),
   'tokenizers': ('rlhf_jax/text/', 'benchmarks/peers/'),
   'safetensors': ('rlhf_jax/models/pretrained/', 'benchmarks/peers/'),
   'gguf': ('rlhf_jax/text/', 'rlhf_jax/models/pretrained/'),

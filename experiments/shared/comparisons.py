@@ -110,6 +110,7 @@ def _read_released(base, settings, folder):
     base.tokenizer,
     reading['max_prompt'] + reading['max_reply'],
     reading['max_reply'],
+    data['on_error'],
   )
   arrays = {side: encode(items) for side, items in sides.items()}
   if reading['coin_flip_labels']:
@@ -117,10 +118,18 @@ def _read_released(base, settings, folder):
   files = sources.read_counts(data['path'], data['on_error'])
   counts = {side: dict(n) for side, (_, n) in arrays.items()}
   prompts = {side: sources.prompts_of(items) for side, items in sides.items()}
+  if data['on_error'] == 'skip':
+    prompts = {side: accepted(x, base.tokenizer) for side, x in prompts.items()}
   pairs = Pairs(
     arrays['train'][0], arrays['test'][0], counts | {'files': files}
   )
   return pairs, prompts
+
+
+def accepted(prompts, tokenizer):
+  """The prompts, (text, kind), that the tokenizer's template takes."""
+  refuses = getattr(tokenizer, 'refuses', lambda text: False)
+  return [(text, kind) for text, kind in prompts if not refuses(text)]
 
 
 def coin_flips(pairs):

@@ -8,7 +8,11 @@ from typing import NamedTuple
 import numpy as np
 
 from rlhf_jax.data.records import KINDS, Comparison
-from rlhf_jax.text.dialogue import count_exchanges, split_reply
+from rlhf_jax.text.dialogue import (
+  DialogueError,
+  count_exchanges,
+  split_reply,
+)
 from rlhf_jax.text.encode import (
   append_end_of_context,
   encode_prompt,
@@ -81,17 +85,23 @@ def encode_pairs(
   tokenizer: Tokenizer,
   max_length: int,
   max_reply: int,
+  on_error: str = 'raise',
 ) -> tuple[PairArrays, collections.Counter]:
   """Tokenises comparisons; drops and counts those that teach nothing.
 
   Dropped: 'prompts differ' (the two dialogues part before the last reply),
-  'empty reply', and 'equal after truncation'.
+  'empty reply', and 'equal after truncation'; with `skip` also what the chat
+  template refuses, such as two turns of one role in a row.
 
   Args:
     comparisons: the records.
     tokenizer: the tokenizer.
     max_length: most tokens of prompt and reply; end-of-context comes on top.
     max_reply: most tokens of a reply, its end token included.
+    on_error: 'raise', or 'skip' to drop and count what the template refuses.
+
+  Raises:
+    DialogueError: if the template refuses a dialogue.
 
   Returns:
     (arrays, counts): 'read', 'kept' and each reason add up; 'prompt cut' and
@@ -101,7 +111,12 @@ def encode_pairs(
   kept = []
   for item in comparisons:
     counts['read'] += 1
-    pair = _encode_pair(item, tokenizer, max_length, max_reply)
+    try:
+      pair = _encode_pair(item, tokenizer, max_length, max_reply)
+    except DialogueError as error:
+      if on_error != 'skip':
+        raise _in_a_pair(error, item) from error
+      pair = error.reason
     if isinstance(pair, str):
       counts[pair] += 1
       continue
@@ -110,6 +125,17 @@ def encode_pairs(
     counts['reply cut'] += pair.reply_cut > 0
     kept.append((item, pair))
   return _arrays(kept, tokenizer, max_length), counts
+
+
+def _in_a_pair(error, item):
+  """The error, which says in which pair and what to do."""
+  detail = str(error).removeprefix(f'{error.reason}: ')
+  return DialogueError(
+    error.reason,
+    f'{detail}; in a pair of {item.source or "no named source"} '
+    f'({item.chosen[:40]!r}): leave it out, or all such with '
+    '--config.data.on_error=skip',
+  )
 
 
 def _encode_pair(

@@ -1,11 +1,15 @@
 """Which comparisons a run trains on, and with which labels."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 import shared_fixture as tiny
 
 from experiments.shared import comparisons, sources
 from rlhf_jax.data.pairs import PairArrays
+from rlhf_jax.text.dialogue import DialogueError
+from rlhf_jax.text.encode import encode_prompt
 
 
 def drawing(**changes):
@@ -278,3 +282,43 @@ def test_released_pairs_are_cut_to_so_many_by_the_split_seed(released):
   assert (even.train.p_label_N == 0.5).all()
   assert (even.test.p_label_N == 0.5).all()
   assert np.isnan(pairs.train.p_label_N).all()
+
+
+class Strict:
+  """A tokenizer whose template refuses the prompt that draws 3 of something."""
+
+  def __init__(self):
+    self._inner = tiny.base().tokenizer
+
+  def __getattr__(self, name):
+    return getattr(self._inner, name)
+
+  def refuses(self, prompt):
+    return 'draw 3 ' in prompt
+
+  def encode_prompt(self, prompt, max_prompt):
+    if self.refuses(prompt):
+      raise DialogueError('chat template refuses', 'two in a row')
+    return encode_prompt(self._inner, prompt, max_prompt)
+
+
+class StrictBase(NamedTuple):
+  tokenizer: Strict
+
+
+def test_what_a_template_refuses_is_no_pair_and_no_prompt_under_skip(released):
+  config, _ = released
+  base = StrictBase(Strict())
+  pairs = comparisons.read_pairs(config, base)
+  assert len(pairs.train.kind_N) == pairs.counts['train']['kept'] == 9
+  assert pairs.counts['train']['chat template refuses'] == 1
+  assert pairs.counts['train']['read'] == 10
+  prompts = comparisons.read_prompts(config, base)['train']
+  assert len(prompts) == 9 and not any('draw 3 ' in text for text, _ in prompts)
+
+
+def test_without_skip_it_is_an_error_that_says_so(released):
+  config, _ = released
+  raising = config | {'data': config['data'] | {'on_error': 'raise'}}
+  with pytest.raises(DialogueError, match='two in a row; in a .*on_error=skip'):
+    comparisons.read_pairs(raising, StrictBase(Strict()))
