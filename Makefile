@@ -112,7 +112,7 @@ agreement: $(STAMP)
 # Our benchmarks on this machine, without peers: benchmarks/results/<device>/.
 .PHONY: bench
 SHAPED ?= pm_step decode ppo_iteration
-BENCHMARKS ?= data_rate memory scaling
+BENCHMARKS ?= data_rate memory scaling read_pairs
 SWEEPS ?= vmapped_sweep sweep
 bench: $(STAMP)
 	@device=$$($(BIN)/python -c \

@@ -96,6 +96,11 @@ def check_data(config):
       f'{data["path"]!r} is not a directory: set --config.data.path to the '
       'folder with the HH pairs'
     )
+  if data['source'] == 'pairs' and not Path(data['path']).exists():
+    raise RunError(
+      f'{data["path"]!r} is not there: set --config.data.path to the file or '
+      'folder with your pairs'
+    )
 
 
 def stages_of(jobs):

@@ -9,10 +9,17 @@ tokens, or as features that the frozen blocks made once.
 
 import jax
 
-from experiments.shared import command, comparisons, pm_tables, readers, trained
+from experiments.shared import (
+  command,
+  comparisons,
+  exporting,
+  pm_tables,
+  readers,
+  trained,
+)
 from experiments.shared.devices import mesh_from, spread
 from experiments.shared.files import write_csv
-from experiments.shared.models import open_base
+from experiments.shared.models import open_base, open_run
 from rlhf_jax.train.about import About
 from rlhf_jax.train.averaging import AveragedState
 from rlhf_jax.train.optimiser import learning_rate_at, make_optimiser
@@ -70,6 +77,7 @@ def rate_at(config, base, step, total):
 
 def run(config, workdir):
   """Trains; writes `params`, pm_curve, pm_pairs, and floors on real pairs."""
+  comparisons.require_data(config)
   base = open_base(config, weights=False)
   row = {k: config[k] for k in ('role', 'seed', 'half')}
   row |= {'size': base.size, 'n_params': base.n_params}
@@ -78,10 +86,12 @@ def run(config, workdir):
   )
   with Run(workdir, config, row, about=about) as run_:
     if run_.done:
+      export(config, run_.path)
       return
     mesh, way = mesh_from(config['mesh']), trained.way_of(config)
     base = open_base(config, mesh)
     pairs = comparisons.read_pairs(config, base)
+    comparisons.write_reading(run_.path, pairs.counts)
     train, test, rows = comparisons.drawn_pairs(config, pairs)
     batch_size = config['batch_size']
     reader = readers.reader_of(config, base, train, 'train')
@@ -125,6 +135,13 @@ def run(config, workdir):
     run_.save_params(spread(kept(state), None), total)
     finish(run_, config, score, kept(state), test, total * batch_size)
     run_.finish(**summary(run_, config, pairs, len(rows), total * batch_size))
+    export(config, run_.path)
+
+
+def export(config, path):
+  """Writes the finished model for transformers, if that is asked for."""
+  if config['export'] and not (path / config['export']).exists():
+    exporting.write(open_run(path), path, path / config['export'])
 
 
 def finish(run_, config, score, params, test, seen):

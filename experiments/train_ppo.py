@@ -144,6 +144,7 @@ def open_scorers(config, base, mesh):
 
 def run(config, workdir):
   """Trains; writes `params`, rl_curve, rl_pi0 and samples.json."""
+  comparisons.require_data(config)
   base = open_base(config, weights=False)
   row = {k: config[k] for k in ('role', 'seed', 'half')}
   row |= {'size': base.size, 'n_params': base.n_params}
@@ -156,6 +157,7 @@ def run(config, workdir):
     scorers = open_scorers(config, base, mesh)
     iteration_fn, evaluate = programs_of(config, base, way, scorers, mesh)
     found = comparisons.read_prompts(config, base)
+    comparisons.write_reading(run_.path, comparisons.read_counts(config, base))
     prompts = prompt_batches(config, base, found['train'])
     held_out = policies.HeldOut(config, base, scorers, evaluate, found['test'])
     state = run_.restore(initial_state(config, base, mesh), prompts)

@@ -75,6 +75,8 @@ def write_pairs(path, table):
 def floor_rows(table, draws=DRAWS):
   """Rows of floors: accuracy by kind of pair, beside 'the longer reply wins'.
 
+  Where all pairs are of one kind there is no mixture, and no row of one.
+
   Intervals are percentile bootstraps over conversations, of one trained model:
   they say nothing of what another seed would give.
 
@@ -83,7 +85,8 @@ def floor_rows(table, draws=DRAWS):
     draws: bootstrap samples.
   """
   rng, lines = np.random.default_rng(0), []
-  for subset, part in [('mix', table), *table.groupby('subset')]:
+  kinds = list(table.groupby('subset'))
+  for subset, part in [('mix', table), *kinds] if len(kinds) > 1 else kinds:
     right_N = calibration.agreement(part)
     longer_N = 0.5 + 0.5 * np.sign(part.words_chosen - part.words_rejected)
     over_N = right_N - longer_N.to_numpy()

@@ -28,7 +28,9 @@ def context_of(workdir, seconds):
     'device': f'{env["device"]}, {env["cores"]} cores',
     'seconds': seconds,
     'config_hash': study['config']['row']['config_hash'],
-    'evidence': 'real' if config['data']['source'] == 'hh' else 'simulated',
+    'evidence': 'simulated'
+    if config['data']['source'] == 'simulated'
+    else 'real',
     'rl_requires': config['claims']['rl_requires_test_pm'],
     'failures': failures.find_failures(workdir),
   }

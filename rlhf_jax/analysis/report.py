@@ -156,10 +156,16 @@ def _lacking(failures):
 def beside(tables, registry: Registry) -> list[dict]:
   """Tables shown as they are, those that are there: title, columns, rows."""
   return [
-    _shown(table.heading, tables[table.name], table.columns)
+    _shown(table.heading, _rows_of(tables, table), table.columns)
     for table in registry.tables.values()
     if table.heading and table.name in tables
   ]
+
+
+def _rows_of(tables, table):
+  """The rows of a table to show, those of several runs once if so wanted."""
+  frame = tables[table.name]
+  return frame[list(table.columns)].drop_duplicates() if table.once else frame
 
 
 def _shown(title, frame, meanings=None):
@@ -167,6 +173,7 @@ def _shown(title, frame, meanings=None):
   columns = [c for c in frame if c not in set(runs.RUN_COLUMNS) - {'role'}]
   return {
     'title': title,
+    'intervals': any(c == 'low' or c.endswith('_low') for c in columns),
     'columns': {column: (meanings or {}).get(column) for column in columns},
     'rows': _records(frame[columns]),
   }

@@ -2,7 +2,7 @@
 
 import collections
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -70,10 +70,13 @@ def pairs_of(columns: dict[str, np.ndarray]) -> PairArrays:
 
 
 class _Pair(NamedTuple):
-  """One comparison as token ids; the prompt is in both sides."""
+  """One comparison as token ids; the prompt is in both sides.
 
-  chosen: list[int]
-  rejected: list[int]
+  It holds nothing of the text: what many of them take is what the arrays take.
+  """
+
+  chosen: np.ndarray
+  rejected: np.ndarray
   prompt_length: int
   words: tuple[int, int]
   prompt_cut: int
@@ -81,7 +84,7 @@ class _Pair(NamedTuple):
 
 
 def encode_pairs(
-  comparisons: Sequence[Comparison],
+  comparisons: Iterable[Comparison],
   tokenizer: Tokenizer,
   max_length: int,
   max_reply: int,
@@ -94,7 +97,7 @@ def encode_pairs(
   template refuses, such as two turns of one role in a row.
 
   Args:
-    comparisons: the records.
+    comparisons: the records; read once, and not kept.
     tokenizer: the tokenizer.
     max_length: most tokens of prompt and reply; end-of-context comes on top.
     max_reply: most tokens of a reply, its end token included.
@@ -123,7 +126,7 @@ def encode_pairs(
     counts['kept'] += 1
     counts['prompt cut'] += pair.prompt_cut > 0
     counts['reply cut'] += pair.reply_cut > 0
-    kept.append((item, pair))
+    kept.append((_labels(item), pair))
   return _arrays(kept, tokenizer, max_length), counts
 
 
@@ -154,8 +157,8 @@ def _encode_pair(
   if chosen_ids == rejected_ids:
     return 'equal after truncation'
   return _Pair(
-    chosen=ids + chosen_ids,
-    rejected=ids + rejected_ids,
+    chosen=np.array(ids + chosen_ids, np.int32),
+    rejected=np.array(ids + rejected_ids, np.int32),
     prompt_length=len(ids),
     words=(len(chosen.split()), len(rejected.split())),
     prompt_cut=prompt_cut,
@@ -163,8 +166,28 @@ def _encode_pair(
   )
 
 
+class _Labels(NamedTuple):
+  """Columns of a comparison besides its tokens."""
+
+  prompt_id: str
+  p_label: float
+  kind: int
+  turn: int
+  source: str
+
+
+def _labels(item: Comparison) -> _Labels:
+  return _Labels(
+    item.prompt_id,
+    item.p_label,
+    KINDS.index(item.kind),
+    count_exchanges(item.chosen),
+    item.source,
+  )
+
+
 def _arrays(
-  kept: list[tuple[Comparison, _Pair]], tokenizer: Tokenizer, max_length: int
+  kept: list[tuple[_Labels, _Pair]], tokenizer: Tokenizer, max_length: int
 ) -> PairArrays:
   def side(rows):
     return append_end_of_context(
@@ -192,8 +215,8 @@ def _arrays(
     rejected_length_N=rejected_length_N,
     prompt_length_N=integers(pair.prompt_length for pair in pairs),
     p_label_N=np.array([item.p_label for item in items], np.float32),
-    kind_N=integers(KINDS.index(item.kind) for item in items),
-    turn_N=integers(count_exchanges(item.chosen) for item in items),
+    kind_N=integers(item.kind for item in items),
+    turn_N=integers(item.turn for item in items),
     prompt_index_N=integers(prompts[item.prompt_id] for item in items),
     words_chosen_N=integers(pair.words[0] for pair in pairs),
     words_rejected_N=integers(pair.words[1] for pair in pairs),
@@ -222,7 +245,12 @@ def split_by_prompt(
   bounds = np.cumsum(fractions)[:-1]
   sides = [[] for _ in fractions]
   for item in comparisons:
-    digest = hashlib.sha1(f'{seed}:{item.prompt_id}'.encode()).digest()
-    uniform = int.from_bytes(digest[:6], 'big') / 2**48
+    uniform = prompt_uniform(item.prompt_id, seed)
     sides[np.searchsorted(bounds, uniform, side='right')].append(item)
   return sides
+
+
+def prompt_uniform(prompt_id: str, seed: int) -> float:
+  """A number in [0, 1) that a seed gives a prompt."""
+  digest = hashlib.sha1(f'{seed}:{prompt_id}'.encode()).digest()
+  return int.from_bytes(digest[:6], 'big') / 2**48

@@ -14,7 +14,9 @@ import numpy as np
 import tensorflow_datasets as tfds
 from absl import logging
 
-from rlhf_jax.data.jsonl import DataError, read_comparisons, read_red_team
+from rlhf_jax.data import data_files
+from rlhf_jax.data.faults import DataError
+from rlhf_jax.data.jsonl import iter_comparisons, iter_red_team
 from rlhf_jax.data.records import KINDS, Comparison, RedTeam
 
 TRANCHES = (
@@ -28,6 +30,10 @@ _RED_TEAM_FILE = 'red_team_attempts.jsonl.gz'
 _URL = 'https://huggingface.co/datasets/Anthropic/hh-rlhf/resolve/main'
 
 
+class MissingTrancheError(DataError):
+  """A tranche that is not there."""
+
+
 def source_files(local_dir, tranche: str) -> dict[str, Path]:
   """Finds the files of a tranche: {split: path}.
 
@@ -39,22 +45,22 @@ def source_files(local_dir, tranche: str) -> dict[str, Path]:
   and DIR/red-team-attempts/red_team_attempts.jsonl.gz.
 
   Raises:
-    DataError: if no file is there.
+    MissingTrancheError: if no file is there.
   """
   root = Path(local_dir)
   flat = f'hh_{tranche.replace("-", "_")}_'
   if tranche == RED_TEAM:
-    found = {'train': root / tranche / _RED_TEAM_FILE}
+    files = data_files.visible((root / tranche).glob(_RED_TEAM_FILE))
+    found = dict(zip(('train',), files, strict=False))
   else:
     found = {
       path.parent.name.removeprefix(flat): path
-      for path in root.glob(f'{flat}*/pairs.jsonl.gz')
+      for path in data_files.visible(root.glob(f'{flat}*/pairs.jsonl.gz'))
     }
-    for path in root.glob(f'{tranche}/*.jsonl.gz'):
+    for path in data_files.visible(root.glob(f'{tranche}/*.jsonl.gz')):
       found[path.name.removesuffix('.jsonl.gz')] = path
-  found = {split: path for split, path in found.items() if path.is_file()}
   if not found:
-    raise DataError(
+    raise MissingTrancheError(
       f'{root}: wanted {tranche}/*.jsonl.gz or {flat}*/pairs.jsonl.gz, '
       'got neither; check local_dir'
     )
@@ -132,13 +138,14 @@ class HhRlhf(tfds.core.GeneratorBasedBuilder):
     }
 
   def _generate_examples(self, path, split: str) -> Iterator[tuple[int, dict]]:
-    records, counts = _read(
-      path, self.builder_config.name, split, self._on_error
+    counts = collections.Counter()
+    records = _records(
+      path, self.builder_config.name, split, self._on_error, counts
     )
-    if counts['kept'] < counts['read']:
-      logging.warning('%s: left out malformed rows: %s', path, dict(counts))
     for index, record in enumerate(records):
       yield index, dict(vars(record))
+    if counts['kept'] < counts['read']:
+      logging.warning('%s: left out malformed rows: %s', path, dict(counts))
 
 
 def load(
@@ -184,17 +191,18 @@ def load(
 def _digest(files: dict[str, Path], on_error: str) -> str:
   digest = hashlib.sha256(on_error.encode())
   for split, path in sorted(files.items()):
-    content = hashlib.sha256(path.read_bytes()).hexdigest()
+    with path.open('rb') as stream:
+      content = hashlib.file_digest(stream, 'sha256').hexdigest()
     digest.update(f'{split}:{content}'.encode())
   return digest.hexdigest()[:16]
 
 
-def _read(
-  path, tranche: str, split: str, on_error: str
-) -> tuple[list, collections.Counter]:
+def _records(
+  path, tranche: str, split: str, on_error: str, counts: collections.Counter
+) -> Iterator[Comparison | RedTeam]:
   if tranche == RED_TEAM:
-    return read_red_team(path, on_error)
-  return read_comparisons(path, on_error, source=f'{tranche}/{split}')
+    return iter_red_team(path, on_error, counts)
+  return iter_comparisons(path, on_error, f'{tranche}/{split}', counts)
 
 
 def _comparison(row: dict) -> Comparison:

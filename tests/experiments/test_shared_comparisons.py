@@ -140,6 +140,38 @@ def test_too_few_simulated_pairs_are_one_line_and_real_ones_are_all():
   assert len(comparisons.drawn_pairs(real, pairs)[2]) == 5
 
 
+def test_a_subset_that_is_not_there_is_one_line():
+  """Of the training pairs, and of those to test on."""
+  helpful, both_kinds = (
+    tiny.pairs(np.full(10, np.nan), kind=kind)
+    for kind in (np.zeros(10), np.arange(10) % 2)
+  )
+  config = drawing(train_subset='harmless', data={'source': 'pairs'})
+  with pytest.raises(ValueError, match=r'none among 10 pairs \(helpful\)'):
+    comparisons.drawn_pairs(config, both(helpful))
+  with pytest.raises(ValueError, match="held-out pairs of train_subset 'harml"):
+    comparisons.drawn_pairs(config, both(both_kinds, helpful))
+  assert len(comparisons.drawn_pairs(config, both(both_kinds))[2]) == 5
+
+
+def test_counts_are_rows_and_what_is_not_there_has_none(tmp_path):
+  counts = {
+    'files': {'a.jsonl': {'read': 3, 'kept': 2, 'bad JSON': 1}},
+    'train': {'read': 2, 'kept': 0, 'reply cut': 0},
+    'train pairs left out': {},
+  }
+  comparisons.write_reading(tmp_path, counts)
+  assert (tmp_path / 'reading.csv').read_text().splitlines() == [
+    'part,count,rows',
+    'files a.jsonl,read,3',
+    'files a.jsonl,kept,2',
+    'files a.jsonl,bad JSON,1',
+    'train,read,2',
+    'train,kept,0',
+  ]
+  comparisons.write_reading(tmp_path / 'nowhere', {})  # nothing to write
+
+
 @pytest.fixture
 def written(tmp_path):
   """(folder, splits, counts) of a stage's two splits."""
@@ -240,6 +272,8 @@ def released(monkeypatch):
     'reading': {
       'test_fraction': 0.25,
       'train_pairs': 0,
+      'test_pairs': 0,
+      'held_out': 'test',
       'max_prompt': 24,
       'max_reply': 12,
       'coin_flip_labels': False,
@@ -265,6 +299,18 @@ def test_released_pairs_are_read_once_a_process(released):
   other = config | {'data': config['data'] | {'split_seed': 5}}
   comparisons.read_pairs(other, tiny.base())
   assert len(reads) == 2 and reads[1][-1] == 5
+
+
+def test_released_test_pairs_are_cut_only_where_there_are_more(released):
+  config, _ = released
+  kept = {}
+  for most in (2, 3, 9):
+    cut = {'reading': config['reading'] | {'test_pairs': most}}
+    pairs = comparisons.read_pairs(config | cut, tiny.base())
+    kept[most] = pairs.test.chosen_tokens_NT.tolist()
+  assert [len(kept[most]) for most in kept] == [2, 3, 3]
+  assert kept[3] == kept[9]
+  assert all(row in kept[3] for row in kept[2])
 
 
 def test_released_pairs_are_cut_to_so_many_by_the_split_seed(released):
