@@ -122,6 +122,8 @@ def run(config, workdir):
         run_.save(state, batches)
     save_params(run_.path, spread(kept(state), None))
     finish(run_, config, score, kept(state), test, total * batch_size)
+    shown = score(kept(state), pm_tables.EXAMPLES)
+    pm_tables.write_examples(run_.path, base.tokenizer, test, shown)
     run_.finish(**summary(run_, config, pairs, len(rows), total * batch_size))
 
 

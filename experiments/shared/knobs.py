@@ -5,19 +5,22 @@ What each setting means and which values it takes stands in knobs.toml.
 
 import functools
 import math
+import shlex
 import tomllib
 from numbers import Real
 from pathlib import Path
 
-# Settings that name a run, and the stage that makes it.
+# Settings that name a run: its stage, the stage's config, and the setting that
+# has the size of its model.
 INPUTS = {
-  'text_dir': ('make_text', 'text'),
-  'lm_dir': ('train_lm', 'lm'),
-  'comparisons_dir': ('make_comparisons', 'comparisons'),
-  'train_pm_dir': ('train_pm', 'pm'),
-  'test_pm_dir': ('train_pm', 'pm'),
-  'value_pm_dir': ('train_pm', 'pm'),
-  'pm_dirs': ('train_pm', 'pm'),
+  'base': ('train_lm', 'lm', 'size'),
+  'text_dir': ('make_text', 'text', ''),
+  'lm_dir': ('train_lm', 'lm', 'lm_size'),
+  'comparisons_dir': ('make_comparisons', 'comparisons', ''),
+  'train_pm_dir': ('train_pm', 'pm', 'pm_size'),
+  'test_pm_dir': ('train_pm', 'pm', 'pm_size'),
+  'value_pm_dir': ('train_pm', 'pm', 'size'),
+  'pm_dirs': ('train_pm', 'pm', 'size'),
 }
 
 
@@ -165,26 +168,34 @@ def require_inputs(config, preset=''):
     config: of a stage, a plain dict.
     preset: of the config, for the command.
   """
-  for key, (stage, file) in INPUTS.items():
+  noise = config.get('hashed_rewards')
+  for key in INPUTS:
     value = config.get(key) or ()
-    if config.get('hashed_rewards') and key in ('train_pm_dir', 'test_pm_dir'):
+    if noise and key in ('train_pm_dir', 'test_pm_dir'):
       continue
     for folder in [value] if isinstance(value, str) else value:
-      if not (Path(folder) / 'done.json').exists():
-        raise ValueError(_missing(key, folder, stage, file, preset))
-  base = config.get('base') or ''
-  if base and '/' in base and not Path(base).exists():
-    what = _missing('base', base, 'train_lm', 'lm', preset)
-    raise ValueError(f'{what}; or name a Hugging Face folder or a GGUF file')
+      if key == 'base':  # or a name, or a model of others
+        there = '/' not in folder or Path(folder).exists()
+      else:
+        there = (Path(folder) / 'done.json').exists()
+      if not there:
+        raise ValueError(_missing(key, folder, config, preset))
 
 
-def _missing(key, folder, stage, file, preset):
+def _missing(key, folder, config, preset):
+  stage, file, size = INPUTS[key]
+  words = ['python', '-m', f'experiments.{stage}']
+  words.append(f'--config=configs/{file}.py' + (f':{preset}' if preset else ''))
+  if config.get(size):
+    words.append(f'--config.size={config[size]}')
+  if key == 'test_pm_dir':
+    words += ['--config.half=b', '--config.role=rl']
+  command = shlex.join([*words, f'--workdir={folder}'])
   state = 'not finished' if Path(folder).exists() else 'not there'
-  named = f'configs/{file}.py' + (f':{preset}' if preset else '')
-  whole = f'make reproduce PRESET={preset or "micro"}'
+  other = '; or name a Hugging Face folder or a GGUF file' * (key == 'base')
   return (
-    f'{key}={folder} is {state}: python -m experiments.{stage} '
-    f'--config={named} --workdir={folder} makes it, {whole} makes all'
+    f'{key}={folder} is {state}: {command} makes it, make reproduce '
+    f'PRESET={preset or "micro"} makes all{other}'
   )
 
 

@@ -21,6 +21,14 @@ def write(workdir) -> Path:
   workdir = Path(workdir)
   run, tables = runs.read_run(workdir), runs.run_tables(workdir)
   drawn = figures.draw_all(tables, workdir / 'figures')
-  file = workdir / 'samples.json'
-  samples = json.loads(file.read_text()) if file.exists() else []
-  return report.write_run_report(workdir, run, tables, drawn, samples)
+  if (workdir / 'metrics.jsonl').exists():
+    logged = runs.read_metrics(workdir)
+    training = figures.draw_training(logged, workdir / 'figures')
+    drawn = {'training': training} | drawn
+  read = lambda name: (
+    json.loads((workdir / name).read_text(encoding='utf-8'))
+    if (workdir / name).exists()
+    else []
+  )
+  texts = {'samples': read('samples.json'), 'pairs': read('pairs.json')}
+  return report.write_run_report(workdir, run, tables, drawn, **texts)

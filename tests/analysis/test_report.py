@@ -302,3 +302,9 @@ def test_tables_beside_the_claims_are_shown_and_escaped(tmp_path):
   page = _Page(text)
   assert len(page.of_class('beside')) == 1 and page.open == []
   assert '0.625' in text and NASTY not in text
+
+
+def test_a_preset_that_can_judge_nothing_says_so_first():
+  lines = report.summary(_claims() | {'preset': 'smoke'}, [])
+  assert len(lines) == 6
+  assert 'plumbing only' in lines[0] and 'no verdict is possible' in lines[0]
