@@ -4,12 +4,17 @@
 #   make reproduce [PRESET=micro|smoke|null|hh|smollm2|gpu] [DATA=folder] \
 #     [WORKDIR=dir]
 #   make help       # this
-#   make test       # ten minutes; make test-all: the slow tests
+#   make test       # ten minutes
+#   make test-all   # the slow tests
 #   make smollm2    # a small real model, for experiments.generate and the tests
 #   make figures [STUDIES="dir ..."]
 #   make checklist
 #   make plan [TOPOLOGY=v5p:8x8x8] [RUNG=52B] [JSON=file]
-#   make bench-peers; make agreement [SEEDS=n] [TRL=python]
+#   make test-plan  # tests against the TPU compiler
+#   make bench      # rates of this machine
+#   make bench-peers          # beside other libraries
+#   make agreement [SEEDS=n] [TRL=python]
+#   make gpu [CHUNK="pm_step decode"]
 #   make clean
 #
 # DATA is the folder of the real pairs: PRESET=hh and PRESET=smollm2 read it.
