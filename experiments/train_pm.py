@@ -134,6 +134,8 @@ def run(config, workdir):
         run_.save(state, batches)
     run_.save_params(spread(kept(state), None), total)
     finish(run_, config, score, kept(state), test, total * batch_size)
+    shown = score(kept(state), pm_tables.EXAMPLES)
+    pm_tables.write_examples(run_.path, base.tokenizer, test, shown)
     run_.finish(**summary(run_, config, pairs, len(rows), total * batch_size))
     export(config, run_.path)
 

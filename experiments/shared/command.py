@@ -7,10 +7,15 @@ from pathlib import Path
 from absl import app, flags, logging
 from ml_collections import config_flags
 
+from experiments.shared import knobs
+from rlhf_jax.analysis.notes import NOTES
 from rlhf_jax.data.jsonl import DataError
 from rlhf_jax.text.dialogue import DialogueError
 from rlhf_jax.train.about import RunError
 
+REPOSITORY = Path(__file__).resolve().parents[2]
+HELP = ('--help', '-help', '-h', '--h', '--helpshort', '--helpfull', '-?')
+WORKDIR = 'Directory of the run; a killed run goes on in it.'
 EXPECTED = (RunError, DataError, DialogueError, ValueError, OSError)
 
 
@@ -18,7 +23,8 @@ def main(run, default_config, default_workdir=None, report=False):
   """Runs `run(config: dict, workdir: Path)` with --config and --workdir.
 
   A known error ends in one line and exit code 2; --config.KEY=VALUE overrides a
-  key, and a key that does not exist is an error.
+  key, and a key that does not exist is an error. Every value is held against
+  its rule before anything starts; --help lists the keys.
 
   Args:
     run: the stage.
@@ -26,12 +32,13 @@ def main(run, default_config, default_workdir=None, report=False):
     default_workdir: None: --workdir is required.
     report: whether the run ends with a page of its tables and figures.
   """
+  stage = Path(sys.argv[0]).stem
+  file, preset = asked_config(sys.argv, default_config)
+  stand_where(file)
   config_flag = config_flags.DEFINE_config_file(
     'config', default_config, 'Path of a config file, :PRESET appended.'
   )
-  workdir_flag = flags.DEFINE_string(
-    'workdir', default_workdir, 'Directory of the run.'
-  )
+  workdir_flag = flags.DEFINE_string('workdir', default_workdir, WORKDIR)
 
   def guarded(argv):
     logging.set_verbosity(logging.WARNING)
@@ -42,16 +49,49 @@ def main(run, default_config, default_workdir=None, report=False):
       print('error: --workdir is required', file=sys.stderr)
       return 2
 
-    def stage():
-      run(config_flag.value.to_dict(), Path(workdir_flag.value))
+    def staged():
+      config, workdir = config_flag.value.to_dict(), Path(workdir_flag.value)
+      knobs.check(config, stage)
+      if not (workdir / 'done.json').exists():
+        knobs.require_inputs(config, preset)
+      if preset in NOTES:
+        print(NOTES[preset], file=sys.stderr, flush=True)
+      run(config, workdir)
       if report:
         from experiments.shared import run_report
 
         print(f'report: {run_report.write(workdir_flag.value)}')
 
-    return exit_code(stage)
+    return exit_code(staged)
 
-  app.run(guarded, flags_parser=parse_flags)
+  def settings():
+    yield f'  --config=FILE:PRESET (here {file}{preset and f":{preset}"})'
+    yield f'  --workdir={workdir_flag.value or "DIR"}\n      {WORKDIR}'
+    yield from knobs.listing(config_flag.value.to_dict(), stage)
+
+  app.run(guarded, flags_parser=lambda argv: parse_flags(argv, settings))
+
+
+def asked_config(argv, default):
+  """(file, preset or '') of --config=FILE:PRESET, or of the default."""
+  words = [*argv, '']
+  for word, after in zip(words, words[1:], strict=False):
+    name, equals, value = word.partition('=')
+    if name in ('--config', '-config'):
+      default = value if equals else after
+  file, _, preset = default.rpartition(':')
+  return (file, preset) if file else (default, '')
+
+
+def stand_where(file):
+  """Ends with one line if a file of the repository is named from elsewhere."""
+  if not Path(file).exists() and (REPOSITORY / file).exists():
+    print(
+      f'error: there is no {file} in {Path.cwd()}: start this in the '
+      f'repository (cd {REPOSITORY})',
+      file=sys.stderr,
+    )
+    raise SystemExit(2)
 
 
 def main_of_flags(run, values, required):
@@ -116,10 +156,22 @@ def one_line(error):
   return ' '.join(lines)
 
 
-def parse_flags(argv):
-  """Parses as absl does; one line for a bad flag, and --help succeeds."""
+def parse_flags(argv, settings=None):
+  """Parses as absl does; one line for a bad flag, and --help succeeds.
+
+  Args:
+    argv: of the process.
+    settings: () -> lines that --help prints of the settings, values as they
+      are with the other flags.
+  """
+  wants_help = settings and any(word in HELP for word in argv[1:])
   try:
-    return flags.FLAGS(argv)
+    if not wants_help:
+      return flags.FLAGS(argv)
+    flags.FLAGS([word for word in argv if word not in HELP])
+    app.usage(shorthelp=True, writeto_stdout=True)
+    print('\nsettings:', *settings(), sep='\n')
+    raise SystemExit(0)
   except (
     flags.Error,
     AttributeError,

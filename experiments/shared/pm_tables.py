@@ -1,4 +1,6 @@
-"""Tables of a preference model's run: pm_curve, pm_pairs, floors."""
+"""Tables of a preference model's run: pm_curve, pm_pairs, floors, pairs."""
+
+import json
 
 import numpy as np
 import pandas as pd
@@ -9,6 +11,7 @@ from rlhf_jax.analysis import calibration, intervals
 from rlhf_jax.evals import preference
 
 DRAWS = 2000  # of a bootstrap
+EXAMPLES = 8  # pairs that the page of a run shows
 
 
 def accuracy_rows(config, pairs, sides, seen):
@@ -70,6 +73,35 @@ def write_pairs(path, table):
   """Writes pm_pairs.csv.gz; equal tables give equal bytes."""
   how = {'method': 'gzip', 'mtime': 0}
   table.to_csv(path / 'pm_pairs.csv.gz', index=False, compression=how)
+
+
+def write_examples(path, tokenizer, pairs, sides):
+  """Writes pairs.json: the first test pairs as text, with their scores.
+
+  Args:
+    path: of the run.
+    tokenizer: of the pairs.
+    pairs: PairArrays.
+    sides: (chosen_N, rejected_N), scores of as many rows as are wanted.
+  """
+  found = []
+  for i, scores in enumerate(zip(*sides, strict=True)):
+    start, (chosen, rejected) = pairs.prompt_length_N[i], scores
+    reply = lambda ids_T, end, p=start: tokenizer.decode(ids_T[p:end].tolist())
+    prompt = pairs.chosen_tokens_NT[i][:start].tolist()
+    found.append(
+      {
+        'prompt': tokenizer.decode(prompt),
+        'chosen': reply(pairs.chosen_tokens_NT[i], pairs.chosen_length_N[i]),
+        'rejected': reply(
+          pairs.rejected_tokens_NT[i], pairs.rejected_length_N[i]
+        ),
+        'scores': {'chosen': float(chosen), 'rejected': float(rejected)},
+      }
+    )
+  part = path / 'pairs.json.part'
+  part.write_text(json.dumps(found, indent=1), encoding='utf-8')
+  part.replace(path / 'pairs.json')
 
 
 def floor_rows(table, draws=DRAWS):

@@ -8,6 +8,9 @@ from pathlib import Path
 from rlhf_jax import digests
 from rlhf_jax.analysis import figures, report, runs
 
+SAMPLE = {'prompt', 'pi0_reply', 'final_reply', 'scores'}
+PAIR = {'prompt', 'chosen', 'rejected', 'scores'}
+
 
 def write(workdir) -> Path:
   """Draws the figures of a finished run and writes its report; the page.
@@ -21,24 +24,40 @@ def write(workdir) -> Path:
   workdir = Path(workdir)
   run, tables = runs.read_run(workdir), runs.run_tables(workdir)
   drawn = figures.draw_all(tables, workdir / 'figures')
-  samples = read_samples(workdir)
-  return report.write_run_report(workdir, run, tables, drawn, samples)
+  if (workdir / 'metrics.jsonl').exists():
+    logged = runs.read_metrics(workdir)
+    training = figures.draw_training(logged, workdir / 'figures')
+    drawn = {'training': training} | drawn
+  texts = {
+    'samples': read_samples(workdir),
+    'pairs': read_list(workdir, 'pairs.json', PAIR),
+  }
+  return report.write_run_report(workdir, run, tables, drawn, **texts)
 
 
 def read_samples(workdir):
-  """The samples.json of a run; [] if it has none.
+  """The samples.json of a run; [] if it has none."""
+  return read_list(workdir, 'samples.json', SAMPLE)
+
+
+def read_list(workdir, name, keys):
+  """A list of objects that a run has written; [] if it has none.
+
+  Args:
+    workdir: of the run.
+    name: of the file.
+    keys: that each of them has.
 
   Raises:
     DamagedError: if it is not what was written.
   """
-  path = Path(workdir) / 'samples.json'
-  digests.check(workdir, path.name)
-  samples = digests.read_json(path, list) if path.exists() else []
-  wanted = {'prompt', 'pi0_reply', 'final_reply', 'scores'}
-  for number, sample in enumerate(samples):
-    if not isinstance(sample, dict) or not wanted <= sample.keys():
+  path = Path(workdir) / name
+  digests.check(workdir, name)
+  items = digests.read_json(path, list) if path.exists() else []
+  for number, item in enumerate(items):
+    if not isinstance(item, dict) or not keys <= item.keys():
       raise digests.DamagedError(
-        f'{path} is damaged (sample {number} has not {", ".join(wanted)}): '
-        f'{digests.remedy_of(workdir)}'
+        f'{path} is damaged (number {number} has not {", ".join(sorted(keys))}'
+        f'): {digests.remedy_of(workdir)}'
       )
-  return samples
+  return items

@@ -234,6 +234,19 @@ def _job(name, rows, made):
   return made[name]
 
 
+def failures_text(failed) -> str:
+  """One line of failed jobs: the first one's cause, and how many there are.
+
+  Args:
+    failed: {name: cause}; '' of a job that needs one that failed.
+  """
+  causes = [cause for cause in failed.values() if cause]
+  more = f'; {len(causes) - 1} more failed' if len(causes) > 1 else ''
+  waited = len(failed) - len(causes)
+  also = f'; {waited} that need them did not run' if waited else ''
+  return f'{causes[0]}{more}{also}'
+
+
 def mark(root, stage, settings):
   """Makes a folder the root of a study, as `Run` does for one with a config.
 

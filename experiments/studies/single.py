@@ -6,6 +6,7 @@ import sys
 import time
 from pathlib import Path
 
+from experiments.shared import knobs
 from experiments.studies.job import cache_of, is_done, read_list, write_json
 from rlhf_jax import digests
 
@@ -54,6 +55,7 @@ def run(root, index=None, name=None):
       )
   started, again = time.time(), is_done(job, root)
   stage, workdir = importlib.import_module(job.module), Path(root) / job.name
+  knobs.check_job(job)
   programs = _compiled(root)
   try:
     stage.run(job.config, workdir)

@@ -12,6 +12,7 @@ import time
 
 from experiments.studies import sbatch, single
 from experiments.studies.job import (
+  failures_text,
   has_stopped,
   is_lost,
   read_list,
@@ -221,13 +222,8 @@ class Slurm:
     return f'{job.name}: {last} (job {task}, see {log})'
 
   def _raise_failures(self):
-    causes = [cause for cause in self.failed.values() if cause]
-    if not causes:
-      return
-    more = f'; {len(causes) - 1} more failed' if len(causes) > 1 else ''
-    waited = len(self.failed) - len(causes)
-    also = f'; {waited} that need them did not run' if waited else ''
-    raise RuntimeError(f'{causes[0]}{more}{also}')
+    if any(self.failed.values()):
+      raise RuntimeError(failures_text(self.failed))
 
   def programs(self):
     """Compile ledger of the jobs that ended while they were watched."""

@@ -5,8 +5,11 @@ The files are ArrayRecord, so reading needs no TensorFlow either.
 """
 
 import collections
+import contextlib
 import hashlib
+import io
 import math
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -183,9 +186,22 @@ def load(
     data_dir=Path(data_dir) / _digest(files, on_error),
     file_format='array_record',
   )
-  builder.download_and_prepare()
+  _prepare(builder, f'{tranche} of {local_dir}')
   make = _red_team if tranche == RED_TEAM else _comparison
   return [make(row) for row in builder.as_data_source(split=split)]
+
+
+def _prepare(builder, what):
+  """Builds the dataset from its local files, in words of our own.
+
+  TFDS says that it downloads whatever it does, and its bars have no end.
+  """
+  if Path(builder.data_path).is_dir():
+    return
+  print(f'reading {what}, once', file=sys.stderr, flush=True)
+  tfds.disable_progress_bar()
+  with contextlib.redirect_stdout(io.StringIO()):
+    builder.download_and_prepare()
 
 
 def _digest(files: dict[str, Path], on_error: str) -> str:

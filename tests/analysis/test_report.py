@@ -322,3 +322,9 @@ def test_what_several_runs_have_read_is_shown_once(tmp_path):
   assert len(page.of_class('beside')) == 3 and page.open == []
   assert 'what was skipped' in text and NASTY not in text
   assert 'Intervals are of one trained model' not in text
+
+
+def test_a_preset_that_can_judge_nothing_says_so_first():
+  lines = report.summary(_claims() | {'preset': 'smoke'}, [])
+  assert len(lines) == 6
+  assert 'plumbing only' in lines[0] and 'no verdict is possible' in lines[0]

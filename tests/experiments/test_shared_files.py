@@ -252,10 +252,21 @@ def test_the_page_of_a_run_is_made_of_its_own_tables(tmp_path):
   row |= {'role': 'lm', 'size': '3K', 'n_params': 3456, 'half': 'all'}
   table = pd.DataFrame([row | {'tokens': 10, 'nats_per_token': 2.5, 'gold': 0}])
   tables_fixture.write_run(tmp_path / 'lm', row, {'lm': table})
+  lines = [{'kind': 'train', 'step': n, 'loss': 3.0 / n} for n in (1, 2, 3)]
+  lines += [{'kind': 'curve', 'step': 3, 'accuracy': 0.5}]
+  (tmp_path / 'lm' / 'metrics.jsonl').write_text(
+    ''.join(f'{json.dumps(line)}\n' for line in lines)
+  )
+  pair = {'prompt': 'Why?', 'chosen': 'So <b>.', 'rejected': 'No.'}
+  pair |= {'scores': {'chosen': 1.5, 'rejected': 0.25}}
+  (tmp_path / 'lm' / 'pairs.json').write_text(json.dumps([pair]))
   page = run_report.write(tmp_path / 'lm')
   assert page == tmp_path / 'lm' / 'report' / 'index.html'
   assert 'the run lm' in page.read_text()
-  assert (tmp_path / 'lm' / 'figures').is_dir()
+  assert (tmp_path / 'lm' / 'figures' / 'training.svg').is_file()
+  text = page.read_text()
+  assert 'id="figure-training"' in text and text.count('class="pair"') == 1
+  assert 'So &lt;b&gt;.' in text and '<div>right</div>' in text
   with pytest.raises(FileNotFoundError, match='not a finished run'):
     run_report.write(tmp_path)
 
