@@ -113,31 +113,69 @@ def run(config, workdir):
       score_fn, (frozen, params), count, config['eval_batch']
     )
     total = steps_of(config, len(rows))
-    points = curve_points(total, batch_size, config['curve_points'])
-    rng = jax.random.key(config['seed'])
-    for step in run_.progress(int(state.step), total):
-      hyper = PMHyper(rate_at(config, base, step, total))
-      state, metrics = step_fn(state, frozen, next(batches), rng, hyper)
-      metrics = run_.watch(step + 1, metrics, rows[batches.last_rows])
-      if (step + 1) % config['log_every'] == 0:
-        run_.log(step + 1, metrics)
-      if step + 1 in points:
-        seen, count = (
-          (step + 1) * batch_size,
-          config['curve_eval_pairs'] or None,
-        )
-        sides = score(kept(state), count)
-        part = test.take(slice(None, count))
-        for line in pm_tables.accuracy_rows(config, part, sides, seen):
-          run_.log(step + 1, line, kind='curve')
-      if (step + 1) % config['checkpoint_every'] == 0:
-        run_.save(state, batches)
+    step_of = lambda state, step: step_fn(
+      state,
+      frozen,
+      next(batches),
+      jax.random.key(config['seed']),
+      PMHyper(rate_at(config, base, step, total)),
+    )
+    log = lambda state, step: log_accuracy(
+      config, run_, step, test, lambda count: score(kept(state), count)
+    )
+    state = train(config, run_, state, (step_of, log), batches, rows)
     run_.save_params(spread(kept(state), None), total)
     finish(run_, config, score, kept(state), test, total * batch_size)
     shown = score(kept(state), pm_tables.EXAMPLES)
     pm_tables.write_examples(run_.path, base.tokenizer, test, shown)
     run_.finish(**summary(run_, config, pairs, len(rows), total * batch_size))
     export(config, run_.path)
+
+
+def train(config, run_, state, functions, batches, rows):
+  """The loop: steps, and accuracies at fixed points of the curve.
+
+  Args:
+    config: epochs, batch_size, curve_points, log_every, checkpoint_every.
+    run_: Run.
+    state: from which it goes on.
+    functions: (state, step) -> (state, metrics), which takes the next batch;
+      (state, steps done), which logs the accuracy.
+    batches: of the training pairs `rows`.
+    rows: numbers of the training pairs.
+
+  Returns:
+    The last state.
+  """
+  step_of, log = functions
+  total = steps_of(config, len(rows))
+  points = curve_points(total, config['batch_size'], config['curve_points'])
+  for step in run_.progress(int(state.step), total):
+    state, metrics = step_of(state, step)
+    metrics = run_.watch(step + 1, metrics, rows[batches.last_rows])
+    if (step + 1) % config['log_every'] == 0:
+      run_.log(step + 1, metrics)
+    if step + 1 in points:
+      log(state, step + 1)
+    if (step + 1) % config['checkpoint_every'] == 0:
+      run_.save(state, batches)
+  return state
+
+
+def log_accuracy(config, run_, step, test, score):
+  """Logs a row of pm_curve for each kind of held-out pair.
+
+  Args:
+    config: batch_size, curve_eval_pairs, and what `accuracy_rows` reads.
+    run_: Run.
+    step: how many are done.
+    test: PairArrays of the held-out pairs.
+    score: number of pairs, or None for all -> scores of both sides.
+  """
+  count = config['curve_eval_pairs'] or None
+  part, seen = test.take(slice(None, count)), step * config['batch_size']
+  for line in pm_tables.accuracy_rows(config, part, score(count), seen):
+    run_.log(step, line, kind='curve')
 
 
 def export(config, path):

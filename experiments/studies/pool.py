@@ -126,7 +126,8 @@ class Pool:
     os.environ.update(MALLOC | os.environ)  # read by glibc at process start
     self.pipes, self.processes = [None] * workers, [None] * workers
     self.seen, self.ledgers = [set() for _ in range(workers)], [[]] * workers
-    self.seconds, self.failed, self.cache = {}, {}, cache
+    self.seconds, self.running, self.failed = {}, {}, {}
+    self.cache = cache
     self.cores = [
       cores[i % len(cores)] if workers > 1 else None for i in range(workers)
     ]

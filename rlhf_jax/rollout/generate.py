@@ -138,11 +138,9 @@ def make_generate(prefill_fn, decode_fn, config):
     loop = jax.lax.while_loop(more, body, start)
     return compact(prompts, loop, config.pad_id)
 
-  def of_all(params, prompts, rng):
-    rows = prompts, occurrences(prompts.row_B)
-    return over_data(generate, rows, params, rng)
-
-  return of_all
+  return lambda params, prompts, rng: over_data(
+    generate, (prompts, occurrences(prompts.row_B)), params, rng
+  )
 
 
 def _start(logits_BV, cache, R, pad_id):

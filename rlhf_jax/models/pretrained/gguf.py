@@ -24,6 +24,7 @@ WHOLE = {
   'final_norm': 'output_norm.weight',
   'lm_head': 'output.weight',
 }
+EPSILON = 'attention.layer_norm_rms_epsilon'
 LAYER = {
   'attention_norm': 'attn_norm',
   'q': 'attn_q',
@@ -117,10 +118,9 @@ def config_of(reader, path, dtype='float32') -> TransformerConfig:
       f'{len(reader.tensors)} tensors; download or convert it again'
     )
   heads = _layers_alike(read, 'attention.head_count', n_layers)
-  width = read.whole('embedding_length')
+  width, kv = read.whole('embedding_length'), 'attention.head_count_kv'
   either = lambda key, default: read.whole(key) if key in read else default
   head_size = either('attention.key_length', width // heads)
-  kv = 'attention.head_count_kv'
   try:
     return TransformerConfig(
       vocab_size=read.whole('vocab_size'),
@@ -132,9 +132,7 @@ def config_of(reader, path, dtype='float32') -> TransformerConfig:
       d_mlp=_layers_alike(read, 'feed_forward_length', n_layers),
       max_length=read.whole('context_length'),
       # The header's float32 1e-5 is not the number 1e-5.
-      norm_eps=float(
-        f'{read.positive("attention.layer_norm_rms_epsilon"):.6g}'
-      ),
+      norm_eps=float(f'{read.positive(EPSILON):.6g}'),
       rope_theta=read.positive('rope.freq_base'),
       rotary_size=either('rope.dimension_count', head_size),
       activation='swiglu',
