@@ -5,7 +5,6 @@ Changing `data.source` in the config is all that separates the two.
 
 import collections
 import functools
-import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,11 +13,11 @@ from absl import logging
 
 from rlhf_jax.crowd import tasks, workers, writers
 from rlhf_jax.crowd.world import World, WorldConfig
-from rlhf_jax.data import data_files, own_pairs, tfds_builder
-from rlhf_jax.data.faults import DataError, Malformed
-from rlhf_jax.data.file_rows import read_gzip, rows_of
+from rlhf_jax.data import own_pairs, tfds_builder
+from rlhf_jax.data.faults import DataError
 from rlhf_jax.data.jsonl import iter_comparisons, read_comparisons
 from rlhf_jax.data.pairs import split_by_prompt
+from rlhf_jax.data.plain_texts import read_plain_texts
 from rlhf_jax.data.records import Comparison, of_conversation
 from rlhf_jax.text.dialogue import (
   format_dialogue,
@@ -239,34 +238,8 @@ def read_counts(path, on_error):
 
 
 def real_texts(path, dialogues):
-  """(plain texts of the folder, dialogues of the given comparisons).
-
-  Raises:
-    DataError: if there are none, or a file is broken or malformed.
-  """
-  path, plain = Path(path), []
-  files = data_files.visible(path.glob('text_*/*.txt.gz'))
-  if not files:
-    raise DataError(f'{path} holds no text_*/*.txt.gz for the language model')
-  for file in files:
-    plain.append(re.sub(r'(?<!\n)\n(?!\n)', ' ', read_gzip(file)))
-  for file in data_files.visible(path.glob('reddit_top_posts/*.jsonl.gz')):
-    for number, row in rows_of(file, True):
-      plain.append(_post(row, f'{file}:{number}'))
-  return plain, spoken(dialogues)
-
-
-def _post(row, where):
-  """The text of a post, or a DataError."""
-  if isinstance(row, Malformed):
-    raise DataError(f'{where}: {row}')
-  parts = [row.get(key) for key in ('title', 'selftext')]
-  if not all(isinstance(part, str) for part in parts):
-    raise DataError(
-      f'{where}: wanted a title and a selftext, got {sorted(row)}; mend or '
-      'delete the line'
-    )
-  return '\n'.join(parts)
+  """(plain texts of the folder, dialogues of the given comparisons)."""
+  return read_plain_texts(path), spoken(dialogues)
 
 
 def spoken(comparisons):
