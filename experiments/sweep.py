@@ -129,7 +129,8 @@ def table(jobs, combos, root, failed=None):
   is_part = lambda x: isinstance(x, float) and not x.is_integer()
   show = lambda x: f'{x:.4g}' if is_part(x) else str(x).removesuffix('.0')
   shown = frame.astype(object).where(frame.notna(), '')
-  return shown.map(show).to_string(index=False)
+  lines = shown.map(show).to_string(index=False).splitlines()
+  return '\n'.join(text.rstrip() for text in lines)
 
 
 def run_all(jobs, root, options, preset=''):

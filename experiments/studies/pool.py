@@ -24,7 +24,7 @@ from experiments.studies.job import (
   is_lost,
   why_stopped,
 )
-from rlhf_jax.train.progress import time_text
+from rlhf_jax.train.progress import line, time_text
 
 
 def _worker(pipe, core, cache, log):
@@ -218,9 +218,8 @@ class Pool:
       self.processes[i].join(timeout=5)
     if kind == 'progress':
       label, done, of, left = message[0]
-      own = '' if label == job.name.split('/')[-1] else f' {label}'
-      text = f'{job.name}:{own} {done}/{of}, {time_text(left)} left'
-      self.report(f'  {text}')
+      own = '' if label == job.name.split('/')[-1] else f': {label}'
+      self.report(f'  {line(job.name + own, done, of, left)}')
       return False
     del self.running[i]
     if kind == 'failed' and has_stopped(job, self.root):

@@ -14,7 +14,8 @@ def listen(callback):
   """Sends progress to a callback instead of the terminal.
 
   Args:
-    callback: of (label, done, total, seconds left as far as they are known).
+    callback: of (label, done, total, seconds left); these are None after the
+      first step, which compiles.
   """
   global _listener
   previous, _listener = _listener, callback
@@ -34,6 +35,12 @@ def time_text(seconds):
   return f'{minutes // 60} h {minutes % 60} min'
 
 
+def line(label, done, total, left):
+  """One line of progress: 'lm/13K: 7/150, 40 s left'."""
+  tail = '' if left is None else f', {time_text(left)} left'
+  return f'{label}: {done}/{total}{tail}'
+
+
 class Progress:
   """Iterates over range(start, total); a bar, plain lines, or a listener."""
 
@@ -51,18 +58,17 @@ class Progress:
     return self._reported(steps, self._line)
 
   def _line(self, label, done, total, left):
-    text = f'{label}: {done}/{total}, {time_text(left)} left'
-    print(text, file=sys.stderr, flush=True)
+    print(line(label, done, total, left), file=sys.stderr, flush=True)
 
   def _reported(self, steps, report):
-    last, first = time.time(), None
+    last, first, left = time.time(), None, None
     for step in steps:
       yield step
       now, done = time.time(), step + 1
-      if first is None:  # compiles, so the others are timed without it
-        first, each = now, now - last
+      if first is None:  # it compiles: the others are timed without it
+        first = now
       else:
-        each = (now - first) / (step - self.start)
+        left = (now - first) / (step - self.start) * (self.total - done)
       if now - last > 5:
         last = now
-        report(self.label, done, self.total, each * (self.total - done))
+        report(self.label, done, self.total, left)

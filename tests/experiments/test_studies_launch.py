@@ -394,7 +394,7 @@ def test_progress_names_a_run_once_and_says_the_time_left(root, monkeypatch):
     assert not watched._receive(0, None)
   assert lines == [
     '  lm/13K: 7/150, 95 s left',
-    '  pm/a: features of train 7/150, 95 s left',
+    '  pm/a: features of train: 7/150, 95 s left',
   ]
 
 
