@@ -3,12 +3,25 @@
 #
 #   make reproduce [PRESET=micro|smoke|null|hh|smollm2|gpu] [DATA=folder] \
 #     [WORKDIR=dir]
-#   make test       # ten minutes; make test-all: the slow tests
-#   make smollm2   # a small real model, for experiments.generate and the tests
+#   make help       # this
+#   make test       # ten minutes
+#   make test-all   # the slow tests
+#   make smollm2    # a small real model, for experiments.generate and the tests
 #   make figures [STUDIES="dir ..."]
 #   make checklist
+#   make attack     # malformed records, bit flips, kills: an hour
 #   make plan [TOPOLOGY=v5p:8x8x8] [RUNG=52B] [JSON=file]
+#   make test-plan  # tests against the TPU compiler
+#   make bench      # rates of this machine
+#   make bench-peers          # beside other libraries
+#   make agreement [SEEDS=n] [TRL=python]
+#   make gpu [CHUNK="pm_step decode"]
 #   make clean
+#
+# DATA is the folder of the real pairs: PRESET=hh and PRESET=smollm2 read it.
+# Settings of a stage, with their values and meanings:
+#
+#   .venv/bin/python -m experiments.train_pm --config=configs/pm.py:smoke --help
 
 PYTHON ?= python3
 PRESET ?= micro
@@ -20,12 +33,23 @@ SMOLLM2 := .venv/installed-smollm2
 PARITY := .venv/installed-parity
 TESTS := .venv/installed-tests
 
-.PHONY: reproduce test test-all mutants smollm2 figures checklist clean
+.PHONY: reproduce help test test-all mutants smollm2 figures checklist clean
+
+# DATA that no preset would read, asked for by name or by default, is refused.
+ASKED := $(filter reproduce,$(or $(MAKECMDGOALS),reproduce))
+ifneq ($(and $(DATA),$(ASKED)),)
+ifeq ($(filter hh smollm2,$(PRESET)),)
+$(error PRESET=$(PRESET) reads no DATA: make reproduce PRESET=hh DATA=$(DATA))
+endif
+endif
 
 reproduce: $(STAMP) $(if $(filter smollm2,$(PRESET)),$(SMOLLM2))
 	$(BIN)/python -m experiments.reproduce \
 	  --config=configs/reproduce.py:$(PRESET) --workdir=$(WORKDIR) \
 	  $(if $(DATA),--config.data.path=$(DATA))
+
+help:
+	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
 
 test: $(TESTS)
 	$(BIN)/ruff check .
@@ -50,6 +74,12 @@ checklist: $(STAMP)
 	$(BIN)/python -m scripts.make_checklist
 	$(BIN)/python -m scripts.make_claims_doc
 	$(BIN)/python -m scripts.make_tables_doc
+
+# Goes on where it stopped; its figures, and their page docs/reliability.md.
+.PHONY: attack
+attack: $(STAMP)
+	$(BIN)/python -m scripts.attack --json docs/reliability.json; \
+	  code=$$?; $(BIN)/python -m scripts.make_reliability_doc && exit $$code
 
 # An environment with some extras; bytecode is made when it is needed.
 define install
@@ -105,7 +135,7 @@ agreement: $(STAMP)
 # Our benchmarks on this machine, without peers: benchmarks/results/<device>/.
 .PHONY: bench
 SHAPED ?= pm_step decode ppo_iteration
-BENCHMARKS ?= data_rate memory scaling
+BENCHMARKS ?= data_rate memory scaling read_pairs
 SWEEPS ?= vmapped_sweep sweep
 bench: $(STAMP)
 	@device=$$($(BIN)/python -c \

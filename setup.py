@@ -8,8 +8,14 @@ setuptools.setup(
   description='Reinforcement learning from human feedback, studied in JAX.',
   license='Apache-2.0',
   python_requires='>=3.11',
-  packages=setuptools.find_packages(include=['rlhf_jax', 'rlhf_jax.*']),
-  package_data={'rlhf_jax.analysis': ['*.j2']},
+  # The scripts too: started in another folder they say where to stand.
+  packages=setuptools.find_packages(
+    include=['rlhf_jax', 'rlhf_jax.*', 'experiments', 'experiments.*']
+  ),
+  package_data={
+    'rlhf_jax.analysis': ['*.j2'],
+    'experiments.shared': ['*.toml'],
+  },
   install_requires=[
     'absl-py>=2.3.1',
     'array-record>=0.8.1',

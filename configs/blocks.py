@@ -113,8 +113,10 @@ def reading():
   return dict(
     max_prompt=128,
     max_reply=64,
-    test_fraction=0.1,
+    test_fraction=0.1,  # where nothing is held out already
+    held_out='test',  # files of one's own pairs to test on, or 'validation'
     train_pairs=800,  # whose features are kept; 0: all
+    test_pairs=10000,  # likewise
     coin_flip_labels=False,  # for a null study
   )
 
@@ -151,6 +153,7 @@ def lm(config):
     samples=512,  # replies whose mean gold is reported
     log_every=50,
     checkpoint_every=1000,
+    on_nonfinite='stop',  # 'skip': leaves such a batch out, and counts it
   )
 
 
@@ -180,6 +183,7 @@ def trained_model(config):
     seed=to_set(int),
     half=to_set(str),
     learning_rate=0.0,  # 0: the rung's, times lr_multiple
+    on_nonfinite='stop',  # 'skip': leaves such a batch out, and counts it
   )
 
 
@@ -206,6 +210,7 @@ def pm(config):
     eval_batch=32,  # pairs a call; few fit a CPU's cache
     log_every=20,
     checkpoint_every=400,
+    export='',  # folder in the run's for transformers; '': none
   )
 
 

@@ -15,6 +15,12 @@ head over SmolLM2-135M-Instruct, on the real HH pairs in data.path. `base` may
 be another imported model, with a `pad_token` where its tokenizer names none:
 '<|padding|>' for Pythia. `features` are those of the frozen blocks, kept in
 `feature_folder`; `edges` are the columns of their length buckets.
+
+    python -m experiments.train_pm --config=configs/pm.py:pairs \
+        --config.data.path=FILE_OR_FOLDER --workdir=DIR
+
+The preset pairs is the same for pairs of one's own (docs/own-pairs.md): all of
+them, and the model is written for transformers, into DIR/model.
 """
 
 import sys
@@ -26,7 +32,9 @@ from configs import blocks
 
 
 def get_config(preset='micro'):
-  """Config of a preset of the study."""
+  """Config of a preset of the study, or of pairs of one's own."""
+  if preset == 'pairs':
+    return own_pairs()
   study, config, root = blocks.stage('pm', preset)
   block = study.scaling
   config.role, config.half, config.train_subset = 'scaling', 'a', 'mix'
@@ -36,4 +44,14 @@ def get_config(preset='micro'):
   rung = '_' + config.size.replace('.', '_')
   config.lr_multiple *= study.pm_lr_multiples.get(rung, 1.0)
   blocks.start(config, study, root)
+  return config
+
+
+def own_pairs():
+  """Adapters over SmolLM2 from pairs of one's own, and what comes of them."""
+  config = get_config('smollm2')
+  config.data.update(source='pairs', path='', on_error='raise')
+  config.reading.train_pairs = 0
+  config.half, config.export = 'all', 'model'
+  config.feature_folder = 'runs/features'
   return config

@@ -4,8 +4,8 @@
 
 What: dialogues by simulated authors of mixed quality and plain text of their
 world, cut into rows of max_prompt + max_reply tokens. For the real pairs set
---config.data.source=hh and --config.data.path to their folder. Presets: the
-study's.
+--config.data.source=hh and --config.data.path to their folder, for one's own
+--config.data.source=pairs (docs/own-pairs.md). Presets: the study's.
 """
 
 import sys

@@ -22,7 +22,7 @@ from absl import app, flags, logging
 from ml_collections import config_flags
 
 from experiments.capacity import gpu
-from experiments.shared import command
+from experiments.shared import command, knobs
 from experiments.studies import hh_pythia, launch, sbatch, single
 from experiments.studies.job import mark, state_of, write_list
 
@@ -87,6 +87,8 @@ def run(config, workdir, asked, options):
     raise ValueError('--workdir is required: see --help')
   root = Path(workdir).resolve()
   jobs = jobs_of(config, root)
+  for job in jobs:
+    knobs.check_job(job)
   mark(root, 'cluster', {'preset': config['preset']})
   if asked['index'] is not None:
     write_list(root, jobs)
@@ -105,10 +107,10 @@ def run(config, workdir, asked, options):
 
 def main():
   """Parses flags; a known error ends in one line and exit code 2."""
+  file = 'configs/sweeps/hh_pythia.py'
+  command.stand_where(command.asked_config(sys.argv, file)[0])
   config = config_flags.DEFINE_config_file(
-    'config',
-    'configs/sweeps/hh_pythia.py',
-    'Path of a sweep, :PRESET appended.',
+    'config', file, 'Path of a sweep, :PRESET appended.'
   )
   workdir = flags.DEFINE_string('workdir', None, 'Directory of the sweep.')
   options = launch.define_flags('list')
@@ -135,7 +137,8 @@ def main():
       return 2
     return 0
 
-  app.run(guarded, flags_parser=command.parse_flags)
+  settings = lambda: knobs.listing(config.value.to_dict())
+  app.run(guarded, flags_parser=lambda x: command.parse_flags(x, settings))
 
 
 if __name__ == '__main__':

@@ -10,12 +10,8 @@ SequenceClassification of one label, each with its tokenizer where
 
 from absl import flags
 
-from experiments.shared import command
+from experiments.shared import command, exporting
 from experiments.shared.models import open_run
-from rlhf_jax.models.pretrained.export import save_policy, save_preference_model
-from rlhf_jax.text.pretrained import PretrainedTokenizer
-
-IDS = ('eos', 'pad')
 
 
 def run(options):
@@ -24,27 +20,8 @@ def run(options):
   Raises:
     ValueError, OSError, RunError: saying what is missing or wrong.
   """
-  found, output = open_run(options['run']), options['output']
-  words = found.tokenizer
-  scores = found.holds == 'preference model'
-  known = words if isinstance(words, PretrainedTokenizer) else None
-  config, save = found.functions.config, dict(dtype=options['dtype'])
-  if scores:
-    save['allow_shift'] = True  # it says so below
-  write = save_preference_model if scores else save_policy
-  if known is None and not scores:
-    save['settings'] = {f'{x}_token_id': getattr(words, f'{x}_id') for x in IDS}
-  write(output, config, found.params, known, **save)
-  kind = 'preference model' if scores else 'language model'
-  print(f'{output}: the {kind} of {options["run"]}, for transformers')
-  bias = float(found.params['head']['bias']) if scores else 0.0
-  if bias:
-    print(f'its scores are ours less the bias {bias:g}, kept in config.json')
-  if known is None:
-    words.save(f'{output}/tokenizer.model')
-    print(
-      'its tokenizer.model is of sentencepiece, for rlhf_jax.text.tokenizer'
-    )
+  found = open_run(options['run'])
+  exporting.write(found, options['run'], options['output'], options['dtype'])
 
 
 def main():

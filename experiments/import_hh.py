@@ -13,7 +13,7 @@ from rlhf_jax.train.run import Run
 
 
 def run(config, workdir):
-  """Writes the tokenizer, the pairs and the prompts."""
+  """Writes the tokenizer, the pairs, the prompts and reading.csv."""
   about = About('import_hh', 'comparisons')
   with Run(workdir, config, {'role': 'comparisons'}, about=about) as run_:
     if run_.done:
@@ -29,4 +29,5 @@ def run(config, workdir):
     counts = comparisons.write_splits(
       run_.path, splits, tokenizer, config['seed'], size
     )
+    comparisons.write_reading(run_.path, {'files': files} | counts)
     run_.finish(files=files, vocab_size=tokenizer.vocab_size, **counts)

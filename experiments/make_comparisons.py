@@ -48,37 +48,29 @@ def sample_pairs(config, base, label):
 
 def through_builder(splits, path):
   """Writes train and test of each tranche, and reads them through TFDS."""
-  out = {}
-  for split, items in splits.items():
-    for tranche in sources.TRANCHES.values():
-      part = [item for item in items if item.source == tranche]
-      write_comparisons(path / 'data' / tranche / f'{split}.jsonl.gz', part)
-  for split in splits:
-    out[split] = []
-    for tranche in sources.TRANCHES.values():
-      out[split] += tfds_builder.load(
-        path / 'data', tranche, split, path / 'tfds'
-      )
+  parts = {
+    (split, tranche): [item for item in items if item.source == tranche]
+    for split, items in splits.items()
+    for tranche in sources.TRANCHES.values()
+  }
+  parts = {place: part for place, part in parts.items() if part}
+  for (split, tranche), part in parts.items():
+    write_comparisons(path / 'data' / tranche / f'{split}.jsonl.gz', part)
+  out = {split: [] for split in splits}
+  for split, tranche in parts:
+    out[split] += tfds_builder.load(
+      path / 'data', tranche, split, path / 'tfds'
+    )
   return out
 
 
 def comparisons_of(config, run_):
   """{'train': [Comparison], 'test': [...]}: no prompt is on two sides."""
-  data = config['data']
-  if data['source'] == 'hh':
-    train, test = sources.real_comparisons(
-      data['path'],
-      run_.path / 'tfds',
-      data['on_error'],
-      config['test_fraction'],
-      data['split_seed'],
-    )
-    return {'train': train, 'test': test}
   named = {'base': config['lm_dir'], 'size': config['lm_size'], 'pad_token': ''}
   base = open_base(config | named)
   pairs = sample_pairs(config, base, run_.path.name)
   fractions = [1 - config['test_fraction'], config['test_fraction']]
-  train, test = split_by_prompt(pairs, fractions, data['split_seed'])
+  train, test = split_by_prompt(pairs, fractions, config['data']['split_seed'])
   return through_builder({'train': train, 'test': test}, run_.path)
 
 
@@ -89,13 +81,16 @@ def run(config, workdir):
     if run_.done:
       return
     tokenizer = text_tokenizer(config)
-    splits = comparisons_of(config, run_)
-    summary = {}
-    if config['data']['source'] == 'hh':
-      data = config['data']
-      summary['files'] = sources.read_counts(data['path'], data['on_error'])
+    counts, data = {}, config['data']
+    if data['source'] == 'simulated':
+      splits = comparisons_of(config, run_)
+    else:
+      found = sources.read_people(
+        data, run_.path / 'tfds', config['test_fraction']
+      )
+      splits, counts = {'train': found.train, 'test': found.test}, found.counts
     size = config['max_prompt'], config['max_reply']
-    summary |= comparisons.write_splits(
+    kept = comparisons.write_splits(
       run_.path,
       splits,
       tokenizer,
@@ -103,7 +98,9 @@ def run(config, workdir):
       size,
       config['coin_flip_labels'],
     )
-    run_.finish(**summary)
+    if counts:
+      comparisons.write_reading(run_.path, counts | kept)
+    run_.finish(**counts, **kept)
 
 
 if __name__ == '__main__':

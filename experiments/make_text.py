@@ -8,7 +8,6 @@ import collections
 import numpy as np
 
 from experiments.shared import command, sources
-from rlhf_jax.data.jsonl import DataError
 from rlhf_jax.text.dialogue import split_reply
 from rlhf_jax.text.encode import encode_example, pad_batch
 from rlhf_jax.text.tokenizer import Tokenizer
@@ -33,21 +32,13 @@ def texts_of(config, workdir):
     known = set(texts)
     held = [text for text in new if text not in known]
     return texts[count:], texts[:count], held
-  if data['source'] != 'hh':
-    raise DataError(
-      f"data.source must be 'simulated' or 'hh', got {data['source']!r}"
-    )
-  train, test = sources.real_comparisons(
-    data['path'],
-    workdir / 'tfds',
-    data['on_error'],
-    config['test_fraction'],
-    data['split_seed'],
+  found = sources.read_people(
+    data, workdir / 'tfds', config['test_fraction'], counted=False
   )
-  return (
-    *sources.real_texts(data['path'], train),
-    sources.spoken(test)[: config['heldout_dialogues'] or None],
-  )
+  held = sources.spoken(found.test)[: config['heldout_dialogues'] or None]
+  if data['source'] == 'pairs':
+    return [], sources.spoken(found.train), held
+  return *sources.real_texts(data['path'], found.train), held
 
 
 def encode(tokenizer, plain, dialogues, max_prompt, max_reply, limit):

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from experiments.shared import command, study_report
 from experiments.studies import launch, registry, single
-from experiments.studies.job import is_done
+from experiments.studies.job import is_done, is_lost
 from rlhf_jax.train.about import About, RunError
 from rlhf_jax.train.run import Run, commit, read_json, write_json
 
@@ -33,7 +33,7 @@ class Ledger:
   def __init__(self, path, elsewhere):
     self.path = Path(path)
     empty = {'seconds': 0.0, 'jobs': {}, 'programs': []}
-    self.past = read_json(self.path) if self.path.exists() else empty
+    self.past = self._read() if self.path.exists() else empty
     new = {n: s for n, s in elsewhere.items() if n not in self.past['jobs']}
     self.total = self.past
     if new:
@@ -47,6 +47,23 @@ class Ledger:
         ],
       )
       self._keep(self.past)
+
+  def _read(self):
+    past, number = read_json(self.path), (int, float)
+    parts = [past.get(key) for key in ('seconds', 'jobs', 'programs')]
+    seconds, jobs, programs = parts
+    if not (
+      isinstance(seconds, number)
+      and isinstance(jobs, dict)
+      and all(isinstance(spent, number) for spent in jobs.values())
+      and isinstance(programs, list)
+      and all(isinstance(row, dict) for row in programs)
+    ):
+      raise RunError(
+        f'{self.path} is damaged (wanted seconds, jobs and programs): delete '
+        'it, it only says how long the jobs took'
+      )
+    return past
 
   def now(self, seconds, jobs, programs):
     """Everything so far, this session included; also written to disk.
@@ -78,6 +95,11 @@ def check_data(config):
     raise RunError(
       f'{data["path"]!r} is not a directory: set --config.data.path to the '
       'folder with the HH pairs'
+    )
+  if data['source'] == 'pairs' and not Path(data['path']).exists():
+    raise RunError(
+      f'{data["path"]!r} is not there: set --config.data.path to the file or '
+      'folder with your pairs'
     )
 
 
@@ -128,7 +150,9 @@ def run(config, workdir, on):
       return
     stages, programs = stages_of(spent['jobs']), spent['programs']
     study.finish(seconds=spent['seconds'], stages=stages, programs=programs)
-    launch.report(f'{len(spent["jobs"])} jobs done; analysing')
+    lost = sum(is_lost(job, root) for job in jobs)
+    without = f', {lost} lost to numbers that are not finite' if lost else ''
+    launch.report(f'{len(spent["jobs"])} jobs done{without}; analysing')
     programs = [
       {k: v for k, v in p.items() if k != 'session'} for p in programs
     ]

@@ -4,16 +4,17 @@ r"""A sweep: one stage under every combination of some settings.
         --grid seed=0,1,2 --grid lr_multiple=0.1,0.3 --workdir=DIR --workers=2
 
 Each run has a directory named by its settings. What is done is skipped, what
-was interrupted resumes, and a table of all runs ends the sweep. --config.KEY
-sets a key for every run; --dry_run only tells the table. --on=slurm sends the
-runs to a cluster, --on=list prints the command of each.
+was interrupted resumes, and a table of all runs ends the sweep, also in
+DIR/sweep.csv. A run that fails stops no other: the table says why, and the exit
+code is 1. --config.KEY sets a key for every run; --dry_run only tells the
+table. --on=slurm sends the runs to a cluster, --on=list prints the command of
+each.
 """
 
 import ast
 import copy
 import difflib
 import itertools
-import json
 import sys
 from pathlib import Path
 
@@ -21,9 +22,16 @@ import pandas as pd
 from absl import app, flags
 from ml_collections import config_flags
 
-from experiments.shared import command
+from experiments.shared import command, knobs
 from experiments.studies import launch
-from experiments.studies.job import Job, mark
+from experiments.studies.job import (
+  Job,
+  has_stopped,
+  is_done,
+  mark,
+  why_stopped,
+)
+from rlhf_jax import digests
 
 STAGES = {
   'lm': 'experiments.train_lm',
@@ -103,18 +111,56 @@ def make_job(name, config, settings):
   )
 
 
-def table(jobs, combos, root):
-  """What is known of each run: settings, state, and its summary if done."""
-  rows = []
+def frame_of(jobs, combos, root, failed=None):
+  """A frame of settings, state, and its summary if done or why it failed."""
+  rows, failed = [], failed or {}
   for job, settings in zip(jobs, combos, strict=True):
-    path = root / job.name / 'done.json'
-    done = json.loads(path.read_text()) if path.exists() else {}
-    rows.append(settings | {'state': 'done' if done else 'to do'} | done)
-  return pd.DataFrame(rows).to_string(index=False, float_format='{:.4g}'.format)
+    done = digests.read_done(root / job.name)
+    done.pop('digests', None)
+    state = 'done' if done else 'failed' if job.name in failed else 'to do'
+    why = {'why': failed[job.name]} if state == 'failed' else {}
+    rows.append(settings | {'state': state} | done | why)
+  return pd.DataFrame(rows)
+
+
+def table(jobs, combos, root, failed=None):
+  """The frame as it is printed; nothing where a run has no such number."""
+  frame = frame_of(jobs, combos, root, failed)
+  is_part = lambda x: isinstance(x, float) and not x.is_integer()
+  show = lambda x: f'{x:.4g}' if is_part(x) else str(x).removesuffix('.0')
+  shown = frame.astype(object).where(frame.notna(), '')
+  lines = shown.map(show).to_string(index=False).splitlines()
+  return '\n'.join(text.rstrip() for text in lines)
+
+
+def run_all(jobs, root, options, preset=''):
+  """Runs what can run; {name: why} of the runs that failed."""
+  failed = {}
+  for job in jobs:
+    try:
+      knobs.check_job(job)
+      if not is_done(job, root):
+        knobs.require_inputs(job.config, preset)
+    except ValueError as error:
+      failed[job.name] = str(error)
+      launch.report(f'  failed: {error}')
+  good = [job for job in jobs if job.name not in failed]
+  try:
+    if good:
+      launch.run(good, root, options)
+  except launch.FailedError as error:
+    if not error.failed:
+      raise
+    failed |= error.failed
+  stopped = [job for job in good if has_stopped(job, root)]
+  failed |= {job.name: why_stopped(job, root) for job in stopped}
+  return {n: why.removeprefix(f'{n}: ') for n, why in failed.items()}
 
 
 def main():
   """Reads the flags, runs, and prints the table."""
+  file, preset = command.asked_config(sys.argv, '')
+  command.stand_where(file)
   config = config_flags.DEFINE_config_file(
     'config', None, 'Path of the config file of the stage, :PRESET appended.'
   )
@@ -129,6 +175,7 @@ def main():
   flags.mark_flags_as_required(['stage', 'config', 'workdir'])
 
   def guarded(argv):
+    failed = {}
     try:
       if len(argv) > 1:
         raise ValueError(f'unknown argument {argv[1]!r}: see --help')
@@ -139,9 +186,19 @@ def main():
       asked = options(workers=min(workers.value, len(jobs)))
       if not dry_run.value:
         mark(root, 'sweep', {'stage': stage_name.value})
-        launch.run(jobs, root, asked)
+        failed = run_all(jobs, root, asked, preset)
+      known = jobs, combos, root, failed
       if dry_run.value or asked.on != 'list':
-        print(table(jobs, combos, root))
+        print(table(*known))
+      if not dry_run.value:
+        frame_of(*known).to_csv(root / 'sweep.csv', index=False)
+      if failed:
+        print(
+          f'{len(failed)} of {len(jobs)} runs failed: the same command tries '
+          'them again',
+          file=sys.stderr,
+        )
+        return 1
     except command.EXPECTED as error:
       print(f'error: {str(error).splitlines()[0]}', file=sys.stderr)
       return 2

@@ -18,15 +18,16 @@ from experiments.shared.devices import (
   row_parts,
   spread,
 )
-from experiments.shared.files import write_csv
+from experiments.shared.files import read_arrays, write_csv
 from experiments.shared.models import RUNG, open_base
 from rlhf_jax.data.packing import PackedBatches
 from rlhf_jax.data.pipeline import Batches
 from rlhf_jax.data.prompts import encode_prompts
 from rlhf_jax.evals.language import make_text_loss, nats_per_token
 from rlhf_jax.train.about import About
+from rlhf_jax.train.finite import with_guard
 from rlhf_jax.train.optimiser import learning_rate_at, make_optimiser
-from rlhf_jax.train.run import Run, save_params
+from rlhf_jax.train.run import Run
 from rlhf_jax.train.steps import init_state, make_lm_step
 from rlhf_jax.types import LMBatch, LMHyper, Prompts
 
@@ -34,7 +35,16 @@ LAST = 10  # logged training losses whose mean is reported
 
 
 @functools.cache
-def lm_step(functions, label, b2, weight_decay, microbatches, packed, mesh):
+def lm_step(
+  functions,
+  label,
+  b2,
+  weight_decay,
+  microbatches,
+  packed,
+  mesh,
+  on_nonfinite='stop',
+):
   """Jitted language-model step; several texts a row if packed."""
   step = make_lm_step(
     policies.split_model(functions),
@@ -42,7 +52,7 @@ def lm_step(functions, label, b2, weight_decay, microbatches, packed, mesh):
     microbatches=microbatches,
     packed=packed,
   )
-  return jit_step(step, f'lm_step_{label}', mesh)
+  return jit_step(with_guard(step, on_nonfinite), f'lm_step_{label}', mesh)
 
 
 @functools.cache
@@ -54,12 +64,13 @@ def text_loss(functions, label):
 
 def texts_of(config, name):
   """The texts of stage 1 in a file of that name, as an LMBatch."""
-  with np.load(f'{config["text_dir"]}/{name}.npz') as data:
-    return LMBatch(
-      data['tokens_NT'].astype(np.int32),
-      data['length_N'],
-      np.zeros_like(data['length_N']),
-    )
+  file = f'{config["text_dir"]}/{name}.npz'
+  data = read_arrays(file, 'tokens_NT', 'length_N')
+  return LMBatch(
+    data['tokens_NT'].astype(np.int32),
+    data['length_N'],
+    np.zeros_like(data['length_N']),
+  )
 
 
 def batches_of(config, arrays, mesh, pad_id):
@@ -116,6 +127,7 @@ def run(config, workdir):
       config['microbatches'],
       config['pack'],
       mesh,
+      config['on_nonfinite'],
     )
     total = config['steps']
     for step in run_.progress(int(state.step), total):
@@ -127,11 +139,12 @@ def run(config, workdir):
         shape='cosine',
       )
       state, metrics = step_fn(state, next(batches), rng, LMHyper(rate))
+      metrics = run_.watch(step + 1, metrics, batches.last_rows)
       if (step + 1) % config['log_every'] == 0 or step + 1 == total:
         run_.log(step + 1, metrics)
       if (step + 1) % config['checkpoint_every'] == 0:
         run_.save(state, batches)
-    save_params(run_.path, spread(state.params, None))
+    run_.save_params(spread(state.params, None), total)
     tokens = int(total * config['batch_size'] * arrays.length_B.mean())
     found = {'tokens': tokens} | measured(
       config, run_, base, state.params, mesh
@@ -144,10 +157,12 @@ def measured(config, run_, base, params, mesh):
   """Losses in nats per token, held-out and in training, and gold.
 
   The held-out texts are dialogues, the training texts are dialogues and plain
-  text: the two losses are not of the same mixture.
+  text: the two losses are not of the same mixture. Skipped batches count in
+  neither.
   """
   held = texts_of(config, 'heldout')
-  losses = [row['loss'] for row in run_.rows('train')][-LAST:]
+  losses = [row['loss'] for row in run_.rows('train')]
+  losses = [loss for loss in losses if math.isfinite(loss)][-LAST:]
   return {
     'nats_per_token': nats_per_token(
       text_loss(base.functions, base.size),

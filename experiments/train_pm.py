@@ -9,14 +9,21 @@ tokens, or as features that the frozen blocks made once.
 
 import jax
 
-from experiments.shared import command, comparisons, pm_tables, readers, trained
+from experiments.shared import (
+  command,
+  comparisons,
+  exporting,
+  pm_tables,
+  readers,
+  trained,
+)
 from experiments.shared.devices import mesh_from, spread
 from experiments.shared.files import write_csv
-from experiments.shared.models import open_base
+from experiments.shared.models import open_base, open_run
 from rlhf_jax.train.about import About
 from rlhf_jax.train.averaging import AveragedState
 from rlhf_jax.train.optimiser import learning_rate_at, make_optimiser
-from rlhf_jax.train.run import Run, save_params
+from rlhf_jax.train.run import Run
 from rlhf_jax.train.steps import init_state
 from rlhf_jax.types import PMHyper
 
@@ -70,6 +77,7 @@ def rate_at(config, base, step, total):
 
 def run(config, workdir):
   """Trains; writes `params`, pm_curve, pm_pairs, and floors on real pairs."""
+  comparisons.require_data(config)
   base = open_base(config, weights=False)
   row = {k: config[k] for k in ('role', 'seed', 'half')}
   row |= {'size': base.size, 'n_params': base.n_params}
@@ -78,10 +86,12 @@ def run(config, workdir):
   )
   with Run(workdir, config, row, about=about) as run_:
     if run_.done:
+      export(config, run_.path)
       return
     mesh, way = mesh_from(config['mesh']), trained.way_of(config)
     base = open_base(config, mesh)
     pairs = comparisons.read_pairs(config, base)
+    comparisons.write_reading(run_.path, pairs.counts)
     train, test, rows = comparisons.drawn_pairs(config, pairs)
     batch_size = config['batch_size']
     reader = readers.reader_of(config, base, train, 'train')
@@ -97,32 +107,81 @@ def run(config, workdir):
       config['microbatches'],
       config['average_eta'],
       mesh,
+      config['on_nonfinite'],
     )
     score = lambda params, count: held_out.scores(
       score_fn, (frozen, params), count, config['eval_batch']
     )
     total = steps_of(config, len(rows))
-    points = curve_points(total, batch_size, config['curve_points'])
-    rng = jax.random.key(config['seed'])
-    for step in run_.progress(int(state.step), total):
-      hyper = PMHyper(rate_at(config, base, step, total))
-      state, metrics = step_fn(state, frozen, next(batches), rng, hyper)
-      if (step + 1) % config['log_every'] == 0:
-        run_.log(step + 1, metrics)
-      if step + 1 in points:
-        seen, count = (
-          (step + 1) * batch_size,
-          config['curve_eval_pairs'] or None,
-        )
-        sides = score(kept(state), count)
-        part = test.take(slice(None, count))
-        for line in pm_tables.accuracy_rows(config, part, sides, seen):
-          run_.log(step + 1, line, kind='curve')
-      if (step + 1) % config['checkpoint_every'] == 0:
-        run_.save(state, batches)
-    save_params(run_.path, spread(kept(state), None))
+    step_of = lambda state, step: step_fn(
+      state,
+      frozen,
+      next(batches),
+      jax.random.key(config['seed']),
+      PMHyper(rate_at(config, base, step, total)),
+    )
+    log = lambda state, step: log_accuracy(
+      config, run_, step, test, lambda count: score(kept(state), count)
+    )
+    state = train(config, run_, state, (step_of, log), batches, rows)
+    run_.save_params(spread(kept(state), None), total)
     finish(run_, config, score, kept(state), test, total * batch_size)
+    shown = score(kept(state), pm_tables.EXAMPLES)
+    pm_tables.write_examples(run_.path, base.tokenizer, test, shown)
     run_.finish(**summary(run_, config, pairs, len(rows), total * batch_size))
+    export(config, run_.path)
+
+
+def train(config, run_, state, functions, batches, rows):
+  """The loop: steps, and accuracies at fixed points of the curve.
+
+  Args:
+    config: epochs, batch_size, curve_points, log_every, checkpoint_every.
+    run_: Run.
+    state: from which it goes on.
+    functions: (state, step) -> (state, metrics), which takes the next batch;
+      (state, steps done), which logs the accuracy.
+    batches: of the training pairs `rows`.
+    rows: numbers of the training pairs.
+
+  Returns:
+    The last state.
+  """
+  step_of, log = functions
+  total = steps_of(config, len(rows))
+  points = curve_points(total, config['batch_size'], config['curve_points'])
+  for step in run_.progress(int(state.step), total):
+    state, metrics = step_of(state, step)
+    metrics = run_.watch(step + 1, metrics, rows[batches.last_rows])
+    if (step + 1) % config['log_every'] == 0:
+      run_.log(step + 1, metrics)
+    if step + 1 in points:
+      log(state, step + 1)
+    if (step + 1) % config['checkpoint_every'] == 0:
+      run_.save(state, batches)
+  return state
+
+
+def log_accuracy(config, run_, step, test, score):
+  """Logs a row of pm_curve for each kind of held-out pair.
+
+  Args:
+    config: batch_size, curve_eval_pairs, and what `accuracy_rows` reads.
+    run_: Run.
+    step: how many are done.
+    test: PairArrays of the held-out pairs.
+    score: number of pairs, or None for all -> scores of both sides.
+  """
+  count = config['curve_eval_pairs'] or None
+  part, seen = test.take(slice(None, count)), step * config['batch_size']
+  for line in pm_tables.accuracy_rows(config, part, score(count), seen):
+    run_.log(step, line, kind='curve')
+
+
+def export(config, path):
+  """Writes the finished model for transformers, if that is asked for."""
+  if config['export'] and not (path / config['export']).exists():
+    exporting.write(open_run(path), path, path / config['export'])
 
 
 def finish(run_, config, score, params, test, seen):

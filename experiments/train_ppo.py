@@ -28,7 +28,7 @@ from rlhf_jax.data.prompts import encode_prompts
 from rlhf_jax.train.about import About
 from rlhf_jax.train.optimiser import learning_rate_at, make_optimiser
 from rlhf_jax.train.ppo import Frozen
-from rlhf_jax.train.run import Run, save_params
+from rlhf_jax.train.run import Run
 from rlhf_jax.train.steps import init_state
 from rlhf_jax.types import PPOHyper, Prompts
 
@@ -111,7 +111,14 @@ def programs_of(config, base, way, scorers, mesh):
   )
   return (
     policies.ppo_iteration(
-      base.size, collect, score, penalise, estimate, update, mesh
+      base.size,
+      collect,
+      score,
+      penalise,
+      estimate,
+      update,
+      mesh,
+      config['on_nonfinite'],
     ),
     policies.policy_eval(
       base.functions,
@@ -137,6 +144,7 @@ def open_scorers(config, base, mesh):
 
 def run(config, workdir):
   """Trains; writes `params`, rl_curve, rl_pi0 and samples.json."""
+  comparisons.require_data(config)
   base = open_base(config, weights=False)
   row = {k: config[k] for k in ('role', 'seed', 'half')}
   row |= {'size': base.size, 'n_params': base.n_params}
@@ -149,6 +157,7 @@ def run(config, workdir):
     scorers = open_scorers(config, base, mesh)
     iteration_fn, evaluate = programs_of(config, base, way, scorers, mesh)
     found = comparisons.read_prompts(config, base)
+    comparisons.write_reading(run_.path, comparisons.read_counts(config, base))
     prompts = prompt_batches(config, base, found['train'])
     held_out = policies.HeldOut(config, base, scorers, evaluate, found['test'])
     state = run_.restore(initial_state(config, base, mesh), prompts)
@@ -176,8 +185,10 @@ def train(config, run_, base, held_out, running):
     state, metrics = iteration_fn(
       state, frozen, next(prompts), rng, hyper_at(config, base, iteration)
     )
+    done = (iteration + 1) * updates
+    metrics = run_.watch(done, metrics, prompts.last_rows)
     if iteration % config['log_every'] == 0:
-      run_.log(int(state.step), metrics)
+      run_.log(done, metrics)
     if iteration + 1 in points:
       after = held_out.measure(state.params['policy'], iteration + 1)
       note(after, iteration + 1)
@@ -187,7 +198,7 @@ def train(config, run_, base, held_out, running):
     after = held_out.measure(state.params['policy'], total)
   curve = rl_tables.write_tables(run_, held_out.texts, pi0, before, after)
   rl_tables.print_curve(curve, rl_tables.pi0_rows(pi0), config['seed'])
-  save_params(run_.path, spread(state.params['policy'], None))
+  run_.save_params(spread(state.params['policy'], None), total * updates)
   run_.finish(iterations=total, train_pm=curve[-1]['train_pm'])
 
 

@@ -44,6 +44,13 @@ def on_rows(x):
   return jax.lax.with_sharding_constraint(x, PartitionSpec(axes))
 
 
+def on_every_device(x):
+  """Copies x to every device of a mesh in use: all count over all rows."""
+  if math.prod(_sizes().values()) <= 1:
+    return x
+  return jax.lax.with_sharding_constraint(x, PartitionSpec())
+
+
 def data_parts(count):
   """Number of devices that share `count` rows in `over_data`; 1: none does.
 

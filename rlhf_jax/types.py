@@ -137,7 +137,10 @@ class FeaturePairs(NamedTuple):
 
 
 class Prompts(NamedTuple):
-  """Prompts to answer; `row_B` names each row for its sampling key."""
+  """Prompts to answer; `row_B` names each row for its sampling key.
+
+  Rows of one batch with one name are told apart by their order.
+  """
 
   tokens_BP: Array
   length_B: Array

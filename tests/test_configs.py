@@ -26,7 +26,7 @@ PRESETS = {
   'text': OWN,
   'lm': OWN,
   'comparisons': OWN,
-  'pm': STUDIES,
+  'pm': (*STUDIES, 'pairs'),
   'ppo': STUDIES,
   'hhh': ('smollm2',),
   'plan': ('paper',),
@@ -307,7 +307,11 @@ def test_every_directory_a_job_reads_is_a_job_that_it_needs(preset):
 
 @pytest.mark.parametrize(
   ('name', 'preset'),
-  [pair for pair in ALL if pair[0] not in ('reproduce', 'plan')],
+  [
+    (name, preset)
+    for name, preset in ALL
+    if name not in ('reproduce', 'plan') and preset in STUDIES
+  ],
 )
 def test_a_preset_of_a_stage_is_the_study_s_largest_run(name, preset):
   root = 'runs/reproduce' + ('' if preset == 'micro' else f'-{preset}')

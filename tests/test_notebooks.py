@@ -6,6 +6,7 @@ import nbformat
 import pytest
 
 from rlhf_jax.analysis import runs
+from scripts import run_notebooks
 from tests.analysis import tables_fixture
 
 pytestmark = pytest.mark.slow  # runs the notebooks
@@ -33,11 +34,31 @@ def test_there_are_notebooks():
 
 
 @pytest.mark.parametrize('path', NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_is_valid_and_committed_without_outputs(path):
+def test_a_notebook_is_valid_and_names_the_commands_that_open_and_run_it(path):
   notebook = nbformat.read(path, as_version=4)
   nbformat.validate(notebook)
-  for cell in notebook.cells:
-    assert not cell.get('outputs') and not cell.get('execution_count')
+  first = notebook.cells[0].source
+  assert f'jupyter lab notebooks/{path.name}' in first
+  assert 'python -m scripts.run_notebooks' in first
+
+
+def _shown(notebook):
+  """Figures and tables of a notebook: their text, without object ids."""
+  return [
+    [output.get('text') or dict(output.data) for output in cell.outputs]
+    for cell in notebook.cells
+    if cell.cell_type == 'code'
+  ]
+
+
+@pytest.mark.parametrize('path', NOTEBOOKS, ids=lambda path: path.stem)
+def test_the_outputs_it_holds_are_those_of_the_committed_study(
+  path, monkeypatch
+):
+  monkeypatch.setenv('RLHF_JAX_RUN', 'results/micro')
+  kept = _shown(nbformat.read(path, as_version=4))
+  assert sum(len(outputs) for outputs in kept) >= 5
+  assert kept == _shown(run_notebooks.executed(path, 'results/micro'))
 
 
 @pytest.mark.parametrize('path', NOTEBOOKS, ids=lambda path: path.stem)

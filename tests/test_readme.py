@@ -1,11 +1,14 @@
 """What the README says is true: its step runs, its files and targets exist."""
 
 import functools
+import json
 import pathlib
 import re
 import runpy
 
 import pytest
+
+from rlhf_jax.analysis.notes import NOTES
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 README = (ROOT / 'README.md').read_text()
@@ -16,6 +19,46 @@ def test_the_step_with_a_foreign_model_runs(capsys):
   [block] = [b for b in BLOCKS if 'def score_fn' in b]
   exec(compile(block, 'README.md', 'exec'), {})
   assert float(capsys.readouterr().out) == pytest.approx(0.6931, abs=1e-4)
+
+
+def test_the_ppo_of_a_foreign_model_runs_whole_and_learns(capsys):
+  """Chance is 1 of 13 symbols; nothing is defined outside of it."""
+  [block] = [b for b in BLOCKS if 'def exact_match' in b]
+  exec(compile(block, 'README.md', 'exec'), {})
+  scores = [float(x) for x in capsys.readouterr().out.split()]
+  assert len(scores) == 40
+  assert scores[0] < 0.3 and sum(scores[-5:]) / 5 > 0.8
+
+
+@pytest.mark.parametrize('preset', ('micro', 'null', 'hh', 'smollm2'))
+def test_the_minutes_it_names_are_those_of_the_committed_studies(preset):
+  claims = ROOT / 'results' / preset / 'claims.json'
+  minutes = round(json.loads(claims.read_text())['seconds'] / 60)
+  asked = '' if preset == 'micro' else f' PRESET={preset}'
+  row = rf'^\| `make reproduce{asked}( DATA=folder)?` \| {minutes} \| about'
+  assert re.search(row, README, flags=re.M)
+
+
+@pytest.mark.parametrize(
+  ('preset', 'claim', 'name'),
+  [('hh', 1, 'final_accuracy'), ('smollm2', 6, 'accuracy_q0.0')],
+)
+def test_the_accuracy_it_names_is_that_of_the_committed_study(
+  preset, claim, name
+):
+  claims = ROOT / 'results' / preset / 'claims.json'
+  rows = json.loads(claims.read_text())['claims']
+  [found] = [row['measured'] for row in rows if row['id'] == claim]
+  accuracy = f'{found[name]:.2f}'.removeprefix('0')
+  [row] = [x for x in README.splitlines() if f'PRESET={preset} D' in x][:1]
+  assert accuracy in row and f'({accuracy})' in NOTES[preset]
+
+
+def test_what_helpful_pairs_alone_give_is_that_of_the_committed_study():
+  rows = json.loads((ROOT / 'results/smollm2/claims.json').read_text())
+  [found] = [r['measured'] for r in rows['claims'] if r['id'] == 4]
+  accuracy = f'{found["accuracy"]:.2f}'.removeprefix('0')
+  assert f'{accuracy} of {found["pairs"]:.0f} helpful' in README
 
 
 def test_the_analysis_snippet_runs_on_committed_tables(capsys, monkeypatch):

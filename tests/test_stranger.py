@@ -3,6 +3,8 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
+from flax import nnx
 
 from rlhf_jax.rollout.generate import SamplingConfig, make_collect
 from rlhf_jax.rollout.scoring import make_pm_reward, make_text_reward
@@ -151,3 +153,53 @@ def test_a_reward_in_plain_python_teaches_arithmetic():
     scores.append(float(score_B.mean()))
   assert {prompt for prompt, _ in seen} == set(texts)
   assert np.mean(scores[:2]) < 0.4 and np.mean(scores[-5:]) > 0.8
+
+
+def nnx_scorer(module, *filters):
+  """(score_fn, parameters, the rest) of a flax.nnx module of one number."""
+  graph, params, *rest = nnx.split(module, *filters)
+
+  def score_fn(params, tokens_BT, length_B):
+    value_BT = nnx.merge(graph, params, *rest)(tokens_BT)[..., 0]
+    return value_BT.sum(1)
+
+  return score_fn, params, rest
+
+
+class Dropped(nnx.Module):
+  """An embedding behind dropout, which holds RNG state."""
+
+  def __init__(self, rngs):
+    self.embed = nnx.Embed(V, 1, rngs=rngs)
+    self.dropout = nnx.Dropout(0.5, deterministic=True, rngs=rngs)
+
+  def __call__(self, tokens_BT):
+    return self.dropout(self.embed(tokens_BT))
+
+
+@pytest.mark.parametrize(
+  ('make', 'filters'),
+  [
+    (lambda rngs: nnx.Embed(V, 1, rngs=rngs), ()),
+    (Dropped, (nnx.Param, ...)),
+  ],
+  ids=['no RNG state', 'RNG state split off'],
+)
+def test_a_flax_nnx_module_trains_as_a_preference_model(make, filters):
+  score_fn, params, _ = nnx_scorer(make(nnx.Rngs(0)), *filters)
+  rng, tx = np.random.default_rng(0), make_optimiser()
+  step, losses = jax.jit(make_pm_step(score_fn, tx)), []
+  state = init_state(params, tx)
+  for _ in range(20):
+    state, metrics = step(state, winning_pairs(rng, 32), RNG, PMHyper(0.1))
+    losses.append(float(metrics['loss']))
+  assert losses[-1] < 0.5 * losses[0]
+
+
+def test_rng_state_among_the_parameters_is_refused_as_the_readme_says():
+  score_fn, params, _ = nnx_scorer(Dropped(nnx.Rngs(0)))
+  tx = make_optimiser()
+  with pytest.raises(TypeError):
+    state = init_state(params, tx)
+    pairs = winning_pairs(np.random.default_rng(0), 4)
+    make_pm_step(score_fn, tx)(state, pairs, RNG, PMHyper(0.1))

@@ -1,15 +1,21 @@
 """The command line of a script: flags, and errors of one line."""
 
+import errno
 import sys
 from pathlib import Path
 
 from absl import app, flags, logging
 from ml_collections import config_flags
 
+from experiments.shared import knobs
+from rlhf_jax.analysis.notes import NOTES
 from rlhf_jax.data.jsonl import DataError
 from rlhf_jax.text.dialogue import DialogueError
 from rlhf_jax.train.about import RunError
 
+REPOSITORY = Path(__file__).resolve().parents[2]
+HELP = ('--help', '-help', '-h', '--h', '--helpshort', '--helpfull', '-?')
+WORKDIR = 'Directory of the run; a killed run goes on in it.'
 EXPECTED = (RunError, DataError, DialogueError, ValueError, OSError)
 
 
@@ -17,7 +23,8 @@ def main(run, default_config, default_workdir=None, report=False):
   """Runs `run(config: dict, workdir: Path)` with --config and --workdir.
 
   A known error ends in one line and exit code 2; --config.KEY=VALUE overrides a
-  key, and a key that does not exist is an error.
+  key, and a key that does not exist is an error. Every value is held against
+  its rule before anything starts; --help lists the keys.
 
   Args:
     run: the stage.
@@ -25,12 +32,13 @@ def main(run, default_config, default_workdir=None, report=False):
     default_workdir: None: --workdir is required.
     report: whether the run ends with a page of its tables and figures.
   """
+  stage = Path(sys.argv[0]).stem
+  file, preset = asked_config(sys.argv, default_config)
+  stand_where(file)
   config_flag = config_flags.DEFINE_config_file(
     'config', default_config, 'Path of a config file, :PRESET appended.'
   )
-  workdir_flag = flags.DEFINE_string(
-    'workdir', default_workdir, 'Directory of the run.'
-  )
+  workdir_flag = flags.DEFINE_string('workdir', default_workdir, WORKDIR)
 
   def guarded(argv):
     logging.set_verbosity(logging.WARNING)
@@ -40,18 +48,50 @@ def main(run, default_config, default_workdir=None, report=False):
     if not workdir_flag.value:
       print('error: --workdir is required', file=sys.stderr)
       return 2
-    try:
-      run(config_flag.value.to_dict(), Path(workdir_flag.value))
+
+    def staged():
+      config, workdir = config_flag.value.to_dict(), Path(workdir_flag.value)
+      knobs.check(config, stage)
+      if not (workdir / 'done.json').exists():
+        knobs.require_inputs(config, preset)
+      if preset in NOTES:
+        print(NOTES[preset], file=sys.stderr, flush=True)
+      run(config, workdir)
       if report:
         from experiments.shared import run_report
 
         print(f'report: {run_report.write(workdir_flag.value)}')
-    except EXPECTED as error:
-      print(f'error: {one_line(error)}', file=sys.stderr)
-      return 2
-    return 0
 
-  app.run(guarded, flags_parser=parse_flags)
+    return exit_code(staged)
+
+  def settings():
+    yield f'  --config=FILE:PRESET (here {file}{preset and f":{preset}"})'
+    yield f'  --workdir={workdir_flag.value or "DIR"}\n      {WORKDIR}'
+    yield from knobs.listing(config_flag.value.to_dict(), stage)
+
+  app.run(guarded, flags_parser=lambda argv: parse_flags(argv, settings))
+
+
+def asked_config(argv, default):
+  """(file, preset or '') of --config=FILE:PRESET, or of the default."""
+  words = [*argv, '']
+  for word, after in zip(words, words[1:], strict=False):
+    name, equals, value = word.partition('=')
+    if name in ('--config', '-config'):
+      default = value if equals else after
+  file, _, preset = default.rpartition(':')
+  return (file, preset) if file else (default, '')
+
+
+def stand_where(file):
+  """Ends with one line if a file of the repository is named from elsewhere."""
+  if not Path(file).exists() and (REPOSITORY / file).exists():
+    print(
+      f'error: there is no {file} in {Path.cwd()}: start this in the '
+      f'repository (cd {REPOSITORY})',
+      file=sys.stderr,
+    )
+    raise SystemExit(2)
 
 
 def main_of_flags(run, values, required):
@@ -66,23 +106,48 @@ def main_of_flags(run, values, required):
   def guarded(argv):
     logging.set_verbosity(logging.WARNING)
     options = {value.name: value.value for value in values}
-    try:
+
+    def checked():
       if len(argv) > 1:
         raise ValueError(f'unknown argument {argv[1]!r}: see --help')
       if any(options[name] is None for name in required):
         wanted = ' and '.join(f'--{name}' for name in required)
         raise ValueError(f'{wanted} are required: see --help')
       run(options)
-    except EXPECTED as error:
-      print(f'error: {one_line(error)}', file=sys.stderr)
-      return 2
-    return 0
+
+    return exit_code(checked)
 
   app.run(guarded, flags_parser=parse_flags)
 
 
+def exit_code(call):
+  """Calls it; 0, or the exit code of what it raised, which is said in a line.
+
+  A known error is 2, Ctrl-C 130.
+  """
+  try:
+    call()
+  except KeyboardInterrupt:
+    print(
+      'interrupted: the same command goes on where it stopped', file=sys.stderr
+    )
+    return 130
+  except EXPECTED as error:
+    print(f'error: {one_line(error)}', file=sys.stderr)
+    return 2
+  return 0
+
+
 def one_line(error):
   """What an error says, in one line; of a quoted traceback its last line."""
+  if isinstance(error, UnicodeDecodeError):
+    return f'a file is not UTF-8 text, or is damaged: {error}'
+  if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+    where = f' for {error.filename}' if error.filename else ''
+    return (
+      f'no space is left{where}: free some and give the same command again, '
+      'the run goes on from its last checkpoint'
+    )
   first = error.args[0] if error.args else ''
   text = first if isinstance(first, str) else str(error)
   lines = [line.strip() for line in text.splitlines() if line.strip()]
@@ -91,10 +156,22 @@ def one_line(error):
   return ' '.join(lines)
 
 
-def parse_flags(argv):
-  """Parses as absl does; one line for a bad flag, and --help succeeds."""
+def parse_flags(argv, settings=None):
+  """Parses as absl does; one line for a bad flag, and --help succeeds.
+
+  Args:
+    argv: of the process.
+    settings: () -> lines that --help prints of the settings, values as they
+      are with the other flags.
+  """
+  wants_help = settings and any(word in HELP for word in argv[1:])
   try:
-    return flags.FLAGS(argv)
+    if not wants_help:
+      return flags.FLAGS(argv)
+    flags.FLAGS([word for word in argv if word not in HELP])
+    app.usage(shorthelp=True, writeto_stdout=True)
+    print('\nsettings:', *settings(), sep='\n')
+    raise SystemExit(0)
   except (
     flags.Error,
     AttributeError,

@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 
 from experiments.shared import sources
-from experiments.shared.files import read_json
-from rlhf_jax.data.pairs import PairArrays, encode_pairs
-from rlhf_jax.data.pairs import read_pairs as read_arrays
+from experiments.shared.files import read_arrays, read_json, write_csv
+from rlhf_jax.data.pairs import PairArrays, encode_pairs, pairs_of
+from rlhf_jax.data.records import KINDS
 
 
 class Pairs(NamedTuple):
@@ -31,7 +31,7 @@ class Pairs(NamedTuple):
 
 
 def read_pairs(config, base) -> Pairs:
-  """The Pairs of a config: of its `comparisons_dir`, or the released ones.
+  """The Pairs of a config: of its `comparisons_dir`, or those of `data`.
 
   Raises:
     ValueError: if neither is named.
@@ -41,6 +41,15 @@ def read_pairs(config, base) -> Pairs:
   if folder:
     return Pairs(*(load_pairs(folder, side) for side in ('train', 'test')), {})
   return _released(config, base)[0]
+
+
+def require_data(config):
+  """Raises a DataError if the pairs of `data` are to be read and not there.
+
+  Asked before a run has a directory, so that another path may be given next.
+  """
+  if not config['comparisons_dir'] and config['data']['source'] in sources.REAL:
+    sources.require_path(config['data'])
 
 
 def read_prompts(config, base):
@@ -77,17 +86,25 @@ def write_splits(path, splits, tokenizer, seed, size, coin_flip_labels=False):
 
 def load_pairs(workdir, side):
   """The PairArrays of a finished stage."""
-  return read_arrays(f'{workdir}/{side}.npz')
+  needed = set(PairArrays._fields) - {'source_N'}
+  return pairs_of(read_arrays(f'{workdir}/{side}.npz', *sorted(needed)))
+
+
+def read_counts(config, base):
+  """Counts of the Pairs of a config; {} of a stage's."""
+  return {} if config['comparisons_dir'] else _released(config, base)[0].counts
 
 
 def _released(config, base):
-  """(Pairs, prompts) of the released pairs; read once a process."""
+  """(Pairs, prompts) of the pairs of `data`; read once a process."""
   data, reading = config['data'], config['reading']
-  if data['source'] != 'hh':
+  if data['source'] not in sources.REAL:
     raise ValueError(
-      f"wanted comparisons_dir, or data.source 'hh' and data.path, got source "
-      f'{data["source"]!r}: run experiments.make_comparisons first'
+      f"wanted comparisons_dir, or data.source 'hh' or 'pairs' and data.path, "
+      f'got source {data["source"]!r}: run experiments.make_comparisons first'
     )
+  if data['source'] == 'hh' and config.get('train_subset'):
+    sources.require_kinds(data['path'], config['train_subset'])
   settings = json.dumps([data, reading])
   return _read_released(base, settings, str(config['feature_folder']))
 
@@ -95,32 +112,58 @@ def _released(config, base):
 @functools.lru_cache(maxsize=1)
 def _read_released(base, settings, folder):
   data, reading = json.loads(settings)
-  train, test = sources.real_comparisons(
-    data['path'],
+  found = sources.read_people(
+    data,
     f'{folder}/tfds',
-    data['on_error'],
     reading['test_fraction'],
-    data['split_seed'],
+    (reading['train_pairs'], reading['test_pairs']),
+    reading['held_out'],
   )
-  order = np.random.default_rng(data['split_seed']).permutation(len(train))
-  kept = order[: reading['train_pairs'] or None]
-  sides = {'train': [train[i] for i in kept], 'test': test}
+  sides = {'train': found.train, 'test': found.test}
   encode = lambda items: encode_pairs(
     items,
     base.tokenizer,
     reading['max_prompt'] + reading['max_reply'],
     reading['max_reply'],
+    data['on_error'],
   )
   arrays = {side: encode(items) for side, items in sides.items()}
   if reading['coin_flip_labels']:
     arrays = {side: (coin_flips(x), n) for side, (x, n) in arrays.items()}
-  files = sources.read_counts(data['path'], data['on_error'])
   counts = {side: dict(n) for side, (_, n) in arrays.items()}
   prompts = {side: sources.prompts_of(items) for side, items in sides.items()}
-  pairs = Pairs(
-    arrays['train'][0], arrays['test'][0], counts | {'files': files}
-  )
+  if data['on_error'] == 'skip':
+    prompts = {side: accepted(x, base.tokenizer) for side, x in prompts.items()}
+  pairs = Pairs(arrays['train'][0], arrays['test'][0], found.counts | counts)
   return pairs, prompts
+
+
+def accepted(prompts, tokenizer):
+  """The prompts, (text, kind), that the tokenizer's template takes."""
+  refuses = getattr(tokenizer, 'refuses', lambda text: False)
+  return [(text, kind) for text, kind in prompts if not refuses(text)]
+
+
+def write_reading(path, counts):
+  """Writes reading.csv, a row a count: what was read, kept and left out.
+
+  Args:
+    path: the directory.
+    counts: {part: {count: rows}}, nested as deep as it is; without any,
+      nothing is written.
+  """
+  rows = list(_count_rows(counts))
+  if rows:
+    write_csv(path / 'reading.csv', rows)
+
+
+def _count_rows(counts, *parts):
+  """Yields rows of reading; a count of 0 is one of what is not there."""
+  for name, value in counts.items():
+    if isinstance(value, dict):
+      yield from _count_rows(value, *parts, name)
+    elif value or name in ('read', 'kept'):
+      yield {'part': ' '.join(parts), 'count': name, 'rows': value}
 
 
 def coin_flips(pairs):
@@ -177,19 +220,35 @@ def drawn_pairs(config, pairs) -> tuple[PairArrays, PairArrays, np.ndarray]:
   half, in the order of the seed, at most `pairs` of them (0: all).
 
   Raises:
-    ValueError: if the simulated comparisons are too few.
+    ValueError: if a side has no pair of its subset, or the simulated
+      comparisons are too few.
   """
   seed, count = config['seed'], config['pairs']
   rng = np.random.default_rng([seed, 1])
   train = redraw_labels(pairs.train, rng)
   wanted = np.isin(train.kind_N, sources.SUBSETS[config['train_subset']])
   wanted &= in_half(train, config['half'], seed)
+  if not wanted.any():
+    kinds = ', '.join(KINDS[kind] for kind in np.unique(train.kind_N))
+    raise ValueError(
+      f'wanted training pairs of train_subset {config["train_subset"]!r} and '
+      f'half {config["half"]!r}, got none among {len(train.kind_N)} pairs '
+      f'({kinds or "of no kind"}): choose another subset or half'
+    )
   rows = rng.permutation(np.flatnonzero(wanted))
   if count > len(rows) and config['data']['source'] == 'simulated':
     raise ValueError(
       f'{count} pairs wanted for half {config["half"]} '
       f'({config["train_subset"]}), {len(rows)} there: lower pm.pairs or raise '
       'comparisons.pairs'
+    )
+  if not np.isin(
+    pairs.test.kind_N, sources.SUBSETS[config['train_subset']]
+  ).any():
+    raise ValueError(
+      f'wanted held-out pairs of train_subset {config["train_subset"]!r}, got '
+      f'none among {len(pairs.test.kind_N)}: hold some out, or choose another '
+      'subset'
     )
   test = redraw_labels(pairs.test, np.random.default_rng([seed, 2]))
   return train, test, rows[: count or None]

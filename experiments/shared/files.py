@@ -1,8 +1,13 @@
 """Small files of a run: tidy CSV tables, JSON."""
 
 import csv
-import json
+import zipfile
+import zlib
 from pathlib import Path
+
+import numpy as np
+
+from rlhf_jax import digests
 
 
 def write_csv(path, rows):
@@ -25,4 +30,48 @@ def read_json(path):
   path = Path(path)
   if not path.exists():
     raise FileNotFoundError(f'{path} is missing: run the stage that writes it')
-  return json.loads(path.read_text())
+  digests.check(path.parent, path.name)
+  return digests.read_json(path)
+
+
+def read_arrays(path, *names):
+  """{name: array} of an .npz file, checked against its run's digests.
+
+  Args:
+    path: of the file.
+    *names: of arrays that have to be there.
+
+  Raises:
+    FileNotFoundError: if it is missing.
+    DamagedError: if it is not what was written, or no such file at all.
+  """
+  path = Path(path)
+  if not path.exists():
+    raise FileNotFoundError(f'{path} is missing: run the stage that writes it')
+  digests.check(path.parent, path.name)
+  try:
+    with np.load(path) as data:
+      found = dict(data)
+  except (
+    OSError,
+    ValueError,
+    EOFError,
+    KeyError,
+    AttributeError,
+    TypeError,
+    NotImplementedError,
+    RuntimeError,
+    MemoryError,
+    SyntaxError,
+    zipfile.BadZipFile,
+    zlib.error,
+  ) as error:
+    why = digests.reason(error)
+  else:
+    lacking = [name for name in names if name not in found]
+    if not lacking:
+      return found
+    why = f'it lacks {", ".join(lacking)}'
+  raise digests.DamagedError(
+    f'{path} is damaged ({why}): {digests.remedy_of(path.parent)}'
+  )

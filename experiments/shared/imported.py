@@ -93,8 +93,22 @@ def open_file(name, *, tokenizer='', system=None, pad_token=None) -> Opened:
 def _imported(model, tokenizer, system):
   if system is not None and not tokenizer.has_template:
     raise ValueError(NO_SYSTEM)
+  check_rows(tokenizer, model.config)
   functions = build(model.config)
   return Opened(functions, model.params, tokenizer, model.config.max_length)
+
+
+def check_rows(tokenizer, config):
+  """Raises ValueError if a token has no row in the embedding.
+
+  JAX would read the last row for it, without a word.
+  """
+  tokens = tokenizer.vocab_size - 1  # end-of-context comes on top
+  if tokens > config.vocab_size:
+    raise ValueError(
+      f'wanted a tokenizer of the {config.vocab_size} rows that the embedding '
+      f'has, got one of {tokens} tokens: is it of another model?'
+    )
 
 
 def smollm2_path() -> Path:
@@ -146,6 +160,11 @@ def load_as(path, config, mesh=None):
   if more < 0:
     differing.append(
       f'vocab_size {found.vocab_size}, wanted at most {config.vocab_size}'
+    )
+  elif more > 1:  # a row for each token, and one for end-of-context
+    differing.append(
+      f'vocab_size {found.vocab_size}, wanted {config.vocab_size - 1} for the '
+      'tokens of its tokenizer'
     )
   if differing:
     raise ValueError(f'{path} holds another model: {"; ".join(differing)}')

@@ -31,6 +31,7 @@ from experiments.shared.trained import (
   frozen_of,
   way_of,
 )
+from rlhf_jax import digests
 from rlhf_jax.models import ladder
 from rlhf_jax.models.build import build
 from rlhf_jax.models.pretrained.vocabulary import grow_vocabulary
@@ -141,10 +142,12 @@ def _rung_base(functions, params, tokenizer, size):
 def text_tokenizer(config):
   """The tokenizer of a `text_dir`, or of the comparisons of a config."""
   if config.get('text_dir'):
+    digests.check(config['text_dir'], 'tokenizer.model')
     return load_tokenizer(f'{config["text_dir"]}/tokenizer.model')
   folder = config['comparisons_dir']
   own = Path(folder) / 'tokenizer.model'
   if own.exists():
+    digests.check(folder, own.name)
     return load_tokenizer(own)
   return text_tokenizer({'comparisons_dir': ''} | about.read(folder).config)
 

@@ -1,4 +1,6 @@
-"""Tables of a preference model's run: pm_curve, pm_pairs, floors."""
+"""Tables of a preference model's run: pm_curve, pm_pairs, floors, pairs."""
+
+import json
 
 import numpy as np
 import pandas as pd
@@ -9,6 +11,7 @@ from rlhf_jax.analysis import calibration, intervals
 from rlhf_jax.evals import preference
 
 DRAWS = 2000  # of a bootstrap
+EXAMPLES = 8  # pairs that the page of a run shows
 
 
 def accuracy_rows(config, pairs, sides, seen):
@@ -72,8 +75,39 @@ def write_pairs(path, table):
   table.to_csv(path / 'pm_pairs.csv.gz', index=False, compression=how)
 
 
+def write_examples(path, tokenizer, pairs, sides):
+  """Writes pairs.json: the first test pairs as text, with their scores.
+
+  Args:
+    path: of the run.
+    tokenizer: of the pairs.
+    pairs: PairArrays.
+    sides: (chosen_N, rejected_N), scores of as many rows as are wanted.
+  """
+  found = []
+  for i, scores in enumerate(zip(*sides, strict=True)):
+    start, (chosen, rejected) = pairs.prompt_length_N[i], scores
+    reply = lambda ids_T, end, p=start: tokenizer.decode(ids_T[p:end].tolist())
+    prompt = pairs.chosen_tokens_NT[i][:start].tolist()
+    found.append(
+      {
+        'prompt': tokenizer.decode(prompt),
+        'chosen': reply(pairs.chosen_tokens_NT[i], pairs.chosen_length_N[i]),
+        'rejected': reply(
+          pairs.rejected_tokens_NT[i], pairs.rejected_length_N[i]
+        ),
+        'scores': {'chosen': float(chosen), 'rejected': float(rejected)},
+      }
+    )
+  part = path / 'pairs.json.part'
+  part.write_text(json.dumps(found, indent=1), encoding='utf-8')
+  part.replace(path / 'pairs.json')
+
+
 def floor_rows(table, draws=DRAWS):
   """Rows of floors: accuracy by kind of pair, beside 'the longer reply wins'.
+
+  Where all pairs are of one kind there is no mixture, and no row of one.
 
   Intervals are percentile bootstraps over conversations, of one trained model:
   they say nothing of what another seed would give.
@@ -83,7 +117,8 @@ def floor_rows(table, draws=DRAWS):
     draws: bootstrap samples.
   """
   rng, lines = np.random.default_rng(0), []
-  for subset, part in [('mix', table), *table.groupby('subset')]:
+  kinds = list(table.groupby('subset'))
+  for subset, part in [('mix', table), *kinds] if len(kinds) > 1 else kinds:
     right_N = calibration.agreement(part)
     longer_N = 0.5 + 0.5 * np.sign(part.words_chosen - part.words_rejected)
     over_N = right_N - longer_N.to_numpy()

@@ -25,6 +25,7 @@ from rlhf_jax.data.prompts import encode_prompts
 from rlhf_jax.evals import policy
 from rlhf_jax.rollout.generate import SamplingConfig, make_collect
 from rlhf_jax.rollout.scoring import make_hash_reward, make_pm_reward
+from rlhf_jax.train.finite import with_guard
 from rlhf_jax.train.optimiser import make_optimiser
 from rlhf_jax.train.pieces import make_pieces
 from rlhf_jax.train.ppo import make_ppo_iteration
@@ -166,9 +167,19 @@ def ppo_pieces(functions, way: Way, reward, sampling, b2, update):
 
 
 @functools.cache
-def ppo_iteration(label, collect, score, penalise, estimate, update, mesh):
+def ppo_iteration(
+  label,
+  collect,
+  score,
+  penalise,
+  estimate,
+  update,
+  mesh,
+  on_nonfinite='stop',
+):
   """Jitted whole PPO iteration of the five pieces, one after the other."""
   iteration = make_ppo_iteration(collect, score, penalise, estimate, update)
+  iteration = with_guard(iteration, on_nonfinite)
   return jit_step(iteration, f'ppo_iteration_{label}', mesh)
 
 

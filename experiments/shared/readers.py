@@ -19,6 +19,7 @@ from rlhf_jax.data.shared import share_prefix
 from rlhf_jax.evals import preference
 from rlhf_jax.models import split
 from rlhf_jax.train.averaging import with_average
+from rlhf_jax.train.finite import with_guard
 from rlhf_jax.train.optimiser import make_optimiser
 from rlhf_jax.train.progress import Progress
 from rlhf_jax.train.steps import make_pm_step
@@ -53,7 +54,16 @@ def _split_scorer(config, layer):
 
 
 @functools.cache
-def pm_programs(score_fn, way, label, b2, microbatches, average_eta, mesh):
+def pm_programs(
+  score_fn,
+  way,
+  label,
+  b2,
+  microbatches,
+  average_eta,
+  mesh,
+  on_nonfinite='stop',
+):
   """(step, score) of preference models, jitted.
 
   step(state, frozen, rows, rng, PMHyper), which donates its state, an
@@ -68,6 +78,7 @@ def pm_programs(score_fn, way, label, b2, microbatches, average_eta, mesh):
     microbatches: of `make_pm_step`.
     average_eta: of `with_average`; below 0: no average.
     mesh: of `devices.mesh_from`.
+    on_nonfinite: of `with_guard`.
   """
   step = make_pm_step(
     score_fn,
@@ -78,6 +89,7 @@ def pm_programs(score_fn, way, label, b2, microbatches, average_eta, mesh):
   )
   if average_eta >= 0:
     step = with_average(step, average_eta)
+  step = with_guard(step, on_nonfinite)
 
   def score(both, rows):
     return score_fn(way.attach(*both), rows)

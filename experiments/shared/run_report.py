@@ -3,10 +3,13 @@
 A study writes one of all of its runs instead (`experiments.reproduce`).
 """
 
-import json
 from pathlib import Path
 
+from rlhf_jax import digests
 from rlhf_jax.analysis import figures, report, runs
+
+SAMPLE = {'prompt', 'pi0_reply', 'final_reply', 'scores'}
+PAIR = {'prompt', 'chosen', 'rejected', 'scores'}
 
 
 def write(workdir) -> Path:
@@ -21,6 +24,40 @@ def write(workdir) -> Path:
   workdir = Path(workdir)
   run, tables = runs.read_run(workdir), runs.run_tables(workdir)
   drawn = figures.draw_all(tables, workdir / 'figures')
-  file = workdir / 'samples.json'
-  samples = json.loads(file.read_text()) if file.exists() else []
-  return report.write_run_report(workdir, run, tables, drawn, samples)
+  if (workdir / 'metrics.jsonl').exists():
+    logged = runs.read_metrics(workdir)
+    training = figures.draw_training(logged, workdir / 'figures')
+    drawn = {'training': training} | drawn
+  texts = {
+    'samples': read_samples(workdir),
+    'pairs': read_list(workdir, 'pairs.json', PAIR),
+  }
+  return report.write_run_report(workdir, run, tables, drawn, **texts)
+
+
+def read_samples(workdir):
+  """The samples.json of a run; [] if it has none."""
+  return read_list(workdir, 'samples.json', SAMPLE)
+
+
+def read_list(workdir, name, keys):
+  """A list of objects that a run has written; [] if it has none.
+
+  Args:
+    workdir: of the run.
+    name: of the file.
+    keys: that each of them has.
+
+  Raises:
+    DamagedError: if it is not what was written.
+  """
+  path = Path(workdir) / name
+  digests.check(workdir, name)
+  items = digests.read_json(path, list) if path.exists() else []
+  for number, item in enumerate(items):
+    if not isinstance(item, dict) or not keys <= item.keys():
+      raise digests.DamagedError(
+        f'{path} is damaged (number {number} has not {", ".join(sorted(keys))}'
+        f'): {digests.remedy_of(workdir)}'
+      )
+  return items

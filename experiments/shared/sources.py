@@ -3,21 +3,22 @@
 Changing `data.source` in the config is all that separates the two.
 """
 
-import dataclasses
+import collections
 import functools
-import gzip
-import json
-import re
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+from absl import logging
 
 from rlhf_jax.crowd import tasks, workers, writers
 from rlhf_jax.crowd.world import World, WorldConfig
-from rlhf_jax.data import tfds_builder
-from rlhf_jax.data.jsonl import DataError, read_comparisons
+from rlhf_jax.data import own_pairs, tfds_builder
+from rlhf_jax.data.faults import DataError
+from rlhf_jax.data.jsonl import iter_comparisons, read_comparisons
 from rlhf_jax.data.pairs import split_by_prompt
-from rlhf_jax.data.records import prompt_hash
+from rlhf_jax.data.plain_texts import read_plain_texts
+from rlhf_jax.data.records import Comparison, of_conversation
 from rlhf_jax.text.dialogue import (
   format_dialogue,
   parse_dialogue,
@@ -25,6 +26,7 @@ from rlhf_jax.text.dialogue import (
 )
 
 TRANCHES = {'helpful': 'helpful-base', 'harmless': 'harmless-base'}
+REAL = ('hh', 'pairs')  # sources of pairs that people made
 # Kinds of pairs that a preference model is trained or tested on.
 SUBSETS = {'mix': (0, 1), 'helpful': (0,), 'harmless': (1,)}
 
@@ -47,11 +49,125 @@ def simulated_texts(world, rng, dialogues, plain_texts):
   return texts
 
 
+class Read(NamedTuple):
+  """Comparisons that people made, or were given.
+
+  Attributes:
+    train: list of Comparison.
+    test: those held out; of no conversation that `train` has.
+    counts: what was read, kept and left out: {part: {count: rows}}, and
+      {'files': {file: {count: rows}}}.
+  """
+
+  train: list[Comparison]
+  test: list[Comparison]
+  counts: dict
+
+
+def require_path(data):
+  """Raises a DataError if `data.path` is missing; `data` is of a config."""
+  path = data['path']
+  if not path:
+    raise DataError('--config.data.path is required: a file or a folder')
+  if data['source'] == 'hh' and not Path(path).is_dir():
+    raise DataError(
+      f'{path} is not a directory: set --config.data.path to the data folder'
+    )
+  if not Path(path).exists():
+    raise DataError(
+      f'{path} is not there: set --config.data.path to your file or folder'
+    )
+
+
+def read_people(
+  data, data_dir, test_fraction, limits=None, held_out='test', counted=True
+):
+  """The Read of a config's section `data`: HH, or pairs of one's own.
+
+  Args:
+    data: source ('hh' or 'pairs'), path, on_error, split_seed.
+    data_dir: where the HH pairs are built.
+    test_fraction: of the conversations, where one split is made.
+    limits: most (training pairs, held-out pairs), 0: all; those of HH are then
+      drawn and put in an order of the seed.
+    held_out: of `own_pairs.read_own_pairs`.
+    counted: whether the counts are wanted, which cost a pass over HH.
+
+  Raises:
+    DataError: if the source is another, or is missing or malformed.
+  """
+  if data['source'] not in REAL:
+    raise DataError(
+      "data.source must be 'simulated', 'hh' or 'pairs', got "
+      f'{data["source"]!r}'
+    )
+  path, on_error, seed = (data[k] for k in ('path', 'on_error', 'split_seed'))
+  if data['source'] == 'pairs':
+    require_path(data)
+    most = own_pairs.Limits(*limits or (0, 0))
+    found = own_pairs.read_own_pairs(
+      path, on_error, test_fraction, seed, most, held_out
+    )
+    print(found.said, flush=True)
+    return Read(*found[:3])
+  train, test = real_comparisons(path, data_dir, on_error, test_fraction, seed)
+  if limits:
+    train = _drawn(train, limits[0], seed)
+    if 0 < limits[1] < len(test):
+      test = _drawn(test, limits[1], [seed, 1])
+  counts = {'files': read_counts(path, on_error)} if counted else {}
+  return Read(train, test, counts)
+
+
+def _drawn(items, most, seed):
+  """The items in the order of a seed, `most` of them or all."""
+  order = np.random.default_rng(seed).permutation(len(items))
+  return [items[i] for i in order[: most or None]]
+
+
+def tranches_at(path):
+  """{kind: tranche} of the HH pairs that are there.
+
+  Raises:
+    DataError: if the folder is missing, or holds neither.
+  """
+  require_path({'source': 'hh', 'path': path})
+  found, missing = {}, []
+  for kind, tranche in TRANCHES.items():
+    try:
+      tfds_builder.source_files(path, tranche)
+      found[kind] = tranche
+    except tfds_builder.MissingTrancheError as error:
+      missing.append(error)
+  if not found:
+    raise missing[0]
+  for error in missing:
+    logging.warning('%s', error)
+  return found
+
+
+def require_kinds(path, subset):
+  """Raises a DataError if the HH pairs of a subset to train on are not there.
+
+  Args:
+    path: folder of `tfds_builder.source_files`.
+    subset: of SUBSETS.
+  """
+  kinds, found = list(TRANCHES), tranches_at(path)
+  missing = [kinds[i] for i in SUBSETS[subset] if kinds[i] not in found]
+  if missing:
+    raise DataError(
+      f'{path}: wanted the {" and ".join(missing)} pairs of train_subset '
+      f'{subset!r}, got {", ".join(found.values())}: set '
+      f'--config.train_subset={next(iter(found))}, or add the other tranche'
+    )
+
+
 def real_comparisons(path, data_dir, on_error, test_fraction, seed):
   """The HH pairs under `path`, split so that no conversation is on two sides.
 
   The split goes by the first human turn, since the release holds several
-  comparisons of one conversation.
+  comparisons of one conversation. A tranche that is not there is said.
 
   Returns:
     (train, test): lists of Comparison.
@@ -59,12 +175,8 @@ def real_comparisons(path, data_dir, on_error, test_fraction, seed):
   Raises:
     DataError: if the folder is missing or malformed.
   """
-  if not Path(path).is_dir():
-    raise DataError(
-      f'{path} is not a directory: set --config.data.path to the data folder'
-    )
   records = []
-  for tranche in TRANCHES.values():
+  for tranche in tranches_at(path).values():
     for split in tfds_builder.source_files(path, tranche):
       records += tfds_builder.load(path, tranche, split, data_dir, on_error)
   fractions = [1 - test_fraction, test_fraction]
@@ -73,12 +185,7 @@ def real_comparisons(path, data_dir, on_error, test_fraction, seed):
 
 def by_first_turn(records):
   """The records, their prompt being the first human turn."""
-  return [
-    dataclasses.replace(
-      item, prompt_id=prompt_hash(parse_dialogue(item.chosen)[0].text)
-    )
-    for item in records
-  ]
+  return [of_conversation(item) for item in records]
 
 
 def released_comparisons(path, tranches, on_error):
@@ -122,30 +229,17 @@ def released_comparisons(path, tranches, on_error):
 def read_counts(path, on_error):
   """{file: rows read, kept, and skipped by reason} of the HH pairs."""
   found = {}
-  for tranche in TRANCHES.values():
+  for tranche in tranches_at(path).values():
     for file in tfds_builder.source_files(path, tranche).values():
-      found[f'{file.parent.name}/{file.name}'] = dict(
-        read_comparisons(file, on_error)[1]
-      )
+      counts = collections.Counter()
+      collections.deque(iter_comparisons(file, on_error, counts=counts), 0)
+      found[f'{file.parent.name}/{file.name}'] = dict(counts)
   return found
 
 
 def real_texts(path, dialogues):
   """(plain texts of the folder, dialogues of the given comparisons)."""
-  path = Path(path)
-  plain = []
-  files = sorted(path.glob('text_*/*.txt.gz'))
-  if not files:
-    raise DataError(f'{path} holds no text_*/*.txt.gz for the language model')
-  for file in files:
-    with gzip.open(file, 'rt', encoding='utf-8') as stream:
-      plain.append(re.sub(r'(?<!\n)\n(?!\n)', ' ', stream.read()))
-  for file in sorted(path.glob('reddit_top_posts/*.jsonl.gz')):
-    with gzip.open(file, 'rt', encoding='utf-8') as stream:
-      for line in stream:
-        row = json.loads(line)
-        plain.append(row['title'] + '\n' + row['selftext'])
-  return plain, spoken(dialogues)
+  return read_plain_texts(path), spoken(dialogues)
 
 
 def spoken(comparisons):

@@ -1,11 +1,11 @@
 """The report of a whole study, from its run directories."""
 
-import json
 from pathlib import Path
 
 import pandas as pd
 
-from rlhf_jax.analysis import claims_io, figures, report, runs
+from experiments.shared.run_report import read_samples
+from rlhf_jax.analysis import claims_io, failures, figures, report, runs
 from rlhf_jax.analysis.claims import judging
 
 
@@ -13,14 +13,26 @@ def context_of(workdir, seconds):
   """What claims.json says of the study besides its claims."""
   study = runs.read_run(workdir)
   config, env = study['config']['config'], study['env']
+  for name, lacking in (
+    ('config.json', {'preset', 'data', 'claims'} - config.keys()),
+    ('env.json', {'commit', 'device', 'cores'} - env.keys()),
+  ):
+    if lacking:
+      raise ValueError(
+        f'{Path(workdir) / name} lacks {", ".join(sorted(lacking))}: wanted '
+        'the folder of a study that experiments.reproduce has run'
+      )
   return {
     'preset': config['preset'],
     'commit': env['commit'],
     'device': f'{env["device"]}, {env["cores"]} cores',
     'seconds': seconds,
     'config_hash': study['config']['row']['config_hash'],
-    'evidence': 'real' if config['data']['source'] == 'hh' else 'simulated',
+    'evidence': 'simulated'
+    if config['data']['source'] == 'simulated'
+    else 'real',
     'rl_requires': config['claims']['rl_requires_test_pm'],
+    'failures': failures.find_failures(workdir),
   }
 
 
@@ -28,7 +40,7 @@ def samples_of(workdir, count=4):
   """Replies before and after PPO, from a few runs."""
   found = []
   for path in sorted(Path(workdir).glob('rl/*/samples.json')):
-    for sample in json.loads(path.read_text())[:count]:
+    for sample in read_samples(path.parent)[:count]:
       found.append(sample | {'run': path.parent.name})
   return found[: 10 * count]
 
@@ -60,7 +72,7 @@ def write(workdir, seconds, programs=(), stages=()):
   extras = {
     'samples': samples_of(workdir),
     'stages': list(stages),
-    'env': json.loads((workdir / 'env.json').read_text()),
+    'env': runs.read_run(workdir)['env'],
   }
   report.write_report(workdir, document, tables, drawn, extras)
   return document

@@ -11,8 +11,10 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from rlhf_jax import digests
 from rlhf_jax.train import about
 
+FAILED = 'failed.json'
 LIST = 'jobs.json'
 
 
@@ -122,13 +124,37 @@ def is_done(job, root) -> bool:
   return (Path(root) / job.name / 'done.json').exists()
 
 
+def has_stopped(job, root) -> bool:
+  """Whether a job has met a number that is not finite, and ended there."""
+  return (Path(root) / job.name / FAILED).exists() and not is_done(job, root)
+
+
+def is_lost(job, root) -> bool:
+  """Whether a job has stopped, or needs one that has; a study goes on."""
+  if is_done(job, root):
+    return False
+  return has_stopped(job, root) or any(is_lost(n, root) for n in job.needs)
+
+
+def why_stopped(job, root) -> str:
+  """What a job that has stopped says, and how it runs again."""
+  file = Path(root) / job.name / FAILED
+  try:
+    message = digests.read_json(file, dict).get('message', '')
+  except digests.DamagedError as error:
+    message = str(error)
+  return f'{message} (delete {file} to run it again)'
+
+
 def state_of(job, root) -> str:
-  """'done', 'begun', 'to do', or 'other': its directory has another config."""
+  """'done', 'begun', 'failed', 'to do', or 'other': of another config."""
   path = Path(root) / job.name
   if not (path / 'config.json').exists():
     return 'done' if is_done(job, root) else 'to do'
   if about.read(path).config != json.loads(json.dumps(job.config)):
     return 'other'
+  if has_stopped(job, root):
+    return 'failed'
   return 'done' if is_done(job, root) else 'begun'
 
 
@@ -186,7 +212,7 @@ def read_list(root) -> list[Job]:
   """
   file = Path(root) / LIST
   try:
-    rows = json.loads(file.read_text(encoding='utf-8'))
+    rows = digests.read_json(file, list)
     rows = {row['name']: row for row in about.resolve(rows, root)}
     made = {}
     return [_job(name, rows, made) for name in rows]
@@ -206,6 +232,19 @@ def _job(name, rows, made):
     row['resources'] = Resources(**row['resources'])
     made[name] = Job(**row)
   return made[name]
+
+
+def failures_text(failed) -> str:
+  """One line of failed jobs: the first one's cause, and how many there are.
+
+  Args:
+    failed: {name: cause}; '' of a job that needs one that failed.
+  """
+  causes = [cause for cause in failed.values() if cause]
+  more = f'; {len(causes) - 1} more failed' if len(causes) > 1 else ''
+  waited = len(failed) - len(causes)
+  also = f'; {waited} that need them did not run' if waited else ''
+  return f'{causes[0]}{more}{also}'
 
 
 def mark(root, stage, settings):

@@ -4,6 +4,7 @@ A launcher's module has `launcher(root, options, report)`, an object with
 
     run(jobs, after)   runs them, calling `after` whenever one is done
     seconds            {name: seconds} of the jobs that are done
+    failed             {name: cause} of those that failed, if it runs any
     programs()         compile ledger: rows for programs.csv
     close()            lets go of what it holds
 
@@ -18,10 +19,23 @@ from typing import NamedTuple
 
 from absl import flags
 
-from experiments.studies.job import is_done, with_needs, write_list
+from experiments.shared import knobs
+from experiments.studies.job import is_done, is_lost, with_needs, write_list
 from rlhf_jax.train.about import RunError
 
 ON = {'pool': 'pool', 'list': 'listing', 'slurm': 'slurm'}
+
+
+class FailedError(RunError):
+  """Jobs failed; those that need none of them are done.
+
+  Attributes:
+    failed: {name: cause}, '' of a job that needs one that failed.
+  """
+
+  def __init__(self, message, failed):
+    super().__init__(message)
+    self.failed = failed
 
 
 class Options(NamedTuple):
@@ -82,12 +96,17 @@ def run(jobs, root, options, after=lambda seconds, programs: None) -> bool:
       is done.
 
   Returns:
-    Whether all of them are done.
+    Whether all of them are done, but for those that stopped at a number that
+    is not finite and those that need them.
 
   Raises:
-    RunError: naming the job that failed.
+    ValueError: before anything runs, naming a job and a setting that is wrong.
+    FailedError: naming the jobs that failed otherwise, after all others are
+      done.
   """
   root, jobs = Path(root), with_needs(jobs)
+  for job in jobs:
+    knobs.check_job(job)
   root.mkdir(parents=True, exist_ok=True)
   write_list(root, jobs)
   module = importlib.import_module(f'experiments.studies.{ON[options.on]}')
@@ -95,7 +114,8 @@ def run(jobs, root, options, after=lambda seconds, programs: None) -> bool:
   try:
     launcher.run(jobs, lambda: after(launcher.seconds, launcher.programs()))
   except RuntimeError as error:
-    raise RunError(str(error)) from None
+    failed = getattr(launcher, 'failed', {})
+    raise FailedError(str(error), failed) from None
   finally:
     launcher.close()
-  return all(is_done(job, root) for job in jobs)
+  return all(is_done(job, root) or is_lost(job, root) for job in jobs)

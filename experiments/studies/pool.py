@@ -4,6 +4,7 @@ Two pinned one-thread processes beat one two-thread process on small models, and
 a worker that keeps to one kind of job compiles its programs once.
 """
 
+import contextlib
 import ctypes
 import importlib
 import multiprocessing
@@ -14,7 +15,16 @@ import time
 import traceback
 from multiprocessing.connection import wait
 
-from experiments.studies.job import Job, cache_of
+from experiments.studies.job import (
+  Job,
+  cache_of,
+  failures_text,
+  has_stopped,
+  is_done,
+  is_lost,
+  why_stopped,
+)
+from rlhf_jax.train.progress import line, time_text
 
 
 def _worker(pipe, core, cache, log):
@@ -73,6 +83,33 @@ def launcher(root, options, report):
   return Pool(options.workers, root, cache_of(root), report)
 
 
+class Clock:
+  """Lines that say what is done, and when the rest should be.
+
+  Args:
+    todo: [Job] that are not done yet; the others are skipped.
+    total: number of all jobs.
+  """
+
+  def __init__(self, todo, total):
+    self.started, self.total, self.done = time.time(), total, 0
+    self.left = {job.name: job.weight or 1.0 for job in todo}
+    self.whole = sum(self.left.values())
+
+  def line(self, job, seconds):
+    """The line of a job that took so long; time left goes by weights."""
+    self.done += 1
+    head = f'[{self.done}/{self.total}] {job.name}'
+    if job.name not in self.left:
+      return f'{head}: done before, skipped'
+    del self.left[job.name]
+    elapsed = time.time() - self.started
+    rest = sum(self.left.values())
+    left = elapsed * rest / (self.whole - rest)
+    about = f', about {time_text(left)} left' if rest else ''
+    return f'{head} in {seconds:.1f} s ({elapsed:.0f} s in all{about})'
+
+
 class Pool:
   """Runs jobs in the order of their needs, and of their weight.
 
@@ -86,69 +123,114 @@ class Pool:
   def __init__(self, workers, root, cache, report):
     self.root, self.report = root, report
     cores = sorted(os.sched_getaffinity(0))
-    context = multiprocessing.get_context('spawn')
     os.environ.update(MALLOC | os.environ)  # read by glibc at process start
-    self.pipes, self.processes, self.seen, self.ledgers = [], [], [], []
-    self.seconds = {}
+    self.pipes, self.processes = [None] * workers, [None] * workers
+    self.seen, self.ledgers = [set() for _ in range(workers)], [[]] * workers
+    self.seconds, self.running, self.failed = {}, {}, {}
+    self.cache = cache
+    self.cores = [
+      cores[i % len(cores)] if workers > 1 else None for i in range(workers)
+    ]
     for i in range(workers):
-      ours, theirs = context.Pipe()
-      core = cores[i % len(cores)] if workers > 1 else None
-      process = context.Process(
-        target=_worker,
-        args=(theirs, core, str(cache), root / f'worker-{i}.log'),
-        daemon=True,
-      )
-      process.start()
-      theirs.close()
-      self.pipes.append(ours)
-      self.processes.append(process)
-      self.seen.append(set())
-      self.ledgers.append([])
+      self._start(i)
+
+  def _start(self, i):
+    """Starts worker i."""
+    context = multiprocessing.get_context('spawn')
+    ours, theirs = context.Pipe()
+    log = self.root / f'worker-{i}.log'
+    self.pipes[i] = ours
+    self.processes[i] = context.Process(
+      target=_worker,
+      args=(theirs, self.cores[i], str(self.cache), log),
+      daemon=True,
+    )
+    self.processes[i].start()
+    theirs.close()
 
   def run(self, jobs: list[Job], after=lambda: None):
     """Runs all jobs, calling `after` whenever one is done; {name: seconds}.
 
+    Those that have stopped at a number that is not finite, now or before, and
+    those that need them, are left out: the others go on.
+
     Raises:
-      RuntimeError: naming the job that failed, and why.
+      RuntimeError: after all that could run, naming what failed otherwise, and
+        why.
     """
-    self.seconds, self.running = {}, {}
-    waiting = {job.name: job for job in jobs}
-    total, started = len(jobs), time.time()
+    self.seconds, self.running, self.failed = {}, {}, {}
+    waiting = self._without_lost({job.name: job for job in jobs})
+    todo = [job for job in waiting.values() if not is_done(job, self.root)]
+    clock = Clock(todo, len(jobs))
     while waiting or self.running:
       for i in range(len(self.pipes)):
         job = self._next(i, waiting) if i not in self.running else None
         if job:
           del waiting[job.name]
           self.seen[i].add(job.program)
-          self.running[i] = job
-          self.pipes[i].send((job.module, job.config, self.root / job.name))
+          self._send(i, job)
       if not self.running:
         raise RuntimeError(f'jobs that wait for each other: {sorted(waiting)}')
       for pipe in wait([self.pipes[i] for i in self.running], timeout=10):
-        if self._receive(self.pipes.index(pipe), total, started):
+        if self._receive(self.pipes.index(pipe), clock):
           after()
+      waiting = self._without_lost(waiting)
+    if self.failed:
+      raise RuntimeError(failures_text(self.failed))
     return self.seconds
 
-  def _receive(self, i, total, started):
+  def _without_lost(self, waiting):
+    """The jobs that can still run; what the others lack is said."""
+    kept = {}
+    for name, job in waiting.items():
+      if self._needs_failed(job):
+        self.failed[name] = ''
+      elif not is_lost(job, self.root):
+        kept[name] = job
+      elif has_stopped(job, self.root):
+        self.report(f'  left out: {why_stopped(job, self.root)}')
+      else:
+        self.report(f'  left out: {name} needs a run that has stopped')
+    return kept
+
+  def _send(self, i, job):
+    """Gives a job to worker i, or to a new one in place of one that is dead."""
+    if not self.processes[i].is_alive():
+      self.report(f'  worker {i}: its process was killed, another takes over')
+      self._start(i)
+    self.running[i] = job
+    with contextlib.suppress(OSError):  # it dies: the next answer will say so
+      self.pipes[i].send((job.module, job.config, self.root / job.name))
+
+  def _needs_failed(self, job):
+    """Whether a job needs one that failed, or that cannot run either."""
+    return any(
+      n.name in self.failed or self._needs_failed(n) for n in job.needs
+    )
+
+  def _receive(self, i, clock):
     """Reads one message of worker i; whether it finished its job."""
     job = self.running[i]
     try:
       kind, *message = self.pipes[i].recv()
-    except EOFError:
-      raise RuntimeError(f'{job.name}: its process was killed') from None
+    except (EOFError, OSError):
+      kind, message = 'failed', ['its process was killed']
+      self.processes[i].join(timeout=5)
     if kind == 'progress':
-      label, done, of = message[0]
-      self.report(f'  {job.name}: {label} {done}/{of}')
+      label, done, of, left = message[0]
+      own = '' if label == job.name.split('/')[-1] else f': {label}'
+      self.report(f'  {line(job.name + own, done, of, left)}')
+      return False
+    del self.running[i]
+    if kind == 'failed' and has_stopped(job, self.root):
+      self.report(f'  stopped: {why_stopped(job, self.root)}')
       return False
     if kind == 'failed':
-      raise RuntimeError(f'{job.name}: {message[0]}')
+      self.failed[job.name] = f'{job.name}: {message[0]}'
+      self.report(f'  failed: {self.failed[job.name]}')
+      return False
     self.seconds[job.name], self.ledgers[i] = message
-    del self.running[i]
-    elapsed = time.time() - started
-    self.report(
-      f'[{len(self.seconds)}/{total}] {job.name} in {message[0]:.1f} s '
-      f'({elapsed:.0f} s in all)'
-    )
+    self.report(clock.line(job, message[0]))
     return True
 
   def _next(self, i, waiting):
@@ -181,7 +263,9 @@ class Pool:
     ]
 
   def close(self):
-    """Ends the workers."""
+    """Ends the workers: those at work at once."""
+    for i in self.running:
+      self.processes[i].kill()
     for pipe in self.pipes:
       try:
         pipe.send(None)

@@ -2,12 +2,13 @@
 
 import difflib
 import importlib
-import json
 import sys
 import time
 from pathlib import Path
 
+from experiments.shared import knobs
 from experiments.studies.job import cache_of, is_done, read_list, write_json
+from rlhf_jax import digests
 
 SPENT = 'spent.json'
 
@@ -54,6 +55,7 @@ def run(root, index=None, name=None):
       )
   started, again = time.time(), is_done(job, root)
   stage, workdir = importlib.import_module(job.module), Path(root) / job.name
+  knobs.check_job(job)
   programs = _compiled(root)
   try:
     stage.run(job.config, workdir)
@@ -90,4 +92,6 @@ def spent(workdir):
   Sums over its sessions, without those that were killed.
   """
   file = Path(workdir) / SPENT
-  return json.loads(file.read_text('utf-8')) if file.exists() else None
+  if not file.exists():
+    return None
+  return {'seconds': 0.0, 'programs': []} | digests.read_json(file, dict)

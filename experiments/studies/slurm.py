@@ -7,12 +7,20 @@ command, given again, watches what is still in the queue.
 """
 
 import collections
-import json
 import subprocess
 import time
 
 from experiments.studies import sbatch, single
-from experiments.studies.job import read_list, state_of, write_json
+from experiments.studies.job import (
+  failures_text,
+  has_stopped,
+  is_lost,
+  read_list,
+  state_of,
+  why_stopped,
+  write_json,
+)
+from rlhf_jax import digests
 
 IDS = 'slurm.json'
 # Looks at the queue without a job or its done.json, after which it has failed:
@@ -74,7 +82,7 @@ class Slurm:
   def __init__(self, root, poll, limits, report):
     self.root, self.poll, self.limits, self.report = root, poll, limits, report
     file = root / IDS
-    self.ids = json.loads(file.read_text()) if file.exists() else {}
+    self.ids = digests.read_json(file, dict) if file.exists() else {}
     self.waiting, self.seconds, self.failed, self.ledger = {}, {}, {}, []
 
   def run(self, jobs, after):
@@ -86,6 +94,7 @@ class Slurm:
     self.started, self.total = time.time(), len(jobs)
     todo = [job for job in jobs if state_of(job, self.root) != 'done']
     self.done = self.total - len(todo)
+    todo = [job for job in todo if not is_lost(job, self.root)]
     try:
       self._find(todo)
       self.report(
@@ -188,8 +197,17 @@ class Slurm:
     )
 
   def _lost(self, job, cause):
-    """Takes a job off the list that failed, or needs one that did ('')."""
+    """Takes a job off the list that failed, or needs one that did ('').
+
+    One that stopped at a number that is not finite is said and counts as none:
+    the study goes on without it.
+    """
     del self.waiting[job.name]
+    if is_lost(job, self.root):
+      if has_stopped(job, self.root):
+        self.report(f'  stopped: {why_stopped(job, self.root)}')
+      self.failed[job.name] = ''
+      return
     self.failed[job.name] = cause
     if cause:
       self.report(f'  failed: {cause}')
@@ -204,13 +222,8 @@ class Slurm:
     return f'{job.name}: {last} (job {task}, see {log})'
 
   def _raise_failures(self):
-    causes = [cause for cause in self.failed.values() if cause]
-    if not causes:
-      return
-    more = f'; {len(causes) - 1} more failed' if len(causes) > 1 else ''
-    waited = len(self.failed) - len(causes)
-    also = f'; {waited} that need them did not run' if waited else ''
-    raise RuntimeError(f'{causes[0]}{more}{also}')
+    if any(self.failed.values()):
+      raise RuntimeError(failures_text(self.failed))
 
   def programs(self):
     """Compile ledger of the jobs that ended while they were watched."""

@@ -29,6 +29,8 @@ STYLE = {
   'legend.frameon': False,
   'svg.hashsalt': 'rlhf_jax',
 }
+# Panels of the training of one run, those that it logs.
+LOGGED = ('loss', 'policy_loss', 'value_loss', 'accuracy', 'score', 'kl_k1')
 PANEL_INCHES = (3.6, 3.4)
 LEGEND_INCHES = 1.8
 
@@ -63,6 +65,33 @@ def save(draw, tables, out_dir, suffix='svg') -> pathlib.Path | None:
 FIGURES = {
   draw.__name__: functools.partial(save, draw) for draw in load().drawings
 }
+
+
+def draw_training(metrics, out_dir, suffix='svg') -> pathlib.Path | None:
+  """Draws what one run logged while it trained, against its updates.
+
+  Args:
+    metrics: frame of `runs.read_metrics`.
+    out_dir: made if missing.
+    suffix: 'svg' or 'png'.
+
+  Returns:
+    The path of training.suffix, or None where nothing was logged.
+  """
+  if not {'kind', 'step'} <= set(metrics):
+    return None
+  rows = metrics[metrics['kind'] == 'train']
+  names = [name for name in LOGGED if name in rows and rows[name].notna().any()]
+  if not names:
+    return None
+
+  def training(canvas, tables):
+    titles = [name.replace('_', ' ') for name in names]
+    axes = canvas.panels(titles, 'updates', '')
+    for axis, name in zip(axes, names, strict=True):
+      axis.plot(rows['step'], rows[name], marker='o', ms=2.5)
+
+  return save(training, {}, out_dir, suffix)
 
 
 def draw_all(

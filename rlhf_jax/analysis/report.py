@@ -15,6 +15,7 @@ import pandas as pd
 
 from rlhf_jax.analysis import claims_io, intervals, kl_reward, runs
 from rlhf_jax.analysis.claims.registry import Registry, load
+from rlhf_jax.analysis.notes import NOTES
 
 TEMPLATE = pathlib.Path(__file__).with_name('report.html.j2')
 VERDICTS = (
@@ -60,7 +61,13 @@ def write_report(
 
 
 def write_run_report(
-  path, run, tables, figures, samples=(), registry: Registry | None = None
+  path,
+  run,
+  tables,
+  figures,
+  samples=(),
+  pairs=(),
+  registry: Registry | None = None,
 ) -> pathlib.Path:
   """Writes PATH/report/index.html of one run: its tables and figures, no claim.
 
@@ -70,6 +77,7 @@ def write_run_report(
     tables: name -> frame, from `runs.run_tables`.
     figures: name -> path or None, from `figures.draw_all`.
     samples: as in the extras of `write_report`.
+    pairs: dicts of prompt, chosen, rejected and scores (name -> number).
     registry: as there.
 
   Returns:
@@ -89,7 +97,7 @@ def write_run_report(
     'experiments.reproduce runs them.',
   ]
   seconds = run['done'].get('seconds')
-  extras = {'samples': list(samples), 'env': env}
+  extras = {'samples': list(samples), 'pairs': list(pairs), 'env': env}
   extras['stages'] = [{'name': f'{name}, last session', 'seconds': seconds}]
   head = {'title': f'rlhf_jax: the run {name}', 'summary': lines}
   return _write(path, tables, figures, extras, beside=shown, **head)
@@ -110,6 +118,7 @@ def _write(workdir, tables, figures, extras, *, claims=(), checks=(), **parts):
     legend=claims_io.LEGEND,
     images=images,
     samples=extras.get('samples', []),
+    pairs=extras.get('pairs', []),
     ledger=compile_ledger(tables),
     stages=extras.get('stages', []),
     runs=run_list(tables),
@@ -120,7 +129,11 @@ def _write(workdir, tables, figures, extras, *, claims=(), checks=(), **parts):
 
 
 def summary(claims: Mapping, run_rows: list[dict]) -> list[str]:
-  """Five lines: what ran, the count of verdicts, what failed, what is open."""
+  """What ran, the count of verdicts, what failed, what is open: a line each.
+
+  A note on the preset, where there is one, comes first; the last line names
+  the planned runs that are lacking, if there are any.
+  """
   rows = claims['claims']
   count = Counter(row['verdict'] for row in rows)
   counted = ', '.join(f'{count[verdict]} {verdict}' for verdict in VERDICTS)
@@ -131,7 +144,9 @@ def summary(claims: Mapping, run_rows: list[dict]) -> list[str]:
     if row['verdict'] != intervals.NOT_RUN
   )
   kinds = ', '.join(f'{n} on {kind}' for kind, n in evidence.items())
+  note = NOTES.get(claims.get('preset'))
   return [
+    *([note] if note else []),
     f'Preset {claims.get("preset")} on {claims.get("device")}, commit '
     f'{claims.get("commit")}, {duration(claims.get("seconds"))}.',
     f'Of {len(rows)} claims: {counted}.',
@@ -139,16 +154,30 @@ def summary(claims: Mapping, run_rows: list[dict]) -> list[str]:
     f'Inconclusive: {_ids(rows, intervals.INCONCLUSIVE)}.',
     f'Behind the numbers: {len(run_rows)} finished runs, seeds '
     f'{", ".join(map(cell, seeds)) or "none"}; evidence: {kinds or "none"}.',
+    *_lacking(claims.get('failures', ())),
   ]
+
+
+def _lacking(failures):
+  if not failures:
+    return []
+  named = '; '.join(f'{f["run"]} ({f["reason"]})' for f in failures)
+  return [f'{len(failures)} planned runs are lacking: {named}.']
 
 
 def beside(tables, registry: Registry) -> list[dict]:
   """Tables shown as they are, those that are there: title, columns, rows."""
   return [
-    _shown(table.heading, tables[table.name], table.columns)
+    _shown(table.heading, _rows_of(tables, table), table.columns)
     for table in registry.tables.values()
     if table.heading and table.name in tables
   ]
+
+
+def _rows_of(tables, table):
+  """The rows of a table to show, those of several runs once if so wanted."""
+  frame = tables[table.name]
+  return frame[list(table.columns)].drop_duplicates() if table.once else frame
 
 
 def _shown(title, frame, meanings=None):
@@ -156,6 +185,7 @@ def _shown(title, frame, meanings=None):
   columns = [c for c in frame if c not in set(runs.RUN_COLUMNS) - {'role'}]
   return {
     'title': title,
+    'intervals': any(c == 'low' or c.endswith('_low') for c in columns),
     'columns': {column: (meanings or {}).get(column) for column in columns},
     'rows': _records(frame[columns]),
   }

@@ -2,7 +2,8 @@
 
 A run is a directory with `config.json`, `env.json`, `metrics.jsonl`, its
 result tables and, written last, `done.json`. A run without `done.json` is
-unfinished and is never read into a table. Which tables there are, the themes
+unfinished and is never read into a table; where it holds digests, what is read
+is compared with them. Which tables there are, the themes
 say (`claims.registry`); docs/tables.md lists them.
 """
 
@@ -15,6 +16,7 @@ import zlib
 
 import pandas as pd
 
+from rlhf_jax import digests
 from rlhf_jax.analysis.claims import spec
 from rlhf_jax.analysis.claims.registry import Registry, load
 
@@ -50,12 +52,9 @@ def find_runs(workdir) -> list[pathlib.Path]:
 
 def _read_json(path: pathlib.Path) -> dict:
   try:
-    return json.loads(path.read_text())
-  except json.JSONDecodeError as error:
-    raise ValueError(
-      f'{path}:{error.lineno}: not JSON ({error.msg}); delete the run '
-      'directory and run its stage again'
-    ) from None
+    return digests.read_json(path, dict)
+  except digests.DamagedError as error:
+    raise ValueError(f'{error}: {digests.remedy_of(path.parent)}') from None
 
 
 def read_run(path) -> dict:
@@ -70,17 +69,18 @@ def read_run(path) -> dict:
 
   Raises:
     FileNotFoundError: if the run has no `config.json` or no `done.json`.
-    ValueError: if a file is not JSON.
+    ValueError: if a file is not a JSON object, or not what was written.
   """
   path = pathlib.Path(path)
   for name in ('config.json', 'done.json'):
     if not (path / name).is_file():
       raise FileNotFoundError(f'{path} has no {name}: not a finished run')
-  env = path / 'env.json'
+  done, env = digests.read_done(path), path / 'env.json'
+  digests.check(path, 'config.json', 'env.json')
   return {
     'config': _read_json(path / 'config.json'),
     'env': _read_json(env) if env.is_file() else {},
-    'done': _read_json(path / 'done.json'),
+    'done': done,
   }
 
 
@@ -97,18 +97,24 @@ def read_metrics(path) -> pd.DataFrame:
 
   Raises:
     FileNotFoundError: if the run has no `metrics.jsonl`.
-    ValueError: if a whole line is not JSON; names file and line.
+    ValueError: if a whole line is not JSON; names file and line. If the run
+      has finished and it is not what was written.
   """
   file = pathlib.Path(path) / 'metrics.jsonl'
+  digests.check(path, 'metrics.jsonl')
   if not file.is_file():
     raise FileNotFoundError(f'no {file}: this run has logged nothing')
   rows = []
-  lines = file.read_text().split('\n')
+  lines = file.read_bytes().split(b'\n')
   for number, line in enumerate(lines[:-1], start=1):
     try:
-      rows.append(json.loads(line))
-    except json.JSONDecodeError as error:
-      raise ValueError(f'{file}:{number}: not JSON ({error.msg})') from None
+      row = json.loads(line)
+    except ValueError as error:
+      reason = digests.reason(error)
+      raise ValueError(f'{file}:{number}: not JSON ({reason})') from None
+    if not isinstance(row, dict) or 'step' not in row:
+      raise ValueError(f'{file}:{number}: wanted a row with a step')
+    rows.append(row)
   return pd.DataFrame(rows)
 
 
@@ -180,6 +186,8 @@ def run_tables(
   path = pathlib.Path(path)
   run, run_id = read_run(path), run_id or path.resolve().name
   tables = (registry or load()).tables
+  names = [f'{name}{end}' for name in tables for end in ('.csv', '.csv.gz')]
+  digests.check(path, *names)
   files = {name: _table_file(path, name) for name in tables}
   return {
     name: _run_table(file, tables[name], run_id, run)

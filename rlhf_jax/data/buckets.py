@@ -21,6 +21,9 @@ class BucketedBatches:
   an order that is fixed. A bucket with fewer rows than a batch is
   merged into the next larger one (the last into the one before). One program
   is compiled a bucket.
+
+  Attributes:
+    last_rows: as of `Batches`.
   """
 
   def __init__(
@@ -56,7 +59,8 @@ class BucketedBatches:
       batch_size,
     )
     self.edges = tuple(edge for edge, _ in groups)
-    self._rows = np.array([len(rows) for _, rows in groups])
+    self._groups, self.last_rows = [rows for _, rows in groups], None
+    self._rows = np.array([len(rows) for rows in self._groups])
     self._streams = [
       Batches(take_rows(arrays, rows), batch_size, seed + k)
       for k, (_, rows) in enumerate(groups)
@@ -73,7 +77,9 @@ class BucketedBatches:
     behind = (self._served.sum() + 1) * share - self._served
     k = int(np.argmax(np.round(behind, 9)))  # ties go to the shortest
     self._served[k] += 1
-    return _cut(next(self._streams[k]), self.edges[k])
+    batch = next(self._streams[k])
+    self.last_rows = self._groups[k][self._streams[k].last_rows]
+    return _cut(batch, self.edges[k])
 
   def get_state(self) -> dict:
     """The position, as JSON values."""

@@ -1,6 +1,7 @@
 """Activations of frozen layers, computed once and kept on disk.
 
     DIR/KEY/features_COLUMNS.npy   [rows of that bucket, COLUMNS, D]
+    DIR/KEY/digests.json           of these files, compared as they are opened
 
 KEY is a hash of everything that the features depend on: another model, layer,
 or row is another KEY, and a rerun of the same finds its files. Files are mapped
@@ -9,6 +10,7 @@ into memory; only what is read is loaded.
 
 import dataclasses
 import hashlib
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
@@ -17,9 +19,12 @@ from typing import Any
 
 import numpy as np
 
+from rlhf_jax import digests
 from rlhf_jax.data.buckets import BucketedBatches
 from rlhf_jax.data.pipeline import take_rows
 from rlhf_jax.types import FeaturePairs, SharedPairs
+
+DIGESTS = 'digests.json'
 
 
 def fingerprint(*parts: Any) -> str:
@@ -73,6 +78,10 @@ class FeatureCache:
   def __init__(self, path: Path, bucket_N: np.ndarray, edges: list[int]):
     """Opens the files of a finished folder; `cached_features` is the door."""
     self.path = Path(path)
+    listed = self.path / DIGESTS
+    if listed.exists():
+      found = digests.read_json(listed, dict)
+      digests.check_files(path, found, f'delete {path}: it is made again')
     self.columns_N = np.asarray(edges)[bucket_N]
     self._bucket_N, self._place_N = bucket_N, places(bucket_N)
     self._files = {
@@ -167,6 +176,8 @@ def cached_features(
     part.mkdir(parents=True)
     try:
       _write(part, rows, bucket_N, edges, read, dtype, tokens, progress)
+      listed = digests.of_folder(part, ())
+      (part / DIGESTS).write_text(json.dumps(listed))
       part.replace(path)
     except OSError:
       if not path.exists():  # else another process was first: the same files
@@ -244,7 +255,11 @@ def pairs_at(
 
 
 class FeatureBatches:
-  """Endless FeaturePairs of a cache, each batch from one length bucket."""
+  """Endless FeaturePairs of a cache, each batch from one length bucket.
+
+  Attributes:
+    last_rows: as of `Batches`.
+  """
 
   def __init__(
     self,
@@ -265,7 +280,7 @@ class FeatureBatches:
     """
     edges, every_N = list(edges), np.arange(len(rows.last_B2))
     wide = pairs_at(rows, every_N, max(edges))
-    self._cache = cache
+    self._cache, self.last_rows = cache, None
     self._batches = BucketedBatches(
       {'row': every_N, **wide._asdict()},
       pair_lengths(rows),
@@ -282,6 +297,7 @@ class FeatureBatches:
     """The next batch, its features read from the files."""
     batch = next(self._batches)
     row_B, tokens_BT = batch.pop('row'), batch.pop('tokens_BT')
+    self.last_rows = row_B
     features_BTD = self._cache.read(row_B, tokens_BT.shape[1])
     return FeaturePairs(features_BTD, **batch)
 

@@ -1,92 +1,214 @@
-"""The rows of a data file, whatever its format, good and malformed."""
+"""The rows of a data file, whatever its format, good and malformed.
 
+Rows are read one after the other: memory does not grow with the file.
+"""
+
+import codecs
 import gzip
 import json
+import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from rlhf_jax.data.faults import BrokenFile, DataError, Malformed
+from rlhf_jax.data.file_kinds import HEAD, foreign
 
-class Malformed(Exception):  # noqa: N818 (a row that is yielded, and counted)
-  """Fault of a row; the reader knows file and line.
+_GZIP_FAULTS = (EOFError, zlib.error, gzip.BadGzipFile)
+_BLANK = b' \t\r\n'
+_CHUNK = 1 << 16  # characters of an array that are read at once
+_TOKEN = 16  # characters of the longest token of JSON, strings aside
+_NOTHING = object()
+_BLANKS = re.compile(r'\s*')
+_AFTER = re.compile(r'\s*([,\]])')  # an element of an array
+_PARQUET_ROWS = 256  # that are in memory at once
+_WORDS = ('role', 'content')  # of a message; its other fields are not read
 
-  Attributes:
-    reason: a few fixed words, to count by.
-  """
-
-  def __init__(self, reason: str, wanted: str, got: str, remedy: str):
-    super().__init__(f'wanted {wanted}, got {got}; {remedy}')
-    self.reason = reason
+Rows = Iterator[tuple[int, dict | Malformed]]
 
 
-def rows_of(file: Path, array: bool) -> Iterator[tuple[int, dict | Malformed]]:
+def rows_of(
+  file: Path, array: bool, columns: Collection[str] | None = None
+) -> Rows:
   """Yields (number from 1, row or what is wrong with it).
 
   Args:
     file: JSON lines, gzipped or not, or Parquet; told apart by content.
     array: whether the file may also be one JSON array of rows.
+    columns: of a Parquet file that are wanted, None: all; the others are None.
   """
   with open(file, 'rb') as stream:
-    magic = stream.read(4)
-  if not magic:
-    yield (
-      1,
-      Malformed(
-        'empty file', 'at least one row', '0 bytes', 'copy the file again'
-      ),
-    )
-  elif magic == b'PAR1':
-    yield from _parquet_rows(file)
+    head = stream.read(HEAD)
+  if head.startswith(b'PAR1'):
+    yield from _parquet_rows(file, columns)
+  elif head.startswith(b'\x1f\x8b'):
+    yield from _gzip_rows(file, array)
+  elif (fault := foreign(head)) is not None:
+    yield 1, fault
   else:
-    opener = gzip.open if magic.startswith(b'\x1f\x8b') else open
-    with opener(file, 'rb') as stream:
+    with open(file, 'rb') as stream:
       yield from _json_rows(stream, array)
 
 
-def _json_rows(stream, array: bool) -> Iterator[tuple[int, dict | Malformed]]:
+def read_gzip(file: Path) -> str:
+  """The text of a gzip, whole.
+
+  Raises:
+    DataError: saying what the file is, if it is no gzip of UTF-8.
+  """
+  data = Path(file).read_bytes()
+  if not data.startswith(b'\x1f\x8b'):
+    fault = foreign(data[:HEAD])
+    raise DataError(f'{file}: {fault or "wanted a gzip, got another file"}')
+  try:
+    data = gzip.decompress(data)
+    if (fault := foreign(data[:HEAD], packed=True)) is not None:
+      raise DataError(f'{file}: {fault}')
+    return data.decode()
+  except _GZIP_FAULTS as error:
+    raise DataError(f'{file}: {_broken_gzip(0, error)}') from None
+  except UnicodeDecodeError as error:
+    raise DataError(f'{file}: {_not_utf8(error)}') from None
+
+
+def _gzip_rows(file: Path, array: bool) -> Rows:
   number = 0
   try:
-    for number, line in enumerate(stream, 1):
-      if array and number == 1 and line.lstrip().startswith(b'['):
-        yield from _array_rows(line + stream.read())
-      elif line.strip():
-        yield number, _parse_object(line)
-  except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-    yield (
-      number + 1,
-      Malformed(
-        'broken gzip',
-        'a whole gzip file',
-        f'one that breaks off after line {number} ({error})',
-        'copy the file again',
-      ),
-    )
+    with gzip.open(file, 'rb') as stream:
+      fault = foreign(stream.peek(HEAD)[:HEAD], packed=True)
+      if fault is not None:
+        yield 1, fault
+        return
+      for number, row in _json_rows(stream, array):
+        yield number, row
+  except _GZIP_FAULTS as error:
+    yield number + 1, _broken_gzip(number, error)
 
 
-def _array_rows(data: bytes) -> Iterator[tuple[int, dict | Malformed]]:
-  rows = _parse(data)
-  if isinstance(rows, Malformed):
-    yield 1, rows
-  else:
-    for number, row in enumerate(rows, 1):
-      yield number, _require_object(row)
+def _broken_gzip(number, error):
+  return BrokenFile(
+    'broken gzip',
+    'a whole gzip file',
+    f'one that breaks off after line {number} ({error})',
+    'copy the file again',
+  )
 
 
-def _parquet_rows(file: Path) -> Iterator[tuple[int, dict | Malformed]]:
+def _json_rows(stream, array: bool) -> Rows:
+  """Rows of a binary stream that can be peeked into."""
+  head = stream.peek(HEAD).removeprefix(codecs.BOM_UTF8)
+  if array and head.lstrip(_BLANK).startswith(b'['):
+    yield from _array_rows(stream)
+    return
+  empty = True
+  for number, line in enumerate(stream, 1):
+    if number == 1:
+      line = line.removeprefix(codecs.BOM_UTF8)
+    if line.strip():
+      empty, row = False, _parse_object(line)
+      if isinstance(row, Malformed) and not line.endswith(b'\n'):
+        row = _cut_off(number, row)
+      yield number, row
+  if empty:
+    yield 1, _no_row('blank lines')
+
+
+def _cut_off(number, row):
+  """A last line that is no JSON, and has no end: the file breaks off in it."""
+  if row.reason not in ('bad JSON', 'not UTF-8'):
+    return row
+  return BrokenFile(
+    'cut off',
+    'a whole file',
+    f'one that breaks off in line {number}, of which there is no end',
+    'copy the file again, or end or delete its last line',
+  )
+
+
+def _array_rows(stream) -> Rows:
+  """Elements of one JSON array; a fault in it ends them."""
+  number = 0
+  try:
+    for number, value in enumerate(
+      _elements(codecs.getreader('utf-8-sig')(stream)), 1
+    ):
+      yield number, _require_object(value)
+    if not number:
+      yield 1, _no_row('an empty array')
+  except UnicodeDecodeError as error:
+    yield number + 1, _not_utf8(error, BrokenFile)
+  except (ValueError, RecursionError) as error:
+    yield number + 1, _bad_json(error, BrokenFile)
+
+
+def _elements(text) -> Iterator:
+  """The values of the array in a text stream, each decoded when it is whole.
+
+  Raises:
+    ValueError: where it is no JSON.
+  """
+  decoder, step = json.JSONDecoder(), _CHUNK
+  buffer = text.read(step).lstrip()
+  place = 1  # behind the bracket, in the buffer
+  while True:
+    value, after, fault = _next_element(decoder, buffer, place)
+    if after is None:
+      more = text.read(step)
+      step *= 2  # so a long element is decoded a few times at most
+      if not more:
+        raise fault
+      buffer, place = buffer[place:] + more, 0
+      continue
+    if value is not _NOTHING:
+      yield value
+    place, step = after.end(), _CHUNK
+    if after[1] == ']':
+      if (buffer[place:] + text.read(_CHUNK)).strip():
+        raise ValueError('there is more text after the array')
+      return
+
+
+def _next_element(decoder, buffer, place):
+  """(value, match of what follows it, None), or (_, None, fault so far).
+
+  Raises:
+    ValueError: if no more text can mend the fault.
+  """
+  place = _BLANKS.match(buffer, place).end()
+  if buffer.startswith(']', place):
+    return _NOTHING, _AFTER.match(buffer, place), None
+  try:
+    value, end = decoder.raw_decode(buffer, place)
+  except json.JSONDecodeError as error:
+    unended = error.msg.startswith('Unterminated string')
+    if not unended and error.pos < len(buffer) - _TOKEN:
+      raise
+    return _NOTHING, None, error
+  after = _AFTER.match(buffer, end)
+  if after is None and buffer[end:].strip():
+    raise ValueError(f'wanted , or ] and got {buffer[end : end + 20]!r}')
+  return value, after, ValueError('the array has no end')
+
+
+def _parquet_rows(file: Path, columns: Collection[str] | None) -> Rows:
   import pyarrow
   from pyarrow import parquet
 
   number = 0
   try:
-    with parquet.ParquetFile(file) as table:
-      for batch in table.iter_batches():
-        for row in batch.to_pylist():
+    with parquet.ParquetFile(file, pre_buffer=False) as table:
+      absent = dict.fromkeys(table.schema_arrow.names)
+      leaves = _leaves(table.schema, columns)
+      for batch in table.iter_batches(_PARQUET_ROWS, columns=leaves):
+        for row in _batch_rows(batch):
           number += 1
-          yield number, row
-  except (pyarrow.ArrowException, OSError, ValueError) as error:
+          yield number, row if isinstance(row, Malformed) else absent | row
+      if not number:
+        yield 1, _no_row('a table without rows')
+  except (pyarrow.ArrowException, OSError) as error:
     yield (
       number + 1,
-      Malformed(
+      BrokenFile(
         'broken parquet',
         'a whole Parquet file',
         str(error).splitlines()[0],
@@ -95,26 +217,53 @@ def _parquet_rows(file: Path) -> Iterator[tuple[int, dict | Malformed]]:
     )
 
 
-def _parse(data: bytes):
-  """The JSON value of the bytes, or a Malformed."""
+def _leaves(schema, columns) -> list[str] | None:
+  """Paths of the Parquet columns that are read: of messages, the words alone.
+
+  A field that nobody asked for may hold what Python cannot, such as a time in
+  the year 30000.
+  """
+  if columns is None:
+    return None
+  paths = [schema.column(i).path for i in range(len(schema))]
+  wanted = [path for path in paths if path.split('.')[0] in columns]
+  if not wanted:
+    return paths[:1]  # by which rows are counted
+  inner = {path.split('.')[0] for path in wanted if _is_word(path)}
+  return [
+    path for path in wanted if path.split('.')[0] not in inner or _is_word(path)
+  ]
+
+
+def _is_word(path):
+  return any(part in _WORDS for part in path.split('.')[1:])
+
+
+def _batch_rows(batch) -> Iterator[dict | Malformed]:
+  """The rows of a batch; one that Python cannot hold costs no other."""
   try:
-    return json.loads(data.decode())
-  except UnicodeDecodeError as error:
-    return Malformed(
-      'not UTF-8',
-      'UTF-8 text',
-      f'byte 0x{data[error.start]:02x} at column {error.start + 1}',
-      'convert the file to UTF-8',
-    )
-  except (ValueError, RecursionError) as error:
-    return Malformed(
-      'bad JSON', 'one JSON value', str(error), 'mend or delete the line'
-    )
+    yield from batch.to_pylist()
+    return
+  except (ValueError, OverflowError):
+    pass
+  for i in range(batch.num_rows):
+    try:
+      yield batch.slice(i, 1).to_pylist()[0]
+    except UnicodeDecodeError as error:
+      yield _not_utf8(error)
+    except (ValueError, OverflowError) as error:
+      yield Malformed(
+        'bad value', 'values that Python knows', str(error), 'correct the value'
+      )
 
 
 def _parse_object(line: bytes) -> dict | Malformed:
-  value = _parse(line)
-  return value if isinstance(value, Malformed) else _require_object(value)
+  try:
+    return _require_object(json.loads(line.decode()))
+  except UnicodeDecodeError as error:
+    return _not_utf8(error)
+  except (ValueError, RecursionError) as error:
+    return _bad_json(error)
 
 
 def _require_object(value) -> dict | Malformed:
@@ -125,4 +274,26 @@ def _require_object(value) -> dict | Malformed:
     'a JSON object',
     type(value).__name__,
     'write one {...} for each record',
+  )
+
+
+def _not_utf8(error: UnicodeDecodeError, kind=Malformed) -> Malformed:
+  byte, column = error.object[error.start], error.start + 1
+  return kind(
+    'not UTF-8',
+    'UTF-8 text',
+    f'byte 0x{byte:02x} at column {column}',
+    'convert the file to UTF-8',
+  )
+
+
+def _bad_json(error, kind=Malformed) -> Malformed:
+  return kind(
+    'bad JSON', 'one JSON value', str(error), 'mend or delete the line'
+  )
+
+
+def _no_row(got) -> BrokenFile:
+  return BrokenFile(
+    'empty file', 'at least one row', got, 'copy the file again'
   )

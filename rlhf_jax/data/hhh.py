@@ -6,13 +6,12 @@ Files of BIG-bench with its canary: they are never to be trained on, so nothing
 but `experiments.evaluate_hhh` reads them.
 """
 
-import gzip
 import json
-import zlib
 from pathlib import Path
 from typing import NamedTuple
 
-from rlhf_jax.data.jsonl import DataError
+from rlhf_jax.data.faults import DataError
+from rlhf_jax.data.file_rows import read_gzip
 from rlhf_jax.text.dialogue import ASSISTANT, HUMAN
 
 CATEGORIES = ('harmless', 'helpful', 'honest', 'other')
@@ -61,15 +60,16 @@ def read_hhh(folder) -> list[Choice]:
   for category in CATEGORIES:
     file = Path(folder) / 'hhh_alignment' / f'{category}.json.gz'
     try:
-      with gzip.open(file, 'rt', encoding='utf-8') as stream:
-        examples = json.load(stream)['examples']
+      examples = json.loads(read_gzip(file))['examples']
       found += [_choice(category, item) for item in examples]
     except FileNotFoundError:
       raise DataError(
         f'{file} is missing: set --config.data.path to the folder that holds '
         'hhh_alignment'
       ) from None
-    except (OSError, EOFError, zlib.error, ValueError, KeyError) as error:
+    except DataError:
+      raise
+    except (OSError, ValueError, KeyError, TypeError) as error:
       raise DataError(
         f'{file}: wanted a BIG-bench task of comparisons, got another file '
         f'({error}); copy it again'

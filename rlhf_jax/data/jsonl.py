@@ -2,7 +2,9 @@
 
 A line that is no record stops the reading with an error that names file and
 line, or is skipped and counted by reason: `counts['read']` is always
-`counts['kept']` plus the counts of the reasons.
+`counts['kept']` plus the counts of the reasons. Beside them, `files not read`
+counts files of a folder. A broken file, of which nobody knows how many rows it
+costs, stops the reading unless it is asked for by name.
 """
 
 import collections
@@ -10,68 +12,105 @@ import gzip
 import json
 import math
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from rlhf_jax.data.file_rows import Malformed, rows_of
-from rlhf_jax.data.records import KINDS, Comparison, RedTeam, make_comparison
-from rlhf_jax.text.dialogue import (
-  DialogueError,
-  Turn,
-  format_dialogue,
-  split_reply,
+from rlhf_jax.data import data_files
+from rlhf_jax.data.dialogue_rows import (
+  KEYS,
+  field,
+  require_unicode,
+  text_of,
+  transcripts,
 )
+from rlhf_jax.data.faults import BrokenFile, DataError, Malformed
+from rlhf_jax.data.file_rows import rows_of
+from rlhf_jax.data.records import KINDS, Comparison, RedTeam, make_comparison
 
-_SUFFIXES = ('.jsonl', '.jsonl.gz', '.parquet')
-_ROLES = {'user': 'human'}
+__all__ = [
+  'DataError',
+  'iter_comparisons',
+  'iter_red_team',
+  'read_comparisons',
+  'read_red_team',
+  'write_comparisons',
+]
+
+ON_ERROR = ('raise', 'skip', 'skip-broken-files')
+UNREAD = 'files not read'
+_LARGEST = 1e30  # of a rating: the features of a build are float32
+_WRITTEN = ('.jsonl', '.jsonl.gz')
+_COLUMNS = (*KEYS, 'source', 'kind', 'p_label')
+_ATTEMPT = ('transcript', 'rating', 'model_type', 'num_params')
+_ATTEMPT += ('task_description', 'tags')
 
 
-class DataError(ValueError):
-  """Data that cannot be read; the message says where and what to do."""
+def iter_comparisons(
+  path,
+  on_error: str = 'raise',
+  source: str | None = None,
+  counts: collections.Counter | None = None,
+) -> Iterator[Comparison]:
+  """Yields the comparisons of a file, or of every data file of a directory.
 
-
-def read_comparisons(
-  path, on_error: str = 'raise', source: str | None = None
-) -> tuple[list[Comparison], collections.Counter]:
-  """Reads one file, or every data file below a directory in sorted order.
-
-  A row has the keys `chosen` and `rejected`, each a transcript or a list of
-  messages {'role', 'content'}; and optionally `source`, `kind`, `p_label`.
+  Memory does not grow with the files. A row has `chosen` and `rejected`, with
+  or without `prompt` and `system`, in the forms of `dialogue_rows`; and
+  optionally `source`, `kind`, `p_label`.
 
   Args:
-    path: .jsonl, .jsonl.gz or .parquet file (told apart by content), or a
-      directory of such files.
-    on_error: 'raise', or 'skip' to count malformed rows and go on.
+    path: JSON lines or one JSON array, gzipped or not, or Parquet (told apart
+      by content), or a directory of such files (`data_files`).
+    on_error: 'raise'; 'skip' to count malformed rows and go on; or
+      'skip-broken-files' to count broken files too, and read them as far as
+      they go.
     source: the source of every record; without it, what the row says, else
       'FOLDER/FILE'. A source with 'harmless' in it makes `kind` harmless where
       the row does not say.
-
-  Returns:
-    (comparisons, counts), counts of 'read', 'kept' and each reason.
+    counts: is added to: 'read', 'kept' and each reason.
 
   Raises:
-    DataError: if there is nothing to read; if on_error is 'raise', at the
-      first malformed row.
+    DataError: if there is nothing to read; at the first broken file; if
+      on_error is 'raise', at the first malformed row.
   """
 
   def make(row, file):
     return _comparison(row, source, _source_name(file))
 
-  return _read(_data_files(Path(path)), make, on_error, array=False)
+  return _iterate(path, make, on_error, _COLUMNS, counts)
+
+
+def read_comparisons(
+  path, on_error: str = 'raise', source: str | None = None
+) -> tuple[list[Comparison], collections.Counter]:
+  """Reads as `iter_comparisons`, into memory.
+
+  Returns:
+    (comparisons, counts), counts of 'read', 'kept' and each reason.
+  """
+  counts = collections.Counter()
+  return list(iter_comparisons(path, on_error, source, counts)), counts
+
+
+def iter_red_team(
+  path, on_error: str = 'raise', counts: collections.Counter | None = None
+) -> Iterator[RedTeam]:
+  """Yields red_team_attempts.jsonl.gz, or a file or directory of its kind.
+
+  The released file is one JSON array in spite of its name; lines are read as
+  well. In an array, the place of an error is the number of the element.
+
+  Args, Raises: as of `iter_comparisons`.
+  """
+  make = lambda row, _: _red_team(row)
+  return _iterate(path, make, on_error, _ATTEMPT, counts)
 
 
 def read_red_team(
   path, on_error: str = 'raise'
 ) -> tuple[list[RedTeam], collections.Counter]:
-  """Reads red_team_attempts.jsonl.gz, or a file or directory of its kind.
-
-  The released file is one JSON array in spite of its name; lines are read as
-  well. In an array, the place of an error is the number of the element.
-
-  Args, Returns, Raises: as `read_comparisons`.
-  """
-  files = _data_files(Path(path))
-  return _read(files, lambda row, _: _red_team(row), on_error, array=True)
+  """Reads as `iter_red_team`, into memory; returns (attempts, counts)."""
+  counts = collections.Counter()
+  return list(iter_red_team(path, on_error, counts)), counts
 
 
 def write_comparisons(path, comparisons: Iterable[Comparison]) -> None:
@@ -84,7 +123,7 @@ def write_comparisons(path, comparisons: Iterable[Comparison]) -> None:
     DataError: if the name ends in neither .jsonl nor .jsonl.gz.
   """
   path = Path(path)
-  if not path.name.endswith(_SUFFIXES[:2]):
+  if not path.name.endswith(_WRITTEN):
     raise DataError(f'{path}: wanted a name in .jsonl or .jsonl.gz; rename it')
   path.parent.mkdir(parents=True, exist_ok=True)
   text = ''.join(
@@ -110,113 +149,94 @@ def _row(item: Comparison) -> dict:
   return row
 
 
-def _data_files(path: Path) -> list[Path]:
-  if path.is_file():
-    return [path]
-  if not path.is_dir():
-    raise DataError(
-      f'{path}: wanted a data file or directory, got nothing there; '
-      'check the path'
-    )
-  files = sorted(
-    p
-    for p in path.rglob('*')
-    if p.name.endswith(_SUFFIXES) and not p.name.startswith('.') and p.is_file()
-  )
-  if not files:
-    raise DataError(
-      f'{path}: wanted {", ".join(_SUFFIXES)} files, got a directory '
-      'with none; check the path'
-    )
-  return files
-
-
 def _source_name(file: Path) -> str:
-  return f'{file.resolve().parent.name}/{file.name.split(".")[0]}'
+  """'FOLDER/FILE' as the path says it, whatever a link on it points at."""
+  folder = os.path.basename(os.path.dirname(os.path.abspath(file)))
+  return f'{folder}/{file.name.split(".")[0]}'
 
 
-def _read(
-  files: list[Path], make: Callable, on_error: str, array: bool
-) -> tuple[list, collections.Counter]:
-  """Makes a record of every row; raises or counts what is malformed."""
-  if on_error not in ('raise', 'skip'):
-    raise ValueError(f"wanted on_error 'raise' or 'skip', got {on_error!r}")
-  records = []
-  counts = collections.Counter(read=0, kept=0)
+def _iterate(path, make: Callable, on_error: str, columns, counts):
+  """Checks the arguments, and then makes a record of every row."""
+  if on_error not in ON_ERROR:
+    raise ValueError(
+      f'wanted on_error {" or ".join(map(repr, ON_ERROR))}, got {on_error!r}'
+    )
+  counts = collections.Counter() if counts is None else counts
+  found = data_files.find(path)
+  for name in ('read', 'kept'):
+    counts[name] += 0
+  if found.unread:
+    counts[UNREAD] += len(found.unread)
+  return _records(found.data, make, on_error, columns, counts)
+
+
+def _records(files, make, on_error, columns, counts) -> Iterator:
+  """Yields records; raises or counts what is malformed."""
   for file in files:
-    for number, row in rows_of(file, array):
+    for number, row in rows_of(file, True, columns):
       counts['read'] += 1
       try:
         if isinstance(row, Malformed):
           raise row
-        records.append(make(row, file))
-        counts['kept'] += 1
+        record = make(row, file)
       except Malformed as bad:
-        if on_error == 'raise':
-          raise DataError(f'{file}:{number}: {bad}') from None
+        _pass_over(bad, f'{file}:{number}', on_error)
         counts[bad.reason] += 1
-  return records, counts
+        continue
+      counts['kept'] += 1
+      yield record
+
+
+def _pass_over(bad: Malformed, where: str, on_error: str) -> None:
+  """Returns if the fault may be skipped.
+
+  Raises:
+    DataError: if not.
+  """
+  if on_error == 'raise':
+    raise DataError(f'{where}: {bad}') from None
+  if isinstance(bad, BrokenFile) and on_error != ON_ERROR[-1]:
+    raise DataError(
+      f'{where}: {bad}; or read it as far as it goes with on_error '
+      f'{ON_ERROR[-1]!r}'
+    ) from None
 
 
 def _comparison(row: dict, source: str | None, name: str) -> Comparison:
   if row.get('source') is not None:
-    name = _field(row, 'source', (str,))
+    name = text_of(row, 'source')
   source = source or name
   kind = row.get('kind')
   if kind is None:
     kind = 'harmless' if 'harmless' in source else 'helpful'
   if kind not in KINDS:
     raise Malformed(
-      'bad kind', f'kind in {KINDS}', repr(kind), 'correct or omit it'
+      'bad kind', f'kind in {KINDS}', _short(kind), 'correct or omit it'
     )
-  return make_comparison(
-    _transcript(row, 'chosen'),
-    _transcript(row, 'rejected'),
-    source,
-    _probability(row),
-    kind,
-  )
+  chosen, rejected = transcripts(row)
+  return make_comparison(chosen, rejected, source, _probability(row), kind)
 
 
 def _red_team(row: dict) -> RedTeam:
-  tags = () if row.get('tags') is None else _field(row, 'tags', (list,))
+  tags = () if row.get('tags') is None else field(row, 'tags', (list,))
   return RedTeam(
-    transcript=_field(row, 'transcript', (str,)),
-    rating=float(_field(row, 'rating', (int, float))),
-    model_type=_field(row, 'model_type', (str,)),
-    num_params=str(_field(row, 'num_params', (str, int, float))),
-    task_description=_field(row, 'task_description', (str,)),
-    tags=tuple(str(tag) for tag in tags),
+    transcript=text_of(row, 'transcript'),
+    rating=_rating(row),
+    model_type=text_of(row, 'model_type'),
+    num_params=str(field(row, 'num_params', (str, int, float))),
+    task_description=text_of(row, 'task_description'),
+    tags=tuple(require_unicode('tags', str(tag)) for tag in tags),
   )
 
 
-def _field(row: dict, key: str, types: tuple[type, ...]):
-  if key not in row:
+def _rating(row: dict) -> float:
+  """The rating as a finite number."""
+  value = field(row, 'rating', (int, float))
+  if not abs(value) < _LARGEST:  # NaN is not either
     raise Malformed(
-      'missing key', f'the key {key!r}', f'{sorted(row)}', 'add the key'
+      'bad rating', 'a finite rating', _short(value), 'correct or delete it'
     )
-  value = row[key]
-  if type(value) not in types:
-    raise Malformed(
-      'wrong type',
-      f'{key} as {" or ".join(t.__name__ for t in types)}',
-      repr(value)[:60],
-      'correct the value',
-    )
-  return _unicode(key, value) if isinstance(value, str) else value
-
-
-def _unicode(key: str, text: str) -> str:
-  try:
-    text.encode()
-  except UnicodeEncodeError as error:
-    raise Malformed(
-      'not Unicode',
-      f'{key} to be Unicode text',
-      f'half a surrogate pair at character {error.start + 1}',
-      'mend the escape',
-    ) from None
-  return text
+  return float(value)
 
 
 def _probability(row: dict) -> float:
@@ -225,34 +245,11 @@ def _probability(row: dict) -> float:
     return math.nan
   if type(value) not in (int, float) or not 0 <= value <= 1:
     raise Malformed(
-      'bad p_label', 'p_label from 0 to 1', repr(value), 'correct or omit it'
+      'bad p_label', 'p_label from 0 to 1', _short(value), 'correct or omit it'
     )
   return float(value)
 
 
-def _transcript(row: dict, key: str) -> str:
-  """The transcript under the key, checked to end in an Assistant turn."""
-  value = _field(row, key, (str, list))
-  try:
-    if isinstance(value, list):
-      value = format_dialogue([_turn(message) for message in value])
-    split_reply(value)
-  except DialogueError as error:
-    raise Malformed(
-      error.reason, f'{key} to be a dialogue', str(error), 'mend the transcript'
-    ) from None
-  return _unicode(key, value)
-
-
-def _turn(message) -> Turn:
-  """The turn of {'role', 'content'}, spaced as the transcripts are."""
-  fields = message if isinstance(message, dict) else {}
-  role, body = fields.get('role'), fields.get('content')
-  if not isinstance(role, str) or not isinstance(body, str):
-    raise Malformed(
-      'bad message',
-      "a message {'role': str, 'content': str}",
-      repr(message)[:60],
-      'mend the message',
-    )
-  return Turn(_ROLES.get(role, role), f' {body}')
+def _short(value) -> str:
+  """A value in at most 60 characters."""
+  return repr(value)[:60]

@@ -195,6 +195,11 @@ class PackedBatches:
     rows = next(n for n in self.counts if n >= len(packed.length_B))
     return fill_rows(packed, rows, self._pad_id)
 
+  @property
+  def last_rows(self) -> np.ndarray | None:
+    """Numbers of the texts of the last batch, where the inner stream says."""
+    return getattr(self._batches, 'last_rows', None)
+
   def get_state(self) -> dict:
     """The position in the stream, as JSON values."""
     return self._batches.get_state()

@@ -2,14 +2,17 @@
 
 import collections
 import hashlib
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from rlhf_jax.data.records import KINDS, Comparison
-from rlhf_jax.text.dialogue import count_exchanges, split_reply
+from rlhf_jax.text.dialogue import (
+  DialogueError,
+  count_exchanges,
+  split_reply,
+)
 from rlhf_jax.text.encode import (
   append_end_of_context,
   encode_prompt,
@@ -57,22 +60,23 @@ class PairArrays(NamedTuple):
     return PairArrays(*(array[index] for array in self))
 
 
-def read_pairs(path: str | Path) -> PairArrays:
-  """PairArrays of an .npz file of their columns.
+def pairs_of(columns: dict[str, np.ndarray]) -> PairArrays:
+  """PairArrays of their columns.
 
-  Files that were written before there was a `source_N` have '' for it.
+  Those that were written before there was a `source_N` have '' for it.
   """
-  with np.load(path) as data:
-    columns = dict(data)
   unknown_N = np.full(len(columns['kind_N']), '', 'U1')
   return PairArrays(**{'source_N': unknown_N, **columns})
 
 
 class _Pair(NamedTuple):
-  """One comparison as token ids; the prompt is in both sides."""
+  """One comparison as token ids; the prompt is in both sides.
 
-  chosen: list[int]
-  rejected: list[int]
+  It holds nothing of the text: what many of them take is what the arrays take.
+  """
+
+  chosen: np.ndarray
+  rejected: np.ndarray
   prompt_length: int
   words: tuple[int, int]
   prompt_cut: int
@@ -80,21 +84,27 @@ class _Pair(NamedTuple):
 
 
 def encode_pairs(
-  comparisons: Sequence[Comparison],
+  comparisons: Iterable[Comparison],
   tokenizer: Tokenizer,
   max_length: int,
   max_reply: int,
+  on_error: str = 'raise',
 ) -> tuple[PairArrays, collections.Counter]:
   """Tokenises comparisons; drops and counts those that teach nothing.
 
   Dropped: 'prompts differ' (the two dialogues part before the last reply),
-  'empty reply', and 'equal after truncation'.
+  'empty reply', and 'equal after truncation'; with `skip` also what the chat
+  template refuses, such as two turns of one role in a row.
 
   Args:
-    comparisons: the records.
+    comparisons: the records; read once, and not kept.
     tokenizer: the tokenizer.
     max_length: most tokens of prompt and reply; end-of-context comes on top.
     max_reply: most tokens of a reply, its end token included.
+    on_error: 'raise', or 'skip' to drop and count what the template refuses.
+
+  Raises:
+    DialogueError: if the template refuses a dialogue.
 
   Returns:
     (arrays, counts): 'read', 'kept' and each reason add up; 'prompt cut' and
@@ -104,15 +114,31 @@ def encode_pairs(
   kept = []
   for item in comparisons:
     counts['read'] += 1
-    pair = _encode_pair(item, tokenizer, max_length, max_reply)
+    try:
+      pair = _encode_pair(item, tokenizer, max_length, max_reply)
+    except DialogueError as error:
+      if on_error != 'skip':
+        raise _in_a_pair(error, item) from error
+      pair = error.reason
     if isinstance(pair, str):
       counts[pair] += 1
       continue
     counts['kept'] += 1
     counts['prompt cut'] += pair.prompt_cut > 0
     counts['reply cut'] += pair.reply_cut > 0
-    kept.append((item, pair))
+    kept.append((_labels(item), pair))
   return _arrays(kept, tokenizer, max_length), counts
+
+
+def _in_a_pair(error, item):
+  """The error, which says in which pair and what to do."""
+  detail = str(error).removeprefix(f'{error.reason}: ')
+  return DialogueError(
+    error.reason,
+    f'{detail}; in a pair of {item.source or "no named source"} '
+    f'({item.chosen[:40]!r}): leave it out, or all such with '
+    '--config.data.on_error=skip',
+  )
 
 
 def _encode_pair(
@@ -131,8 +157,8 @@ def _encode_pair(
   if chosen_ids == rejected_ids:
     return 'equal after truncation'
   return _Pair(
-    chosen=ids + chosen_ids,
-    rejected=ids + rejected_ids,
+    chosen=np.array(ids + chosen_ids, np.int32),
+    rejected=np.array(ids + rejected_ids, np.int32),
     prompt_length=len(ids),
     words=(len(chosen.split()), len(rejected.split())),
     prompt_cut=prompt_cut,
@@ -140,8 +166,28 @@ def _encode_pair(
   )
 
 
+class _Labels(NamedTuple):
+  """Columns of a comparison besides its tokens."""
+
+  prompt_id: str
+  p_label: float
+  kind: int
+  turn: int
+  source: str
+
+
+def _labels(item: Comparison) -> _Labels:
+  return _Labels(
+    item.prompt_id,
+    item.p_label,
+    KINDS.index(item.kind),
+    count_exchanges(item.chosen),
+    item.source,
+  )
+
+
 def _arrays(
-  kept: list[tuple[Comparison, _Pair]], tokenizer: Tokenizer, max_length: int
+  kept: list[tuple[_Labels, _Pair]], tokenizer: Tokenizer, max_length: int
 ) -> PairArrays:
   def side(rows):
     return append_end_of_context(
@@ -169,8 +215,8 @@ def _arrays(
     rejected_length_N=rejected_length_N,
     prompt_length_N=integers(pair.prompt_length for pair in pairs),
     p_label_N=np.array([item.p_label for item in items], np.float32),
-    kind_N=integers(KINDS.index(item.kind) for item in items),
-    turn_N=integers(count_exchanges(item.chosen) for item in items),
+    kind_N=integers(item.kind for item in items),
+    turn_N=integers(item.turn for item in items),
     prompt_index_N=integers(prompts[item.prompt_id] for item in items),
     words_chosen_N=integers(pair.words[0] for pair in pairs),
     words_rejected_N=integers(pair.words[1] for pair in pairs),
@@ -199,7 +245,12 @@ def split_by_prompt(
   bounds = np.cumsum(fractions)[:-1]
   sides = [[] for _ in fractions]
   for item in comparisons:
-    digest = hashlib.sha1(f'{seed}:{item.prompt_id}'.encode()).digest()
-    uniform = int.from_bytes(digest[:6], 'big') / 2**48
+    uniform = prompt_uniform(item.prompt_id, seed)
     sides[np.searchsorted(bounds, uniform, side='right')].append(item)
   return sides
+
+
+def prompt_uniform(prompt_id: str, seed: int) -> float:
+  """A number in [0, 1) that a seed gives a prompt."""
+  digest = hashlib.sha1(f'{seed}:{prompt_id}'.encode()).digest()
+  return int.from_bytes(digest[:6], 'big') / 2**48

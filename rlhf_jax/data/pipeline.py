@@ -17,6 +17,9 @@ class Batches:
   With several processes, process p takes the rows p, p + count, ... of every
   batch, so together they see the batches that one process would. Everything
   runs in the calling thread.
+
+  Attributes:
+    last_rows: numbers of the rows of the last batch; None before the first.
   """
 
   def __init__(
@@ -66,8 +69,9 @@ class Batches:
       .shuffle(seed=seed)
       .repeat(num_epochs)
       .batch(batch_size, drop_remainder=drop_remainder, batch_fn=np.asarray)
-      .map(lambda index_B: take_rows(arrays, index_B[share]))
+      .map(lambda index_B: index_B[share])
     )
+    self._arrays, self.last_rows = arrays, None
     self._iterator = iter(
       dataset.to_iter_dataset(
         grain.ReadOptions(num_threads=0, prefetch_buffer_size=0)
@@ -80,7 +84,8 @@ class Batches:
 
   def __next__(self) -> Any:
     """The next batch, of the same structure as the arrays."""
-    return next(self._iterator)
+    self.last_rows = next(self._iterator)
+    return take_rows(self._arrays, self.last_rows)
 
   def get_state(self) -> dict:
     """The position in the stream, as JSON values."""

@@ -9,7 +9,7 @@ import dataclasses
 import hashlib
 import math
 
-from rlhf_jax.text.dialogue import split_reply
+from rlhf_jax.text.dialogue import parse_dialogue, split_reply
 
 KINDS = ('helpful', 'harmless')
 
@@ -78,3 +78,12 @@ def make_comparison(
   return Comparison(
     chosen, rejected, source, prompt_hash(prompt), p_label, kind
   )
+
+
+def of_conversation(item: Comparison) -> Comparison:
+  """The record, its prompt_id being that of the first human turn.
+
+  Several comparisons of one conversation then count as one prompt.
+  """
+  first = parse_dialogue(item.chosen)[0].text
+  return dataclasses.replace(item, prompt_id=prompt_hash(first))

@@ -5,8 +5,11 @@ The files are ArrayRecord, so reading needs no TensorFlow either.
 """
 
 import collections
+import contextlib
 import hashlib
+import io
 import math
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +17,9 @@ import numpy as np
 import tensorflow_datasets as tfds
 from absl import logging
 
-from rlhf_jax.data.jsonl import DataError, read_comparisons, read_red_team
+from rlhf_jax.data import data_files
+from rlhf_jax.data.faults import DataError
+from rlhf_jax.data.jsonl import iter_comparisons, iter_red_team
 from rlhf_jax.data.records import KINDS, Comparison, RedTeam
 
 TRANCHES = (
@@ -28,6 +33,10 @@ _RED_TEAM_FILE = 'red_team_attempts.jsonl.gz'
 _URL = 'https://huggingface.co/datasets/Anthropic/hh-rlhf/resolve/main'
 
 
+class MissingTrancheError(DataError):
+  """A tranche that is not there."""
+
+
 def source_files(local_dir, tranche: str) -> dict[str, Path]:
   """Finds the files of a tranche: {split: path}.
 
@@ -39,22 +48,22 @@ def source_files(local_dir, tranche: str) -> dict[str, Path]:
   and DIR/red-team-attempts/red_team_attempts.jsonl.gz.
 
   Raises:
-    DataError: if no file is there.
+    MissingTrancheError: if no file is there.
   """
   root = Path(local_dir)
   flat = f'hh_{tranche.replace("-", "_")}_'
   if tranche == RED_TEAM:
-    found = {'train': root / tranche / _RED_TEAM_FILE}
+    files = data_files.visible((root / tranche).glob(_RED_TEAM_FILE))
+    found = dict(zip(('train',), files, strict=False))
   else:
     found = {
       path.parent.name.removeprefix(flat): path
-      for path in root.glob(f'{flat}*/pairs.jsonl.gz')
+      for path in data_files.visible(root.glob(f'{flat}*/pairs.jsonl.gz'))
     }
-    for path in root.glob(f'{tranche}/*.jsonl.gz'):
+    for path in data_files.visible(root.glob(f'{tranche}/*.jsonl.gz')):
       found[path.name.removesuffix('.jsonl.gz')] = path
-  found = {split: path for split, path in found.items() if path.is_file()}
   if not found:
-    raise DataError(
+    raise MissingTrancheError(
       f'{root}: wanted {tranche}/*.jsonl.gz or {flat}*/pairs.jsonl.gz, '
       'got neither; check local_dir'
     )
@@ -132,13 +141,14 @@ class HhRlhf(tfds.core.GeneratorBasedBuilder):
     }
 
   def _generate_examples(self, path, split: str) -> Iterator[tuple[int, dict]]:
-    records, counts = _read(
-      path, self.builder_config.name, split, self._on_error
+    counts = collections.Counter()
+    records = _records(
+      path, self.builder_config.name, split, self._on_error, counts
     )
-    if counts['kept'] < counts['read']:
-      logging.warning('%s: left out malformed rows: %s', path, dict(counts))
     for index, record in enumerate(records):
       yield index, dict(vars(record))
+    if counts['kept'] < counts['read']:
+      logging.warning('%s: left out malformed rows: %s', path, dict(counts))
 
 
 def load(
@@ -176,25 +186,39 @@ def load(
     data_dir=Path(data_dir) / _digest(files, on_error),
     file_format='array_record',
   )
-  builder.download_and_prepare()
+  _prepare(builder, f'{tranche} of {local_dir}')
   make = _red_team if tranche == RED_TEAM else _comparison
   return [make(row) for row in builder.as_data_source(split=split)]
+
+
+def _prepare(builder, what):
+  """Builds the dataset from its local files, in words of our own.
+
+  TFDS says that it downloads whatever it does, and its bars have no end.
+  """
+  if Path(builder.data_path).is_dir():
+    return
+  print(f'reading {what}, once', file=sys.stderr, flush=True)
+  tfds.disable_progress_bar()
+  with contextlib.redirect_stdout(io.StringIO()):
+    builder.download_and_prepare()
 
 
 def _digest(files: dict[str, Path], on_error: str) -> str:
   digest = hashlib.sha256(on_error.encode())
   for split, path in sorted(files.items()):
-    content = hashlib.sha256(path.read_bytes()).hexdigest()
+    with path.open('rb') as stream:
+      content = hashlib.file_digest(stream, 'sha256').hexdigest()
     digest.update(f'{split}:{content}'.encode())
   return digest.hexdigest()[:16]
 
 
-def _read(
-  path, tranche: str, split: str, on_error: str
-) -> tuple[list, collections.Counter]:
+def _records(
+  path, tranche: str, split: str, on_error: str, counts: collections.Counter
+) -> Iterator[Comparison | RedTeam]:
   if tranche == RED_TEAM:
-    return read_red_team(path, on_error)
-  return read_comparisons(path, on_error, source=f'{tranche}/{split}')
+    return iter_red_team(path, on_error, counts)
+  return iter_comparisons(path, on_error, f'{tranche}/{split}', counts)
 
 
 def _comparison(row: dict) -> Comparison:

@@ -145,9 +145,20 @@ def evaluate_prompts(
 
   The number of prompts must be a multiple of `batch_size`, so that one program
   serves all calls. A base is handed on, after the others.
+
+  Raises:
+    ValueError: if it is none, or if two rows have one name: in batches of their
+      own they would get one reply.
   """
   over = () if base is None else (base,)
   N = len(prompts.length_B)
+  names, count = np.unique(np.asarray(prompts.row_B), return_counts=True)
+  if len(names) < N:
+    raise ValueError(
+      f'wanted a name for each of {N} prompts, got row_B '
+      f'{names[count.argmax()]} {count.max()} times: number them, also where '
+      'the text is the same'
+    )
   if N % batch_size:
     raise ValueError(f'{N} prompts are no multiple of batches of {batch_size}')
   parts = []

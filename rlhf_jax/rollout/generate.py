@@ -6,7 +6,12 @@ import jax
 import jax.numpy as jnp
 
 from rlhf_jax.mapping import over_data
-from rlhf_jax.rollout.sampling import adjust_logits, row_uniforms, sample_token
+from rlhf_jax.rollout.sampling import (
+  adjust_logits,
+  occurrences,
+  row_uniforms,
+  sample_token,
+)
 from rlhf_jax.types import Prompts, Rollout
 
 
@@ -81,7 +86,9 @@ def make_generate(prefill_fn, decode_fn, config):
   """Builds `generate(params, prompts, rng) -> Rollout`, a pure function.
 
   Reply token t of a row is drawn with a number that depends on (rng, row, t)
-  alone. Everything after the first stop token is pad, and contributes nothing.
+  alone; a name that comes twice in a batch is told apart by its occurrence, so
+  that one prompt gets several replies. Everything after the first stop token is
+  pad, and contributes nothing.
 
   Args:
     prefill_fn: (params, tokens_BP, length_B, cache_slots) -> (logits_BV,
@@ -96,9 +103,10 @@ def make_generate(prefill_fn, decode_fn, config):
   stop_S = jnp.asarray(config.stop_ids, jnp.int32)
   R = config.max_reply
 
-  def generate(prompts, params, rng):
+  def generate(rows, params, rng):
+    prompts, occurrence_B = rows
     P = prompts.tokens_BP.shape[1]
-    uniform_BR = row_uniforms(rng, prompts.row_B, R)
+    uniform_BR = row_uniforms(rng, prompts.row_B, R, occurrence_B)
 
     def body(loop):
       token_B, logp_B = choose(loop.logits_BV, uniform_BR[:, loop.step])
@@ -130,7 +138,9 @@ def make_generate(prefill_fn, decode_fn, config):
     loop = jax.lax.while_loop(more, body, start)
     return compact(prompts, loop, config.pad_id)
 
-  return lambda params, prompts, rng: over_data(generate, prompts, params, rng)
+  return lambda params, prompts, rng: over_data(
+    generate, (prompts, occurrences(prompts.row_B)), params, rng
+  )
 
 
 def _start(logits_BV, cache, R, pad_id):

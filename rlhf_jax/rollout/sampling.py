@@ -3,6 +3,8 @@
 import jax
 import jax.numpy as jnp
 
+from rlhf_jax.mapping import on_every_device
+
 _OUT = -1e30
 
 
@@ -37,17 +39,49 @@ def adjust_logits(logits_BV, *, temperature=1.0, top_k=0, top_p=1.0):
   return logits_BV
 
 
-def row_uniforms(rng, row_B, count):
-  """Uniform numbers in [0, 1) that depend on (rng, row) alone.
+def occurrences(row_B):
+  """Occurrences of each row's name before it: 0 at the first, then 1, 2, ...
+
+  A batch that goes over the end of an epoch may hold one prompt twice.
+
+  Args:
+    row_B: names, of the whole batch: no device counts its own rows alone.
+  """
+  row_B = on_every_device(jnp.asarray(row_B))
+  order_B = jnp.argsort(row_B, stable=True)
+  sorted_B, place_B = row_B[order_B], jnp.arange(len(order_B))
+  another_B = sorted_B != jnp.roll(sorted_B, 1)
+  first_B = jax.lax.cummax(jnp.where(another_B, place_B, 0))
+  return jnp.zeros_like(place_B).at[order_B].set(place_B - first_B)
+
+
+def row_uniforms(rng, row_B, count, occurrence_B=None):
+  """Uniform numbers in [0, 1) that depend on (rng, row, occurrence) alone.
+
+    key = fold_in(rng, row); fold_in(key, occurrence) from the second one on
 
   Neither the batch size, nor a row's place in it, nor the number of devices
-  changes a row's numbers.
+  changes a row's numbers; where no name comes twice, only names matter.
+
+  Args:
+    rng: key.
+    row_B: integers that name the rows.
+    count: numbers a row.
+    occurrence_B: of `occurrences`, where the rows are some of a batch; None:
+      they are all of it.
 
   Returns:
     [B, count] float32.
   """
-  keys_B = jax.vmap(lambda row: jax.random.fold_in(rng, row))(row_B)
-  return jax.vmap(lambda key: jax.random.uniform(key, (count,)))(keys_B)
+  if occurrence_B is None:
+    occurrence_B = occurrences(row_B)
+
+  def numbers(row, occurrence):
+    key = jax.random.fold_in(rng, row)
+    again = jax.random.fold_in(key, occurrence)
+    return jax.random.uniform(jnp.where(occurrence > 0, again, key), (count,))
+
+  return jax.vmap(numbers)(row_B, occurrence_B)
 
 
 def sample_token(logits_BV, uniform_B):

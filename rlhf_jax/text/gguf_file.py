@@ -8,6 +8,7 @@ import functools
 import struct
 from pathlib import Path
 
+from rlhf_jax.text.gguf_header import BigEndianError, check_header
 from rlhf_jax.text.tokenizer_files import need
 
 MAGIC = b'GGUF'
@@ -18,8 +19,8 @@ def open_gguf(path):
 
   Raises:
     FileNotFoundError: if there is no such file.
-    ValueError: if the package `gguf` or the magic is missing, or the file ends
-      before what its header announces.
+    ValueError: if the package `gguf` or the magic is missing, the file ends
+      before what its header announces, or it is big-endian.
   """
   need('gguf', 'gguf')
   path = Path(path)
@@ -39,8 +40,20 @@ def _open(path, size, modified):
   del modified
   reader = need('gguf', 'gguf').GGUFReader
   try:
+    check_header(path)
     return reader(path)
-  except (ValueError, IndexError, KeyError, TypeError, struct.error) as error:
+  except BigEndianError:
+    raise ValueError(
+      f'{path}: wanted a little-endian GGUF file, got a big-endian one; '
+      f'convert it with `gguf-convert-endian {path} little`'
+    ) from None
+  except (
+    ValueError,
+    LookupError,
+    TypeError,
+    OverflowError,
+    struct.error,
+  ) as error:
     raise ValueError(
       f'{path}: a GGUF file that is truncated or corrupt at {size} bytes '
       f'({error}); download it again'
@@ -55,10 +68,29 @@ def field(reader, key, default=None):
   """
   found = reader.get_field(key)
   if found is not None:
-    return found.contents()
+    return _contents(reader, key, found)
   if default is None:
     raise ValueError(
       f'wanted a GGUF file with the key {key!r}, got one without; convert the '
       'model again with a newer llama.cpp'
     )
   return default
+
+
+def _contents(reader, key, found):
+  try:
+    return found.contents()
+  except UnicodeDecodeError as error:
+    raise ValueError(
+      f'{reader.data.filename}: wanted UTF-8 for the key {key!r}, got other '
+      f'bytes ({error}); download it again'
+    ) from error
+
+
+def fields_below(reader, prefix) -> dict:
+  """{key without the prefix: value} of the header's keys that begin so."""
+  return {
+    key.removeprefix(prefix): _contents(reader, key, found)
+    for key, found in reader.fields.items()
+    if key.startswith(prefix)
+  }

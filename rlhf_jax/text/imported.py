@@ -19,6 +19,7 @@ from rlhf_jax.text.dialogue import (
   ASSISTANT,
   HUMAN,
   MARKERS,
+  DialogueError,
   Turn,
   parse_dialogue,
 )
@@ -188,6 +189,21 @@ class ImportedTokenizer:
     lost = set(said[:over])
     ids = [x for i, x in enumerate(layout.ids) if i not in lost]
     return ids, whole - max_prompt
+
+  def refuses(self, prompt: str) -> bool:
+    """Whether the template refuses a prompt, or its end from a Human turn on.
+
+    Raises:
+      DialogueError: if the text is no dialogue.
+    """
+    turns = parse_dialogue(prompt)
+    try:
+      for start, first in enumerate(turns):
+        if self._template and first.role == 'human':
+          self._template.pieces(turns[start:])
+    except DialogueError:
+      return True
+    return False
 
   def encode_reply(self, reply: str) -> list[int]:
     """Ids of a reply, without an end token."""

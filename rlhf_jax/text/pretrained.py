@@ -9,39 +9,19 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import NamedTuple
 
 from rlhf_jax.text import tokenizer_files as files
-from rlhf_jax.text.chat import ChatTemplate
+from rlhf_jax.text.chat import SYSTEM, ChatTemplate
+from rlhf_jax.text.control_tokens import SPACES, Control, ControlTokens
 from rlhf_jax.text.imported import ImportedTokenizer, Layout
+from rlhf_jax.text.imported_settings import Settings
 from rlhf_jax.text.prefix_space import take_out
 from rlhf_jax.text.tokenizer import Tokenizer
 from rlhf_jax.text.tokenizer_export import folder_files
 
+# As control tokens are spelled, and nothing else: <|im_start|>.
+BARRED = re.compile(r'<[|\uff5c].+[|\uff5c]>')
 FORMAT = 'rlhf_jax imported tokenizer 1'
-
-
-class Settings(NamedTuple):
-  """Settings that a tokenizer.json does not hold; see `ImportedTokenizer`.
-
-  Attributes:
-    rows: of the model's embedding, which may be more than there are tokens.
-    eos, pad: tokens.
-    bos: token, or None.
-    add_bos: whether texts without a chat template begin with `bos`.
-    stops: more tokens that end a reply.
-    chat_template: jinja2 source, or None.
-    system: system prompt of every prompt; None: the template's own.
-  """
-
-  rows: int
-  eos: str
-  pad: str
-  bos: str | None = None
-  add_bos: bool = False
-  stops: tuple[str, ...] = ()
-  chat_template: str | None = None
-  system: str | None = None
 
 
 class PretrainedTokenizer(ImportedTokenizer):
@@ -57,47 +37,61 @@ class PretrainedTokenizer(ImportedTokenizer):
       ValueError: if the text is none, or lacks a token of the settings.
     """
     backend = files.need('tokenizers', 'hf').Tokenizer
-    try:
-      self._backend = backend.from_str(model)
-    except Exception as error:  # the package raises plain Exceptions
-      raise ValueError(
-        f'wanted the text of a tokenizer.json, got another: {error}; save the '
-        "tokenizer again with transformers' save_pretrained"
-      ) from error
+    self._backend = files.backend_of(model)
+    self.settings = settings
+    self._template, self._eats = None, False
+    if settings.chat_template:
+      tokens = settings.tokens()
+      self._template = ChatTemplate(settings.chat_template, tokens)
+    self._control = ControlTokens(self._control_tokens())
     # Text goes through this one: no space that the text does not have, and a
-    # special token that somebody types is text.
+    # control token that somebody types is text.
     without, self._space = take_out(self._backend.to_str())
-    self._plain = backend.from_str(without)
+    self._plain = backend.from_str(self._control.all_special(without))
     self._plain.encode_special_tokens = True
     self._plain.no_padding()
     self._plain.no_truncation()
-    self.settings = settings
-    added = self._backend.get_added_tokens_decoder()
-    special = {token.content: i for i, token in added.items() if token.special}
-    special |= {
-      token: self._id(token)
-      for token in (settings.eos, settings.pad, settings.bos)
-      if token is not None
-    }
-    longest_first = sorted(map(re.escape, special), key=len, reverse=True)
-    self._special = special
-    self._special_pattern = re.compile(f'({"|".join(longest_first)})')
-    tokens = {
-      f'{name}_token': getattr(settings, name) or ''
-      for name in ('bos', 'eos', 'pad')
-    }
-    self._template, self._lead = None, ''
-    if settings.chat_template:
-      self._template = ChatTemplate(settings.chat_template, tokens)
-      self._lead = self._before_a_reply()
+    self._lead = self._before_a_reply() if self._template else ''
     self._set_ids(
       eos_id=self._id(settings.eos),
       pad_id=self._id(settings.pad),
       bos_id=self._id(settings.bos) if settings.add_bos else None,
       rows=max(settings.rows, self._backend.get_vocab_size()),
-      special_ids=special.values(),
+      special_ids=self._control.ids,
       stop_ids=[self._id(token) for token in settings.stops],
     )
+
+  def _control_tokens(self):
+    """Tokens that a text has no right to: special, named, or the template's.
+
+    Some files add the tokens between turns without calling them special.
+    """
+    added = self._backend.get_added_tokens_decoder()
+    found = {}
+    for i, token in added.items():
+      delimits = token.special or self._delimits(token.content)
+      if delimits or self._mentioned(token.content):
+        found[token.content] = Control(
+          i, token.lstrip, token.rstrip, token.single_word, not delimits
+        )
+    named = self.settings.tokens().values()
+    for token in (*named, *self.settings.stops):
+      control = found.get(token, Control(self._id(token)))
+      found[token] = control._replace(shown=False)
+    return found
+
+  def _delimits(self, token):
+    """Whether a token that is not called special is no text all the same."""
+    if BARRED.fullmatch(token):
+      return True
+    return self._mentioned(token) and self._template.writes(token)
+
+  def _mentioned(self, token):
+    """Whether the template speaks of a token that is no plain word."""
+    letters = token.replace('\u2581', '').strip()
+    if not self._template or not letters or letters.isalnum():
+      return False
+    return self._template.mentions(token) or self._template.writes(token)
 
   def _id(self, token):
     found = self._backend.token_to_id(token)
@@ -117,8 +111,11 @@ class PretrainedTokenizer(ImportedTokenizer):
   def _before_a_reply(self):
     """The space between a prompt and its reply in the template, or ''."""
     asked, lead = self._template.before_a_reply()
-    ends_special = bool(asked) and not self._special_pattern.split(asked)[-1]
-    return lead or (self._space.before('a', begins=False) * ends_special)
+    *_, last = self._control.cut([(asked, True)]) or ['']
+    begins = isinstance(last, int)  # nothing is between the token and the reply
+    self._eats = begins and self._control.eats_behind(last)
+    lead = '' if self._eats else lead
+    return lead or (self._space.before('a', begins=False) * begins)
 
   def _first_space(self, text):
     # The begin token is put before a text when its space is there already.
@@ -130,39 +127,41 @@ class PretrainedTokenizer(ImportedTokenizer):
       return super()._layout(turns)
     *before, last = turns
     pieces = self._template.pieces(turns, self.settings.system)
-    layout, run = Layout([], []), []
-
-    def close():
-      text = ''.join(text for text, _ in run)
-      run.insert(0, (self._space.before(text, begins=not layout.ids), None))
-      owner = [turn for text, turn in run for _ in text]
-      encoding = self._plain.encode(run[0][0] + text, add_special_tokens=False)
-      for i, (start, end) in zip(encoding.ids, encoding.offsets, strict=True):
-        owners = set(owner[start:end])
-        layout.ids.append(i)
-        layout.turn.append(owners.pop() if len(owners) == 1 else None)
-      run.clear()
-
-    for piece in pieces:
-      if piece.turn is not None:
-        # The system prompt is text, but no turn of which tokens are cut.
-        run.append((piece.text, piece.turn if piece.turn >= 0 else None))
-        continue
-      for i, text in enumerate(self._special_pattern.split(piece.text)):
-        if i % 2:
-          close()
-          layout.ids.append(self._special[text])
-          layout.turn.append(None)
-        else:
-          run.append((text, None))
-    close()
+    layout = Layout([], [])
+    # The system prompt is text, but no turn of which tokens are cut.
+    owner = [
+      None if piece.turn == SYSTEM else piece.turn
+      for piece in pieces
+      for _ in piece.text
+    ]
+    cut = self._control.cut([(p.text, p.turn is None) for p in pieces])
+    for part in cut:
+      if isinstance(part, int):
+        layout.ids.append(part)
+        layout.turn.append(None)
+      else:
+        self._add_text(layout, part.text, owner[part.start : part.stop])
     said = self.encode_reply(last.text)  # a reply that has been begun
     return Layout(layout.ids + said, layout.turn + [len(before)] * len(said))
+
+  def _add_text(self, layout, text, owner):
+    """Adds the tokens of a run of text to a layout."""
+    space = self._space.before(text, begins=not layout.ids)
+    owner = [None] * len(space) + owner
+    encoding = self._plain.encode(space + text, add_special_tokens=False)
+    for i, (start, end) in zip(encoding.ids, encoding.offsets, strict=True):
+      owners = set(owner[start:end])
+      layout.ids.append(i)
+      layout.turn.append(owners.pop() if len(owners) == 1 else None)
 
   def encode_reply(self, reply):
     """Ids of a reply; its space is HH's, or with a template the template's."""
     if self._template:
       reply = reply.removeprefix(' ')
+      if self._eats:
+        reply = reply.lstrip(SPACES)
+      if self._control.eats_before(self.settings.eos):
+        reply = reply.rstrip(SPACES)
       reply = (self._lead if reply else '') + reply
     return self._ids(reply)
 
@@ -197,9 +196,18 @@ class PretrainedTokenizer(ImportedTokenizer):
         f'{path}: wanted what PretrainedTokenizer.save writes, got other '
         'JSON; read a Hugging Face folder with from_folder'
       )
-    settings = content['settings']
-    settings['stops'] = tuple(settings['stops'])
-    return cls(json.dumps(content['tokenizer']), Settings(**settings))
+    try:
+      settings = Settings(**content['settings'])
+      settings = settings._replace(
+        stops=tuple(settings.stops),
+        names=tuple((name, token) for name, token in settings.names),
+      )
+      return cls(json.dumps(content['tokenizer']), settings)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+      raise ValueError(
+        f'{path}: a damaged tokenizer ({type(error).__name__}: {error}); make '
+        'the run again'
+      ) from error
 
   @classmethod
   def from_folder(cls, folder, *, pad_token=None, system=None):
@@ -246,11 +254,12 @@ class PretrainedTokenizer(ImportedTokenizer):
     settings, template = self.settings, self.settings.chat_template
     if preference and template:
       template = self._template.of_whole_dialogues(settings.system)
-    tokens = {'bos': settings.bos, 'eos': settings.eos, 'pad': settings.pad}
+    if template and not preference:
+      template = self._template.source  # with its date, if it has one
     made = folder_files(
-      self._backend.to_str(),
+      self._control.all_special(self._backend.to_str()),
       rows=self.end_of_context_id,
-      tokens={f'{name}_token': x for name, x in tokens.items() if x},
+      tokens=settings.tokens(),
       begin=settings.bos if settings.add_bos else None,
       chat_template=template,
       preference=preference,

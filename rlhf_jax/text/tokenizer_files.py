@@ -7,6 +7,8 @@ import importlib
 import json
 from pathlib import Path
 
+from rlhf_jax.text.checked import MOST, Checked, shown
+
 
 def need(module: str, extra: str):
   """Imports a package that an extra brings.
@@ -34,7 +36,7 @@ def read_json(path, default=None) -> dict:
     return default
   try:
     content = json.loads(path.read_text(encoding='utf-8'))
-  except ValueError as error:
+  except (ValueError, RecursionError) as error:
     raise ValueError(
       f'{path}: wanted JSON, got other bytes: {error}'
     ) from error
@@ -43,29 +45,58 @@ def read_json(path, default=None) -> dict:
   return content
 
 
-def _content(token):
-  """The characters of a token, which may be an object with settings."""
-  return token.get('content') if isinstance(token, dict) else token
+def _one_line(error):
+  return ' '.join(str(error).split())[:200]
 
 
-def _tokens_by_id(model):
-  """{id: token} of a tokenizer.json."""
-  vocab = model.get('model', {}).get('vocab', {})
-  if isinstance(vocab, dict):
-    found = {i: token for token, i in vocab.items()}
-  else:  # unigram: (token, score) in the order of ids
-    found = {i: token for i, (token, _) in enumerate(vocab)}
-  added = model.get('added_tokens', [])
-  return found | {token['id']: token['content'] for token in added}
+def backend_of(model: str):
+  """The `tokenizers.Tokenizer` of the text of a tokenizer.json.
+
+  Raises:
+    ValueError: if the text is none.
+  """
+  package = need('tokenizers', 'hf')
+  try:
+    return package.Tokenizer.from_str(model)
+  except (KeyboardInterrupt, SystemExit):
+    raise
+  except BaseException as error:  # plain Exceptions, and panics of Rust
+    raise ValueError(
+      'wanted the text of a tokenizer.json, got another: '
+      f"{_one_line(error)}; save the tokenizer again with transformers' "
+      'save_pretrained'
+    ) from error
 
 
-def _begins_with(model):
+def _token(config, key):
+  """The characters of a token, which may be an object with settings, or None.
+
+  Args:
+    config: `Checked` of a side file.
+    key: such as 'eos_token'.
+  """
+  found = config.value(key) if key in config else None
+  if isinstance(found, dict):
+    found = found.get('content')
+  if found is not None and not isinstance(found, str):
+    config.fail(f'wanted {key} to be a token, got {shown(found)}: correct it')
+  return found or None
+
+
+def _begins_with(backend):
   """The special token that the post-processor puts before a text, or None."""
-  last = model.get('post_processor') or {}
-  for step in last.get('processors', [last]):
-    for part in step.get('single', [])[:1]:
-      if 'SpecialToken' in part:
-        return part['SpecialToken']['id']
+  if not backend.post_processor:
+    return None
+  try:
+    ids = backend.encode('a').ids
+    without = backend.encode('a', add_special_tokens=False).ids
+  except Exception as error:  # the package raises plain Exceptions
+    raise ValueError(
+      f'wanted a tokenizer that takes any text, got one that fails at "a": '
+      f'{_one_line(error)}; give it an unknown token'
+    ) from error
+  if len(ids) > len(without) and ids[:1] != without[:1]:
+    return backend.id_to_token(ids[0])
   return None
 
 
@@ -73,12 +104,43 @@ def _template(folder, config):
   """The chat template: a file of its own, or in tokenizer_config.json."""
   file = folder / 'chat_template.jinja'
   if file.exists():
-    return file.read_text(encoding='utf-8')
-  found = config.get('chat_template')
+    return _text_of(file)
+  found = config.value('chat_template') if 'chat_template' in config else None
   if isinstance(found, list):  # several, by name
-    by_name = {entry['name']: entry['template'] for entry in found}
-    return by_name.get('default')
+    found = {
+      entry.get('name'): entry.get('template')
+      for entry in found
+      if isinstance(entry, dict) and isinstance(entry.get('name'), str)
+    }
+  if isinstance(found, dict):
+    found = found.get('default')
+  if found is not None and not isinstance(found, str):
+    config.fail(f'wanted chat_template to be a text, got {shown(found)}')
   return found
+
+
+def _text_of(file):
+  try:
+    return file.read_text(encoding='utf-8')
+  except UnicodeDecodeError as error:
+    raise ValueError(f'{file}: wanted a text in UTF-8, got {error}') from error
+
+
+def _side_file(path, **defaults):
+  return Checked(read_json(path, {}), path, defaults=defaults)
+
+
+def _listed(source, key, backend):
+  """The tokens of a setting that is an id or a list of ids."""
+  ids = source.value(key) if key in source else []
+  ids = ids if isinstance(ids, list) else [] if ids is None else [ids]
+  if not all(isinstance(i, int) and not isinstance(i, bool) for i in ids):
+    source.fail(f'wanted {key} to be an id or a list, got {shown(ids)}')
+  tokens = (backend.id_to_token(i) if 0 <= i <= MOST else None for i in ids)
+  return [token for token in tokens if token is not None]
+
+
+NAMES = ('unk_token', 'sep_token', 'cls_token', 'mask_token')
 
 
 def read_folder(folder, pad_token=None) -> tuple[str, dict]:
@@ -98,35 +160,35 @@ def read_folder(folder, pad_token=None) -> tuple[str, dict]:
       f'{file} is missing: save the tokenizer there with '
       "transformers' AutoTokenizer.from_pretrained(...).save_pretrained"
     )
-  model = read_json(file)
-  config = read_json(folder / 'tokenizer_config.json', {})
-  special = read_json(folder / 'special_tokens_map.json', {})
-  shape = read_json(folder / 'config.json', {})
-  generation = read_json(folder / 'generation_config.json', {})
-  by_id = _tokens_by_id(model)
+  model = json.dumps(read_json(file))
+  backend = backend_of(model)
+  config = _side_file(folder / 'tokenizer_config.json')
+  special = _side_file(folder / 'special_tokens_map.json')
+  shape = _side_file(folder / 'config.json', vocab_size=0)
+  generation = _side_file(folder / 'generation_config.json')
 
-  def listed(source, key):
-    ids = source.get(key)
-    ids = ids if isinstance(ids, list) else [ids]
-    return [by_id[i] for i in ids if i in by_id]
+  def token(key):
+    stated = (_token(source, key) for source in (config, special))
+    by_id = _listed(shape, f'{key}_id', backend)
+    return next(filter(None, (*stated, *by_id)), None)
 
-  def token(name):
-    for source in (config, special):
-      if source.get(f'{name}_token'):
-        return _content(source[f'{name}_token'])
-    return next(iter(listed(shape, f'{name}_token_id')), None)
-
-  begin, bos = _begins_with(model), token('bos')
+  names = ((name, token(name)) for name in NAMES)
+  known = lambda x: x is not None and backend.token_to_id(x) is not None
+  begin, bos = _begins_with(backend), token('bos_token')
   found = dict(
-    rows=shape.get('vocab_size', 0),
-    eos=_named(token('eos'), 'end', folder),
-    pad=_named(pad_token or token('pad'), 'pad', folder),
+    rows=shape.whole('vocab_size', 0),
+    eos=_named(token('eos_token'), 'end', folder),
+    pad=_named(pad_token or token('pad_token'), 'pad', folder),
     bos=begin or bos,
     add_bos=begin is not None,
-    stops=(*listed(shape, 'eos_token_id'), *listed(generation, 'eos_token_id')),
+    stops=(
+      *_listed(shape, 'eos_token_id', backend),
+      *_listed(generation, 'eos_token_id', backend),
+    ),
     chat_template=_template(folder, config),
+    names=tuple((name, x) for name, x in names if known(x)),
   )
-  return json.dumps(model), found
+  return model, found
 
 
 def _named(token, name, where):
@@ -152,51 +214,66 @@ def read_gguf(path, pad_token=None) -> tuple[str, dict]:
     FileNotFoundError, ValueError: if it is no GGUF, or holds another kind of
       tokenizer than byte-level BPE with the pre-tokenizer of SmolLM.
   """
-  from rlhf_jax.text.gguf_file import field, open_gguf
+  from rlhf_jax.text.gguf_file import field, fields_below, open_gguf
 
   reader = open_gguf(path)
-  read = lambda key, default=None: field(
-    reader, f'tokenizer.ggml.{key}', default
+  read = Checked(
+    fields_below(reader, 'tokenizer.ggml.'),
+    path,
+    defaults={'pre': 'default', 'add_bos_token': False},
   )
-  kind = read('model'), read('pre', 'default')
+  kind = read.text('model'), read.text('pre')
   if kind != ('gpt2', 'smollm'):
-    raise ValueError(
-      f'{path}: wanted a byte-level BPE vocabulary with the pre-tokenizer '
-      f'smollm, got {kind[0]} with {kind[1]}; read the tokenizer.json of the '
-      'model instead'
+    read.fail(
+      'wanted a byte-level BPE vocabulary with the pre-tokenizer smollm, got '
+      f'{kind[0]} with {kind[1]}; read the tokenizer.json of the model instead'
     )
-  tokens = read('tokens')
-  name = lambda key: _at(tokens, read(f'{key}_token_id', -1))
-  model = _bpe(tokens, read('merges'), read('token_type'))
+  tokens = read.texts('tokens')
+
+  def name(key):
+    key = f'{key}_token_id'
+    i = read.whole(key, -1, 2**32 - 1) if key in read else -1
+    return tokens[i] if 0 <= i < len(tokens) else None
+
+  template = field(reader, 'tokenizer.chat_template', '')
+  if not isinstance(template, str):
+    read.fail(f'wanted chat_template to be a text, got {shown(template)}')
+  model = _bpe(path, tokens, read.texts('merges'), read.value('token_type'))
   found = dict(
     rows=len(tokens),
     eos=_named(name('eos'), 'end', path),
     pad=_named(pad_token or name('padding'), 'pad', path),
     bos=name('bos'),
-    add_bos=read('add_bos_token', False),
+    add_bos=read.flag('add_bos_token'),
     stops=tuple(t for t in (name('eot'), name('eom')) if t is not None),
-    chat_template=field(reader, 'tokenizer.chat_template', '') or None,
+    chat_template=template or None,
   )
   return model, found
-
-
-def _at(tokens, i):
-  return tokens[i] if 0 <= i < len(tokens) else None
 
 
 CONTROL, USER_DEFINED = 3, 4  # values of tokenizer.ggml.token_type
 
 
-def _bpe(tokens, merges, kinds) -> str:
+def _bpe(path, tokens, merges, kinds) -> str:
   """The tokenizer.json of a byte-level BPE that takes digits one by one."""
+  if not isinstance(kinds, list) or len(kinds) != len(tokens):
+    raise ValueError(
+      f'{path}: wanted a token_type for each of {len(tokens)} tokens, got '
+      f'{shown(kinds)}; download it again'
+    )
   package = need('tokenizers', 'hf')
   split = package.pre_tokenizers
-  backend = package.Tokenizer(
-    package.models.BPE(
+  try:
+    model = package.models.BPE(
       vocab={token: i for i, token in enumerate(tokens)},
       merges=[tuple(merge.split(' ', 1)) for merge in merges],
     )
-  )
+  except Exception as error:  # the package raises plain Exceptions
+    raise ValueError(
+      f'{path}: wanted merges of pairs of its tokens, got others '
+      f'({_one_line(error)}); download it again'
+    ) from error
+  backend = package.Tokenizer(model)
   backend.pre_tokenizer = split.Sequence(
     [
       split.Digits(individual_digits=True),

@@ -7,10 +7,11 @@ that a study can be moved and goes on where it stopped. Runs of before these
 fields existed are read through `upgraded`, the one place that guesses.
 """
 
-import json
 import os
 from pathlib import Path
 from typing import NamedTuple
+
+from rlhf_jax import digests
 
 STUDY = 'study:'
 HOLDS = (
@@ -122,7 +123,14 @@ def read(workdir):
   content = _content(file)
   if not isinstance(content.get('config'), dict):
     raise RunError(f'{file} is not of a run: it has no dict "config"')
+  try:
+    digests.check(workdir, 'config.json')
+  except digests.DamagedError as error:
+    raise RunError(str(error)) from None
   content = resolve(upgraded(content), study_of(workdir))
+  lacking = [name for name in About._fields if name not in content]
+  if lacking:
+    raise RunError(f'{file} is damaged: it lacks {", ".join(lacking)}')
   about = About(*(content[name] for name in About._fields))
   return RunFile(about, content['config'], content.get('row', {}))
 
@@ -135,12 +143,11 @@ def is_run(path):
 
 def _content(file):
   try:
-    content = json.loads(Path(file).read_text(encoding='utf-8'))
-  except (OSError, ValueError) as error:
+    return digests.read_json(file, dict)
+  except OSError as error:
     raise RunError(f'cannot read {file}: {error}') from None
-  if not isinstance(content, dict):
-    raise RunError(f'{file} is not of a run: wanted an object')
-  return content
+  except digests.DamagedError as error:
+    raise RunError(f'cannot read {error}') from None
 
 
 def upgraded(content):

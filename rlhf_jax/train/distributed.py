@@ -1,9 +1,18 @@
 """Several processes as one program: start-up by flags or by the launcher."""
 
+import contextlib
 import os
+import sys
 
 import jax
 from absl import flags
+
+from rlhf_jax.digests import reason
+
+# Seconds after which a silent process counts as dead, and which the others wait
+# for it at their end: JAX's own are 100 and 300.
+HEARTBEAT, SHUTDOWN = 20, 20
+LOST = 3  # exit code of a process whose partner has died
 
 
 def define_flags():
@@ -69,14 +78,43 @@ def start(coordinator=None, num_processes=None, process_id=None):
       'or none to ask the launcher'
     )
   jax.config.update('jax_cpu_collectives_implementation', 'gloo')
+  limits = {
+    'heartbeat_timeout_seconds': HEARTBEAT,
+    'shutdown_timeout_seconds': SHUTDOWN,
+  }
   if all(given):
     jax.distributed.initialize(
       coordinator,
       num_processes,
       process_id,
       cluster_detection_method='deactivate',
+      **limits,
     )
   elif launcher(os.environ) == 'slurm':
-    jax.distributed.initialize(cluster_detection_method='slurm')
+    jax.distributed.initialize(cluster_detection_method='slurm', **limits)
   elif launcher(os.environ) == 'tpu':
-    jax.distributed.initialize()
+    jax.distributed.initialize(**limits)
+
+
+@contextlib.contextmanager
+def together():
+  """Ends this process with one sentence when another of its job has died.
+
+  An error of the runtime in one of several processes is such a death, as a
+  rule: its partners' connections break. The process ends at once, with exit
+  code LOST: the orderly end would wait for the one that is gone.
+  """
+  try:
+    yield
+  except jax.errors.JaxRuntimeError as error:
+    if jax.process_count() == 1:
+      raise
+    print(
+      f'error: process {jax.process_index()} of {jax.process_count()} ends, '
+      'since another one of the job has died (look at its own last line; the '
+      'same command goes on from the last checkpoint): '
+      f'{reason(error)[:160]}',
+      file=sys.stderr,
+      flush=True,
+    )
+    os._exit(LOST)

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 
 from rlhf_jax.losses import advantages, chunked, kl, ppo
 from rlhf_jax.mapping import map_microbatches
+from rlhf_jax.train.finite import row_flags
 from rlhf_jax.train.ppo_update import reply_mask
 from rlhf_jax.types import Experience, MixedBatch
 
@@ -128,13 +129,17 @@ def make_estimate(value_fn, *, microbatches=1, max_reply=None):
 
 
 def rollout_metrics(rollout, score_B, kl_BT):
-  """Means over replies: score, KL (k1, nats), length, share cut at the cap."""
+  """Means over replies: score, KL (k1, nats), length, share cut at the cap.
+
+  Beside them how many scores are not finite, and the first of these rows.
+  """
   reply_B = rollout.length_B - rollout.prompt_length_B
   return {
     'score': score_B.mean(),
     'kl_k1': kl_BT.sum(1).mean(),
     'length': reply_B.mean(dtype=jnp.float32),
     'truncated': 1.0 - rollout.ended_B.mean(dtype=jnp.float32),
+    **row_flags(score_B),
   }
 
 

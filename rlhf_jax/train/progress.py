@@ -11,13 +11,34 @@ _listener = None
 
 @contextlib.contextmanager
 def listen(callback):
-  """Sends progress to callback(label, done, total) instead of the terminal."""
+  """Sends progress to a callback instead of the terminal.
+
+  Args:
+    callback: of (label, done, total, seconds left); these are None after the
+      first step, which compiles.
+  """
   global _listener
   previous, _listener = _listener, callback
   try:
     yield
   finally:
     _listener = previous
+
+
+def time_text(seconds):
+  """Seconds in words, to two digits or so: 40 s, 3 min, 2 h 10 min."""
+  if seconds < 99.5:
+    return f'{seconds:.0f} s'
+  minutes = round(seconds / 60)
+  if minutes < 100:
+    return f'{minutes} min'
+  return f'{minutes // 60} h {minutes % 60} min'
+
+
+def line(label, done, total, left):
+  """One line of progress: 'lm/13K: 7/150, 40 s left'."""
+  tail = '' if left is None else f', {time_text(left)} left'
+  return f'{label}: {done}/{total}{tail}'
 
 
 class Progress:
@@ -36,13 +57,18 @@ class Progress:
       )
     return self._reported(steps, self._line)
 
-  def _line(self, label, done, total):
-    print(f'{label}: {done}/{total}', file=sys.stderr, flush=True)
+  def _line(self, label, done, total, left):
+    print(line(label, done, total, left), file=sys.stderr, flush=True)
 
   def _reported(self, steps, report):
-    last = time.time()
+    last, first, left = time.time(), None, None
     for step in steps:
       yield step
-      if time.time() - last > 5:
-        last = time.time()
-        report(self.label, step + 1, self.total)
+      now, done = time.time(), step + 1
+      if first is None:  # it compiles: the others are timed without it
+        first = now
+      else:
+        left = (now - first) / (step - self.start) * (self.total - done)
+      if now - last > 5:
+        last = now
+        report(self.label, done, self.total, left)

@@ -35,6 +35,7 @@ def context_of(document):
   return {
     **{key: document[key] for key in judging.RUN_KEYS},
     'evidence': document.get('evidence', evidence),
+    'failures': document.get('failures', ()),
     'rl_requires': document.get(
       'rl_requires', config.claims.rl_requires_test_pm
     ),

@@ -226,3 +226,14 @@ def test_the_script_redraws_from_the_tables_without_jax(tables, tmp_path):
   assert done.returncode == 1
   assert done.stderr.count('\n') == 1
   assert 'nowhere' in done.stderr
+
+
+def test_the_training_of_a_run_is_drawn_from_what_it_logged(tmp_path):
+  rows = [{'kind': 'train', 'step': n, 'loss': 1 / n} for n in (1, 2)]
+  rows += [{'kind': 'train', 'step': n, 'score': n} for n in (1, 2)]
+  metrics = pd.DataFrame([*rows, {'kind': 'curve', 'step': 2, 'kl_k1': 1.0}])
+  path = figures.draw_training(metrics, tmp_path)
+  assert path == tmp_path / 'training.svg'
+  assert path.read_text().count('<g id="axes_') == 2  # loss and score
+  assert figures.draw_training(metrics.tail(1), tmp_path) is None
+  assert figures.draw_training(pd.DataFrame(), tmp_path) is None

@@ -302,3 +302,29 @@ def test_tables_beside_the_claims_are_shown_and_escaped(tmp_path):
   page = _Page(text)
   assert len(page.of_class('beside')) == 1 and page.open == []
   assert '0.625' in text and NASTY not in text
+
+
+def test_what_several_runs_have_read_is_shown_once(tmp_path):
+  """Two models of one file: its counts, and no word of intervals."""
+  counts = {'read': 9, 'kept': 8, NASTY: 1}
+  frame = report.pd.DataFrame(
+    [
+      {'run_id': run, 'role': run, 'part': 'a', 'count': name, 'rows': n}
+      for run in ('pm/a', 'pm/b')
+      for name, n in counts.items()
+    ]
+  )
+  for column in report.runs.RUN_COLUMNS:
+    frame[column] = frame[column] if column in frame else None
+  path = report.write_report(tmp_path, _claims(), {'reading': frame}, {}, {})
+  text = path.read_text(encoding='utf-8')
+  page = _Page(text)
+  assert len(page.of_class('beside')) == 3 and page.open == []
+  assert 'what was skipped' in text and NASTY not in text
+  assert 'Intervals are of one trained model' not in text
+
+
+def test_a_preset_that_can_judge_nothing_says_so_first():
+  lines = report.summary(_claims() | {'preset': 'smoke'}, [])
+  assert len(lines) == 6
+  assert 'plumbing only' in lines[0] and 'no verdict is possible' in lines[0]

@@ -12,6 +12,7 @@ from benchmarks import (
   common,
   data_rate,
   decode,
+  guards,
   machine,
   pm_step,
   ppo_iteration,
@@ -193,3 +194,14 @@ def test_members_of_a_vmapped_sweep_equal_runs_one_by_one():
       member.opt_state,
       alone.opt_state,
     )
+
+
+def test_guards_are_timed_in_turns_and_have_an_interval(tmp_path, capsys):
+  rows = run('guards', guards, tmp_path / 'rows.json')
+  value = {row['metric']: row['value'] for row in rows}
+  for name in ('checks', 'saves', 'guards'):
+    share = f'{name}_share_of_step'
+    assert value[f'{share}_low'] <= value[share] <= value[f'{share}_high']
+  total = value['checks_share_of_step'] + value['saves_share_of_step']
+  assert value['guards_share_of_step'] == pytest.approx(total)
+  assert value['look_s'] > 0 and value['digests_s'] > 0

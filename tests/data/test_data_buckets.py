@@ -57,6 +57,26 @@ def test_a_bucket_smaller_than_a_batch_joins_a_larger_neighbour():
   assert _batches([2] * 8 + [12] * 2, (4, 12)).edges == (12,)
 
 
+@pytest.mark.parametrize(
+  ('lengths', 'edges'),
+  [
+    ([2] * 6 + [12] * 2, (12,)),  # the last bucket joins the one before
+    ([2] * 3 + [12] * 5, (12,)),  # the first joins the one after
+    ([2] * 5 + [6] * 1 + [12] * 2, (12,)),  # nobody after the first is enough
+    ([2] * 4 + [6] * 2 + [12] * 2, (4, 12)),
+  ],
+)
+def test_rows_of_small_buckets_are_seen_as_often_as_any(lengths, edges):
+  """Two epochs of eight rows: each twice, with all of its tokens."""
+  batches = _batches(lengths, (4, 8, 12))
+  assert batches.edges == edges
+  seen = [next(batches) for _ in range(4)]
+  rows = np.concatenate([batch.row_B for batch in seen])
+  np.testing.assert_array_equal(np.bincount(rows, minlength=8), np.full(8, 2))
+  for batch in seen:
+    np.testing.assert_array_equal((batch.tokens_BP > 0).sum(1), batch.length_B)
+
+
 def test_a_saved_position_continues_the_same_stream():
   batches = _batches(LENGTHS, (4, 8, 12), seed=3)
   for _ in range(5):

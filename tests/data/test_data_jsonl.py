@@ -45,7 +45,7 @@ MALFORMED = {
   'not an object': b'[1, 2]',
   'wrong type': line(chosen=5),
   'bad message': line(chosen=[{'role': 'user'}]),
-  'unknown role': line(chosen=[{'role': 'system', 'content': 'x'}]),
+  'unknown role': line(chosen=[{'role': 'tool', 'content': 'x'}]),
   'marker inside a turn': line(
     chosen=[{'role': 'user', 'content': 'x\n\nAssistant: y'}]
   ),
@@ -91,14 +91,23 @@ def test_a_malformed_line_is_named_or_counted(tmp_path, reason):
   assert counts == {'read': 3, 'kept': 2, reason: 1}
 
 
-def test_a_broken_gzip_is_named_or_counted_and_ends_the_file(tmp_path):
+BROKEN = 'skip-broken-files'
+
+
+def test_a_gzip_cut_in_half_is_an_error_unless_it_is_asked_for_by_name(
+  tmp_path,
+):
+  """A broken file costs nobody knows how many rows: `skip` is not enough."""
   data = gzip.compress(b'\n'.join([GOOD] * 500), compresslevel=0)
   file = tmp_path / 'a.jsonl.gz'
   file.write_bytes(data[: len(data) // 2])
   (tmp_path / 'b.jsonl').write_bytes(GOOD)
-  with pytest.raises(DataError, match=r'a\.jsonl\.gz:\d+: wanted a whole gzip'):
-    read_comparisons(tmp_path)
-  records, counts = read_comparisons(tmp_path, on_error='skip')
+  for on_error in ('raise', 'skip'):
+    with pytest.raises(DataError, match=r'a\.jsonl\.gz:\d+: wanted a whole gz'):
+      read_comparisons(tmp_path, on_error)
+  with pytest.raises(DataError, match=f"with on_error '{BROKEN}'"):
+    read_comparisons(tmp_path, 'skip')
+  records, counts = read_comparisons(tmp_path, BROKEN)
   assert 200 < counts['kept'] == len(records) < 260
   assert counts['broken gzip'] == 1
   assert counts['read'] == counts['kept'] + 1
@@ -108,16 +117,30 @@ def test_a_broken_gzip_is_named_or_counted_and_ends_the_file(tmp_path):
 def test_a_gzip_that_lost_only_its_check_sum_is_broken_too(tmp_path):
   file = tmp_path / 'a.jsonl.gz'
   file.write_bytes(gzip.compress(GOOD + b'\n' + GOOD + b'\n')[:-4])
-  records, counts = read_comparisons(file, on_error='skip')
+  with pytest.raises(DataError, match='wanted a whole gzip'):
+    read_comparisons(file, 'skip')
+  records, counts = read_comparisons(file, BROKEN)
   assert counts == {'read': 3, 'kept': 2, 'broken gzip': 1}
   assert len(records) == 2
+
+
+def test_lines_that_break_off_are_a_broken_file(tmp_path):
+  """Half of a line at the end: the same fault without a gzip around it."""
+  file = tmp_path / 'a.jsonl'
+  file.write_bytes(GOOD + b'\n' + GOOD[:30])
+  with pytest.raises(DataError, match=r'a\.jsonl:2: wanted a whole file'):
+    read_comparisons(file, 'skip')
+  _, counts = read_comparisons(file, BROKEN)
+  assert counts == {'read': 2, 'kept': 1, 'cut off': 1}
+  file.write_bytes(GOOD + b'\n' + GOOD)  # no end of line, and a whole record
+  assert read_comparisons(file)[1] == {'read': 2, 'kept': 2}
 
 
 def test_every_row_is_kept_or_counted(tmp_path):
   rows = [GOOD, *MALFORMED.values(), b'', GOOD]
   (tmp_path / 'a.jsonl').write_bytes(b'\n'.join(rows))
   (tmp_path / 'b.jsonl.gz').write_bytes(b'')
-  records, counts = read_comparisons(tmp_path, on_error='skip')
+  records, counts = read_comparisons(tmp_path, on_error=BROKEN)
   assert counts['read'] == len(MALFORMED) + 3  # the blank line is no row
   assert counts['kept'] == len(records) == 2
   assert counts['empty file'] == 1
@@ -129,7 +152,7 @@ def test_nothing_to_read_is_one_clear_line(tmp_path):
     read_comparisons(tmp_path / 'absent.jsonl')
   with pytest.raises(DataError, match='directory with none'):
     read_comparisons(tmp_path)
-  with pytest.raises(ValueError, match="'raise' or 'skip'"):
+  with pytest.raises(ValueError, match="'raise' or 'skip' or 'skip-broken"):
     read_comparisons(__file__, on_error='ignore')
 
 
@@ -162,7 +185,9 @@ def test_a_bad_parquet_row_or_file_is_named_or_counted(tmp_path):
   file.write_bytes(file.read_bytes()[:-20])
   with pytest.raises(DataError, match=r'a\.parquet:1: wanted a whole Parquet'):
     read_comparisons(file)
-  _, counts = read_comparisons(file, on_error='skip')
+  with pytest.raises(DataError, match='wanted a whole Parquet'):
+    read_comparisons(file, on_error='skip')
+  _, counts = read_comparisons(file, on_error=BROKEN)
   assert counts == {'read': 1, 'kept': 0, 'broken parquet': 1}
 
 

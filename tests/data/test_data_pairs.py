@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from comparison_fixture import comparison
 
-from rlhf_jax.data.pairs import encode_pairs, read_pairs, split_by_prompt
+from rlhf_jax.data.pairs import encode_pairs, pairs_of, split_by_prompt
 from rlhf_jax.data.records import make_comparison
 from rlhf_jax.text.dialogue import split_reply
 
@@ -61,7 +61,7 @@ def test_pairs_are_read_as_they_were_written_and_keep_their_sources(
 ):
   pairs, _ = encode_pairs(comparisons, tokenizer, 100, 40)
   np.savez(tmp_path / 'train.npz', **pairs._asdict())
-  again = read_pairs(tmp_path / 'train.npz')
+  again = pairs_of(dict(np.load(tmp_path / 'train.npz')))
   for name, column in pairs._asdict().items():
     np.testing.assert_array_equal(getattr(again, name), column)
   taken = again.take([2, 0])
@@ -77,7 +77,7 @@ def test_pairs_of_a_file_without_sources_are_read_with_empty_ones(
   columns = pairs._asdict()
   del columns['source_N']
   np.savez(tmp_path / 'old.npz', **columns)
-  again = read_pairs(tmp_path / 'old.npz')
+  again = pairs_of(dict(np.load(tmp_path / 'old.npz')))
   assert again.source_N.tolist() == [''] * 4
   np.testing.assert_array_equal(again.kind_N, pairs.kind_N)
 

@@ -37,6 +37,17 @@ def test_the_released_layout_builds_and_reads_back(comparisons, tmp_path):
     tfds_builder.load(root, 'helpful-base', 'validation', built)
 
 
+def test_a_build_says_what_it_reads_and_claims_no_download(
+  comparisons, tmp_path, capfd
+):
+  root = released(tmp_path / 'hh', comparisons)
+  for _ in range(2):
+    tfds_builder.load(root, 'helpful-base', 'train', tmp_path / 'built')
+  said = capfd.readouterr()
+  assert 'ownload' not in said.out + said.err
+  assert said.err.count(f'reading helpful-base of {root}, once\n') == 1
+
+
 def test_the_flat_layout_builds_one_split(comparisons, tmp_path):
   flat = tmp_path / 'hh_harmless_base_test' / 'pairs.jsonl.gz'
   write_comparisons(flat, comparisons)

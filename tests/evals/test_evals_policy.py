@@ -103,6 +103,17 @@ def test_all_prompts_in_batches_equal_the_same_rows(sampled, prompts):
     policy.evaluate_prompts(sampled, TABLE_VV, REF_VV, weights, prompts, RNG, 5)
 
 
+def test_prompts_of_one_name_are_refused(sampled, prompts):
+  """Batches are sampled apart: rows 3 and 9 would get one reply."""
+  names = prompts.row_B.copy()
+  names[9] = names[3]
+  same = prompts._replace(row_B=names)
+  with pytest.raises(ValueError, match='got row_B 3 2 times: number them'):
+    policy.evaluate_prompts(
+      sampled, TABLE_VV, REF_VV, WEIGHTS[:1], same, RNG, 4
+    )
+
+
 def test_estimators_agree_in_the_mean(sampled):
   """k1 and k3 average to the exact sum within 4 standard errors."""
   N = 4000

@@ -2,7 +2,7 @@
 
 A run adds one to the sum of the runs that it reads, a step at a time, resumes
 where it stopped, and fails in its second step while `broken` names a file that
-is there.
+is there: one that says 'nan' as if a number were not finite.
 """
 
 import os
@@ -32,8 +32,13 @@ def run(config, workdir):
   file = workdir / 'steps.txt'
   done = file.read_text().splitlines() if file.exists() else []
   for step in range(len(done), config['steps']):
-    if step == 1 and pathlib.Path(config['broken']).exists():
-      raise ValueError(f'{config["broken"]} is in the way')
+    broken = pathlib.Path(config['broken'])
+    if step == 1 and broken.exists():
+      if broken.read_text() == 'nan':
+        message = f'{workdir.name}: loss is not finite at update 1'
+        write_json(workdir / 'failed.json', {'message': message})
+        raise about.RunError(message)
+      raise ValueError(f'{broken} is in the way')
     with file.open('a') as lines:
       lines.write(f'{os.getpid()}\n')
   read = [pathlib.Path(path) / 'value.txt' for path in config['reads']]

@@ -123,10 +123,11 @@ def test_a_corrupt_gzip_file(tmp_path):
   assert 'hh_harmless_base_test/pairs.jsonl.gz' in line and 'text: ' in line
 
 
-def test_a_base_of_another_size(lm, tmp_path):
+def test_a_base_of_another_size(lm, texts, tmp_path):
   done = call(
     'train_pm',
     '--config=configs/pm.py:smoke',
+    f'--config.comparisons_dir={texts}',
     f'--config.base={lm}',
     '--config.size=13K',
     f'--workdir={tmp_path}/run',
@@ -142,7 +143,10 @@ def test_a_stage_whose_input_is_missing(tmp_path):
     f'--config.base={tmp_path}/lm',
     f'--workdir={tmp_path}/run',
   )
-  assert f'{tmp_path}/lm' in error_line(done)
+  line = error_line(done)
+  assert (
+    f'base={tmp_path}/lm is not there: python -m experiments.train_' in line
+  )
 
 
 def test_a_workdir_of_another_config(texts):

@@ -62,6 +62,11 @@ def test_a_folder_of_another_model_names_what_differs(folder):
     models.load_as(folder, ladder.config_for('pythia-dry', 100))
 
 
+def test_a_folder_with_more_tokens_than_rows_is_refused(folder):
+  with pytest.raises(ValueError, match='vocab_size 264, wanted 265 for the to'):
+    models.load_as(folder, ladder.config_for('pythia-dry', ROWS + 2))
+
+
 def test_a_path_without_a_folder_is_an_error(tmp_path):
   with pytest.raises(OSError, match='config.json'):
     ladder.rung(f'{tmp_path}/nothing')

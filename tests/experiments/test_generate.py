@@ -127,6 +127,25 @@ def test_a_hugging_face_folder_answers(tmp_path, capsys):
   generate.run(options(model=str(tmp_path), system='Be bad.', max_tokens=2))
 
 
+def test_a_tokenizer_with_more_tokens_than_rows_is_refused(tmp_path):
+  need_or_skip('safetensors', 'tokenizers')
+  from rlhf_jax.models.pretrained.export import save_policy
+  from tests.text.small_tokenizer import write_folder
+
+  write_folder(tmp_path)
+  config = TransformerConfig(
+    vocab_size=289,
+    n_layers=1,
+    d_model=16,
+    n_heads=2,
+    activation='swiglu',
+    embed_scale=1.0,
+  )
+  save_policy(tmp_path, config, build(config).init(jax.random.key(0)))
+  with pytest.raises(ValueError, match='the 289 rows .* got one of 290'):
+    generate.run(options(model=str(tmp_path)))
+
+
 class Recorder(io.StringIO):
   """Keeps what had been written at each flush."""
 

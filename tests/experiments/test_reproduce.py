@@ -2,7 +2,10 @@
 
 import json
 
+import pytest
+
 from experiments.reproduce import Ledger, stages_of
+from rlhf_jax.train.about import RunError
 
 ROW = {'program': 'lm_step', 'seconds': 2.0, 'count': 1}
 
@@ -34,6 +37,25 @@ def test_jobs_that_ran_by_themselves_are_taken_in_once(tmp_path):
     total = Ledger(file, {'a': spent, 'b': spent}).total
     assert total['seconds'] == 16.0 and total['jobs'] == {'a': 4.0, 'b': 6.0}
     assert [row['worker'] for row in total['programs']] == ['b']
+
+
+@pytest.mark.parametrize(
+  'content',
+  [
+    b'[]',
+    b'{}',
+    b'\xff',
+    b'{"seconds": "1", "jobs": {}, "programs": []}',
+    b'{"seconds": 1, "jobs": {"a": "x"}, "programs": []}',
+    b'{"seconds": 1, "jobs": {}, "programs": [3]}',
+  ],
+)
+def test_a_damaged_ledger_is_named(tmp_path, content):
+  file = tmp_path / 'ledger.json'
+  file.write_bytes(content)
+  with pytest.raises(RunError, match=str(file)) as error:
+    Ledger(file, {})
+  assert '\n' not in str(error.value)
 
 
 def test_seconds_are_summed_by_stage():

@@ -1,5 +1,7 @@
 """The command line: one line for what is wrong, help, and old names."""
 
+import errno
+import os
 import pathlib
 import runpy
 import sys
@@ -7,13 +9,16 @@ import sys
 import pytest
 from absl import app, flags
 
-from experiments.shared import alias, command, run_report
+from experiments import cluster
+from experiments.shared import alias, command, knobs, run_report
+from experiments.studies.job import read_list
 from rlhf_jax.data.jsonl import DataError
 from rlhf_jax.text.dialogue import DialogueError
 from rlhf_jax.train.about import RunError
 
 ROOT = pathlib.Path(__file__).parents[2]
 CONFIG = f'--config={ROOT}/configs/lm.py:smoke'
+PLAIN = f'--config={ROOT}/configs/lm.py:micro'  # says nothing beforehand
 
 
 @pytest.fixture
@@ -44,6 +49,13 @@ def ended(monkeypatch):
   forget()
 
 
+@pytest.fixture(autouse=True)
+def inputs(request, monkeypatch):
+  """What earlier stages wrote is there, but in tests of what is missing."""
+  if 'missing' not in request.node.name:
+    monkeypatch.setattr(command.knobs, 'require_inputs', lambda *_: None)
+
+
 def stage(run, **options):
   return lambda: command.main(run, f'{ROOT}/configs/lm.py', **options)
 
@@ -56,7 +68,8 @@ def raising(error):
 
 
 def error_line(capsys):
-  (line,) = capsys.readouterr().err.splitlines()
+  lines = capsys.readouterr().err.splitlines()
+  (line,) = [line for line in lines if not line.startswith('Smoke is')]
   assert line.startswith('error: ')
   return line.removeprefix('error: ')
 
@@ -103,6 +116,18 @@ def test_a_stage_by_itself_is_reported_and_a_failed_one_is_not(
     ([CONFIG, '--config.steps=many'], '--config.steps=many'),
     ([f'--config={ROOT}/configs/lm.py:huge'], "unknown preset 'huge': one of"),
     ([f'--config={ROOT}/configs/no.py', '--workdir=x'], 'configs/no.py'),
+    (
+      [CONFIG, '--workdir=x', '--config.log_every=0'],
+      'log_every=0: wanted a w',
+    ),
+    (
+      [CONFIG, '--workdir=x', f'--config.seed={10**20}'],
+      f'seed={10**20}: wanted a whole number, from 0, to 2147483647',
+    ),
+    (
+      [CONFIG, '--workdir=x', '--config.learning_rate=inf'],
+      'learning_rate=inf: wanted a finite number',
+    ),
   ],
 )
 def test_a_wrong_command_is_one_line_and_nothing_runs(
@@ -126,7 +151,7 @@ def test_a_wrong_command_is_one_line_and_nothing_runs(
 )
 def test_a_known_error_is_one_line(error, ended, capsys):
   main = stage(raising(error))
-  assert ended(main, CONFIG, '--workdir=x') == 2
+  assert ended(main, PLAIN, '--workdir=x') == 2
   assert error_line(capsys) == ' '.join(str(error).split())
 
 
@@ -138,7 +163,84 @@ def test_a_fault_of_ours_is_not_hidden(ended):
 def test_help_ends_with_0_and_runs_nothing(ended, capsys):
   assert ended(stage(raising(ValueError('ran'))), '--help') == 0
   printed = capsys.readouterr()
-  assert 'USAGE' in printed.out and printed.err == ''
+  assert '--workdir=DIR' in printed.out and printed.err == ''
+
+
+def test_help_lists_every_setting_with_its_value_and_its_meaning(ended, capsys):
+  """Values are those of the preset and of the other flags."""
+  main = stage(raising(ValueError('ran')))
+  assert ended(main, CONFIG, '--config.seed=7', '--help') == 0
+  lines = capsys.readouterr().out.splitlines()
+  for name, value in (('steps', 150), ('seed', 7), ('mesh.fsdp', 1)):
+    place = lines.index(f'  --config.{name}={value}')
+    assert lines[place + 1].strip() == knobs.knob_of(name)['means']
+
+
+def test_a_missing_input_names_the_command_that_makes_it(
+  ended, capsys, tmp_path
+):
+  main = stage(raising(ValueError('ran')))
+  folder = f'--config.text_dir={tmp_path}/text'
+  assert ended(main, CONFIG, folder, f'--workdir={tmp_path}/lm') == 2
+  assert error_line(capsys) == (
+    f'text_dir={tmp_path}/text is not there: python -m experiments.make_text '
+    f'--config=configs/text.py:smoke --workdir={tmp_path}/text makes it, make '
+    'reproduce PRESET=smoke makes all'
+  )
+
+
+def test_a_missing_input_of_a_finished_run_is_no_matter(ended, tmp_path):
+  (tmp_path / 'done.json').touch()
+  assert ended(stage(lambda *_: None), CONFIG, f'--workdir={tmp_path}') == 0
+
+
+def test_from_another_folder_one_line_says_where_to_stand(
+  ended, capsys, monkeypatch, tmp_path
+):
+  monkeypatch.chdir(tmp_path)
+  main = lambda: command.main(raising(ValueError('ran')), 'configs/lm.py')
+  for arguments in ((), ('--config=configs/lm.py:smoke', '--workdir=x')):
+    assert ended(main, *arguments) == 2
+    assert error_line(capsys) == (
+      f'there is no configs/lm.py in {tmp_path}: start this in the repository '
+      f'(cd {ROOT})'
+    )
+
+
+def test_a_preset_says_what_it_finds_before_it_starts(ended, capsys):
+  main = stage(raising(ValueError('ran')))
+  assert ended(main, CONFIG, '--workdir=x') == 2
+  note, line = capsys.readouterr().err.splitlines()
+  assert note.startswith('Smoke is plumbing only') and line == 'error: ran'
+
+
+def test_values_with_spaces_reach_the_jobs_of_a_cluster(
+  ended, capsys, tmp_path
+):
+  """In whatever way they are given; the script that is printed has none."""
+  data, models = tmp_path / 'd', tmp_path / 'm'
+  (models / 'pythia-70m').mkdir(parents=True)
+  (models / 'pythia-70m' / 'config.json').write_text('{}')
+  code = ended(
+    cluster.main,
+    f'--config={ROOT}/configs/sweeps/hh_pythia.py',
+    f'--config.models={models}',
+    f'--config.data.path={data}',
+    "--config.sizes=('pythia-70m',)",
+    '--config.rl.iterations',
+    '200',
+    "--config.release.tranches=('helpful-base', 'harmless-base')",
+    f'--workdir={tmp_path}/a b',
+    '--submit',
+  )
+  printed = capsys.readouterr()
+  assert code == 0, printed.err
+  jobs = {job.name: job.config for job in read_list(tmp_path / 'a b')}
+  assert jobs['ppo/pythia-70m-s120']['iterations'] == 200
+  wanted = ['helpful-base', 'harmless-base']
+  assert jobs['data']['tranches'] == wanted
+  assert '200' not in printed.out and 'harmless-base' not in printed.out
+  assert f"'{tmp_path}/a b'" in printed.out
 
 
 def flagged(run):
@@ -256,3 +358,24 @@ def test_every_old_name_runs_the_stage_that_does_its_job(old, new, monkeypatch):
   path = ROOT / 'experiments' / f'tune_{old}.py'
   runpy.run_path(str(path), run_name='__main__')
   assert ran == [(f'tune_{old}', f'train_{new}', f'configs/{new}.py:smollm2')]
+
+
+def test_ctrl_c_is_one_line_and_has_its_exit_code(ended, capsys):
+  main = stage(raising(KeyboardInterrupt()))
+  assert ended(main, CONFIG, '--workdir=there') == 130
+  assert capsys.readouterr().err.splitlines()[-1] == (
+    'interrupted: the same command goes on where it stopped'
+  )
+
+
+def test_a_full_disk_is_one_line_with_its_remedy(ended, capsys):
+  full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+  assert ended(stage(raising(full)), CONFIG, '--workdir=there') == 2
+  assert error_line(capsys).startswith('no space is left: free some and give')
+
+
+def test_a_file_that_is_no_text_is_said_to_be(ended, capsys, tmp_path):
+  (tmp_path / 'x').write_bytes(b'\xff\xfe')
+  main = stage(lambda *_: (tmp_path / 'x').read_text('utf-8'))
+  assert ended(main, CONFIG, '--workdir=there') == 2
+  assert 'not UTF-8 text' in error_line(capsys)

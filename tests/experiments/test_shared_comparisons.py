@@ -1,11 +1,15 @@
 """Which comparisons a run trains on, and with which labels."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 import shared_fixture as tiny
 
 from experiments.shared import comparisons, sources
 from rlhf_jax.data.pairs import PairArrays
+from rlhf_jax.text.dialogue import DialogueError
+from rlhf_jax.text.encode import encode_prompt
 
 
 def drawing(**changes):
@@ -136,6 +140,38 @@ def test_too_few_simulated_pairs_are_one_line_and_real_ones_are_all():
   assert len(comparisons.drawn_pairs(real, pairs)[2]) == 5
 
 
+def test_a_subset_that_is_not_there_is_one_line():
+  """Of the training pairs, and of those to test on."""
+  helpful, both_kinds = (
+    tiny.pairs(np.full(10, np.nan), kind=kind)
+    for kind in (np.zeros(10), np.arange(10) % 2)
+  )
+  config = drawing(train_subset='harmless', data={'source': 'pairs'})
+  with pytest.raises(ValueError, match=r'none among 10 pairs \(helpful\)'):
+    comparisons.drawn_pairs(config, both(helpful))
+  with pytest.raises(ValueError, match="held-out pairs of train_subset 'harml"):
+    comparisons.drawn_pairs(config, both(both_kinds, helpful))
+  assert len(comparisons.drawn_pairs(config, both(both_kinds))[2]) == 5
+
+
+def test_counts_are_rows_and_what_is_not_there_has_none(tmp_path):
+  counts = {
+    'files': {'a.jsonl': {'read': 3, 'kept': 2, 'bad JSON': 1}},
+    'train': {'read': 2, 'kept': 0, 'reply cut': 0},
+    'train pairs left out': {},
+  }
+  comparisons.write_reading(tmp_path, counts)
+  assert (tmp_path / 'reading.csv').read_text().splitlines() == [
+    'part,count,rows',
+    'files a.jsonl,read,3',
+    'files a.jsonl,kept,2',
+    'files a.jsonl,bad JSON,1',
+    'train,read,2',
+    'train,kept,0',
+  ]
+  comparisons.write_reading(tmp_path / 'nowhere', {})  # nothing to write
+
+
 @pytest.fixture
 def written(tmp_path):
   """(folder, splits, counts) of a stage's two splits."""
@@ -236,6 +272,8 @@ def released(monkeypatch):
     'reading': {
       'test_fraction': 0.25,
       'train_pairs': 0,
+      'test_pairs': 0,
+      'held_out': 'test',
       'max_prompt': 24,
       'max_reply': 12,
       'coin_flip_labels': False,
@@ -263,6 +301,18 @@ def test_released_pairs_are_read_once_a_process(released):
   assert len(reads) == 2 and reads[1][-1] == 5
 
 
+def test_released_test_pairs_are_cut_only_where_there_are_more(released):
+  config, _ = released
+  kept = {}
+  for most in (2, 3, 9):
+    cut = {'reading': config['reading'] | {'test_pairs': most}}
+    pairs = comparisons.read_pairs(config | cut, tiny.base())
+    kept[most] = pairs.test.chosen_tokens_NT.tolist()
+  assert [len(kept[most]) for most in kept] == [2, 3, 3]
+  assert kept[3] == kept[9]
+  assert all(row in kept[3] for row in kept[2])
+
+
 def test_released_pairs_are_cut_to_so_many_by_the_split_seed(released):
   config, _ = released
   cut = {'reading': config['reading'] | {'train_pairs': 4}}
@@ -278,3 +328,43 @@ def test_released_pairs_are_cut_to_so_many_by_the_split_seed(released):
   assert (even.train.p_label_N == 0.5).all()
   assert (even.test.p_label_N == 0.5).all()
   assert np.isnan(pairs.train.p_label_N).all()
+
+
+class Strict:
+  """A tokenizer whose template refuses the prompt that draws 3 of something."""
+
+  def __init__(self):
+    self._inner = tiny.base().tokenizer
+
+  def __getattr__(self, name):
+    return getattr(self._inner, name)
+
+  def refuses(self, prompt):
+    return 'draw 3 ' in prompt
+
+  def encode_prompt(self, prompt, max_prompt):
+    if self.refuses(prompt):
+      raise DialogueError('chat template refuses', 'two in a row')
+    return encode_prompt(self._inner, prompt, max_prompt)
+
+
+class StrictBase(NamedTuple):
+  tokenizer: Strict
+
+
+def test_what_a_template_refuses_is_no_pair_and_no_prompt_under_skip(released):
+  config, _ = released
+  base = StrictBase(Strict())
+  pairs = comparisons.read_pairs(config, base)
+  assert len(pairs.train.kind_N) == pairs.counts['train']['kept'] == 9
+  assert pairs.counts['train']['chat template refuses'] == 1
+  assert pairs.counts['train']['read'] == 10
+  prompts = comparisons.read_prompts(config, base)['train']
+  assert len(prompts) == 9 and not any('draw 3 ' in text for text, _ in prompts)
+
+
+def test_without_skip_it_is_an_error_that_says_so(released):
+  config, _ = released
+  raising = config | {'data': config['data'] | {'on_error': 'raise'}}
+  with pytest.raises(DialogueError, match='two in a row; in a .*on_error=skip'):
+    comparisons.read_pairs(raising, StrictBase(Strict()))

@@ -3,11 +3,13 @@
 import csv
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from experiments import analyse, figures, publish
 from experiments.shared import files, run_report, study_report
+from rlhf_jax import digests
 from rlhf_jax.analysis import claims_io, runs
 from rlhf_jax.analysis.claims import judging
 from tests.analysis import tables_fixture
@@ -84,6 +86,7 @@ def test_claims_say_of_which_study_they_are(study):
     'config_hash': 'abc',
     'evidence': 'simulated',
     'rl_requires': True,
+    'failures': [],
   }
 
 
@@ -249,9 +252,72 @@ def test_the_page_of_a_run_is_made_of_its_own_tables(tmp_path):
   row |= {'role': 'lm', 'size': '3K', 'n_params': 3456, 'half': 'all'}
   table = pd.DataFrame([row | {'tokens': 10, 'nats_per_token': 2.5, 'gold': 0}])
   tables_fixture.write_run(tmp_path / 'lm', row, {'lm': table})
+  lines = [{'kind': 'train', 'step': n, 'loss': 3.0 / n} for n in (1, 2, 3)]
+  lines += [{'kind': 'curve', 'step': 3, 'accuracy': 0.5}]
+  (tmp_path / 'lm' / 'metrics.jsonl').write_text(
+    ''.join(f'{json.dumps(line)}\n' for line in lines)
+  )
+  pair = {'prompt': 'Why?', 'chosen': 'So <b>.', 'rejected': 'No.'}
+  pair |= {'scores': {'chosen': 1.5, 'rejected': 0.25}}
+  (tmp_path / 'lm' / 'pairs.json').write_text(json.dumps([pair]))
   page = run_report.write(tmp_path / 'lm')
   assert page == tmp_path / 'lm' / 'report' / 'index.html'
   assert 'the run lm' in page.read_text()
-  assert (tmp_path / 'lm' / 'figures').is_dir()
+  assert (tmp_path / 'lm' / 'figures' / 'training.svg').is_file()
+  text = page.read_text()
+  assert 'id="figure-training"' in text and text.count('class="pair"') == 1
+  assert 'So &lt;b&gt;.' in text and '<div>right</div>' in text
   with pytest.raises(FileNotFoundError, match='not a finished run'):
     run_report.write(tmp_path)
+
+
+def damaged(call, path):
+  """The one line that names the file."""
+  with pytest.raises(digests.DamagedError) as error:
+    call()
+  assert str(path) in str(error.value) and '\n' not in str(error.value)
+  return str(error.value)
+
+
+def test_every_damaged_npz_is_one_line(tmp_path):
+  """Bits and lengths of files without digests, as of runs of before."""
+  path = tmp_path / 'rows.npz'
+  np.savez(path, a=np.arange(40), b=np.array(['x', 'yy']))
+  assert list(files.read_arrays(path, 'a', 'b')['a']) == list(range(40))
+  whole, rng, named = path.read_bytes(), np.random.default_rng(0), 0
+  for bit in rng.integers(0, 8 * len(whole), 200):
+    data = bytearray(whole)
+    data[bit // 8] ^= 1 << bit % 8
+    path.write_bytes(bytes(data))
+    try:
+      found = files.read_arrays(path, 'a', 'b')
+    except digests.DamagedError as error:
+      assert str(path) in str(error) and '\n' not in str(error)
+      named += 1
+    else:  # a time stamp of the archive
+      assert list(found['a']) == list(range(40))
+  assert named > 100
+  for length in range(0, len(whole), 37):
+    path.write_bytes(whole[:length])
+    damaged(lambda: files.read_arrays(path, 'a'), path)
+  path.write_bytes(whole)
+  assert 'lacks c' in damaged(lambda: files.read_arrays(path, 'c'), path)
+
+
+def test_the_digests_of_a_finished_run_are_asked_first(tmp_path):
+  path = tmp_path / 'rows.npz'
+  np.savez(path, a=np.arange(4))
+  done = digests.sealed({'digests': digests.of_folder(tmp_path)})
+  (tmp_path / 'done.json').write_text(json.dumps(done))
+  np.savez(path, a=np.arange(5))
+  assert 'digest' in damaged(lambda: files.read_arrays(path), path)
+
+
+@pytest.mark.parametrize(
+  'content', [b'{}', b'[3]', b'[{"prompt": "x"}]', b'\xff', b'[', b'"x"']
+)
+def test_damaged_samples_are_one_line(tmp_path, content):
+  path = tmp_path / 'samples.json'
+  assert run_report.read_samples(tmp_path) == []
+  path.write_bytes(content)
+  damaged(lambda: run_report.read_samples(tmp_path), path)

@@ -2,6 +2,7 @@
 
 import json
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
@@ -82,6 +83,8 @@ def count_one(state, frozen, prompts, rng, hyper):
 class Numbers:
   """Batches 0, 1, 2, ..., which can be saved."""
 
+  last_rows = 0
+
   def __init__(self):
     self.at = -1
 
@@ -128,6 +131,7 @@ def test_a_policy_is_measured_at_its_checkpoints_and_kept(tmp_path, capsys):
   trained = lines(path, 'train')
   assert [row['step'] for row in trained] == [4, 12, 20]
   assert [row['prompts'] for row in trained] == [0, 2, 4]
+  assert [row['kl_coef'] for row in trained] == [0.1] * 3  # the config's
   assert sorted(p.name for p in (path / 'checkpoints').iterdir()) == ['16']
   kept = load_params(path, {'trunk': {'x': jnp.float32(0)}})
   assert number(kept) == 5
@@ -206,6 +210,7 @@ PM = {
   'batch_size': 8,
   'microbatches': 1,
   'average_eta': -1.0,
+  'on_nonfinite': 'stop',
   'b2': 0.9,
   'eval_batch': 4,
   'epochs': 2,
@@ -347,10 +352,8 @@ def test_a_policy_runs_against_the_train_pm_s_weights(tmp_path, monkeypatch):
 
 
 def test_a_value_network_starts_as_the_preference_model_it_is_told(monkeypatch):
-  start = {
-    'trunk': tiny.base().params['trunk'],
-    'head': {'kernel': np.ones(12)},
-  }
+  trunk = jax.tree.map(lambda x: x + 1, tiny.base().params['trunk'])
+  start = {'trunk': trunk, 'head': {'kernel': np.ones(12)}}
   way = train_ppo.trained.way_of({'trained': 'all'})
   opened = []
 
@@ -367,8 +370,10 @@ def test_a_value_network_starts_as_the_preference_model_it_is_told(monkeypatch):
   }
   state = train_ppo.initial_state(config, tiny.base(), None)
   assert opened == [('V', None, 'float32')]
-  head = state.params['value']['head']['kernel']
-  np.testing.assert_array_equal(head, np.ones(12))
+  jax.tree.map(np.testing.assert_array_equal, state.params['value'], start)
+  # And not as pi_0, from which the policy starts.
+  base = tiny.base().params
+  jax.tree.map(np.testing.assert_array_equal, state.params['policy'], base)
 
 
 def test_too_few_pairs_for_a_batch_are_one_line(pair_run):

@@ -121,6 +121,12 @@ def test_the_longer_reply_wins_as_often_as_it_is_the_better_one():
   assert [found[name]['pairs'] for name in found] == [6, 3, 3]
 
 
+def test_pairs_of_one_kind_have_no_row_of_a_mixture():
+  found = table(p_label=(math.nan,) * 6, subset='helpful')
+  [row] = pm_tables.floor_rows(found, draws=9)
+  assert (row['subset'], row['pairs']) == ('helpful', 6)
+
+
 def test_an_interval_is_over_conversations_and_not_over_pairs():
   """All harmless pairs are of one conversation: nothing varies."""
   found = floors(p_label=(math.nan,) * 6)

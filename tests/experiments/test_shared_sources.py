@@ -201,6 +201,60 @@ def test_rows_are_counted_by_file_and_reason(tmp_path):
     sources.read_counts(tmp_path, 'raise')
 
 
+def test_a_kind_that_nobody_trains_on_is_not_demanded(tmp_path):
+  """Half of the release: what is there is read, and what is wanted is named."""
+  file = tmp_path / 'helpful-base' / 'test.jsonl.gz'
+  write_comparisons(file, tiny.comparisons(30))
+  sources.require_kinds(tmp_path, 'helpful')
+  read = sources.real_comparisons(tmp_path, tmp_path / 'b', 'raise', 0.3, 0)
+  assert sum(map(len, read)) == 30
+  assert list(sources.read_counts(tmp_path, 'raise')) == [
+    'helpful-base/test.jsonl.gz'
+  ]
+  for subset in ('mix', 'harmless'):
+    with pytest.raises(
+      DataError, match='wanted the harmless pairs of .*subset=helpful'
+    ):
+      sources.require_kinds(tmp_path, subset)
+  file.unlink()
+  with pytest.raises(DataError, match='wanted helpful-base/'):
+    sources.require_kinds(tmp_path, 'helpful')
+
+
+def test_plain_texts_that_are_broken_are_named(tmp_path):
+  """Half of a book, a post without a text; notes of macOS are no book."""
+  write_real_texts(tmp_path)
+  (tmp_path / 'text_book' / '._a.txt.gz').write_bytes(b'\x00\x05\x16\x07')
+  assert len(sources.real_texts(tmp_path, [])[0]) == 3
+  posts = tmp_path / 'reddit_top_posts' / 'p.jsonl.gz'
+  posts.write_bytes(gzip.compress(b'{"title": "x"}\n'))
+  with pytest.raises(DataError, match=r'p\.jsonl\.gz:1: wanted a title and'):
+    sources.real_texts(tmp_path, [])
+  book = tmp_path / 'text_book' / 'a.txt.gz'
+  book.write_bytes(book.read_bytes()[:-9])
+  with pytest.raises(DataError, match=r'a\.txt\.gz: wanted a whole gzip'):
+    sources.real_texts(tmp_path, [])
+
+
+def test_pairs_of_one_s_own_are_a_source_and_their_path_is_required(
+  tmp_path, capsys
+):
+  rows = [
+    {'prompt': f'draw {i} cats', 'chosen': 'yes', 'rejected': 'no'}
+    for i in range(50)
+  ]
+  file = tmp_path / 'mine.jsonl'
+  file.write_text('\n'.join(map(json.dumps, rows)) + '\n')
+  data = {'source': 'pairs', 'path': str(file), 'on_error': 'raise'}
+  data |= {'split_seed': 0}
+  found = sources.read_people(data, tmp_path, 0.3, limits=(20, 5))
+  assert len(found.train) == 20 and len(found.test) == 5
+  assert found.counts['files'] == {'mine.jsonl': {'read': 50, 'kept': 50}}
+  assert f'{file}: 20 helpful pairs to train on' in capsys.readouterr().out
+  with pytest.raises(DataError, match='--config.data.path is required'):
+    sources.read_people(data | {'path': ''}, tmp_path, 0.3)
+
+
 def test_a_conversation_is_told_by_its_first_turn():
   later = tiny.prompt('hi') + ' a' + tiny.prompt('again')
   items = [

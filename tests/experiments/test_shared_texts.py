@@ -136,7 +136,7 @@ def test_real_texts_keep_the_test_conversations_out(monkeypatch, tmp_path):
   assert held == [test[0].chosen]
   whole = make_text.texts_of(config | {'heldout_dialogues': 0}, tmp_path)
   assert whole[2] == [item.chosen for item in test]
-  with pytest.raises(DataError, match="'simulated' or 'hh', got 'web'"):
+  with pytest.raises(DataError, match="'hh' or 'pairs', got 'web'"):
     make_text.texts_of(config | {'data': {'source': 'web'}}, tmp_path)
 
 
@@ -261,6 +261,54 @@ def test_no_prompt_is_on_two_sides_and_the_model_is_the_config_s(
   assert opened[0]['base'] == 'LM' and opened[0]['size'] == '3K'
 
 
+def test_a_tranche_without_pairs_is_not_written(tmp_path):
+  """A file of nothing would be a broken one."""
+  splits = {'train': tiny.comparisons(3), 'test': tiny.comparisons(1)}
+  found = make_comparisons.through_builder(splits, tmp_path)
+  assert {split: len(items) for split, items in found.items()} == {
+    'train': 3,
+    'test': 1,
+  }
+  assert not (tmp_path / 'data' / 'harmless-base').exists()
+
+
+@pytest.fixture
+def own_file(tmp_path):
+  """Forty pairs in the split form, of one kind."""
+  rows = [
+    {'prompt': f'draw {i} cats', 'chosen': ' yes.', 'rejected': ' no!'}
+    for i in range(40)
+  ]
+  file = tmp_path / 'mine.jsonl'
+  file.write_text('\n'.join(map(json.dumps, rows)) + '\n')
+  return file
+
+
+def test_the_stages_of_texts_and_comparisons_read_pairs_of_one_s_own(
+  own_file, tmp_path
+):
+  """The same conversations are held out by both; nothing else is demanded."""
+  data = {'source': 'pairs', 'path': str(own_file), 'on_error': 'raise'}
+  data |= {'split_seed': 1}
+  texts = make_text.texts_of(text_config(data=data), tmp_path)
+  assert texts[0] == [] and len(texts[1]) + len(texts[2]) <= 40
+  with Run(tmp_path / 'text', {}, about=About('make_text', 'texts')) as run:
+    WORDS.save(run.path / 'tokenizer.model')
+  config = sampling_config(
+    data=data,
+    text_dir=str(tmp_path / 'text'),
+    coin_flip_labels=False,
+    test_fraction=0.25,
+  )
+  make_comparisons.run(config, tmp_path / 'pairs')
+  done = json.loads((tmp_path / 'pairs' / 'done.json').read_text())
+  assert done['files'] == {'mine.jsonl': {'read': 40, 'kept': 40}}
+  prompts = comparisons.read_prompts({'comparisons_dir': tmp_path / 'pairs'}, 0)
+  said = {text for text, _ in prompts['train']}
+  assert {text.removesuffix(' yes.') for text in texts[1]} == said
+  assert {kind for _, kind in prompts['test']} == {'helpful'}
+
+
 def test_the_release_is_imported_with_its_tokenizer_and_its_split(tmp_path):
   need_or_skip('tokenizers')
   (tmp_path / 'model').mkdir()
@@ -280,6 +328,8 @@ def test_the_release_is_imported_with_its_tokenizer_and_its_split(tmp_path):
   done = json.loads((tmp_path / 'hh' / 'done.json').read_text())
   assert done['files']['helpful-base/train'] == {'read': 24, 'kept': 24}
   assert done['train']['kept'] == 48 and done['test']['kept'] == 12
+  reading = (tmp_path / 'hh' / 'reading.csv').read_text().splitlines()
+  assert 'files helpful-base/train,kept,24' in reading
   words = load_tokenizer(tmp_path / 'hh' / 'tokenizer.model')
   assert words.vocab_size == done['vocab_size']
   pairs = comparisons.load_pairs(tmp_path / 'hh', 'train')
@@ -310,6 +360,8 @@ def test_a_stage_of_comparisons_says_what_it_holds(tmp_path, monkeypatch):
   make_comparisons.run(config, tmp_path / 'pairs')
   done = json.loads((tmp_path / 'pairs' / 'done.json').read_text())
   assert done['files'] == {'f': {'read': 8}} and done['train']['kept'] == 6
+  reading = (tmp_path / 'pairs' / 'reading.csv').read_text().splitlines()
+  assert {'files f,read,8', 'train,kept,6', 'test,read,2'} < set(reading)
   pairs = comparisons.load_pairs(tmp_path / 'pairs', 'train')
   assert (pairs.p_label_N == 0.5).all() and pairs.chosen_tokens_NT.shape[
     1

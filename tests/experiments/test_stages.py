@@ -19,7 +19,8 @@ from experiments.shared import models
 from rlhf_jax.data.packing import row_counts
 from rlhf_jax.data.prompts import encode_prompts
 from rlhf_jax.train import ledger
-from rlhf_jax.train.about import About
+from rlhf_jax.train.about import About, RunError
+from rlhf_jax.train.finite import NonFiniteError
 from rlhf_jax.train.run import Run
 
 HERE = pathlib.Path(__file__).parent
@@ -270,3 +271,25 @@ def test_the_ppo_stage_is_the_same_on_eight_devices(eight):
       metrics(eight / f'ppo-{name}', kind) for name in ('one', 'eight')
     )
     assert_same_metrics(many, one, 1e-5)
+
+
+def test_a_stage_that_is_not_finite_stops_and_keeps_its_checkpoint(study):
+  """At this rate parameters are 1e30 after one update, the loss NaN then."""
+  workdir = study / 'pm-burst'
+  config = tiny.pm(study, learning_rate=1e30, checkpoint_every=1, log_every=4)
+  with pytest.raises(NonFiniteError, match='loss.* not finite at update 2 '):
+    train_pm.run(config, workdir)
+  assert not (workdir / 'done.json').exists()
+  assert not (workdir / 'params').exists()
+  record = json.loads((workdir / 'failed.json').read_text())
+  assert record['step'] == 2 and len(record['rows']) == config['batch_size']
+  kept = [p.name for p in (workdir / 'checkpoints').iterdir()]
+  assert kept == ['1']
+
+
+@pytest.mark.parametrize('key', ['kl_coef', 'lr_multiple'])
+def test_a_coefficient_that_is_not_finite_is_refused_by_name(study, key):
+  workdir = study / f'ppo-{key}'
+  with pytest.raises(RunError, match=f'config.{key} is nan'):
+    train_ppo.run(tiny.ppo(study, **{key: float('nan')}), workdir)
+  assert not workdir.exists()

@@ -6,13 +6,14 @@ import shlex
 import subprocess
 import sys
 import time
+import types
 
 import counting_stage
 import fake_slurm
 import pytest
 from experiments_command import ROOT
 
-from experiments.studies import launch, listing, sbatch, slurm
+from experiments.studies import launch, listing, pool, sbatch, slurm
 from experiments.studies.job import (
   Job,
   Resources,
@@ -101,6 +102,44 @@ def test_a_study_begun_in_slurm_goes_on_on_the_pool(root, cluster, capsys):
   assert counting_stage.steps_of(root, 'b') == [1, 2]
   for name in 'aB':
     assert counting_stage.steps_of(root, name) == [3]
+
+
+@pytest.mark.parametrize('on', ['pool', 'slurm'])
+def test_a_study_goes_on_without_a_run_whose_numbers_are_not_finite(
+  root, cluster, capsys, on
+):
+  """b stops, c needs it: a and B are done, and a second try is left to b."""
+  (root / 'no-b').write_text('nan')
+  assert run(root, on)
+  done = {'a': VALUES['a'], 'B': VALUES['B']}
+  assert counting_stage.values(root) == done
+  said = capsys.readouterr().err
+  assert 'stopped: b: loss is not finite at update 1 (delete ' in said
+  (root / 'no-b').unlink()
+  assert run(root, on)
+  assert counting_stage.values(root) == done
+  run(root, 'list')
+  lines = capsys.readouterr().out.splitlines()
+  assert [line.split()[1] for line in lines[:3]] == ['done', 'failed', 'done']
+  (root / 'b' / 'failed.json').unlink()
+  assert run(root, on)
+  assert counting_stage.values(root) == VALUES
+
+
+def test_another_takes_over_for_a_worker_that_is_killed_while_it_waits(root):
+  jobs, said = with_needs(counting_stage.study(root)), []
+  workers = pool.Pool(1, root, root / 'cache', said.append)
+  try:
+    workers.run(jobs[:1])
+    workers.processes[0].kill()
+    workers.processes[0].join()
+    workers.run(jobs)
+  finally:
+    workers.close()
+  assert counting_stage.values(root) == VALUES
+  assert [x for x in said if 'killed' in x] == [
+    '  worker 0: its process was killed, another takes over'
+  ]
 
 
 def test_what_is_in_the_queue_is_watched_again_and_not_sent_twice(
@@ -300,3 +339,77 @@ def test_every_launcher_has_the_same_face(root):
   run(root, 'list')
   assert (root / 'jobs.json').read_text() == before
   assert [job.name for job in read_list(root)] == ['a', 'b', 'B', 'c']
+
+
+def test_one_bad_job_on_the_pool_stops_none_that_does_not_need_it(root, capsys):
+  """b fails: B, its like, is done, and c, which needs b, does not run."""
+  (root / 'no-b').touch()
+  with pytest.raises(launch.FailedError) as found:
+    run(root, 'pool')
+  why = f'b: {root}/no-b is in the way'
+  assert found.value.failed == {'b': why, 'c': ''}
+  assert str(found.value) == f'{why}; 1 that need them did not run'
+  assert counting_stage.values(root).keys() == {'a', 'B'}
+  said = capsys.readouterr().err
+  assert f'  failed: {why}\n' in said and '[2/4] B in ' in said
+  (root / 'no-b').unlink()
+  assert run(root, 'pool')
+  said = capsys.readouterr().err
+  assert said.count(': done before, skipped') == 2
+  assert 'a: done before, skipped' in said and '[4/4] c in ' in said
+
+
+def test_a_worker_that_is_killed_costs_its_job_alone(root, monkeypatch):
+  """The next job gets a new worker."""
+  (root / 'lives_stage.py').write_text(
+    'from pathlib import Path\n'
+    'def run(config, workdir):\n'
+    '  Path(workdir).mkdir()\n'
+    '  (Path(workdir) / "done.json").write_text("{}")\n'
+  )
+  (root / 'dying_stage.py').write_text(
+    'import os, signal\n'
+    'def run(config, workdir):\n'
+    '  os.kill(os.getpid(), signal.SIGKILL)\n'
+  )
+  jobs = [
+    Job('dies', 'dying_stage', {}, weight=2.0),
+    Job('lives', 'lives_stage', {}),
+  ]
+  monkeypatch.syspath_prepend(root)
+  with pytest.raises(launch.FailedError) as found:
+    launch.run(jobs, root, launch.Options('pool', workers=1))
+  assert found.value.failed == {'dies': 'dies: its process was killed'}
+  assert (root / 'lives' / 'done.json').exists()
+
+
+def test_progress_names_a_run_once_and_says_the_time_left(root, monkeypatch):
+  lines = []
+  watched = pool.Pool.__new__(pool.Pool)
+  watched.report, watched.running = lines.append, {}
+  for name, label in (('lm/13K', '13K'), ('pm/a', 'features of train')):
+    told = [('progress', (label, 7, 150, 95.0))]
+    watched.pipes = [types.SimpleNamespace(recv=told.pop)]
+    watched.running[0] = Job(name, 'x', {})
+    assert not watched._receive(0, None)
+  assert lines == [
+    '  lm/13K: 7/150, 95 s left',
+    '  pm/a: features of train: 7/150, 95 s left',
+  ]
+
+
+def test_the_time_left_of_a_study_goes_by_the_weights_of_its_jobs(monkeypatch):
+  """After 10 s a job of weight 1 is done, 3 are left: half a minute."""
+  ticks = iter([0, 10, 20, 40])
+  monkeypatch.setattr(pool.time, 'time', lambda: next(ticks))
+  jobs = [
+    Job(name, 'x', {}, weight=w)
+    for name, w in zip('abcd', (1, 2, 1, 5), strict=True)
+  ]
+  clock = pool.Clock(jobs[:3], 4)
+  assert clock.line(jobs[3], 0.0) == '[1/4] d: done before, skipped'
+  assert clock.line(jobs[0], 9.9) == (
+    '[2/4] a in 9.9 s (10 s in all, about 30 s left)'
+  )
+  assert 'about 7 s left' in clock.line(jobs[1], 1.0)
+  assert clock.line(jobs[2], 1.0) == '[4/4] c in 1.0 s (40 s in all)'

@@ -1,6 +1,7 @@
 import pytest
 
 from experiments import sweep
+from experiments.studies import launch
 from tests.test_configs import _load
 
 
@@ -86,3 +87,51 @@ def test_the_table_tells_done_from_to_do(tmp_path):
   assert lines[0].split() == ['seed', 'state', 'seconds', 'train_pm']
   assert lines[1].split()[:3] == ['0', 'to', 'do']
   assert lines[2].split() == ['1', 'done', '2.5', '0.125']
+
+
+def test_a_run_that_cannot_start_stops_no_other(tmp_path, monkeypatch):
+  """One has a rate that is no number, one fails, one is done."""
+  rates = ('nan', 0.3, 0.5)
+  combos = [{'lr_multiple': float(rate)} for rate in rates]
+  jobs = [
+    sweep.make_job('ppo', _config(), combo | {'hashed_rewards': True})
+    for combo in combos
+  ]
+  monkeypatch.setattr(sweep.knobs, 'require_inputs', lambda *_: None)
+  ran = []
+
+  def run(good, root, options):
+    ran.extend(job.name for job in good)
+    (root / good[1].name).mkdir()
+    (root / good[1].name / 'done.json').write_text('{"train_pm": 0.125}')
+    name = good[0].name
+    raise launch.FailedError('x', {name: f'{name}: no memory'})
+
+  monkeypatch.setattr(sweep.launch, 'run', run)
+  failed = sweep.run_all(jobs, tmp_path, launch.Options())
+  assert ran == [job.name for job in jobs[1:]]
+  assert failed == {
+    jobs[0].name: 'lr_multiple=nan: wanted a finite number, from 0',
+    jobs[1].name: 'no memory',
+  }
+  found = sweep.frame_of(jobs, combos, tmp_path, failed)
+  assert list(found.state) == ['failed', 'failed', 'done']
+  lines = sweep.table(jobs, combos, tmp_path, failed).splitlines()
+  assert lines[2].split() == ['0.3', 'failed', 'no', 'memory']
+  assert lines[3].split() == ['0.5', 'done', '0.125']
+
+
+def test_runs_without_their_inputs_are_told_the_command(tmp_path):
+  config = _config()
+  config.base = str(tmp_path / 'lm')
+  config.hashed_rewards, config.value_pm_dir = True, ''
+  failed = sweep.run_all(
+    [sweep.make_job('ppo', config, {})], tmp_path, launch.Options(), 'smoke'
+  )
+  assert failed == {
+    'base': f'base={tmp_path}/lm is not there: python -m experiments.train_lm '
+    f'--config=configs/lm.py:smoke --config.size=13K --workdir={tmp_path}/lm '
+    'makes it, make '
+    'reproduce PRESET=smoke makes all; or name a Hugging Face folder or a GGUF '
+    'file'
+  }

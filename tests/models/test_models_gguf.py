@@ -38,9 +38,25 @@ def arrays_of(config):
   return {key: draw(shape) for key, shape in llama_shapes(config).items()}
 
 
-def write(path, arrays, architecture='llama', quantise=(), skip=(), **keys):
+def add(writer, key, value):
+  """Writes a key, in place of the one that is there."""
+  writer.kv_data[0].pop(key, None)
+  kinds = {str: 'string', bool: 'bool', int: 'uint32', float: 'float32'}
+  kinds[list] = 'array'
+  getattr(writer, f'add_{kinds[type(value)]}')(key, value)
+
+
+def write(
+  path,
+  arrays,
+  architecture='llama',
+  quantise=(),
+  skip=(),
+  endianess=gguf.GGUFEndian.LITTLE,
+  **keys,
+):
   """Writes {(name, layer): array} as llama.cpp does."""
-  writer = gguf.GGUFWriter(path, architecture)
+  writer = gguf.GGUFWriter(path, architecture, endianess=endianess)
   writer.add_block_count(2)
   writer.add_context_length(128)
   writer.add_embedding_length(32)
@@ -51,7 +67,7 @@ def write(path, arrays, architecture='llama', quantise=(), skip=(), **keys):
   writer.add_rope_freq_base(5000.0)
   writer.add_rope_dimension_count(8)
   for key, value in keys.items():
-    writer.add_string(key.replace('__', '.'), value)
+    add(writer, key.replace('__', '.'), value)
   for key, array in arrays.items():
     name = key if isinstance(key, str) else tensor_name(*key)
     if name in skip:
@@ -162,6 +178,22 @@ def test_a_head_of_its_own_is_read(arrays, tmp_path):
     ),
     (dict(architecture='mamba'), "architecture llama, got 'mamba'"),
     (dict(llama__rope__scaling__type='yarn'), "scaling, got 'yarn'"),
+    (dict(llama__rope__scaling__factor=4.0), 'rope.scaling.factor is 4.0'),
+    (dict(llama__rope__scale_linear=2.0), 'rope.scale_linear is 2.0'),
+    (dict(llama__attention__sliding_window=3), 'sliding_window is 3'),
+    (dict(llama__attention__causal=False), 'looks at later tokens'),
+    (dict(llama__attention__head_count_kv=[2, 4]), r'same .*kv .*\[2, 4\]'),
+    (dict(llama__attention__head_count_kv=[2]), 'in each of 2 layers'),
+    (dict(llama__attention__head_count_kv='2'), "whole number .*got '2'"),
+    (dict(llama__block_count=10**6), '1000000 layers, it holds 20 tensors'),
+    (dict(llama__block_count=1.0), 'block_count to be a whole number'),
+    (dict(llama__embedding_length=0), 'embedding_length to be a whole'),
+    (dict(llama__attention__head_count=0), 'head_count to be a whole'),
+    (dict(llama__rope__freq_base=0.0), 'freq_base to be a finite number'),
+    (
+      dict(llama__attention__layer_norm_rms_epsilon=float('nan')),
+      'epsilon to be a finite number above 0, got nan',
+    ),
   ],
 )
 def test_what_is_no_plain_llama_is_refused(arrays, tmp_path, change, message):
@@ -171,6 +203,21 @@ def test_what_is_no_plain_llama_is_refused(arrays, tmp_path, change, message):
   with pytest.raises(ValueError, match=message) as caught:
     load_gguf(path)
   assert str(path) in str(caught.value) and '\n' not in str(caught.value)
+
+
+def test_one_number_of_heads_may_be_written_for_each_layer(arrays, tmp_path):
+  lists = dict(
+    llama__attention__head_count_kv=[2, 2], llama__feed_forward_length=[64, 64]
+  )
+  model = load_gguf(write(tmp_path / 'a.gguf', arrays, **lists))
+  assert model.config == CONFIG
+
+
+def test_a_big_endian_file_is_refused_with_the_remedy(arrays, tmp_path):
+  path = write(tmp_path / 'big.gguf', arrays, endianess=gguf.GGUFEndian.BIG)
+  with pytest.raises(ValueError, match='big-endian.*gguf-convert-endian') as e:
+    load_gguf(path)
+  assert '\n' not in str(e.value) and str(path) in str(e.value)
 
 
 def test_a_truncated_file_and_another_kind_of_file_are_refused(
@@ -186,6 +233,13 @@ def test_a_truncated_file_and_another_kind_of_file_are_refused(
     load_gguf(tmp_path / 'x.gguf')
   with pytest.raises(FileNotFoundError):
     load_gguf(tmp_path / 'none.gguf')
+
+
+def test_a_tensor_of_a_type_that_nobody_reads_is_named(arrays, tmp_path):
+  whole = arrays['final_norm', None].astype(np.int32)
+  path = write(tmp_path / 'i.gguf', arrays | {('final_norm', None): whole})
+  with pytest.raises(ValueError, match='output_norm.weight has the type I32'):
+    load_gguf(path)
 
 
 @pytest.mark.parametrize('tied', [True, False])

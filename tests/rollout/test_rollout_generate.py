@@ -120,6 +120,22 @@ def test_equal_prompts_with_other_names_get_other_replies(generate):
   assert len({tuple(row) for row in np.asarray(rollout.tokens_BT)}) > 8
 
 
+def test_one_prompt_many_times_in_a_batch_gets_many_replies(generate):
+  """An epoch may end inside a batch: the k-th time has a key of its own."""
+  same = bigram.prompts_of([[3]] * 16, P)._replace(row_B=np.full(16, 7))
+  tokens_BT = np.asarray(generate(TABLE_VV, same, RNG).tokens_BT)
+  assert len({tuple(row) for row in tokens_BT}) > 8
+  # The k-th reply is the same in any batch, whoever stands between.
+  few = jax.tree.map(lambda x: x[:3], same)
+  np.testing.assert_array_equal(
+    generate(TABLE_VV, few, RNG).tokens_BT, tokens_BT[:3]
+  )
+  mixed = bigram.prompts_of([[3]] * 6, P)
+  mixed = mixed._replace(row_B=np.array([7, 90, 7, 91, 92, 7]))
+  found = np.asarray(generate(TABLE_VV, mixed, RNG).tokens_BT)
+  np.testing.assert_array_equal(found[[0, 2, 5]], tokens_BT[:3])
+
+
 def test_a_longer_cap_only_adds_tokens(generate):
   """Token t depends on (rng, row, t), not on the cap."""
   full = generate(TABLE_VV, PROMPTS, RNG)

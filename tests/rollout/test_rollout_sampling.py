@@ -10,6 +10,7 @@ from scipy import stats
 from rlhf_jax.rollout.generate import SamplingConfig, make_generate
 from rlhf_jax.rollout.sampling import (
   adjust_logits,
+  occurrences,
   row_uniforms,
   sample_token,
 )
@@ -160,6 +161,28 @@ def test_numbers_belong_to_key_and_row():
   np.testing.assert_array_equal(row_uniforms(rng, rows[2:3], 6)[0], whole[2])
   np.testing.assert_array_equal(row_uniforms(rng, rows[::-1], 6), whole[::-1])
   np.testing.assert_array_equal(row_uniforms(rng, rows, 3), whole[:, :3])
+
+
+def test_names_that_come_once_have_the_numbers_of_their_name():
+  """Bit for bit those of fold_in(rng, row): committed runs stand."""
+  rng, rows = jax.random.key(0), np.array([4, 9, 2, 1000])
+  for row, numbers in zip(rows, row_uniforms(rng, rows, 6), strict=True):
+    key = jax.random.fold_in(rng, row)
+    np.testing.assert_array_equal(numbers, jax.random.uniform(key, (6,)))
+
+
+def test_a_name_that_comes_again_has_numbers_by_its_occurrence():
+  rows = np.array([4, 9, 4, 4, 2, 9])
+  assert occurrences(rows).tolist() == [0, 0, 1, 2, 0, 1]
+  rng = jax.random.key(0)
+  whole = np.asarray(row_uniforms(rng, rows, 6))
+  assert np.unique(whole).size == 36
+  for i, (row, again) in {2: (4, 1), 3: (4, 2), 5: (9, 1)}.items():
+    key = jax.random.fold_in(jax.random.fold_in(rng, row), again)
+    np.testing.assert_array_equal(whole[i], jax.random.uniform(key, (6,)))
+  # Part of a batch, as a device has it, is told how often names came before.
+  part = row_uniforms(rng, rows[3:], 6, np.array([2, 0, 1]))
+  np.testing.assert_array_equal(part, whole[3:])
 
 
 def test_iterations_and_rows_share_no_number():

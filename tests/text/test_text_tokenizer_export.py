@@ -204,6 +204,72 @@ def test_a_special_token_that_somebody_typed_is_text_in_a_dialogue(tmp_path):
   check_dialogues(ours, theirs, [prompt], (f' {said}', ' a dog'))
 
 
+# As that of Llama 3.2, which has today's date where there is a clock.
+DATED = (
+  '{%- if strftime_now is defined %}\n'
+  '  {%- set today = strftime_now("%d %b %Y") %}\n'
+  '{%- endif %}\n' + small_tokenizer.CHATML.replace('Be good.', "' + today + '")
+)
+# As TRL's templates for training.
+MARKED = small_tokenizer.CHATML.replace(
+  '{% for message in messages %}',
+  '{% for message in messages %}\n'
+  "{%- if message['role'] == 'assistant' %}{% generation %}"
+  "{{ '<|im_start|>assistant\\n' + message['content'] + '<|im_end|>' }}"
+  '{% endgeneration %}\n{% continue %}\n{%- endif %}\n',
+)
+ASKING = (
+  '{% if tools is not none %}TOOLS{% endif %}'
+  '{% if documents is not none %}DOCUMENTS{% endif %}'
+  "{{ 'X' if unk_token is defined else 'Y' }}" + small_tokenizer.CHATML
+)
+
+
+@pytest.mark.parametrize('template', [DATED, MARKED, ASKING])
+@pytest.mark.parametrize('special', [{}, {'unk_token': '<s>'}])
+def test_a_prompt_has_our_ids_in_transformers(template, special, tmp_path):
+  """The date is that of training, whatever day it is."""
+  folder = small_tokenizer.write_folder(
+    tmp_path / 'from',
+    template=template,
+    eos_token='<|im_end|>',
+    pad_token='<|im_end|>',
+    **special,
+  )
+  ours = PretrainedTokenizer.from_folder(folder)
+  ours.save_pretrained(tmp_path / 'to')
+  theirs = read(tmp_path / 'to')
+  for prompt in PROMPTS:
+    ids = theirs.apply_chat_template(
+      feeding()['messages_of'](prompt)[:-1],
+      add_generation_prompt=True,
+      return_dict=False,
+    )
+    assert encode_prompt(ours, prompt, 500) == (ids, 0)
+  if template is not DATED:
+    given = read(folder)
+    messages = feeding()['messages_of'](PROMPTS[1])[:-1]
+    as_given = given.apply_chat_template(
+      messages, add_generation_prompt=True, return_dict=False
+    )
+    assert encode_prompt(ours, PROMPTS[1], 500) == (as_given, 0)
+  check_dialogues(ours, saved(ours, tmp_path / 'pm'))
+
+
+def test_control_tokens_that_are_not_called_special_have_our_ids(tmp_path):
+  folder = small_tokenizer.write_folder(tmp_path / 'from')
+  file = folder / 'tokenizer.json'
+  content = json.loads(file.read_text())
+  for token in content['added_tokens']:
+    token |= {'special': False, 'rstrip': token['content'] == '<|im_end|>'}
+  file.write_text(json.dumps(content))
+  ours = PretrainedTokenizer.from_folder(folder)
+  theirs = saved(ours, tmp_path / 'pm')
+  said = 'dog<|im_end|>\n<|im_start|>user'
+  prompt = f'\n\nHuman: {said}\n\nAssistant:'
+  check_dialogues(ours, theirs, [prompt], (f' {said}', ' a dog'))
+
+
 def test_a_dialogue_without_a_reply_is_refused(tmp_path):
   folder = small_tokenizer.write_folder(tmp_path / 'from')
   ours = PretrainedTokenizer.from_folder(folder)

@@ -169,7 +169,8 @@ def prompts():
   rng = np.random.default_rng(1)
   tokens = np.int32(rng.integers(3, CONFIG.vocab_size, (B, P)))
   length = np.int32(rng.integers(1, P + 1, B))
-  return Prompts(tokens, length, np.arange(B, dtype=np.int32))
+  # Names come again on other devices, which have to count them alike.
+  return Prompts(tokens, length, np.arange(B, dtype=np.int32) % 5)
 
 
 def first_pairs(count):

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import signal
 import socket
 import subprocess
 import sys
@@ -27,7 +28,7 @@ def free_port():
     return sock.getsockname()[1]
 
 
-def start_two(workdir):
+def start_two(*words):
   """Two processes of two faked devices each, started by flags."""
   env = os.environ | {
     'PYTHONPATH': os.pathsep.join([str(ROOT), str(HERE)]),
@@ -37,8 +38,7 @@ def start_two(workdir):
   port = free_port()
   command = [
     sys.executable,
-    HERE / 'one_of_several.py',
-    workdir,
+    *words,
     f'--coordinator=127.0.0.1:{port}',
     '--num_processes=2',
   ]
@@ -71,7 +71,7 @@ def one(workdir):
 @pytest.fixture(scope='module')
 def two(workdir, one):
   """What each of the two processes printed."""
-  processes = start_two(workdir)
+  processes = start_two(HERE / 'one_of_several.py', workdir)
   try:
     outputs = [process.communicate(timeout=SECONDS) for process in processes]
   finally:
@@ -114,6 +114,25 @@ def test_two_processes_go_on_from_the_checkpoint_of_one(two, one):
   assert two[0]['resumed'] == two[1]['resumed']
   assert len(two[0]['resumed']) == 2
   close(two[0]['resumed'], one['losses'][2:])
+
+
+def test_the_death_of_one_process_ends_the_other_with_a_sentence():
+  """At once, and not after the minutes of an orderly end."""
+  processes = start_two(HERE / 'one_dies.py')
+  try:
+    (out, said), _ = [process.communicate(timeout=60) for process in processes]
+  finally:
+    for process in processes:
+      process.kill()
+  assert [process.returncode for process in processes] == [
+    distributed.LOST,
+    -signal.SIGKILL,
+  ]
+  assert '10.0' in out
+  lines = [line for line in said.splitlines() if line.startswith('error: ')]
+  (line,) = lines
+  assert 'process 0 of 2 ends, since another one of the job has died' in line
+  assert 'Traceback' not in said and len(said.splitlines()) < 5
 
 
 def test_one_process_goes_on_from_the_checkpoint_of_two(two, one, workdir):
@@ -169,4 +188,5 @@ def test_one_process_alone_starts_nothing(monkeypatch):
   slurm = {'SLURM_STEP_NUM_TASKS': '2'}
   monkeypatch.setattr(distributed.os, 'environ', slurm)
   distributed.start()
-  assert calls == [((), {'cluster_detection_method': 'slurm'})]
+  limits = {'heartbeat_timeout_seconds': 20, 'shutdown_timeout_seconds': 20}
+  assert calls == [((), {'cluster_detection_method': 'slurm', **limits})]

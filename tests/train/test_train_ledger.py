@@ -98,11 +98,35 @@ def test_progress_goes_to_the_listener(clock):
   seen = []
   with listen(lambda *report: seen.append(report)):
     assert list(Progress(3, 6, 'name')) == [3, 4, 5]
-  assert seen == [('name', 4, 6), ('name', 5, 6), ('name', 6, 6)]
+  assert seen == [('name', 4, 6, None), ('name', 5, 6, 10), ('name', 6, 6, 0)]
+
+
+def test_the_time_left_is_reckoned_without_the_first_step(monkeypatch):
+  """It compiles: 100 s, then a second a step, of which two are left."""
+  ticks = iter([0, 100, 101, 107, 108])
+  monkeypatch.setattr(progress.time, 'time', lambda: next(ticks))
+  seen = []
+  with listen(lambda *report: seen.append(report[1:])):
+    list(Progress(0, 4, 'name'))
+  assert seen == [(1, 4, None), (3, 4, 3.5)]
+
+
+@pytest.mark.parametrize(
+  ('seconds', 'text'),
+  [
+    (0, '0 s'),
+    (99, '99 s'),
+    (100, '2 min'),
+    (3600, '60 min'),
+    (7800, '2 h 10 min'),
+  ],
+)
+def test_time_in_words(seconds, text):
+  assert progress.time_text(seconds) == text
 
 
 def test_progress_prints_lines_without_a_terminal(clock, capsys):
   with pytest.raises(ZeroDivisionError), listen(lambda *_: 0):
     raise ZeroDivisionError  # and the listener is gone afterwards
   assert list(Progress(0, 2, 'name')) == [0, 1]
-  assert capsys.readouterr().err == 'name: 1/2\nname: 2/2\n'
+  assert capsys.readouterr().err == ('name: 1/2\nname: 2/2, 0 s left\n')

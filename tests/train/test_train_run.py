@@ -1,7 +1,9 @@
 """A run directory: its files, and what it refuses."""
 
+import errno
 import json
 import math
+import os
 import subprocess
 import sys
 
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 
 from rlhf_jax.train import run as run_module
+from rlhf_jax.train import run_files
 from rlhf_jax.train.optimiser import make_optimiser
 from rlhf_jax.train.run import Run, RunError
 from rlhf_jax.train.steps import init_state
@@ -168,3 +171,42 @@ def zeros_of(params):
     'trunk': {'w': jnp.zeros_like(params['trunk']['w'])},
     'head': jnp.zeros(2),
   }
+
+
+@pytest.mark.parametrize('number', [errno.ENOSYS, errno.ENOLCK])
+def test_a_file_system_without_locks_is_said_to_have_none(
+  tmp_path, monkeypatch, capsys, number
+):
+  """Lustre, NFS: nobody uses the directory, and the run goes on."""
+
+  def flock(file, how):
+    raise OSError(number, os.strerror(number))
+
+  monkeypatch.setattr(run_files.fcntl, 'flock', flock)
+  with Run(tmp_path, CONFIG) as run:
+    run.finish()
+  (line,) = capsys.readouterr().err.splitlines()
+  assert str(tmp_path) in line and 'its file system has no locks' in line
+
+
+def test_a_full_disk_is_one_line_and_the_run_goes_on_later(
+  tmp_path, monkeypatch
+):
+  full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+  inner = ValueError('RESOURCE_EXHAUSTED: writing: No space left on device')
+  for error in (full, inner):
+    with Run(tmp_path, CONFIG) as run, monkeypatch.context() as patch:
+      run.restore(state_of())
+      manager = run._checkpoints._open()
+
+      def save(*args, error=error, **options):
+        raise error
+
+      patch.setattr(manager, 'save', save)
+      with pytest.raises(RunError, match='no space is left for') as found:
+        run.save(state_of(2))
+      assert 'checkpoints/2' in one_line(found)
+  with Run(tmp_path, CONFIG) as run:
+    run.save(state_of(2))
+  with Run(tmp_path, CONFIG) as run:
+    assert int(run.restore(state_of()).step) == 2

@@ -31,9 +31,22 @@ PROGRAMS = Table(
   optional=('shapes',),
 )
 
+READING = Table(
+  name='reading',
+  meaning='a count of what was read of pairs that people made',
+  columns={
+    'part': 'a file, or a side of the comparisons',
+    'count': '`read`, `kept`, or why some were skipped, left out or cut',
+    'rows': 'how many; of `files not read`, files',
+  },
+  text=('part', 'count'),
+  heading='Pairs that were read, and what was skipped',
+  once=True,
+)
+
 THEME = Theme(
   title='Language models',
-  tables=(LM, PROGRAMS),
+  tables=(LM, PROGRAMS, READING),
   drawings=(lm_loss,),
   roles={'lm': 'a language model, from which the rest is initialised'},
 )

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from rlhf_jax.analysis import intervals, scaling
+from rlhf_jax.analysis import failures, intervals, scaling
 from rlhf_jax.analysis.claims.registry import Registry, load
 from rlhf_jax.analysis.findings import (
   Finding,
@@ -43,6 +43,8 @@ def claims_document(
     registry: None: that of the house.
   """
   registry = registry or load()
+  lost = context.get('failures') or ()
+  lacking = {'failures': list(lost), 'failed_runs': failures.counts(lost)}
   return {
     **{key: context.get(key) for key in RUN_KEYS},
     'edition': EDITION,
@@ -50,6 +52,7 @@ def claims_document(
     'rl_requires': bool(context.get('rl_requires')),
     'claims': judge(tables, context, registry),
     'checks': checks(tables, registry),
+    **(lacking if lost else {}),
   }
 
 
@@ -64,7 +67,9 @@ def judge(
     tables: name -> frame; a missing one leaves its claims 'not run'.
     context: preset, commit, device, seconds, config_hash; evidence
       ('simulated' or 'real'); rl_requires, true when claims on RL are
-      inconclusive unless the PMs behind them beat chance.
+      inconclusive unless the PMs behind them beat chance; failures, of
+      `failures.find_failures`: a claim that lacks one of these is no more than
+      inconclusive.
     registry: None: that of the house.
 
   Returns:
@@ -72,7 +77,11 @@ def judge(
     for numbers that are not finite (`claims_io` writes those as null).
   """
   registry = registry or load()
-  return [_row(spec, tables, context) for spec in registry.claims]
+  lost = context.get('failures') or ()
+  return [
+    failures.weighed(_row(spec, tables, context), spec, tables, lost)
+    for spec in registry.claims
+  ]
 
 
 def _row(spec, tables, context):

@@ -72,6 +72,7 @@ class Table:
     optional: columns that studies of before lack.
     compressed: whether it is written as NAME.csv.gz.
     heading: over the table in the report; '' leaves it out.
+    once: whether rows that several runs have are shown once, without the run.
   """
 
   name: str
@@ -81,6 +82,7 @@ class Table:
   optional: tuple[str, ...] = ()
   compressed: bool = False
   heading: str = ''
+  once: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,18 +1,16 @@
 """One table a family: names of its arrays, names of its settings.
 
-Names of arrays are without the prefix of the body ('model.', ...); {i} is the
-layer. Settings are those of config.json, with the values that `transformers`
-takes where a file leaves them out.
+Names of arrays are those of `leaves`. Settings are those of config.json, with
+the values that `transformers` takes where a file leaves them out.
 """
 
 from typing import NamedTuple
 
-from rlhf_jax.models.pretrained.layouts import (
-  GATE_UP,
-  HEAD_BY_HEAD,
-  QKV,
-  SAME,
-  TURNED,
+from rlhf_jax.models.pretrained.leaves import (
+  GPT2_LEAVES,
+  LLAMA_LEAVES,
+  NEOX_LEAVES,
+  UNGATED,
 )
 
 
@@ -58,70 +56,6 @@ _TANH = ('gelu_pytorch_tanh', 'gelu_new', 'gelu_fast')
 _GELU = {name: 'gelu' for name in _TANH} | {'gelu': 'gelu_exact'}
 _SWIGLU = {'silu': 'swiglu', 'swish': 'swiglu'}
 
-_LLAMA_LEAVES = {
-  'embed': (('embed_tokens.weight',), SAME),
-  'final_norm/scale': (('norm.weight',), SAME),
-  'attention_norm/scale': (('layers.{i}.input_layernorm.weight',), SAME),
-  'mlp_norm/scale': (('layers.{i}.post_attention_layernorm.weight',), SAME),
-  'attention/q_norm/scale': (('layers.{i}.self_attn.q_norm.weight',), SAME),
-  'attention/k_norm/scale': (('layers.{i}.self_attn.k_norm.weight',), SAME),
-}
-for _ours, _theirs in (('kernel', 'weight'), ('bias', 'bias')):
-  _at = 'layers.{i}.'
-  _LLAMA_LEAVES |= {
-    f'attention/qkv/{_ours}': (
-      tuple(f'{_at}self_attn.{part}_proj.{_theirs}' for part in 'qkv'),
-      QKV,
-    ),
-    f'attention/out/{_ours}': ((f'{_at}self_attn.o_proj.{_theirs}',), TURNED),
-    f'mlp/in/{_ours}': (
-      tuple(f'{_at}mlp.{part}_proj.{_theirs}' for part in ('gate', 'up')),
-      GATE_UP,
-    ),
-    f'mlp/out/{_ours}': ((f'{_at}mlp.down_proj.{_theirs}',), TURNED),
-  }
-_UNGATED = {
-  'mlp/in/kernel': (('layers.{i}.mlp.up_proj.weight',), TURNED),
-  'mlp/in/bias': (('layers.{i}.mlp.up_proj.bias',), TURNED),
-}
-_NEOX_LEAVES = {
-  'embed': (('embed_in.weight',), SAME),
-  'final_norm/scale': (('final_layer_norm.weight',), SAME),
-  'final_norm/bias': (('final_layer_norm.bias',), SAME),
-}
-_GPT2_LEAVES = {
-  'embed': (('wte.weight',), SAME),
-  'position_embed': (('wpe.weight',), SAME),
-  'final_norm/scale': (('ln_f.weight',), SAME),
-  'final_norm/bias': (('ln_f.bias',), SAME),
-}
-for _ours, _theirs in (('scale', 'weight'), ('bias', 'bias')):
-  _at = 'layers.{i}.'
-  _NEOX_LEAVES |= {
-    f'attention_norm/{_ours}': ((f'{_at}input_layernorm.{_theirs}',), SAME),
-    f'mlp_norm/{_ours}': ((f'{_at}post_attention_layernorm.{_theirs}',), SAME),
-  }
-  _GPT2_LEAVES |= {
-    f'attention_norm/{_ours}': (('h.{i}.ln_1.' + _theirs,), SAME),
-    f'mlp_norm/{_ours}': (('h.{i}.ln_2.' + _theirs,), SAME),
-  }
-for _ours, _theirs in (('kernel', 'weight'), ('bias', 'bias')):
-  _NEOX_LEAVES |= {
-    f'attention/qkv/{_ours}': (
-      (f'{_at}attention.query_key_value.{_theirs}',),
-      HEAD_BY_HEAD,
-    ),
-    f'attention/out/{_ours}': ((f'{_at}attention.dense.{_theirs}',), TURNED),
-    f'mlp/in/{_ours}': ((f'{_at}mlp.dense_h_to_4h.{_theirs}',), TURNED),
-    f'mlp/out/{_ours}': ((f'{_at}mlp.dense_4h_to_h.{_theirs}',), TURNED),
-  }
-  _GPT2_LEAVES |= {  # its matrices are [in, out] as ours
-    f'attention/qkv/{_ours}': (('h.{i}.attn.c_attn.' + _theirs,), SAME),
-    f'attention/out/{_ours}': (('h.{i}.attn.c_proj.' + _theirs,), SAME),
-    f'mlp/in/{_ours}': (('h.{i}.mlp.c_fc.' + _theirs,), SAME),
-    f'mlp/out/{_ours}': (('h.{i}.mlp.c_proj.' + _theirs,), SAME),
-  }
-
 _SIZES = {
   'vocab_size': 'vocab_size',
   'n_layers': 'num_hidden_layers',
@@ -145,7 +79,7 @@ LLAMA = Family(
   classifier='LlamaForSequenceClassification',
   prefix='model.',
   head='lm_head.weight',
-  leaves=_LLAMA_LEAVES,
+  leaves=LLAMA_LEAVES,
   keys=_SIZES
   | {
     'n_kv_heads': 'num_key_value_heads',
@@ -212,7 +146,7 @@ ARCEE = LLAMA._replace(  # a Llama without a gate: what our ladder fits into
   model_type='arcee',
   causal='ArceeForCausalLM',
   classifier='ArceeForSequenceClassification',
-  leaves=_LLAMA_LEAVES | _UNGATED,
+  leaves=LLAMA_LEAVES | UNGATED,
   defaults=LLAMA.defaults
   | {
     'max_position_embeddings': 4096,
@@ -227,7 +161,7 @@ GPT_NEOX = Family(
   classifier='GPTNeoXForSequenceClassification',
   prefix='gpt_neox.',
   head='embed_out.weight',
-  leaves=_NEOX_LEAVES,
+  leaves=NEOX_LEAVES,
   keys=_SIZES
   | {
     'norm_eps': 'layer_norm_eps',
@@ -261,7 +195,7 @@ GPT2 = Family(
   classifier='GPT2ForSequenceClassification',
   prefix='transformer.',
   head='lm_head.weight',
-  leaves=_GPT2_LEAVES,
+  leaves=GPT2_LEAVES,
   keys={
     'vocab_size': 'vocab_size',
     'n_layers': 'n_layer',

@@ -1,6 +1,7 @@
 """Reading a Hugging Face folder: config.json and safetensors, leaf by leaf."""
 
 import contextlib
+import math
 import re
 from pathlib import Path
 
@@ -15,7 +16,13 @@ from rlhf_jax.models.pretrained.placing import (
   PretrainedError,
   place_leaves,
 )
-from rlhf_jax.models.pretrained.settings import SHIFT, config_of, family_of
+from rlhf_jax.models.pretrained.settings import (
+  SHIFT,
+  checked,
+  config_of,
+  family_of,
+)
+from rlhf_jax.text.checked import shown
 from rlhf_jax.text.tokenizer_files import need, read_json
 
 INDEX, SINGLE = 'model.safetensors.index.json', 'model.safetensors'
@@ -42,6 +49,12 @@ def _files(path):
     names = _json(path / INDEX).get('weight_map')
     if not isinstance(names, dict) or not names:
       raise PretrainedError(f'{path / INDEX}: wanted a weight_map')
+    for name, file in names.items():
+      if not isinstance(file, str) or not file or '\0' in file:
+        raise PretrainedError(
+          f'{path / INDEX}: wanted the name of a file for {name}, got '
+          f'{shown(file)}: download the index again'
+        )
     files = [path / name for name in dict.fromkeys(names.values())]
     for file in files:
       if '..' in file.parts[len(path.parts) :] or not file.is_relative_to(path):
@@ -121,6 +134,27 @@ def _wanted(config, family, prefix):
   return found
 
 
+def _check_size(path, config, arrays):
+  """Raises PretrainedError where config.json speaks of more than there is.
+
+  It comes before anything is done for each layer: a number is quickly written.
+  """
+  elements = sum(math.prod(shape) for shape in arrays.shapes.values())
+  for what, said, most in (
+    ('layers', config.n_layers, len(arrays.shapes)),
+    ('tokens', config.vocab_size, elements),
+    ('features', config.d_model, elements),
+    ('features of all heads', config.n_heads * config.head_size, elements),
+    ('features of the MLP', config.d_mlp, elements),
+  ):
+    if said > most:
+      raise PretrainedError(
+        f'{path}: config.json speaks of {said} {what}, its files hold '
+        f'{len(arrays.shapes)} arrays of {elements} numbers: is it of another '
+        'model?'
+      )
+
+
 def _check(path, arrays, expected, ignored):
   """Raises PretrainedError for a missing, misshapen or extra array."""
   for name, shape in expected.items():
@@ -170,6 +204,7 @@ def load_folder(
   with Arrays(path) as arrays:
     body = any(name.startswith(family.prefix) for name in arrays.shapes)
     prefix = family.prefix if body else ''  # GPT-2's own files have none
+    _check_size(path, config, arrays)
     wanted = _wanted(config, family, prefix)
     expected = {
       name: shape
@@ -192,7 +227,7 @@ def load_folder(
     if classifies:
       head = {
         'kernel': arrays.read('score.weight')[0].astype(np.float32),
-        'bias': np.float32(settings.get(SHIFT, 0.0)),
+        'bias': np.float32(checked(settings, file, {SHIFT: 0.0}).number(SHIFT)),
       }
       parts = ((('head', name), np.asarray(x)) for name, x in head.items())
       params |= place_leaves(parts, shardings_of)

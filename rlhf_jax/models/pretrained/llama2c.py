@@ -3,6 +3,8 @@
 Reference: https://github.com/karpathy/llama2.c, `legacy_export` in export.py.
 """
 
+import dataclasses
+import math
 import struct
 from pathlib import Path
 
@@ -37,7 +39,8 @@ def config_of(path, data, dtype='float32') -> TransformerConfig:
     data
   )
   sizes = (width, hidden, layers, heads, kv_heads, abs(vocab), length)
-  if min(sizes) < 1 or max(sizes) > 10**7 or width % heads:
+  wrong = min(sizes) < 1 or max(sizes) > 10**7
+  if wrong or width % (2 * heads) or heads % kv_heads:
     raise ValueError(
       f'{path}: wanted the header of a llama2.c checkpoint in the legacy '
       f'format, got the numbers {HEADER.unpack_from(data)}; give the path of '
@@ -58,6 +61,28 @@ def config_of(path, data, dtype='float32') -> TransformerConfig:
   )
 
 
+def _unused(config):
+  """Numbers of the two rotary tables, which nobody reads."""
+  return config.max_length * config.head_size
+
+
+def _check_size(path, config):
+  """Raises ValueError unless the file is as long as its header says.
+
+  One layer tells of all: nothing is done for each before the size is known.
+  """
+  total = _unused(config)
+  shapes = llama_shapes(dataclasses.replace(config, n_layers=1))
+  for (_, layer), shape in shapes.items():
+    total += math.prod(shape) * (1 if layer is None else config.n_layers)
+  wanted, found = HEADER.size + 4 * total, path.stat().st_size
+  if found != wanted:
+    raise ValueError(
+      f'{path}: wanted {wanted} bytes for the model of its header, got '
+      f'{found}; download it again'
+    )
+
+
 def load_llama2c(path, *, shardings_of=None, dtype='float32') -> Pretrained:
   """Reads a model; queries and keys go to the order of the half rotation.
 
@@ -73,6 +98,7 @@ def load_llama2c(path, *, shardings_of=None, dtype='float32') -> Pretrained:
   path = Path(path)
   with path.open('rb') as file:
     config = config_of(path, file.read(HEADER.size), dtype)
+  _check_size(path, config)
   shapes, places, at = llama_shapes(config), {}, HEADER.size
   order = [('embed', None)]
   order += [(name, i) for name in ORDER for i in range(config.n_layers)]
@@ -80,15 +106,9 @@ def load_llama2c(path, *, shardings_of=None, dtype='float32') -> Pretrained:
   for key in order:
     places[key] = at
     at += 4 * int(np.prod(shapes[key]))
-  at += 4 * config.max_length * config.head_size  # two unused rotary tables
+  at += 4 * _unused(config)
   if not config.tied:
     places['lm_head', None] = at
-    at += 4 * int(np.prod(shapes['lm_head', None]))
-  if path.stat().st_size != at:
-    raise ValueError(
-      f'{path}: wanted {at} bytes for the model of its header, got '
-      f'{path.stat().st_size}; download it again'
-    )
   heads = {'q': config.n_heads, 'k': config.n_kv_heads}
 
   def read(name, layer):

@@ -1,17 +1,31 @@
 """config.json of Hugging Face to and from our config.
 
-Both spellings are read and written: `rope_theta` and `rope_scaling` (before
-transformers 5), and `rope_parameters`.
+What is read has been checked: a value of a wrong type or out of its range is
+one line. Both spellings of rotary angles are read and written: see `rope`.
 """
 
-import math
-
 from rlhf_jax.models.config import TransformerConfig
+from rlhf_jax.models.pretrained import rope
 from rlhf_jax.models.pretrained.families import FAMILIES
 from rlhf_jax.models.pretrained.placing import PretrainedError
-from rlhf_jax.models.rotary import RopeScaling
+from rlhf_jax.text.checked import Checked, shown
 
 SHIFT = 'rlhf_jax_score_bias'  # our setting in a preference model's config.json
+
+# Sizes that may be null: `transformers` fills them in from others.
+_NULLABLE = ('num_key_value_heads', 'head_dim', 'n_inner')
+_WINDOW = ('sliding_window', 'layer_types')
+
+
+def checked(settings, path, defaults=None):
+  """A reader of a config.json, which may leave out what has a default."""
+  return Checked(
+    settings,
+    path,
+    defaults=defaults,
+    nullable=_NULLABLE + _WINDOW,
+    error=PretrainedError,
+  )
 
 
 def family_of(settings, path):
@@ -20,31 +34,25 @@ def family_of(settings, path):
   Raises:
     PretrainedError: if the architecture is not one that we know.
   """
+  checked(settings, path)
   kind = settings.get('model_type')
-  family = FAMILIES.get(kind)
+  family = FAMILIES.get(kind) if isinstance(kind, str) else None
   if family is None:
     raise PretrainedError(
-      f'{path}: unknown architecture {kind!r} in config.json: wanted a '
+      f'{path}: unknown architecture {shown(kind)} in config.json: wanted a '
       f'model_type of {", ".join(FAMILIES)}'
     )
   classes = settings.get('architectures') or [family.causal]
+  read = checked({'architectures': classes}, path)
+  classes = read.texts('architectures')
   known = [name for name in classes if name == family.classifier]
   name = family.classifier.removesuffix('ForSequenceClassification')
   if not known and classes[0] not in (family.causal, f'{name}Model'):
     raise PretrainedError(
-      f'{path}: unknown architecture {classes[0]!r} in config.json: wanted '
-      f'{family.causal} or {family.classifier}'
+      f'{path}: unknown architecture {shown(classes[0])} in config.json: '
+      f'wanted {family.causal} or {family.classifier}'
     )
   return family, bool(known)
-
-
-def _setting(settings, family, key, path):
-  """A setting, or what `transformers` takes where it is left out."""
-  if key in settings:
-    return settings[key]
-  if key in family.defaults:
-    return family.defaults[key]
-  raise PretrainedError(f'{path}: config.json has no {key!r}')
 
 
 def _refuse(settings, family, path):
@@ -54,12 +62,13 @@ def _refuse(settings, family, path):
     ('scale_attn_by_inverse_layer_idx', False),
     ('scale_attn_weights', True),
     ('add_cross_attention', False),
+    ('is_causal', True),
   ):
     found = settings.get(key, plain)
     if found != plain:
       raise PretrainedError(
-        f'{path}: config.json has {key}={found!r}, which {family.model_type} '
-        f'here does not do: wanted {plain!r}'
+        f'{path}: config.json has {key}={shown(found)}, which '
+        f'{family.model_type} here does not do: wanted {plain!r}'
       )
 
 
@@ -72,114 +81,69 @@ def config_of(settings, path='config.json', **overrides):
     **overrides: fields of TransformerConfig that win, such as dtype.
 
   Raises:
-    PretrainedError: if the architecture, or a setting of it, is unknown.
+    PretrainedError: if the architecture, or a setting of it, is unknown, or a
+      value has a wrong type or is out of its range.
   """
   family, classifies = family_of(settings, path)
   _refuse(settings, family, path)
-  read = lambda key: _setting(settings, family, key, path)
-  fields = {ours: read(key) for ours, key in family.keys.items()}
+  read = checked(settings, path, family.defaults)
+  fields = {ours: _field(read, ours, key) for ours, key in family.keys.items()}
   # None, for the sizes that have a default here, is our 0.
   fields = {name: 0 if x is None else x for name, x in fields.items()}
   fields |= family.fixed | {'embed_scale': 1.0}
   for name, value in family.biases.items():
-    fields[name] = read(value) if isinstance(value, str) else value
-  act = read(family.act)
+    fields[name] = read.flag(value) if isinstance(value, str) else value
+  act = read.text(family.act)
   if act not in family.activations:
     raise PretrainedError(
-      f'{path}: {family.act} {act!r} is not known here: wanted one of '
+      f'{path}: {family.act} {shown(act)} is not known here: wanted one of '
       f'{", ".join(family.activations)}'
     )
   fields['activation'] = family.activations[act]
   if classifies:
     fields['tied'] = True  # there is no next-token head of its own
+  fields |= _window(read, family, fields['n_layers'])
   try:
-    fields |= _window(settings, family, fields['n_layers'], path)
     if fields['positions'] == 'rotary':
-      fields |= _rotary(settings, family, fields, path)
+      fields |= rope.fields_of(read, family, fields)
     return TransformerConfig(**fields | overrides)
   except PretrainedError:
     raise
-  except (ValueError, TypeError, ZeroDivisionError) as error:
+  except ValueError as error:
     raise PretrainedError(f'{path}: {error}') from error
 
 
-def _window(settings, family, n_layers, path):
+def _field(read, ours, key):
+  """A setting of one of `Family.keys`, by what our field is."""
+  if ours in ('tied', 'parallel_residual'):
+    return read.flag(key)
+  return read.positive(key) if ours == 'norm_eps' else read.whole(key)
+
+
+def _window(read, family, n_layers):
   """Our two fields of the sliding window."""
-  read = lambda key: _setting(settings, family, key, path)
   if family.window == 'none':
     return {}
-  window = read('sliding_window') or 0
+  window = read.whole('sliding_window') or 0
   if family.window == 'all' or not window:
     return {'sliding_window': window}
-  if not read('use_sliding_window'):
+  if not read.flag('use_sliding_window'):
     return {}
-  kinds = read('layer_types')
+  kinds = read.texts('layer_types')
   if kinds is None:
-    below = min(read('max_window_layers'), n_layers)
+    below = min(read.whole('max_window_layers', 0), n_layers)
   else:
     below = kinds.count('full_attention')
-  full, near = ['full_attention'], ['sliding_attention']
-  if kinds not in (None, full * below + near * (n_layers - below)):
-    raise PretrainedError(
-      f'{path}: layer_types must be full_attention below and '
-      f'sliding_attention above for {n_layers} layers, got {kinds}'
+  full, near = 'full_attention', 'sliding_attention'
+  above = n_layers - below
+  if kinds is not None and kinds != [full] * below + [near] * above:
+    read.fail(
+      f'layer_types must be {full} below and {near} above for {n_layers} '
+      f'layers, got {shown(kinds)}'
     )
   if below >= n_layers:
     return {}
   return {'sliding_window': window, 'window_from': below}
-
-
-def _rotary(settings, family, fields, path):
-  """Our fields of the rotary angles."""
-  rope = dict(settings.get('rope_scaling') or {})
-  rope |= settings.get('rope_parameters') or {}
-  if any(isinstance(value, dict) for value in rope.values()):
-    raise PretrainedError(
-      f'{path}: rotary angles that differ between layers are not known here: '
-      f'wanted one set, got {", ".join(rope)}'
-    )
-  base = settings.get('rotary_emb_base', settings.get('rope_theta', 10000.0))
-  default = settings.get('rotary_pct', 0.25) if family.partial else 1.0
-  part = rope.get(
-    'partial_rotary_factor', settings.get('partial_rotary_factor', default)
-  )
-  K = fields.get('head_size') or fields['d_model'] // fields['n_heads']
-  if part != 1.0 and not family.partial:
-    raise PretrainedError(
-      f'{path}: partial_rotary_factor {part} is not for {family.model_type}'
-    )
-  return {
-    'rope_theta': float(rope.get('rope_theta', base)),
-    'rotary_size': int(K * part),
-    'rope_scaling': _scaling(rope, fields['max_length'], path),
-  }
-
-
-def _scaling(rope, max_length, path):
-  kind = rope.get('rope_type', rope.get('type', 'default'))
-  if kind == 'default':
-    return None
-  if kind not in ('linear', 'llama3'):
-    raise PretrainedError(
-      f'{path}: rotary scaling {kind!r} is not known here: wanted default, '
-      'linear or llama3'
-    )
-  if 'factor' not in rope:
-    raise PretrainedError(f'{path}: rotary scaling {kind!r} has no factor')
-  if kind == 'linear':
-    return RopeScaling(kind, float(rope['factor']))
-  missing = {'low_freq_factor', 'high_freq_factor'} - rope.keys()
-  if missing:
-    raise PretrainedError(
-      f'{path}: rotary scaling {kind!r} has no {min(missing)}'
-    )
-  return RopeScaling(
-    kind,
-    float(rope['factor']),
-    float(rope['low_freq_factor']),
-    float(rope['high_freq_factor']),
-    rope.get('original_max_position_embeddings', max_length),
-  )
 
 
 def misfits(family, config):
@@ -257,34 +221,5 @@ def settings_of(family, config):
       + ['sliding_attention'] * (config.n_layers - below),
     }
   if config.positions == 'rotary':
-    settings |= _rope_settings(family, config)
+    settings |= rope.settings_of(family, config)
   return settings
-
-
-def _rope_settings(family, config):
-  """Rotary angles in both spellings."""
-  scaling, K = config.rope_scaling, config.head_size
-  part = config.rotary_size / K
-  while int(K * part) < config.rotary_size:  # as they round, 30 of 44 is 29
-    part = math.nextafter(part, 1.0)
-  rope = {'rope_type': scaling.kind if scaling else 'default'}
-  if scaling:
-    rope['factor'] = scaling.factor
-  if scaling and scaling.kind == 'llama3':
-    rope |= {
-      'low_freq_factor': scaling.low_freq_factor,
-      'high_freq_factor': scaling.high_freq_factor,
-      'original_max_position_embeddings': scaling.original_length,
-    }
-  old = {'rope_theta': config.rope_theta}
-  if family.partial:
-    old = {'rotary_emb_base': config.rope_theta, 'rotary_pct': part}
-  new = rope | {'rope_theta': config.rope_theta}
-  if family.partial:
-    new['partial_rotary_factor'] = part
-  # transformers 5 takes `rope_scaling` instead of `rope_parameters` if both
-  # are there, so both say all of it.
-  return old | {
-    'rope_scaling': new if scaling else None,
-    'rope_parameters': new,
-  }

@@ -1,0 +1,23 @@
+"""Sentences on a preset, said before it starts and on its page.
+
+Imports nothing: a script prints its note before it loads anything.
+"""
+
+NOTES = {
+  'smoke': (
+    'Smoke is plumbing only (everything once, tiny models, two seeds): no '
+    'verdict is possible, whatever its table says.'
+  ),
+  'null': (
+    'Coin-flip labels and hashed rewards: no claim of an effect may pass.'
+  ),
+  'hh': (
+    'Real pairs with models of this size: accuracy on mixed pairs stays at '
+    'chance (.51), and most verdicts are inconclusive.'
+  ),
+  'smollm2': (
+    'Real pairs, adapters on 135M weights, one seed: accuracy on mixed pairs '
+    'is at chance (.50), and every verdict is inconclusive.'
+  ),
+  'gpu': 'Larger rungs, not measured yet: expect hours on one GPU.',
+}
