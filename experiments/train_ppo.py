@@ -120,26 +120,8 @@ def programs_of(config, base, way, scorers, mesh):
       mesh,
       config['on_nonfinite'],
     ),
-    policies.policy_eval(
-      base.functions,
-      way,
-      base.size,
-      scorers.functions,
-      sampling,
-      config['scoring_parts'],
-      mesh,
-    ),
+    policies.evaluation_of(config, base, way, scorers, mesh),
   )
-
-
-def open_scorers(config, base, mesh):
-  """The train PM and the test PM, or noise in place of both."""
-  folders = (config['train_pm_dir'], config['test_pm_dir'])
-  networks = [
-    open_scorer(folder, mesh, config['dtype'])
-    for folder in (() if config['hashed_rewards'] else folders)
-  ]
-  return policies.scorers_of(config, base, networks, mesh)
 
 
 def run(config, workdir):
@@ -154,7 +136,7 @@ def run(config, workdir):
       return
     mesh, way = mesh_from(config['mesh']), trained.way_of(config)
     base = open_base(config, mesh)
-    scorers = open_scorers(config, base, mesh)
+    scorers = policies.open_scorers(config, base, mesh)
     iteration_fn, evaluate = programs_of(config, base, way, scorers, mesh)
     found = comparisons.read_prompts(config, base)
     comparisons.write_reading(run_.path, comparisons.read_counts(config, base))

@@ -20,6 +20,7 @@ from experiments.shared.devices import (
   jit_step,
   spread,
 )
+from experiments.shared.models import open_scorer
 from experiments.shared.trained import Way
 from rlhf_jax.data.prompts import encode_prompts
 from rlhf_jax.evals import policy
@@ -134,6 +135,16 @@ def scorers_of(config, base, networks, mesh) -> Scorers:
   return Scorers(tuple(functions), tuple(weights), networks[0].size)
 
 
+def open_scorers(config, base, mesh) -> Scorers:
+  """The train PM and the test PM of a PPO run, or noise in place of both."""
+  folders = (config['train_pm_dir'], config['test_pm_dir'])
+  networks = [
+    open_scorer(folder, mesh, config['dtype'])
+    for folder in (() if config['hashed_rewards'] else folders)
+  ]
+  return scorers_of(config, base, networks, mesh)
+
+
 @functools.cache
 def ppo_pieces(functions, way: Way, reward, sampling, b2, update):
   """The five pieces of a policy and a value network of its size, not jitted.
@@ -204,6 +215,22 @@ def policy_eval(functions, way: Way, label, rewards, sampling, parts, mesh):
   if mesh:
     measured = on_mesh(measured, mesh)
   return jit_named(measured, f'policy_eval_{label}')
+
+
+def evaluation_of(config, base, way, scorers, mesh):
+  """The `policy_eval` of a PPO run's config."""
+  sampling = sampling_of(
+    base.tokenizer, config['max_reply'], config['temperature']
+  )
+  return policy_eval(
+    base.functions,
+    way,
+    base.size,
+    scorers.functions,
+    sampling,
+    config['scoring_parts'],
+    mesh,
+  )
 
 
 class HeldOut:

@@ -147,7 +147,7 @@ def open_as_told(monkeypatch):
     opened.append((folder, mesh, dtype))
     return network(folder, constant(numbers[folder]))
 
-  monkeypatch.setattr(train_ppo, 'open_scorer', open_scorer)
+  monkeypatch.setattr(policies, 'open_scorer', open_scorer)
   return opened
 
 
@@ -165,7 +165,7 @@ def test_a_run_is_rewarded_by_its_train_pm_and_watched_by_the_other(
     lambda *args, **options: asked.update(evaluated=args) or (lambda: None),
   )
   config, base = ppo_config(), tiny.base()
-  scorers = train_ppo.open_scorers(config, base, None)
+  scorers = policies.open_scorers(config, base, None)
   assert opened == [('TRAIN', None, 'float32'), ('TEST', None, 'float32')]
   policies.ppo_pieces.cache_clear()
   policies.policy_eval.cache_clear()
@@ -184,7 +184,7 @@ def test_a_run_is_rewarded_by_its_train_pm_and_watched_by_the_other(
 def test_a_run_against_noise_opens_no_preference_model(monkeypatch):
   opened = open_as_told(monkeypatch)
   config = ppo_config(hashed_rewards=True, half='b')
-  scorers = train_ppo.open_scorers(config, tiny.base(), None)
+  scorers = policies.open_scorers(config, tiny.base(), None)
   assert opened == []
   assert [int(seed) for seed in scorers.weights] == [15, 14]
 
