@@ -12,6 +12,15 @@ from rlhf_jax.digests import reason
 # Seconds after which a silent process counts as dead, and which the others wait
 # for it at their end: JAX's own are 100 and 300.
 HEARTBEAT, SHUTDOWN = 20, 20
+SIGNS = (
+  'Gloo',
+  'NCCL',
+  'Connection ',
+  'Socket closed',
+  'Broken pipe',
+  'heartbeat',
+  'oordination service',
+)
 LOST = 3  # exit code of a process whose partner has died
 
 
@@ -100,14 +109,16 @@ def start(coordinator=None, num_processes=None, process_id=None):
 def together():
   """Ends this process with one sentence when another of its job has died.
 
-  An error of the runtime in one of several processes is such a death, as a
-  rule: its partners' connections break. The process ends at once, with exit
-  code LOST: the orderly end would wait for the one that is gone.
+  Its partners' connections break, and the runtime says so in the words of its
+  collectives (SIGNS). The process ends at once, with exit code LOST: the
+  orderly end would wait for the one that is gone. Other errors go on as they
+  are.
   """
   try:
     yield
-  except jax.errors.JaxRuntimeError as error:
-    if jax.process_count() == 1:
+  except (jax.errors.JaxRuntimeError, ValueError) as error:
+    died = any(sign in str(error) for sign in SIGNS)
+    if jax.process_count() == 1 or not died:
       raise
     print(
       f'error: process {jax.process_index()} of {jax.process_count()} ends, '
