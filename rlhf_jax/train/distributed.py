@@ -2,12 +2,12 @@
 
 import contextlib
 import os
-import sys
 
 import jax
 from absl import flags
 
 from rlhf_jax.digests import reason
+from rlhf_jax.train import partners
 
 # Seconds after which a silent process counts as dead, and which the others wait
 # for it at their end: JAX's own are 100 and 300.
@@ -21,7 +21,6 @@ SIGNS = (
   'heartbeat',
   'oordination service',
 )
-LOST = 3  # exit code of a process whose partner has died
 
 
 def define_flags():
@@ -109,23 +108,19 @@ def start(coordinator=None, num_processes=None, process_id=None):
 def together():
   """Ends this process with one sentence when another of its job has died.
 
-  Its partners' connections break, and the runtime says so in the words of its
-  collectives (SIGNS). The process ends at once, with exit code LOST: the
-  orderly end would wait for the one that is gone. Other errors go on as they
-  are.
+  At once: a connection to it breaks (`partners`), or the runtime says so in the
+  words of its collectives (SIGNS). The exit code is LOST; the orderly end would
+  wait for the one that is gone. Other errors go on as they are. All processes
+  of a job enter and leave it.
   """
+  if jax.process_count() == 1:
+    yield
+    return
+  connections = partners.connect()
   try:
     yield
   except (jax.errors.JaxRuntimeError, ValueError) as error:
-    died = any(sign in str(error) for sign in SIGNS)
-    if jax.process_count() == 1 or not died:
-      raise
-    print(
-      f'error: process {jax.process_index()} of {jax.process_count()} ends, '
-      'since another one of the job has died (look at its own last line; the '
-      'same command goes on from the last checkpoint): '
-      f'{reason(error)[:160]}',
-      file=sys.stderr,
-      flush=True,
-    )
-    os._exit(LOST)
+    if any(sign in str(error) for sign in SIGNS):
+      partners.lose(reason(error))
+    raise
+  partners.part(connections)
