@@ -87,9 +87,10 @@ class Worker:
     target = self.path / defect['path']
     tests = importing_tests(defect['path'])
     source = target.read_text()
-    changed = rules.apply(source, rules.Edit(**defect['edit']))
-    if changed is None or defect['before'] not in source:
-      raise ValueError(f'{defect["id"]} is of another commit: draw a new list')
+    edit = rules.find(source, rules.Edit(**defect['edit']), defect['before'])
+    changed = edit and rules.apply(source, edit)
+    if not changed:
+      return {'caught': None, 'by': 'the line is gone', 'seconds': 0.0}
     status, by = 0, ''
     for distance in range(1, FAR + 1):
       near = [name for name, d in tests.items() if d == distance]
@@ -145,7 +146,8 @@ def main(arguments=None):
       defect, row = future.result()
       kept[defect['id']] = {'commit': commit, **row}
       RESULTS.write_text(json.dumps(kept, indent=1, sort_keys=True) + '\n')
-      word = 'caught' if row['caught'] else 'NOT CAUGHT'
+      words = {True: 'caught', False: 'NOT CAUGHT', None: 'gone'}
+      word = words[row['caught']]
       print(
         f'{done}/{len(todo)} {defect["id"]} {word} {row["seconds"]} s '
         f'{row["by"] or defect["after"]}',
