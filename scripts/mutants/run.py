@@ -3,7 +3,7 @@
     python -m scripts.mutants.run [--jobs 2] [--only losses]   (make mutants)
 
 Each worker has a copy of the commit, plants a defect in it and runs the test
-files that import the file, nearest first, until one fails. A file of tests that
+files that import the file, nearest and quickest first, until one fails. A file of tests that
 fails without a defect says nothing and is left out. What is done is kept in
 docs/mutants_results.json, so that a run that was stopped goes on.
 """
@@ -73,13 +73,18 @@ class Worker:
     self._sound, self._lock = sound, lock
 
   def _sound_of(self, files):
-    """Files whose tests pass without a defect; each is run once."""
+    """Files whose tests pass without a defect, quickest first; run once each.
+
+    A file whose tests are all slow is left out.
+    """
     for name in files:
       if name not in self._sound:
+        started = time.time()
         status, _ = run_tests(self.path, [name])
         with self._lock:
-          self._sound[name] = status in (0, 5)  # 5: all of its tests are slow
-    return [name for name in files if self._sound[name]]
+          self._sound[name] = time.time() - started if status == 0 else None
+    sound = [name for name in files if self._sound[name] is not None]
+    return sorted(sound, key=self._sound.get)
 
   def judge(self, defect):
     """{'caught', 'by', 'seconds'} of one defect."""
