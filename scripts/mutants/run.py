@@ -3,9 +3,9 @@
     python -m scripts.mutants.run [--jobs 2] [--only losses]   (make mutants)
 
 Each worker has a copy of the commit, plants a defect in it and runs the test
-files that import the file, nearest and quickest first, until one fails. A file of tests that
-fails without a defect says nothing and is left out. What is done is kept in
-docs/mutants_results.json, so that a run that was stopped goes on.
+files that import the file, nearest and quickest first, until one fails. A file
+of tests that fails without a defect says nothing and is left out. What is done
+is kept in docs/mutants_results.json, so that a run that was stopped goes on.
 """
 
 import argparse
