@@ -41,7 +41,7 @@ def _watch(connection, on_loss):
 
 
 def _host():
-  """Where process 0 is: JAX tells this nowhere else."""
+  """Host of process 0, which JAX tells nowhere else."""
   return runtime.global_state.coordinator_address.rpartition(':')[0]
 
 

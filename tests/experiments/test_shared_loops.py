@@ -215,7 +215,6 @@ PM = {
   'batch_size': 8,
   'microbatches': 1,
   'average_eta': -1.0,
-  'on_nonfinite': 'stop',
   'b2': 0.9,
   'eval_batch': 4,
   'epochs': 2,
@@ -235,7 +234,8 @@ def test_a_preference_model_reads_every_pair_as_often_as_epochs_say(pair_run):
   assert batches == [(40, 8, 3)]
   assert taken == [(i, 0.5) for i in range(10)]
   assert asked == [(tiny.base().params, 6, 4)] * 2 + [
-    (tiny.base().params, count, 4) for count in (None, 8)  # the report's pairs
+    (tiny.base().params, count, 4)
+    for count in (None, 8)  # the report's pairs
   ]
   curve = pd.read_csv(path / 'pm_curve.csv')
   mix = curve[curve['eval_subset'] == 'mix']
