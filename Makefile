@@ -9,6 +9,7 @@
 #   make smollm2    # a small real model, for experiments.generate and the tests
 #   make figures [STUDIES="dir ..."]
 #   make checklist
+#   make mutants    # planted defects, and which tests see them: two hours
 #   make attack     # malformed records, bit flips, kills: an hour
 #   make plan [TOPOLOGY=v5p:8x8x8] [RUNG=52B] [JSON=file]
 #   make test-plan  # tests against the TPU compiler

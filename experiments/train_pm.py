@@ -92,9 +92,9 @@ def run(config, workdir):
     base = open_base(config, mesh)
     pairs = comparisons.read_pairs(config, base)
     comparisons.write_reading(run_.path, pairs.counts)
-    train, test, rows = comparisons.drawn_pairs(config, pairs)
+    known, test, rows = comparisons.drawn_pairs(config, pairs)
     batch_size = config['batch_size']
-    reader = readers.reader_of(config, base, train, 'train')
+    reader = readers.reader_of(config, base, known, 'train')
     held_out = readers.reader_of(config, base, test, 'test')
     batches = reader.batches(rows, batch_size, config['seed'])
     frozen = trained.frozen_of(way, base.params)

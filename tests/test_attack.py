@@ -92,18 +92,17 @@ def test_a_flipped_bit_is_put_back_and_judged(tmp_path):
 
 
 def test_a_result_is_all_but_its_clock(tmp_path):
+  params = {'w': np.ones(2)}
   for name, seconds in (('a', 1.0), ('b', 2.0)):
-    folder = tmp_path / name
-    (folder / 'params' / 'd').mkdir(parents=True)
-    (folder / 'params' / 'd' / f'chunk of {name}').write_bytes(b'same')
-    (folder / 'pm_curve.csv').write_text('a\n1\n')
-    (folder / 'metrics.jsonl').write_text('{}\n')
-    done = {'seconds': seconds, 'accuracy': 0.5}
-    (folder / 'done.json').write_text(json.dumps(digests.sealed(done)))
-  first, second = (kills.result_of(tmp_path / name) for name in 'ab')
+    (tmp_path / name).mkdir()
+    (tmp_path / name / 'pm_curve.csv').write_text('a\n1\n')
+    done = digests.sealed({'seconds': seconds, 'accuracy': 0.5})
+    (tmp_path / name / 'done.json').write_text(json.dumps(done))
+  first, second = (kills.result_of(tmp_path / name, params) for name in 'ab')
   assert first == second and first['accuracy'] == 0.5
+  assert kills.result_of(tmp_path / 'b', {'w': np.zeros(2)}) != first
   (tmp_path / 'b' / 'pm_curve.csv').write_text('a\n2\n')
-  assert kills.result_of(tmp_path / 'b') != first
+  assert kills.result_of(tmp_path / 'b', params) != first
 
 
 def test_the_page_has_the_committed_figures():

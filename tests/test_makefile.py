@@ -1,5 +1,6 @@
 """Targets of the Makefile: its help, and what it refuses to ignore."""
 
+import os
 import pathlib
 import re
 import subprocess
@@ -11,7 +12,12 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 def make(*words):
   return subprocess.run(
-    ['make', *words], cwd=ROOT, capture_output=True, text=True, check=False
+    ['make', *words],
+    cwd=ROOT,
+    env={k: v for k, v in os.environ.items() if not k.startswith('MAKE')},
+    capture_output=True,
+    text=True,
+    check=False,
   )
 
 

@@ -68,6 +68,14 @@ def test_an_edit_that_changes_nothing_is_none():
   assert rules.apply('x = (1)\n', rules.Edit(1, 4, 7, '(')) is None
 
 
+def test_an_edit_is_found_where_its_line_has_moved_to():
+  edit = rules.Edit(11, 11, 12, '1')
+  line = "return z[0] - config['second'] * z.real ** z.imag"
+  assert rules.find(SOURCE, edit, line) == edit._replace(line=11)
+  assert rules.find('\n\n' + SOURCE, edit, line).line == 13
+  assert rules.find(SOURCE, edit, 'return 0') is None
+
+
 def test_the_nearest_tests_of_a_file_come_first():
   tests = importing_tests('rlhf_jax/losses/ppo.py')
   assert tests['tests/losses/test_losses_ppo.py'] == 1

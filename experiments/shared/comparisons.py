@@ -132,7 +132,7 @@ def _read_released(base, settings, folder):
     arrays = {side: (coin_flips(x), n) for side, (x, n) in arrays.items()}
   counts = {side: dict(n) for side, (_, n) in arrays.items()}
   prompts = {side: sources.prompts_of(items) for side, items in sides.items()}
-  if data['on_error'] == 'skip':
+  if data['on_error'] != 'raise':
     prompts = {side: accepted(x, base.tokenizer) for side, x in prompts.items()}
   pairs = Pairs(arrays['train'][0], arrays['test'][0], found.counts | counts)
   return pairs, prompts

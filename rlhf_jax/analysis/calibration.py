@@ -12,6 +12,7 @@ import math
 
 import numpy as np
 import pandas as pd
+from scipy import optimize
 from scipy.special import expit
 
 N_BINS = 10
@@ -24,13 +25,16 @@ class Calibration:
   """How a preference model's probabilities compare with the labels.
 
   Attributes:
-    ece: expected calibration error over equal-count bins of |delta|.
+    ece: expected calibration error over equal-count bins of |delta|, in which
+      equal |delta| share a bin.
     floor: its expectation under perfect calibration.
     t: the maximum-likelihood t of P(chosen) = sigmoid(t delta).
     signed_gap: mean accuracy less mean predicted; > 0 is under-confidence.
     n: pairs.
     expected_labels: whether `p_label` was used.
     bins: frame of predicted, accuracy, n: one row a bin, for the figure.
+
+  Every number is NaN, and there are no bins, if a score is not finite.
   """
 
   ece: float
@@ -49,16 +53,18 @@ class Calibration:
 
 def calibrate(pairs: pd.DataFrame, seed: int = 0) -> Calibration:
   """The calibration of one preference model on its scored pairs."""
-  delta_N = (pairs['score_chosen'] - pairs['score_rejected']).to_numpy(float)
-  known = has_labels(pairs)
+  delta_N, known = deltas(pairs), has_labels(pairs)
+  if not np.isfinite(delta_N).all():
+    nothing = pd.DataFrame(columns=['predicted', 'accuracy', 'n'], dtype=float)
+    return Calibration(*[math.nan] * 4, len(pairs), known, nothing)
   target_N = pairs['p_label'].to_numpy(float) if known else 1.0
   predicted_N = expit(np.abs(delta_N))
-  correct_N = agreement(pairs)
-  bins = _bins(predicted_N, correct_N)
+  correct_N, bin_N = agreement(pairs), _bin_index(pairs)
+  bins = _bins(predicted_N, correct_N, bin_N)
   floor = (
-    _expected_floor(predicted_N, correct_N)
+    _expected_floor(predicted_N, correct_N, bin_N)
     if known
-    else _sampled_floor(predicted_N, seed)
+    else _sampled_floor(predicted_N, bin_N, seed)
   )
   return Calibration(
     ece=_ece(bins),
@@ -69,6 +75,11 @@ def calibrate(pairs: pd.DataFrame, seed: int = 0) -> Calibration:
     expected_labels=known,
     bins=bins,
   )
+
+
+def deltas(pairs: pd.DataFrame) -> np.ndarray:
+  """Score differences, chosen less rejected, in log-odds."""
+  return (pairs['score_chosen'] - pairs['score_rejected']).to_numpy(float)
 
 
 def has_labels(pairs: pd.DataFrame) -> bool:
@@ -84,8 +95,7 @@ def agreement(pairs: pd.DataFrame) -> np.ndarray:
 
   A tie counts one half.
   """
-  delta_N = (pairs['score_chosen'] - pairs['score_rejected']).to_numpy(float)
-  side_N = (np.sign(delta_N) + 1) / 2
+  side_N = (np.sign(deltas(pairs)) + 1) / 2
   if not has_labels(pairs):
     return side_N
   p_N = pairs['p_label'].to_numpy(float)
@@ -113,37 +123,44 @@ def longer_wins(pairs: pd.DataFrame) -> float:
 
 
 def logistic_refit(delta_N, target_N) -> float:
-  """The t of P = sigmoid(t delta) that maximises the likelihood (Newton).
+  """The t of P = sigmoid(t delta) that maximises the likelihood.
 
     sum_i [y_i - sigmoid(t delta_i)] delta_i = 0
 
-  NaN when all deltas are 0. Separable data (every delta right) have no finite
-  maximum; t is then merely large, 100 at most.
+  The sum falls as t grows, so the root is bracketed by doubling, in units of
+  1 / max |delta|: scores of any scale have the t of theirs. NaN when all deltas
+  are 0, or one is not finite. Separable data (every delta right, or every one
+  wrong) have no finite maximum: t is inf or -inf.
   """
   delta_N = np.asarray(delta_N, float)
-  if not np.any(delta_N):
+  target_N = np.broadcast_to(np.asarray(target_N, float), delta_N.shape)
+  scale = np.abs(delta_N).max(initial=0.0)
+  if scale == 0 or not np.isfinite(scale):
     return math.nan
-  t = 0.0
-  for _ in range(100):
-    p_N = expit(t * delta_N)
-    slope = ((target_N - p_N) * delta_N).sum()
-    curvature = (p_N * (1 - p_N) * delta_N**2).sum()
-    step = slope / max(curvature, 1e-12)
-    # A step is at most the spread of t itself, which keeps Newton monotone.
-    step = float(np.clip(step, -1 - abs(t), 1 + abs(t)))
-    t = float(np.clip(t + step, -100, 100))
-    if abs(step) < 1e-10:
-      break
-  return t
+  unit_N = delta_N / scale
+  slope = lambda t: ((target_N - expit(t * unit_N)) * unit_N).sum()
+  if slope(0.0) == 0:
+    return 0.0
+  sign = math.copysign(1.0, slope(0.0))
+  if sign * ((target_N - (sign * unit_N > 0)) * unit_N).sum() >= 0:
+    return sign * math.inf
+  end = sign
+  while sign * slope(end) > 0:
+    end *= 2
+  near = 0.0 if end == sign else end / 2
+  return float(optimize.brentq(slope, near, end, xtol=1e-15) / scale)
 
 
 def min_score_accuracy(pairs: pd.DataFrame) -> pd.DataFrame:
   """Accuracy when both scores must exceed a rising threshold (Fig. 25).
 
   The thresholds are the quantiles 0, 0.1, ..., 0.8 of the smaller score of a
-  pair. Columns: quantile, accuracy, ceiling, n.
+  pair. Columns: quantile, accuracy, ceiling, n. A score that is NaN has no
+  place among the others: no pair is kept then, and accuracies are NaN.
   """
-  smaller_N = pairs[['score_chosen', 'score_rejected']].min(axis=1)
+  scores = pairs[['score_chosen', 'score_rejected']]
+  smaller_N = scores.min(axis=1) if scores.notna().all(axis=None) else math.nan
+  smaller_N = pd.Series(smaller_N, pairs.index, dtype=float)
   rows = []
   for quantile in QUANTILES:
     kept = pairs[smaller_N >= smaller_N.quantile(quantile)]
@@ -160,16 +177,38 @@ def turn_accuracy(pairs: pd.DataFrame) -> pd.DataFrame:
   return pd.DataFrame(rows, columns=['turn', 'accuracy', 'ceiling', 'n'])
 
 
-def _bin_index(predicted_N):
-  """Equal-count bins of |delta|; sigmoid is monotone, so of the prediction."""
-  rank_N = np.argsort(np.argsort(predicted_N, kind='stable'), kind='stable')
-  n_bins = min(N_BINS, len(predicted_N))
-  return rank_N * n_bins // len(predicted_N)
+def _bin_index(pairs):
+  """Equal-count bins of |delta|, from 0; equal |delta| share a bin.
+
+    bin of a group = floor(its mean rank x bins / N)
+
+  so that the order of rows decides nothing. Differences of rounded scores are
+  equal up to what a subtraction leaves: a few units in the last place of the
+  scores. A bin that a large group leaves empty is no bin.
+  """
+  chosen_N, rejected_N = pairs['score_chosen'], pairs['score_rejected']
+  size_N = np.abs(deltas(pairs))
+  largest = max(chosen_N.abs().max(), rejected_N.abs().max())
+  tolerance = 4 * _precision(chosen_N, rejected_N) * largest
+  order, N = np.argsort(size_N, kind='stable'), len(size_N)
+  starts = np.flatnonzero(np.diff(size_N[order], prepend=-np.inf) > tolerance)
+  count_G = np.diff(starts, append=N)
+  twice_mean_rank_G = 2 * starts + count_G - 1
+  bin_G = twice_mean_rank_G * min(N_BINS, N) // (2 * N)
+  bin_N = np.empty(N, int)
+  bin_N[order] = np.repeat(np.unique(bin_G, return_inverse=True)[1], count_G)
+  return bin_N
 
 
-def _bins(predicted_N, correct_N):
+def _precision(*columns):
+  """Unit in the last place of 1, of the coarsest columns; whole ones: 0."""
+  kinds = [column.to_numpy().dtype for column in columns]
+  return max(np.finfo(k).eps if k.kind == 'f' else 0.0 for k in kinds)
+
+
+def _bins(predicted_N, correct_N, bin_N):
   frame = pd.DataFrame({'predicted': predicted_N, 'accuracy': correct_N})
-  grouped = frame.groupby(_bin_index(predicted_N))
+  grouped = frame.groupby(bin_N)
   return grouped.mean().assign(n=grouped.size())
 
 
@@ -178,27 +217,26 @@ def _ece(bins):
   return float((gap * bins['n']).sum() / bins['n'].sum())
 
 
-def _sampled_floor(predicted_N, seed):
+def _sampled_floor(predicted_N, bin_N, seed):
   """Mean error when labels are drawn from the predictions themselves."""
   rng = np.random.default_rng(seed)
-  index_N = _bin_index(predicted_N)
-  count_K = np.bincount(index_N)
+  count_K = np.bincount(bin_N)
   total = 0.0
   for _ in range(N_SIMULATIONS):
     label_N = rng.random(len(predicted_N)) < predicted_N
-    gap_K = np.bincount(index_N, weights=label_N - predicted_N) / count_K
+    gap_K = np.bincount(bin_N, weights=label_N - predicted_N) / count_K
     total += (np.abs(gap_K) * count_K).sum() / len(predicted_N)
   return float(total / N_SIMULATIONS)
 
 
-def _expected_floor(predicted_N, correct_N):
+def _expected_floor(predicted_N, correct_N, bin_N):
   """The same for expected labels, whose spread is what the bins show.
 
   Under perfect calibration a bin's mean gap is N(0, v / n) with v the variance
   of (correct - predicted) inside the bin, and E|N(0, s)| = s sqrt(2 / pi).
   """
   gap_N = pd.Series(correct_N - predicted_N)
-  grouped = gap_N.groupby(_bin_index(predicted_N))
+  grouped = gap_N.groupby(bin_N)
   error = np.sqrt(grouped.var(ddof=1).fillna(0.0) / grouped.size())
   weight = grouped.size() / len(gap_N)
   return float((weight * error).sum() * math.sqrt(2 / math.pi))

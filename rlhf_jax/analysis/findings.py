@@ -146,8 +146,8 @@ def means_by_size(rows: pd.DataFrame, *columns: str) -> dict[str, float]:
 
 
 def means(frame: pd.DataFrame, *columns: str) -> dict[str, float]:
-  """Means over seeds, as side numbers."""
-  return {column: float(frame[column].mean()) for column in columns}
+  """Means over seeds, as side numbers; NaN where a seed's is."""
+  return {column: float(frame[column].mean(skipna=False)) for column in columns}
 
 
 def finite_interval(interval: Interval) -> list[float] | None:

@@ -52,11 +52,12 @@ def t_interval(values: Sequence[float], level: float = 0.95) -> Interval:
     mean -+ t[(1 + level) / 2, n - 1] * sd / sqrt(n)
 
   One unit says nothing about the spread, so its interval is the whole line. A
-  unit that is NaN (a measurement that could not be made) makes it all NaN.
+  unit that is not finite (a measurement that could not be made, a parameter of
+  separable data) makes it all NaN.
   """
   value_N = np.asarray(values, float)
   n = len(value_N)
-  if n == 0 or np.isnan(value_N).any():
+  if n == 0 or not np.isfinite(value_N).all():
     return Interval(math.nan, math.nan, math.nan, n)
   mean = float(value_N.mean())
   if n == 1:

@@ -117,7 +117,7 @@ def encode_pairs(
     try:
       pair = _encode_pair(item, tokenizer, max_length, max_reply)
     except DialogueError as error:
-      if on_error != 'skip':
+      if on_error == 'raise':
         raise _in_a_pair(error, item) from error
       pair = error.reason
     if isinstance(pair, str):

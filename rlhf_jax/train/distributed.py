@@ -2,17 +2,25 @@
 
 import contextlib
 import os
-import sys
 
 import jax
 from absl import flags
 
 from rlhf_jax.digests import reason
+from rlhf_jax.train import partners
 
 # Seconds after which a silent process counts as dead, and which the others wait
 # for it at their end: JAX's own are 100 and 300.
 HEARTBEAT, SHUTDOWN = 20, 20
-LOST = 3  # exit code of a process whose partner has died
+SIGNS = (
+  'Gloo',
+  'NCCL',
+  'Connection ',
+  'Socket closed',
+  'Broken pipe',
+  'heartbeat',
+  'oordination service',
+)
 
 
 def define_flags():
@@ -100,21 +108,19 @@ def start(coordinator=None, num_processes=None, process_id=None):
 def together():
   """Ends this process with one sentence when another of its job has died.
 
-  An error of the runtime in one of several processes is such a death, as a
-  rule: its partners' connections break. The process ends at once, with exit
-  code LOST: the orderly end would wait for the one that is gone.
+  At once: a connection to it breaks (`partners`), or the runtime says so in the
+  words of its collectives (SIGNS). The exit code is LOST; the orderly end would
+  wait for the one that is gone. Other errors go on as they are. All processes
+  of a job enter and leave it.
   """
+  if jax.process_count() == 1:
+    yield
+    return
+  connections = partners.connect()
   try:
     yield
-  except jax.errors.JaxRuntimeError as error:
-    if jax.process_count() == 1:
-      raise
-    print(
-      f'error: process {jax.process_index()} of {jax.process_count()} ends, '
-      'since another one of the job has died (look at its own last line; the '
-      'same command goes on from the last checkpoint): '
-      f'{reason(error)[:160]}',
-      file=sys.stderr,
-      flush=True,
-    )
-    os._exit(LOST)
+  except (jax.errors.JaxRuntimeError, ValueError) as error:
+    if any(sign in str(error) for sign in SIGNS):
+      partners.lose(reason(error))
+    raise
+  partners.part(connections)

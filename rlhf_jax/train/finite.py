@@ -92,6 +92,7 @@ def with_guard(step, on_nonfinite):
       f"on_nonfinite must be 'stop' or 'skip', got {on_nonfinite!r}"
     )
 
+  @functools.wraps(step)  # whose names of arguments a ledger reads
   def guarded(state, *args):
     after, metrics = step(state, *args)
     flags = flags_of(metrics)

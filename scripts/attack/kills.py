@@ -11,6 +11,7 @@ import subprocess
 import time
 from pathlib import Path
 
+from experiments.shared import models
 from rlhf_jax import digests
 from scripts.attack import study
 from scripts.attack.trials import value_of
@@ -19,13 +20,18 @@ SECONDS = 300  # after which a stage that was started counts as hanging
 COMPARED = ('metrics.jsonl', '*.csv', '*.csv.gz', 'samples.json')
 
 
-def result_of(workdir):
+def params_of(name, workdir):
+  """What a run has trained; its files differ from run to run."""
+  if name == 'pm':
+    return models.open_scorer(workdir).trained
+  return models.open_run(workdir).params
+
+
+def result_of(workdir, params):
   """Everything that a finished run hands on; its clock apart."""
   paths = [p for name in COMPARED for p in sorted(Path(workdir).glob(name))]
   found = {path.name: digests.of_file(path) for path in paths}
-  params = Path(workdir) / 'params'
-  parts = sorted(p for p in params.rglob('*') if '/d/' in p.as_posix())
-  found['params'] = sorted(digests.of_file(p) for p in parts)
+  found['params'] = value_of(params)
   done = digests.read_done(workdir)
   clock = ('seconds', 'digests')
   return found | {k: v for k, v in done.items() if k not in clock}
@@ -69,7 +75,8 @@ def attack(trials, root, scratch, count, report):
     report: callable(str).
   """
   for name in ('pm', 'ppo'):
-    expected = value_of(result_of(Path(root) / name))
+    whole = Path(root) / name
+    expected = value_of(result_of(whole, params_of(name, whole)))
     for number in range(count):
       if trials.has('kills', name, number):
         continue
@@ -92,5 +99,5 @@ def _resumed(root, name, workdir, expected):
     lines = str(error).splitlines()
     named = len(lines) == 1 and str(workdir) in lines[0]
     return ('named' if named else 'unclear'), ' '.join(lines)[-300:]
-  found = result_of(workdir)
+  found = result_of(workdir, params_of(name, workdir))
   return ('same', '') if value_of(found) == expected else ('silent', str(found))

@@ -38,6 +38,7 @@ def page(defects, results, reasons):
     reasons: {id: {'equivalent': bool, 'why': str}} of those not caught.
   """
   ran = [d | results[d['id']] for d in defects if d['id'] in results]
+  ran = [row for row in ran if row['caught'] is not None]
   same = lambda row: reasons.get(row['id'], {}).get('equivalent', False)
   real = [row for row in ran if not same(row)]
   lines = [

@@ -231,6 +231,23 @@ def _plain(node):
     yield from _plain(child)
 
 
+def find(source, edit, before):
+  """The edit where its line stands now; None if the line is there no more.
+
+  Args:
+    source: as it is today.
+    edit: as it was drawn.
+    before: the line as it was drawn, without indentation. Of several such lines
+      the nearest is meant.
+  """
+  lines = source.splitlines()
+  numbers = [n for n, x in enumerate(lines, 1) if x.strip() == before]
+  if not numbers:
+    return None
+  number = min(numbers, key=lambda n: abs(n - edit.line))
+  return edit._replace(line=number)
+
+
 def apply(source, edit):
   """The source with the edit made; None if it is no Python any more."""
   lines = source.splitlines(keepends=True)

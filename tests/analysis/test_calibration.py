@@ -60,6 +60,77 @@ def test_ece_matches_a_loop():
   assert found.bins['n'].max() - found.bins['n'].min() <= 1
 
 
+def scored(delta_N, shift=0.0):
+  """Pairs of real data with these score differences."""
+  chosen = np.asarray(delta_N, float) + shift
+  return pd.DataFrame(
+    {'score_chosen': chosen, 'score_rejected': shift, 'p_label': np.nan}
+  )
+
+
+def test_equal_scores_share_a_bin_in_any_order_of_the_rows():
+  """700 of 1,000 are right by ln(7 / 3), whose sigmoid is .7: no error."""
+  step = math.log(7 / 3)
+  right_first = np.repeat([step, -step], [700, 300])
+  shuffled = np.random.default_rng(0).permutation(right_first)
+  for delta_N in (right_first, shuffled, right_first[::-1]):
+    found = cal.calibrate(scored(delta_N))
+    assert found.ece == pytest.approx(0, abs=1e-12)
+    assert found.bins['n'].tolist() == [1000]
+    assert np.isfinite(found.floor)
+    assert found.t == pytest.approx(1.0)
+
+
+def test_groups_of_equal_scores_are_whole_bins_of_their_own_error():
+  """|delta| ln 3 and ln 9: predicted .75 and .9, right .5 and 1.
+
+  ECE = (60 x .25 + 40 x .1) / 100. The groups' mean ranks are 29.5 and 79.5.
+  """
+  small, large = math.log(3), math.log(9)
+  delta_N = [small] * 30 + [large] * 40 + [-small] * 30
+  found = cal.calibrate(scored(delta_N))
+  assert found.bins['n'].tolist() == [60, 40]
+  assert found.bins['predicted'].tolist() == pytest.approx([0.75, 0.9])
+  assert found.bins['accuracy'].tolist() == pytest.approx([0.5, 1.0])
+  assert found.ece == pytest.approx(0.19)
+
+
+@pytest.mark.parametrize('kind', [np.float64, np.float32])
+def test_rounded_scores_are_binned_alike_in_any_order(kind):
+  """.3 - .2 and .2 - .1 are one difference, whatever a subtraction leaves."""
+  pairs = known_pairs(2000, seed=4).assign(p_label=np.nan)
+  whole = cal.calibrate(pairs)
+  for name in ('score_chosen', 'score_rejected'):
+    pairs[name] = (pairs[name] + 7.3).round(1).astype(kind)
+  rounded = cal.calibrate(pairs)
+  for order in ('score_chosen', 'score_rejected'):
+    again = cal.calibrate(pairs.sort_values(order))
+    assert again.ece == pytest.approx(rounded.ece, abs=1e-9)
+    assert again.bins['n'].tolist() == rounded.bins['n'].tolist()
+  wrong_first = pairs.loc[cal.agreement(pairs).argsort()]
+  assert cal.calibrate(wrong_first).ece == pytest.approx(rounded.ece, abs=1e-9)
+  assert rounded.ece == pytest.approx(whole.ece, abs=0.02)
+  tenths = (10 * cal.deltas(pairs)).round()
+  levels = pd.Series(cal._bin_index(pairs)).groupby(np.abs(tenths)).nunique()
+  assert (levels == 1).all()
+
+
+def test_a_score_that_is_not_finite_leaves_no_number():
+  """Neither an error over the others nor a point of a figure."""
+  for bad in (np.nan, np.inf):
+    pairs = known_pairs(50)
+    pairs.loc[7, 'score_rejected'] = bad
+    for frame in (pairs, pairs.assign(p_label=np.nan)):
+      found = cal.calibrate(frame)
+      numbers = found.ece, found.floor, found.t, found.signed_gap, found.excess
+      assert np.isnan(numbers).all()
+      assert found.bins.empty and found.n == 50
+  pairs['score_rejected'] = pairs['score_rejected'].replace(np.inf, np.nan)
+  assert math.isnan(cal.accuracy(pairs))
+  table = cal.min_score_accuracy(pairs)
+  assert table['accuracy'].isna().all() and (table['n'] == 0).all()
+
+
 def test_flipped_labels_lower_accuracy_and_ceiling_to_one_minus_p():
   """Labels flipped with probability p give accuracy 1 - p (checklist 29)."""
   rng = np.random.default_rng(0)
@@ -107,7 +178,31 @@ def test_logistic_refit_solves_its_equation_and_knows_its_limits():
   t = cal.logistic_refit(delta, target)
   assert ((target - expit(t * delta)) * delta).sum() == pytest.approx(0)
   assert math.isnan(cal.logistic_refit(np.zeros(3), 1.0))
-  assert 20 < cal.logistic_refit(np.ones(3), 1.0) <= 100
+
+
+@pytest.mark.parametrize('scale', [1e-9, 1e-3, 1.0, 1e4, 1e9])
+def test_the_t_of_a_score_scales_with_the_score(scale):
+  """Seven of ten right by s: t s = ln(7 / 3), so 847.3 at s = 1e-3."""
+  delta_N = np.repeat([scale, -scale], [7, 3])
+  t = cal.logistic_refit(delta_N, 1.0)
+  assert t * scale == pytest.approx(math.log(7 / 3), rel=1e-12)
+  assert cal.logistic_refit(-delta_N, 1.0) == pytest.approx(-t, rel=1e-12)
+  even = np.repeat([scale, -scale], [5, 5])
+  assert cal.logistic_refit(even, 1.0) == 0
+  mixed = np.append(scale * np.array([3.0, 0.2, 1.0]), [-1e-6 * scale])
+  t = cal.logistic_refit(mixed, 1.0)
+  slope = ((1 - expit(t * mixed)) * mixed).sum()
+  assert slope == pytest.approx(0, abs=1e-15 * scale) and t * scale > 10
+
+
+def test_separable_data_have_no_finite_t():
+  for scale in (1e-4, 1.0, 1e4):
+    right_N = scale * np.array([1.0, 2.0, 0.5])
+    assert cal.logistic_refit(right_N, 1.0) == math.inf
+    assert cal.logistic_refit(-right_N, 1.0) == -math.inf
+    both = np.append(right_N, -right_N)
+    assert cal.logistic_refit(both, np.repeat([1.0, 0.0], 3)) == math.inf
+  assert math.isnan(cal.logistic_refit([1.0, np.nan], 1.0))
 
 
 def test_min_score_accuracy_of_hand_data():

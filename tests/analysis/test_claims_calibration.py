@@ -77,10 +77,15 @@ def test_real_pairs_need_not_be_many():
   ]
   found = calibration.helpful_calibration(tables(*frames))
   assert found.note == ''
-  # Every label agrees: the gap is 1 - sigmoid(1) in every bin of 10.
+  # Every label agrees, and equal scores share a bin: the gap is 1 - sigmoid(1).
   assert found.measured['ece'] == pytest.approx(1 - expit(1))
   floor = found.measured['ece_floor']
-  assert 0.05 < floor < 0.15
+  # 100 labels of probability p = sigmoid(1): E|N(0, s)| with s^2 = p (1 - p) /
+  # 100, by 200 simulations, the same for each seed, so to sd .76 / sqrt(200).
+  s = math.sqrt(expit(1) * expit(-1) / 100)
+  wanted = s * math.sqrt(2 / math.pi)
+  assert floor == pytest.approx(wanted, rel=5 * 0.76 / math.sqrt(200))
+  assert found.measured['t'] == math.inf  # every pair is right
   numbers = small.numbers(found)
   assert numbers['ece_excess'] == pytest.approx(1 - expit(1) - floor)
   assert math.isnan(found.measured['ceiling'])
@@ -125,6 +130,25 @@ def test_the_mixture_against_the_helpful_pm_seed_by_seed():
     'signed_gap_mix': ('>=', 0.0, None),
     't_mix': ('>', 1.0, None),
   }
+
+
+def test_a_score_that_is_not_finite_decides_nothing_and_is_not_left_out():
+  """One of 300 pairs; without its seed claim 5 would rest on the others."""
+  frames = [pairs(2.0, 100, seed, **MIXTURE) for seed in small.SEEDS]
+  frames += [pairs(1.0, 100, seed, **HELPFUL) for seed in small.SEEDS]
+  whole = calibration.mixture_calibration(tables(*frames))
+  assert intervals.verdict(whole.contrasts) == 'pass'
+  rows = tables(*frames)['pm_pairs']
+  rows.loc[rows.index[150], 'score_chosen'] = math.nan
+  found = calibration.mixture_calibration({'pm_pairs': rows})
+  assert intervals.verdict(found.contrasts) == 'inconclusive'
+  for contrast in found.contrasts:
+    assert math.isnan(contrast.interval.mean) and contrast.interval.n == 3
+  assert math.isnan(found.measured['ece_mix'])
+  assert found.measured['ece_helpful'] == pytest.approx(0, abs=1e-12)
+  scores = calibration.high_score_accuracy({'pm_pairs': rows})
+  assert intervals.verdict(scores.contrasts) == 'inconclusive'
+  assert math.isnan(scores.measured['accuracy_q0.8'])
 
 
 def test_pms_of_different_seeds_cannot_be_compared():

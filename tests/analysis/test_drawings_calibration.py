@@ -118,6 +118,12 @@ def test_without_a_mixture_claim_6_and_its_panel_take_the_helpful_pm():
   assert measured['accuracy_q0.0'] < 0.6 < helpful.lines[0].get_ydata()[0]
 
 
+def test_a_score_that_is_not_finite_leaves_no_panel(tmp_path):
+  tables = _tables()
+  tables['pm_pairs'].loc[:, 'score_chosen'] = np.nan
+  assert figures.save(calibration.pm_calibration, tables, tmp_path) is None
+
+
 def test_without_a_helpful_pm_the_mixture_is_drawn_alone(tmp_path):
   tables = _tables(roles=('mixture',))
   for draw in (calibration.pm_calibration, calibration.pm_min_score):

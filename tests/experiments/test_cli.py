@@ -13,6 +13,9 @@ from rlhf_jax.train.about import About
 from rlhf_jax.train.run import Run, save_params
 from tests.test_configs import _config
 
+# A process each; test_shared_command.py has the command line in one process.
+pytestmark = pytest.mark.slow
+
 HELP = {
   'analyse': '--workdir',
   'export': '--output',
@@ -35,7 +38,6 @@ def helps():
   return {name: finish(process) for name, process in started.items()}
 
 
-@pytest.mark.slow  # a process a script
 @pytest.mark.parametrize('name', HELP)
 def test_help_works(helps, name):
   assert succeeded(helps[name]).returncode == 0

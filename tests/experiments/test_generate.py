@@ -185,6 +185,7 @@ def test_bytes_that_are_no_character_are_shown_in_the_end():
   assert file.getvalue() == ' a\ufffd\n'
 
 
+@pytest.mark.slow  # processes
 def test_bad_flags_end_in_one_line(tmp_path):
   for arguments, message in (
     ((FRANCE,), '--model and --prompt are required'),

@@ -230,7 +230,10 @@ def test_the_page_of_a_policy_has_its_gains_and_replies(policy, capsys):
   table = kl_reward.gains(
     *(pd.read_csv(policy / f'{name}.csv') for name in ('rl_curve', 'rl_pi0'))
   )
-  assert 'train_gain_low' in text and text.count('class="beside"') == 4
+  read = pd.read_csv(policy / 'reading.csv')
+  assert set(read['count']) >= {'read', 'kept'}
+  shown = text.count('class="beside"')
+  assert 'train_gain_low' in text and shown == 4 + len(read)
   assert report.cell(table['train_gain'].iloc[-1]) in text
   assert text.count('class="sample"') == 4
   rl_tables.print_curve(

@@ -19,6 +19,9 @@ CONFIG = {
   'seed': 3,
   'half': 'all',
   'trained': 'head',
+  'comparisons_dir': 'C',
+  'on_nonfinite': 'stop',
+  'export': '',
   'mesh': {'data': 1, 'fsdp': 1, 'model': 1},
   'data': {'source': 'simulated'},
   'train_subset': 'mix',
@@ -43,6 +46,8 @@ CONFIG = {
 
 class Batches:
   """Endless batches of nothing, which can be saved."""
+
+  last_rows = 0
 
   def __next__(self):
     return ()

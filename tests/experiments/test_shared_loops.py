@@ -16,6 +16,8 @@ from rlhf_jax.train.steps import TrainState
 
 PPO = {
   'trained': 'all',
+  'comparisons_dir': 'C',
+  'on_nonfinite': 'stop',
   'seed': 3,
   'passes': 2,
   'batch_size': 8,
@@ -196,6 +198,9 @@ def pair_run(tmp_path, monkeypatch):
 
 
 PM = {
+  'comparisons_dir': 'C',
+  'on_nonfinite': 'stop',
+  'export': '',
   'base': 'rung:3K',
   'role': 'scaling',
   'seed': 3,
@@ -210,7 +215,6 @@ PM = {
   'batch_size': 8,
   'microbatches': 1,
   'average_eta': -1.0,
-  'on_nonfinite': 'stop',
   'b2': 0.9,
   'eval_batch': 4,
   'epochs': 2,
@@ -230,7 +234,8 @@ def test_a_preference_model_reads_every_pair_as_often_as_epochs_say(pair_run):
   assert batches == [(40, 8, 3)]
   assert taken == [(i, 0.5) for i in range(10)]
   assert asked == [(tiny.base().params, 6, 4)] * 2 + [
-    (tiny.base().params, None, 4)
+    (tiny.base().params, count, 4)
+    for count in (None, 8)  # the report's pairs
   ]
   curve = pd.read_csv(path / 'pm_curve.csv')
   mix = curve[curve['eval_subset'] == 'mix']
@@ -249,7 +254,7 @@ def test_a_preference_model_reads_every_pair_as_often_as_epochs_say(pair_run):
 def test_a_finished_stage_is_not_run_again(pair_run):
   pair_run()
   _, batches, asked, taken = pair_run()
-  assert len(batches) == 1 and len(taken) == 10 and len(asked) == 3
+  assert len(batches) == 1 and len(taken) == 10 and len(asked) == 4
 
 
 def test_held_out_and_training_losses_are_told_apart(tmp_path, monkeypatch):

@@ -130,6 +130,7 @@ def ppo_config(**changes):
     'test_pm_dir': 'TEST',
     'dtype': 'float32',
     'hashed_rewards': False,
+    'on_nonfinite': 'stop',
     'temperature': 0.7,
     'max_reply': 12,
     'b2': 0.9,

@@ -9,6 +9,8 @@ from experiments_command import call, finish, start, succeeded
 
 from rlhf_jax.analysis import runs
 
+pytestmark = pytest.mark.slow  # a whole study: four minutes
+
 CONFIG = '--config=configs/reproduce.py:smoke'
 TABLES = ('lm', 'pm_curve', 'pm_pairs', 'rl_curve', 'rl_pi0')
 
@@ -101,7 +103,6 @@ def _kill_while(path, stage):
   raise AssertionError(finish(process).stderr[-3000:])
 
 
-@pytest.mark.slow  # the study once more, in three parts
 def test_a_study_killed_twice_ends_with_the_same_tables(study, tmp_path):
   """SIGKILL in an LM and in a PPO run, then resumed (checklist 82)."""
   path, resumed = study[0], tmp_path / 'study'
@@ -135,7 +136,6 @@ def _sweep(study, workdir, *flags):
   ).stdout.splitlines()
 
 
-@pytest.mark.slow  # three processes
 def test_a_sweep_lists_runs_and_skips_what_is_done(study, tmp_path):
   workdir = tmp_path / 'sweep'
   listed = _sweep(study[0], workdir, '--dry_run')

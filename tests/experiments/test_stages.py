@@ -124,6 +124,7 @@ def _buckets(study):
   return edge, cut
 
 
+@pytest.mark.slow  # programs of its own
 def test_ppo_compiles_one_program_for_each_length_bucket(study):
   """Two buckets, three iterations; the ledger says which shape differs."""
   edges = _buckets(study)

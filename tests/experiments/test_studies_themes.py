@@ -72,6 +72,7 @@ def test_a_preset_of_a_study_runs_all_themes(preset):
   assert set(themes) == set(registry.THEMES) - real_data
 
 
+@pytest.mark.slow  # processes
 def test_an_unknown_theme_is_one_line_and_leaves_nothing(tmp_path):
   done = call(
     'reproduce',

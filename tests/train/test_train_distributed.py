@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import sharded_toy as toy
 
-from rlhf_jax.train import distributed
+from rlhf_jax.train import distributed, partners
 from rlhf_jax.train.sharding import make_mesh
 
 pytestmark = pytest.mark.slow  # several processes
@@ -125,7 +125,7 @@ def test_the_death_of_one_process_ends_the_other_with_a_sentence():
     for process in processes:
       process.kill()
   assert [process.returncode for process in processes] == [
-    distributed.LOST,
+    partners.LOST,
     -signal.SIGKILL,
   ]
   assert '10.0' in out
@@ -190,3 +190,15 @@ def test_one_process_alone_starts_nothing(monkeypatch):
   distributed.start()
   limits = {'heartbeat_timeout_seconds': 20, 'shutdown_timeout_seconds': 20}
   assert calls == [((), {'cluster_detection_method': 'slurm', **limits})]
+
+
+@pytest.mark.parametrize(('said', 'deaths'), [(partners.GOODBYE, 0), (b'', 1)])
+def test_a_connection_that_ends_without_a_goodbye_is_a_death(said, deaths):
+  ours, theirs = socket.socketpair()
+  lost = []
+  if said:
+    partners.part([theirs])
+  theirs.close()
+  partners._watch(ours, lost.append)
+  assert len(lost) == deaths
+  ours.close()

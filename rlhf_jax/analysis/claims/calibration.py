@@ -69,7 +69,8 @@ def mixture_calibration(tables) -> Finding:
   """Claim 5: the PM of the mixture, on the mixture, against claim 4's."""
   helpful = per_seed(helpful_pairs(tables), _numbers)
   mix = per_seed(mixture_pairs(tables), _numbers)
-  difference = (mix['ece_excess'] - helpful['ece_excess']).dropna()
+  shared = mix.index.intersection(helpful.index)
+  difference = (mix['ece_excess'] - helpful['ece_excess']).loc[shared]
   if difference.empty:
     raise NotRunError('calibration and mixture PMs share no seed')
   return Finding(
@@ -78,7 +79,10 @@ def mixture_calibration(tables) -> Finding:
       contrast('signed_gap_mix', mix['signed_gap'], '>=', 0.0),
       contrast('t_mix', mix['t'], '>', 1.0),
     ],
-    {'ece_mix': mix['ece'].mean(), 'ece_helpful': helpful['ece'].mean()},
+    {
+      'ece_mix': means(mix, 'ece')['ece'],
+      'ece_helpful': means(helpful, 'ece')['ece'],
+    },
   )
 
 

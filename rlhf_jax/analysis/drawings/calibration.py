@@ -33,6 +33,8 @@ def pm_calibration(canvas, tables):
   for axis, rows in _panels(canvas, tables, chosen, *labels):
     size = rows['size'].iloc[0]
     bins = calibration.calibrate(rows).bins
+    if bins.empty:
+      raise NotRunError('pm_pairs holds a score that is not finite')
     wilson = [
       intervals.wilson_interval(row.accuracy * row.n, row.n)
       for row in bins.itertuples()
