@@ -138,7 +138,7 @@ agreement: $(STAMP)
 SHAPED ?= pm_step decode ppo_iteration
 BENCHMARKS ?= data_rate memory scaling read_pairs
 SWEEPS ?= vmapped_sweep sweep
-bench: $(STAMP)
+bench: $(PARITY)
 	@device=$$($(BIN)/python -c \
 	  'from benchmarks import common; print(common.device_name())') && \
 	for name in $(SHAPED); do \

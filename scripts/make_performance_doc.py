@@ -27,6 +27,7 @@ GPU_ROWS = {  # chunk of benchmarks.gpu: (shape, metric, what it must reach)
   'decode': ('810M', 'share_of_bandwidth_floor', '.50 of the bandwidth floor'),
 }
 NOTHING = 'not measured'
+BEST = 'share_of_best_products_rate'
 
 
 def markdown(header, rows):
@@ -41,6 +42,45 @@ def load(device, name):
   """Rows of one file of a device; [] where it was not measured."""
   path = RESULTS / device / f'{name}.json'
   return json.loads(path.read_text()) if path.exists() else []
+
+
+def cpu_folders():
+  """Folders of processors, that of no recorded processor first."""
+  if not RESULTS.exists():
+    return []
+  names = [p.name for p in RESULTS.iterdir() if p.name.endswith('-cores')]
+  return sorted(names, key=lambda name: (not name.startswith('cpu-'), name))
+
+
+def each_processor(name, table):
+  """The table of one file for every processor that has it, one after another.
+
+  Above each stands the processor, where its rows name one.
+  """
+  blocks = []
+  for folder in cpu_folders():
+    rows = load(folder, name)
+    if rows:
+      blocks.append('\n\n'.join([*_processor(rows), table(rows)]))
+  return '\n\n'.join(blocks) or table([])
+
+
+def _processor(rows):
+  told = rows[0] if isinstance(rows, list) else rows
+  if 'processor' not in told:
+    return []
+  return [f'*{told["processor"]}: {told["extensions"]}*']
+
+
+def shares_tables():
+  """Rates of our functions alone, for every processor."""
+  blocks = []
+  for folder in cpu_folders():
+    files = {name: load(folder, name) for name in OURS}
+    known = [rows for rows in files.values() if rows]
+    if known:
+      blocks.append('\n\n'.join([*_processor(known[0]), shares_table(files)]))
+  return '\n\n'.join(blocks) or NOTHING
 
 
 def number(value):
@@ -75,6 +115,7 @@ def shares_table(files):
     'rate',
     'GFLOP/s',
     'of its products',
+    'of the best library',
     'of 2048³',
   ]
   body = []
@@ -90,6 +131,7 @@ def shares_table(files):
           f'{number(value(rate))} {found[rate]["unit"]}',
           number(value('gflops_per_s')),
           f'{value("share_of_products_rate"):.0%}',
+          f'{value(BEST):.0%}' if BEST in found else NOTHING,
           f'{value("share_of_cube_rate"):.0%}',
         ]
       )
@@ -224,35 +266,35 @@ def gpu_table(device='nvidia-h200'):
   return markdown(['on an H200', 'must reach', 'reached'], body)
 
 
-def performance_tables(device):
+def performance_tables():
   """{name: table} of docs/performance.md."""
-  agreement = load(device, 'agreement')
+  agreement = load('cpu-2-cores', 'agreement')
   return {
     'agreement_told': told_table(agreement),
     'agreement_parity': parity_table(agreement),
     'agreement': agreement_table(agreement),
-    'peers': peers_table(load(device, 'peers')),
-    'shares': shares_table({name: load(device, name) for name in OURS}),
-    'data': data_table(load(device, 'data_rate')),
-    'sweep': sweep_table(load(device, 'sweep')),
-    'members': sweep_table(load(device, 'vmapped_sweep')),
-    'exponents': exponents_table(load(device, 'scaling')),
+    'peers': each_processor('peers', peers_table),
+    'shares': shares_tables(),
+    'data': each_processor('data_rate', data_table),
+    'sweep': each_processor('sweep', sweep_table),
+    'members': each_processor('vmapped_sweep', sweep_table),
+    'exponents': each_processor('scaling', exponents_table),
     'h200': gpu_table(),
   }
 
 
-def numerics_tables(device):
+def numerics_tables():
   """{name: table} of docs/numerics.md."""
-  return {'memory': memory_table(load(device, 'memory'))}
+  return {'memory': each_processor('memory', memory_table)}
 
 
 PAGES = {PAGE: performance_tables, NUMERICS: numerics_tables}
 
 
-def generate(path, device='cpu-2-cores'):
+def generate(path):
   """The text of a page with every table drawn anew."""
   page = path.read_text()
-  for name, table in PAGES[path](device).items():
+  for name, table in PAGES[path]().items():
     page = between_markers(page, name, table)
   return page
 
