@@ -51,6 +51,7 @@ checklist: $(STAMP)
 	$(BIN)/python -m scripts.make_claims_doc
 	$(BIN)/python -m scripts.make_tables_doc
 	$(BIN)/python -m scripts.make_ledger_doc
+	$(BIN)/python -m scripts.make_operating_doc
 
 # An environment with some extras; bytecode is made when it is needed.
 define install

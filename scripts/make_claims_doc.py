@@ -62,6 +62,10 @@ in the second, and why:
   chance, its claims are inconclusive, in every preset.
 - **Which way a PM is off** (4, 5): the note says calibrated, under- or
   over-confident, with the refit t.
+- **Known power.** [operating.md](operating.md) says how often each claim passes
+  where one of its contrasts lies on its bound (5 % of studies at most), and
+  where it is true at a stated effect (80 % is wanted), with the noise of real
+  runs.
 - **Thresholds without an evaluator yet** (8, 33, 35, 43, 47, 51, 52, 58) were
   restated as differences with a margin.
 """
