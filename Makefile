@@ -75,6 +75,8 @@ checklist: $(STAMP)
 	$(BIN)/python -m scripts.make_checklist
 	$(BIN)/python -m scripts.make_claims_doc
 	$(BIN)/python -m scripts.make_tables_doc
+	$(BIN)/python -m scripts.make_ledger_doc
+	$(BIN)/python -m scripts.make_operating_doc
 
 # Goes on where it stopped; its figures, and their page docs/reliability.md.
 .PHONY: attack

@@ -43,7 +43,8 @@ def base():
   # Preference models of all pairs end at a rate that falls to zero.
   config.decayed = dict(lr_ratio=0.5, schedule='decay', schedule_shape='linear')
   config.rl = blocks.rl(config)
-  config.claims = dict(rl_requires_test_pm=False)
+  # Claims on RL need PMs above chance, in every preset.
+  config.claims = dict(rl_requires_test_pm=True)
   config.update(themes())
   return config
 
@@ -146,7 +147,6 @@ def hh():
   )
   config.calibration.pairs = config.tension.pairs = 1024
   config.robustness.update(pm_pairs=512, iterations=60)
-  config.claims.rl_requires_test_pm = True
   return config
 
 

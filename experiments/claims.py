@@ -1,18 +1,21 @@
-"""Merges files of claims, and prints them as a table.
+"""Merges files of claims, prints them as a table, and judges tables again.
 
 python -m experiments.claims merge FILE... [--out FILE]
 python -m experiments.claims table FILE [--readme README.md]
+python -m experiments.claims judge DIR...
 """
 
 import argparse
 import json
+import pathlib
 import sys
 
-from rlhf_jax.analysis import claims_io
+from rlhf_jax.analysis import claims_io, runs
+from rlhf_jax.analysis.claims import judging
 
 
 def main(arguments=None) -> int:
-  """Runs one of the two commands; returns the exit code."""
+  """Runs one of the three commands; returns the exit code."""
   args = _parser().parse_args(arguments)
   try:
     args.command(args)
@@ -37,6 +40,13 @@ def _parser():
     '--readme', help='rewrite the block between the claim markers of this file'
   )
   table.set_defaults(command=_table)
+  judge = commands.add_parser(
+    'judge', help='judge the tables of studies again, by the rules of now'
+  )
+  judge.add_argument(
+    'folders', nargs='+', metavar='DIR', help='holds claims.json and tables/'
+  )
+  judge.set_defaults(command=_judge)
   return parser
 
 
@@ -56,6 +66,30 @@ def _table(args):
     return
   claims_io.rewrite_readme(args.readme, table)
   print(f'rewrote the claims of {args.readme}')
+
+
+def judged_again(document, tables):
+  """The document that the rules of now make of a study's tables.
+
+  Run, evidence and gate are those that its claims.json names; of the first
+  files, which do not name them, the evidence is that of their rows and the
+  gate is closed, as it is in every preset now.
+  """
+  evidence = document['claims'][0]['evidence']
+  context = {'evidence': evidence, 'rl_requires': True} | document
+  return judging.claims_document(tables, context)
+
+
+def _judge(args):
+  for folder in map(pathlib.Path, args.folders):
+    document = claims_io.read_claims(folder / 'claims.json')
+    tables = runs.read_tables(folder / 'tables')
+    found = judged_again(document, tables)
+    claims_io.write_claims(folder / 'claims.json', found)
+    found = claims_io.read_claims(folder / 'claims.json')
+    table = claims_io.to_markdown_table(found)
+    claims_io.rewrite_readme(folder / 'README.md', table)
+    print(f'judged {folder} by edition {judging.EDITION}')
 
 
 if __name__ == '__main__':

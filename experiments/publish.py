@@ -19,6 +19,9 @@ NOTE = """# {preset}
 One run of `{command}` at commit `{commit}` on {device}, {minutes:.1f} minutes
 of wall time. `claims.json` holds the verdicts, `tables/` every number behind
 the figures (docs/tables.md); `make figures` redraws `figures/` from them.
+
+{begin}
+{end}
 """
 
 
@@ -48,8 +51,13 @@ def publish(workdir, out):
     commit=document['commit'],
     device=document['device'],
     minutes=document['seconds'] / 60,
+    begin=claims_io.MARK_BEGIN,
+    end=claims_io.MARK_END,
   )
   (out / 'README.md').write_text(note)
+  document = claims_io.read_claims(out / 'claims.json')
+  table = claims_io.to_markdown_table(document)
+  claims_io.rewrite_readme(out / 'README.md', table)
 
 
 def main(arguments=None):

@@ -6,7 +6,12 @@ import pytest
 
 from rlhf_jax.analysis import claims_io
 from rlhf_jax.analysis.claims.registry import load
-from scripts import make_checklist, make_claims_doc, make_tables_doc
+from scripts import (
+  make_checklist,
+  make_claims_doc,
+  make_ledger_doc,
+  make_tables_doc,
+)
 from scripts.checklist_items import ITEMS, TITLES
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -38,6 +43,32 @@ def test_the_claims_page_explains_the_columns_of_a_claims_table():
 def test_the_page_of_tables_is_what_the_registry_says():
   written = (ROOT / 'docs' / 'tables.md').read_text()
   assert written == make_tables_doc.generate(), 'run `make checklist`'
+
+
+def test_the_ledger_is_what_its_json_and_the_results_say():
+  written = (ROOT / 'docs' / 'ledger.md').read_text()
+  assert written == make_ledger_doc.generate(), 'run `make checklist`'
+
+
+def test_the_ledger_keeps_every_verdict_of_before():
+  """And says of each claim that was ever judged why it is judged otherwise."""
+  ledger = make_ledger_doc.read()
+  seen = set().union(*(run['verdicts'] for run in ledger['runs']))
+  judged = {str(spec.id) for spec in load().claims if spec.evaluator}
+  assert seen <= set(ledger['reasons']) == judged
+  micro = next(r for r in ledger['runs'] if r['name'] == 'micro 120-124')
+  failed = {n for n, verdict in micro['verdicts'].items() if verdict == 'fail'}
+  passed = {n for n, verdict in micro['verdicts'].items() if verdict == 'pass'}
+  assert failed == {'13', '15'} and passed >= {'1', '4', '6', '11', '17', '20'}
+  words = {v for run in ledger['runs'] for v in run['verdicts'].values()}
+  assert words == {'pass', 'fail', 'inconclusive'}
+
+
+def test_the_readme_says_how_many_freezes_there_have_been():
+  number = {4: 'four', 5: 'five', 6: 'six', 7: 'seven'}
+  freezes = len(make_ledger_doc.read()['freezes'])
+  text = ' '.join((ROOT / 'README.md').read_text().split())
+  assert f'There have been {number[freezes]} freezes so far' in text
 
 
 def test_every_item_and_every_claim_has_its_number():

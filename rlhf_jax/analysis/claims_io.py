@@ -10,16 +10,18 @@ from rlhf_jax.analysis.intervals import NOT_RUN
 PAPERS = range(1, 66)  # the claims of the papers, which every file lists
 # What the columns of a table of claims say, wherever one is shown.
 LEGEND = {
-  'measured': 'mean over seeds; of several numbers that decide, the first one '
-  'is that of the interval',
+  'measured': 'mean over seeds of the number that decides: of several the one '
+  'that fails, else the one closest to its bound',
   '95 % interval': 'where that mean lies, as far as the seeds tell '
-  '(t-interval); none of a single seed',
-  'threshold': 'what a pass needs, set before the runs that confirm it',
+  '(t-interval, or one that keeps to the range of the number); a single seed '
+  'has none of a mean',
+  'bound': 'where that interval must lie',
+  'threshold': 'all that a pass needs, set before the runs that confirm it',
   'seeds': 'repetitions with preference models and policies of their own; '
-  'language models and comparisons are shared',
+  'language models and comparisons are shared; "3 of 8" are too few to decide',
   'verdict': 'pass: the interval of every number lies on the claimed side of '
-  'its bound; fail: one lies wholly on the other side; inconclusive: the rest; '
-  'not run: nothing measured it',
+  'its bound; fail: one lies wholly on the other side; inconclusive: the rest, '
+  'and too few seeds; not run: nothing measured it',
 }
 MARK_BEGIN = '<!-- claims:begin -->'
 MARK_END = '<!-- claims:end -->'
@@ -108,8 +110,9 @@ def to_markdown_table(document: Mapping) -> str:
   lines = [
     *legend_lines(),
     '',
-    '| # | claim | measured | 95 % interval | threshold | seeds | verdict |',
-    '|---|---|---|---|---|---|---|',
+    '| # | claim | measured | 95 % interval | bound | threshold | seeds '
+    '| verdict |',
+    '|---|---|---|---|---|---|---|---|',
   ]
   waiting = []
   for row in document['claims']:
@@ -122,8 +125,9 @@ def to_markdown_table(document: Mapping) -> str:
       row['title'],
       f'{name} {_number(value)}',
       '-' if row['ci'] is None else ' to '.join(map(_number, row['ci'])),
+      bound_text(deciding(row)) or '-',
       row['threshold'],
-      str(row['seeds']),
+      seeds_text(row),
       row['verdict'],
     )
     # A bare | would open a new cell.
@@ -132,6 +136,29 @@ def to_markdown_table(document: Mapping) -> str:
   if waiting:
     lines += ['', f'Not run: {", ".join(waiting)}.']
   return '\n'.join(lines) + '\n'
+
+
+def deciding(row: Mapping) -> Mapping:
+  """The contrast of a row that decides; its first one by the first edition."""
+  contrasts = row.get('contrasts') or [{}]
+  named = [c for c in contrasts if c.get('name') == row.get('decides')]
+  return (named or contrasts)[0]
+
+
+def bound_text(contrast: Mapping) -> str:
+  """Where the interval of a contrast must lie: '> 0.8', 'inside -1 to 1'."""
+  if 'side' not in contrast:
+    return ''
+  bound = contrast['bound']
+  numbers = bound if isinstance(bound, Sequence) else [bound]
+  return f'{contrast["side"]} {" to ".join(map(_number, numbers))}'
+
+
+def seeds_text(row: Mapping) -> str:
+  """The seeds of a row, and how many were wanted where they are too few."""
+  wanted = row.get('seeds_wanted', 0)
+  few = row['seeds'] < wanted
+  return f'{row["seeds"]} of {wanted}' if few else str(row['seeds'])
 
 
 def legend_lines() -> list[str]:

@@ -23,7 +23,7 @@ class Finding:
   """What was measured about one claim.
 
   Attributes:
-    contrasts: what the verdict is given on; the first is the headline.
+    contrasts: what the verdict is given on.
     measured: side numbers. The mean of every contrast is added by the judge.
     note: anything a reader must know.
   """
@@ -118,12 +118,14 @@ def seed_means(rows: pd.DataFrame) -> pd.DataFrame:
   return rows.groupby('seed').agg(lambda v: v.mean(skipna=False))
 
 
-def contrast(name, values, side, bound, margin=None) -> Contrast:
-  """A contrast on the t-interval of one value a seed."""
-  return Contrast(name, t_interval(list(values)), bound, side, margin)
+def contrast(name, values, side, bound, interval=t_interval) -> Contrast:
+  """A contrast on an interval of one value a seed: t, or one of `bounded`."""
+  return Contrast(name, interval(list(values)), bound, side)
 
 
-def contrasts_by_size(rows, column, side, bound) -> list[Contrast]:
+def contrasts_by_size(
+  rows, column, side, bound, interval=t_interval
+) -> list[Contrast]:
   """One contrast a size, over seeds (the runs of a seed averaged)."""
   return [
     contrast(
@@ -131,6 +133,7 @@ def contrasts_by_size(rows, column, side, bound) -> list[Contrast]:
       seed_means(own[['seed', column]])[column],
       side,
       bound,
+      interval,
     )
     for size, own in by_size(rows)
   ]

@@ -29,6 +29,7 @@ class WindowFit:
     slope: of the score on sqrt(KL) through (0, s0).
     r2: of that line.
     bow: signed, as `fits.quadratic_bow`.
+    bow_units: the same as `fits.bow_in_units`, which is judged.
     p: the exponent of (score - s0) = a KL^p.
     aic: {'sqrt', 'kl', 'log'}; the first two go through (0, s0), the last has
       an intercept, since log KL has no value at pi_0.
@@ -40,6 +41,7 @@ class WindowFit:
   slope: float
   r2: float
   bow: float
+  bow_units: float
   p: float
   aic: dict[str, float]
   n_points: int
@@ -79,7 +81,7 @@ def fit_window(run: pd.DataFrame, scorer: str, s0: float) -> WindowFit:
   span = float(window['kl'].max() / window['kl'].min()) if n else 0.0
   nan = math.nan
   if n < WINDOW_POINTS or span < WINDOW_SPAN:
-    return WindowFit(s0, nan, nan, nan, nan, {}, n, span)
+    return WindowFit(s0, nan, nan, nan, nan, nan, {}, n, span)
   kl_N = window['kl'].to_numpy()
   score_N = window[scorer].to_numpy()
   root_N = np.sqrt(kl_N)
@@ -94,6 +96,7 @@ def fit_window(run: pd.DataFrame, scorer: str, s0: float) -> WindowFit:
     slope=float(root.coefficient_K[0]),
     r2=root.r2,
     bow=fits.quadratic_bow(root_N, score_N - s0),
+    bow_units=fits.bow_in_units(root_N, score_N - s0),
     p=fits.power_exponent(kl_N, score_N - s0),
     aic=aic,
     n_points=n,
@@ -159,35 +162,10 @@ def theory_slope(variance: float) -> float:
   return math.sqrt(2 * variance)
 
 
-def parallel(runs: dict[str, tuple[pd.DataFrame, float]]) -> dict[str, float]:
-  """Are the lines of several policy sizes, under one train PM, parallel?
-
-  Args:
-    runs: size -> (run, s0), all with the same train PM.
-
-  Returns:
-    cv: standard deviation (n - 1) of the slopes over their mean; p_value and
-    share of the ANCOVA interaction; interaction: the share, or 0 where
-    p > 0.05. All NaN when a window is too short.
-  """
-  slopes, x, y, group = [], [], [], []
-  for size, (run, s0) in runs.items():
-    fit = fit_window(run, 'train_pm', s0)
-    window = early_window(run)
-    slopes.append(fit.slope)
-    x.extend(np.sqrt(window['kl']))
-    y.extend(window['train_pm'])
-    group.extend([size] * len(window))
-  if np.isnan(slopes).any():
-    keys = ('cv', 'p_value', 'share', 'interaction')
-    return dict.fromkeys(keys, math.nan)
-  p_value, share = fits.slope_interaction(x, y, group)
-  return {
-    'cv': float(np.std(slopes, ddof=1) / abs(np.mean(slopes))),
-    'p_value': p_value,
-    'share': share,
-    'interaction': 0.0 if p_value > 0.05 else share,
-  }
+def slope_spread(slope_N) -> float:
+  """The coefficient of variation of slopes: sd (n - 1) over |mean|."""
+  slope_N = np.asarray(slope_N, float)
+  return float(np.std(slope_N, ddof=1) / abs(np.mean(slope_N)))
 
 
 def forecast_error(slope: float, s0: float, run: pd.DataFrame) -> float:

@@ -276,5 +276,11 @@ def _environment():
     trim_blocks=True,
     lstrip_blocks=True,
   )
-  environment.filters |= {'cell': cell, 'duration': duration}
+  environment.filters |= {
+    'bound': claims_io.bound_text,
+    'cell': cell,
+    'deciding': claims_io.deciding,
+    'duration': duration,
+    'seeds': claims_io.seeds_text,
+  }
   return environment

@@ -55,6 +55,7 @@ THEME = Theme(
       warming,
       tables=('weather',),
       figure='heat_by_day',
+      min_seeds=3,
     ),
   ),
   tables=(

@@ -1,5 +1,7 @@
 """Tables of a few rows, for claims whose numbers are worked out by hand."""
 
+import math
+
 import pandas as pd
 
 from rlhf_jax.analysis.claims.registry import load
@@ -44,6 +46,12 @@ def interval(values):
   return [mean - HALF_OF_THREE * sd, mean + HALF_OF_THREE * sd]
 
 
+def logit_interval(values):
+  """[low, high] of three probabilities, through their log-odds, by hand."""
+  ends = interval([math.log(p / (1 - p)) for p in values])
+  return [1 / (1 + math.exp(-end)) for end in ends]
+
+
 def numbers(finding):
   """Name -> mean of every contrast and side number."""
   means = {c.name: c.interval.mean for c in finding.contrasts}
@@ -57,5 +65,5 @@ def ends(finding, name):
 
 
 def sides(finding):
-  """Name -> (side, bound, margin): what a pass needs of each contrast."""
-  return {c.name: (c.side, c.bound, c.margin) for c in finding.contrasts}
+  """Name -> (side, bound): what a pass needs of each contrast."""
+  return {c.name: (c.side, c.bound) for c in finding.contrasts}

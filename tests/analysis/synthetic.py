@@ -10,10 +10,19 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-SIZES = {'3K': 3_456, '13K': 13_824, '42K': 38_400, '197K': 196_608}
-POLICIES = ('13K', '42K', '197K')
+from rlhf_jax.analysis.operating.tables import (
+  POLICIES,
+  SIZES,
+  accuracy_row,
+  checkpoints,
+  gaussian_frontier,
+  pi0_row,
+  run_of,
+  scored_pairs,
+)
+
 INERT = ('13K', 'inert')
-SEEDS = (100, 101, 102)
+SEEDS = tuple(range(100, 108))
 N_PAIRS = 12_000
 PAIRS = (480, 960, 1_920, 3_840, 7_680, 15_360)
 
@@ -27,6 +36,7 @@ def make_tables(seed=0, truth=True, seeds=SEEDS, n_pairs=N_PAIRS):
     'pm_pairs': _pm_pairs(rng, seeds, truth, n_pairs),
     'rl_curve': _rl_curve(rng, seeds, truth),
     'rl_pi0': _rl_pi0(seeds, truth),
+    'frontier': _frontier(seeds, truth),
     'programs': pd.DataFrame(
       {'program': ['lm_step'], 'seconds': [3.0], 'count': [1], 'worker': [0]}
     ),
@@ -67,23 +77,10 @@ def real(tables):
   }
 
 
-def _run(role, size, seed, half='all', tag=''):
-  return {
-    'run_id': f'{role}{tag}/{size}/{half}/seed{seed}',
-    'seed': seed,
-    'config_hash': 'c0ffee',
-    'commit': 'abc1234',
-    'role': role,
-    'size': size,
-    'n_params': SIZES[size],
-    'half': half,
-  }
-
-
 def _lm():
   return pd.DataFrame(
     [
-      _run('lm', size, 0)
+      run_of('lm', size, 0)
       | {
         'tokens': tokens,
         'nats_per_token': 2.0 - 0.1 * np.log(n * tokens) / 10,
@@ -96,15 +93,8 @@ def _lm():
 
 
 def _curve_row(run, train, schedule, pairs, test, accuracy, rng):
-  return run | {
-    'train_subset': train,
-    'schedule': schedule,
-    'pairs': pairs,
-    'eval_subset': test,
-    'accuracy': accuracy + 0.002 * rng.standard_normal(),
-    'expected_accuracy': accuracy,
-    'n_eval': 4_096,
-  }
+  sampled = accuracy + 0.002 * rng.standard_normal()
+  return accuracy_row(run, train, schedule, pairs, test, accuracy, sampled)
 
 
 def _pm_curve(rng, seeds, truth):
@@ -126,7 +116,7 @@ def _pm_curve(rng, seeds, truth):
             + trend * 0.007 * np.log(n / 2e4)
             + noise * rng.standard_normal()
           )
-          run = _run('scaling', size, seed, tag=f'-{train}')
+          run = run_of('scaling', size, seed, tag=f'-{train}')
           args = run, train, 'constant', pairs, train, accuracy, rng
           rows.append(_curve_row(*args))
     for train in ('helpful', 'harmless'):
@@ -134,7 +124,7 @@ def _pm_curve(rng, seeds, truth):
         cross = 0.35 if truth else 0.62
         accuracy = 0.7 if train == test else cross
         accuracy += 0.005 * rng.standard_normal()
-        run = _run('single', '197K', seed, tag=f'-{train}')
+        run = run_of('single', '197K', seed, tag=f'-{train}')
         args = run, train, 'decay', 15_360, test, accuracy, rng
         rows.append(_curve_row(*args))
     for role, half in (
@@ -144,40 +134,10 @@ def _pm_curve(rng, seeds, truth):
       ('robust', 'b'),
     ):
       accuracy = 0.68 + 0.003 * rng.standard_normal()
-      run = _run(role, '197K', seed, half)
+      run = run_of(role, '197K', seed, half)
       args = run, 'mix', 'decay', 15_360, 'mix', accuracy, rng
       rows.append(_curve_row(*args))
   return pd.DataFrame(rows)
-
-
-def scored_pairs(rng, n, t=1.0, shrink=0.6, first=1.2, long=False):
-  """Scored pairs with P(higher-scored is preferred) = sigmoid(t |delta|).
-
-  `shrink` makes delta smaller where both scores are high, `first` makes it
-  larger on turn 1, `long` makes the preferred reply the longer one.
-  """
-  turn_N = rng.integers(1, 5, n)
-  level_N = rng.standard_normal(n)
-  spread_N = 1.2 * np.exp(-shrink * level_N) * np.where(turn_N == 1, first, 1)
-  delta_N = spread_N * rng.standard_normal(n)
-  p_N = expit(t * delta_N)
-  sign_N = np.where(rng.random(n) < p_N, 1, -1)
-  words_2N = rng.integers(5, 25, (2, n))
-  if long:
-    words_2N = np.sort(words_2N, axis=0)[::-1]
-  return pd.DataFrame(
-    {
-      'pair_id': np.arange(n),
-      'prompt_id': np.arange(n) // 2,
-      'subset': np.where(rng.random(n) < 0.8, 'helpful', 'harmless'),
-      'turn': turn_N,
-      'score_chosen': 2 * level_N + sign_N * delta_N / 2,
-      'score_rejected': 2 * level_N - sign_N * delta_N / 2,
-      'p_label': expit(t * sign_N * delta_N),
-      'words_chosen': words_2N[0],
-      'words_rejected': words_2N[1],
-    }
-  )
 
 
 def _pm_pairs(rng, seeds, truth, n):
@@ -197,32 +157,10 @@ def _pm_pairs(rng, seeds, truth, n):
       )
       if role == 'calibration':
         frame['subset'] = 'helpful'
-      run = _run(role, '197K', seed)
+      run = run_of(role, '197K', seed)
       extra = {'train_subset': train, 'schedule': 'decay', 'pairs': 15_360}
       frames.append(frame.assign(**run, **extra))
   return pd.concat(frames, ignore_index=True)
-
-
-def _rl_rows(run, samples, root, columns, kl_coef, rng):
-  noise = lambda scale: scale * rng.standard_normal(len(samples))
-  kl = root**2
-  return pd.DataFrame(
-    {
-      'iteration': np.arange(len(samples)),
-      'samples': samples,
-      'kl': kl,
-      'kl_se': 0.02 * kl + 0.002,
-      'kl_k1': kl + noise(0.05),
-      'kl_k3': kl + noise(0.02),
-      'truncated': 0.04,
-      'train_pm_se': 0.01,
-      'test_pm_se': 0.01,
-      'gold_se': 0.02,
-      'win_rate_se': 0.01,
-      'distinct': 0.9,
-      **columns,
-    }
-  ).assign(kl_coef=kl_coef, pm_size='197K', pm_pairs=15_360, **run)
 
 
 def start_score(size):
@@ -251,15 +189,15 @@ def _linear_rows(rng, seed, size, role, truth, rise):
     'entropy': 1.0 + (-0.6 if truth else 0.6) * u + noise(),
     'length': 14 + 5 * u,
   }
-  run = _run(role, size, seed, 'a')
+  run = run_of(role, size, seed, 'a')
   kl_coef = 0.0 if role == 'inert' else 0.001
-  return _rl_rows(run, 20_480 * u, root, columns, kl_coef, rng)
+  return checkpoints(run, 20_480 * u, root, columns, kl_coef)
 
 
 def _robust_rows(rng, seed, half, pair_noise, truth):
   u = np.linspace(0, 1, 41)
   gain = 2.6 * (1 - np.exp(-3 * u)) + 0.6 * u
-  gap = 0.4 * np.maximum(u - 0.12, 0) + pair_noise * np.minimum(u, 0.1)
+  gap = 0.4 * np.maximum(u - 0.2, 0) + pair_noise * np.minimum(u, 0.1)
   gold = 4 * (u - 0.9 * u**2)
   win = expit(gold)
   if not truth:
@@ -277,8 +215,8 @@ def _robust_rows(rng, seed, half, pair_noise, truth):
     'entropy': 1.0 - 0.6 * u,
     'length': 14 + 5 * u,
   }
-  run = _run('robust', '13K', seed, half)
-  return _rl_rows(run, 51_200 * u, 6.5 * u**0.7, columns, 0.001, rng)
+  run = run_of('robust', '13K', seed, half)
+  return checkpoints(run, 51_200 * u, 6.5 * u**0.7, columns)
 
 
 def _rl_curve(rng, seeds, truth):
@@ -288,10 +226,27 @@ def _rl_curve(rng, seeds, truth):
     for size, role in (*((size, 'linear') for size in POLICIES), INERT):
       frames.append(_linear_rows(rng, seed, size, role, truth, rise))
     # Centred: the PM pairs of a true study agree early, on average.
-    pair_noise = position - (len(seeds) - 1) / 2
+    pair_noise = 0.1 * (position - (len(seeds) - 1) / 2)
     for half in 'ab':
       frames.append(_robust_rows(rng, seed, half, pair_noise, truth))
   return pd.concat(frames, ignore_index=True)
+
+
+def _variance(truth):
+  """V of pi_0: so small that no gain of a false study is possible."""
+  return 0.5 if truth else 0.005
+
+
+def _frontier(seeds, truth):
+  V, b_N = _variance(truth), np.geomspace(1e-2, 1e3, 240)
+  return pd.concat(
+    [
+      gaussian_frontier(run_of('linear', size, seed, 'a'), V, b_N)
+      for seed in seeds
+      for size in POLICIES
+    ],
+    ignore_index=True,
+  )
 
 
 def _rl_pi0(seeds, truth):
@@ -299,26 +254,15 @@ def _rl_pi0(seeds, truth):
   sign = 1 if truth else -1
   for seed in seeds:
     runs = [
-      (_run('linear', size, seed, 'a'), sign * start_score(size))
+      (run_of('linear', size, seed, 'a'), sign * start_score(size))
       for size in POLICIES
     ]
-    runs += [(_run('robust', '13K', seed, half), 0.0) for half in 'ab']
+    runs += [(run_of('robust', '13K', seed, half), 0.0) for half in 'ab']
     for run, s0 in runs:
       shift = 0.0
       if run['role'] == 'robust':
         shift = 0.3 if run['half'] == 'a' else -0.3
       means = {'train': s0, 'test': 0.9 * s0 + shift, 'gold': s0}
       for scorer, mean in means.items():
-        rows.append(
-          run
-          | {
-            'scorer': scorer,
-            'mean': mean,
-            'se': 0.005,
-            'within_variance': 0.5 if truth else 0.005,
-            'pooled_variance': 0.8,
-            'n_prompts': 200,
-            'n_samples': 40,
-          }
-        )
+        rows.append(pi0_row(run, scorer, mean, _variance(truth)))
   return pd.DataFrame(rows)

@@ -41,29 +41,55 @@ def test_a_perfectly_calibrated_pm():
   assert numbers['ece_floor'] == pytest.approx(0, abs=1e-9)
   assert numbers['t'] == pytest.approx(1)
   assert numbers['accuracy'] == numbers['ceiling'] == pytest.approx(expit(1))
-  assert numbers['pairs'] == ENOUGH and found.note == ''
+  assert numbers['pairs'] == ENOUGH
+  assert found.note == 'calibrated: t = 1.00 [1.00, 1.00]'
   assert intervals.verdict(found.contrasts) == 'pass'
   assert small.sides(found) == {
-    'ece_excess': ('<', 0.02, None),
-    't': ('inside', (0.85, 1.15), None),
+    'ece_excess': ('<', 0.02),
+    't': ('inside', (0.85, 1.15)),
   }
 
 
-@pytest.mark.parametrize('t', [0.5, 2.0])
-def test_a_bold_and_a_shy_pm_by_hand(t):
+@pytest.mark.parametrize(
+  ('t', 'word'), [(0.5, 'over-confident'), (2.0, 'under-confident')]
+)
+def test_a_bold_and_a_shy_pm_by_hand(t, word):
   frames = [pairs(t, ENOUGH, seed, **HELPFUL) for seed in small.SEEDS]
   found = calibration.helpful_calibration(tables(*frames))
   numbers = small.numbers(found)
   assert numbers['signed_gap'] == pytest.approx(expit(t) - expit(1))
   assert numbers['ece_excess'] == pytest.approx(abs(expit(t) - expit(1)))
   assert numbers['t'] == pytest.approx(t)
+  assert found.note == f'{word}: t = {t:.2f} [{t:.2f}, {t:.2f}]'
   assert intervals.verdict(found.contrasts) == 'fail'
+
+
+@pytest.mark.parametrize(
+  ('t_N', 'word'),
+  [
+    ((0.9, 1.0, 1.1), 'of undecided confidence'),
+    ((0.95, 0.96, 0.97), 'calibrated'),  # below 1, and inside the margin
+    ((1.2, 1.21, 1.22), 'under-confident'),
+    ((0.8, 0.81, 0.82), 'over-confident'),
+  ],
+)
+def test_which_way_a_pm_is_off_is_said_by_the_interval_of_t(t_N, word):
+  frames = [
+    pairs(t, ENOUGH, seed, **HELPFUL)
+    for seed, t in zip(small.SEEDS, t_N, strict=True)
+  ]
+  found = calibration.helpful_calibration(tables(*frames))
+  low, high = small.interval(t_N)
+  mean = sum(t_N) / 3
+  assert found.note == f'{word}: t = {mean:.2f} [{low:.2f}, {high:.2f}]'
 
 
 def test_few_pairs_with_known_labels_are_measured_but_decide_nothing():
   frames = [pairs(1.0, ENOUGH - 1, seed, **HELPFUL) for seed in small.SEEDS]
   found = calibration.helpful_calibration(tables(*frames))
-  assert found.note == '9999 test pairs; with simulated labels 10000 are wanted'
+  assert found.note.endswith(
+    '; 9999 test pairs; with simulated labels 10000 are wanted'
+  )
   assert math.isnan(small.ends(found, 't')[0])
   assert found.measured['t'] == pytest.approx(1)
   assert intervals.verdict(found.contrasts) == 'inconclusive'
@@ -76,7 +102,6 @@ def test_real_pairs_need_not_be_many():
     for seed in small.SEEDS
   ]
   found = calibration.helpful_calibration(tables(*frames))
-  assert found.note == ''
   # Every label agrees, and equal scores share a bin: the gap is 1 - sigmoid(1).
   assert found.measured['ece'] == pytest.approx(1 - expit(1))
   floor = found.measured['ece_floor']
@@ -126,9 +151,9 @@ def test_the_mixture_against_the_helpful_pm_seed_by_seed():
   # The seed that has no helpful PM counts where none is needed.
   assert found.contrasts[1].interval.n == 4
   assert small.sides(found) == {
-    'ece_mix_minus_helpful': ('>', 0.0, None),
-    'signed_gap_mix': ('>=', 0.0, None),
-    't_mix': ('>', 1.0, None),
+    'ece_mix_minus_helpful': ('>', 0.0),
+    'signed_gap_mix': ('>=', 0.0),
+    't_mix': ('>', 1.0),
   }
 
 
@@ -188,11 +213,13 @@ def test_accuracy_among_better_replies_by_hand():
   assert numbers['accuracy_q0.8'] == pytest.approx(0.15)
   assert numbers['spearman'] == pytest.approx(-1)
   assert math.isnan(numbers['ceiling_q0.0'])
-  assert small.sides(found) == {'spearman': ('<', -0.8, None)}
+  assert numbers['share_ranked'] == 1.0
+  assert small.sides(found) == {'share_ranked': ('>', 0.5)}
   rising = calibration.high_score_accuracy(
     tables(steps(falling[::-1], **MIXTURE))
   )
   assert small.numbers(rising)['spearman'] == pytest.approx(1)
+  assert small.numbers(rising)['share_ranked'] == 0.0
 
 
 def test_claim_6_says_whose_pairs_it_read():
@@ -219,8 +246,8 @@ def test_turns_by_hand():
   assert numbers['first_minus_later'] == pytest.approx(0.9 - 0.65)
   assert numbers['later_slope'] == pytest.approx(-0.1)
   assert small.sides(found) == {
-    'first_minus_later': ('>', 0.0, None),
-    'later_slope': ('inside', (-0.01, 0.01), None),
+    'first_minus_later': ('>', 0.0),
+    'later_slope': ('inside', (-0.01, 0.01)),
   }
 
 

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from experiments import claims as script
-from rlhf_jax.analysis import claims_io
+from rlhf_jax.analysis import claims_io, runs
 from rlhf_jax.analysis.claims import judging
+from tests.analysis import small
 
 
 def document(preset='a', **rows):
@@ -19,6 +20,9 @@ def document(preset='a', **rows):
     row.update(
       verdict=verdict, measured={'r2': 0.98765}, ci=[0.97, 0.99], seeds=3
     )
+    first = {'name': 'slope', 'side': 'inside', 'bound': [-1.0, 1.0]}
+    second = {'name': 'r2', 'side': '>', 'bound': 0.95}
+    row.update(contrasts=[first, second], decides='r2')
   return doc
 
 
@@ -93,19 +97,17 @@ def test_the_latest_row_that_was_run_wins(files):
 def test_a_file_that_names_no_edition_was_judged_by_the_first(files):
   path = pathlib.Path(files[0])
   text = path.read_text()
-  assert text.count('"edition": 1,') == 1
-  path.write_text(text.replace('"edition": 1,', ''))
+  assert text.count('"edition": 2,') == 1
+  assert claims_io.merge(files)['edition'] == 2
+  path.write_text(text.replace('"edition": 2,', ''))
   assert claims_io.read_claims(path)['edition'] == 1
-  assert claims_io.merge(files)['edition'] == 1
-  path.write_text(text.replace('"edition": 1,', '"edition": 2,'))
-  assert claims_io.read_claims(path)['edition'] == 2
   assert claims_io.merge(files)['edition'] == '1+2'
 
 
 def test_the_table_shows_what_was_run(files):
   table = claims_io.to_markdown_table(claims_io.read_claims(files[0]))
   lines = table.splitlines()
-  head = lines.index('|---|---|---|---|---|---|---|') - 1
+  head = lines.index('|---|---|---|---|---|---|---|---|') - 1
   columns = [cell.strip() for cell in lines[head].strip('|').split('|')]
   assert columns[:2] == ['#', 'claim']
   assert columns[2:] == list(claims_io.LEGEND)
@@ -114,11 +116,28 @@ def test_the_table_shows_what_was_run(files):
   assert sum(line.startswith('| 1') for line in lines) == 2
   (row,) = [line for line in lines if line.startswith('| 13 ')]
   assert 'r2 0.988' in row
-  assert '0.97 to 0.99' in row
-  assert row.endswith('| 3 | pass |')
+  assert '0.97 to 0.99 | > 0.95 |' in row
+  assert row.endswith('| 3 of 8 | pass |')
   assert lines[-1].startswith('Not run: 1, 2, 3')
   (row,) = [line for line in lines if line.startswith('| 14 ')]
-  assert row.replace('\\|', '').count('|') == 8
+  assert row.replace('\\|', '').count('|') == 9
+
+
+def test_too_few_seeds_are_shown_beside_how_many_are_wanted():
+  row = document(c13='pass')['claims'][12]
+  assert claims_io.seeds_text(row) == '3 of 8'
+  assert claims_io.seeds_text(row | {'seeds': 8}) == '8'
+  del row['seeds_wanted']  # the first edition wanted no number
+  assert claims_io.seeds_text(row) == '3'
+
+
+def test_the_bound_is_that_of_the_contrast_that_decides():
+  row = document(c13='pass')['claims'][12]
+  assert claims_io.bound_text(claims_io.deciding(row)) == '> 0.95'
+  del row['decides']  # the first edition did not say: it is the first one
+  assert claims_io.bound_text(claims_io.deciding(row)) == 'inside -1 to 1'
+  row['contrasts'] = []
+  assert claims_io.bound_text(claims_io.deciding(row)) == ''
 
 
 def test_only_the_block_between_the_markers_changes():
@@ -129,6 +148,28 @@ def test_only_the_block_between_the_markers_changes():
   for bad in ('no markers', claims_io.MARK_END + claims_io.MARK_BEGIN):
     with pytest.raises(ValueError, match='claims:begin'):
       claims_io.replace_block(bad, 'new')
+
+
+def test_the_script_judges_a_study_again_in_its_own_context(tmp_path, capsys):
+  """A file of the first edition names no gate: it is closed now."""
+  doc = document('one', c13='pass')
+  for row in doc['claims']:
+    row['evidence'] = 'real'
+  for key in ('edition', 'evidence', 'rl_requires'):
+    del doc[key]
+  claims_io.write_claims(tmp_path / 'claims.json', doc)
+  mark = f'{claims_io.MARK_BEGIN}\n{claims_io.MARK_END}\n'
+  (tmp_path / 'README.md').write_text(mark)
+  tables = {'pm_curve': small.table('pm_curve', [{'pairs': 9}])}
+  runs.write_tables(tables, tmp_path / 'tables')
+  assert script.main(['judge', str(tmp_path)]) == 0
+  found = claims_io.read_claims(tmp_path / 'claims.json')
+  keys = ('edition', 'evidence', 'rl_requires', 'preset', 'seconds')
+  assert [found[key] for key in keys] == [2, 'real', True, 'one', 2.0]
+  assert {row['verdict'] for row in found['claims']} == {'not run'}
+  assert 'Not run: 1, 2, 3' in (tmp_path / 'README.md').read_text()
+  assert script.main(['judge', str(tmp_path / 'nothing')]) == 1
+  assert 'claims.json' in capsys.readouterr().err
 
 
 def test_the_script_merges_and_rewrites_a_readme(files, tmp_path, capsys):

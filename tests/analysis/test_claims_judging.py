@@ -21,7 +21,8 @@ RUN = {
 
 
 def registry(*evaluators, checks=(), **fields):
-  """Claims 1, 2, ... of these evaluators."""
+  """Claims 1, 2, ... of these evaluators; any number of seeds will do."""
+  fields = {'min_seeds': 1} | fields
   claims = tuple(
     ClaimSpec(i, f'Title {i}', 'It is so.', 'Fig. 1', 'x > 0', f, **fields)
     for i, f in enumerate(evaluators, start=1)
@@ -54,7 +55,9 @@ def test_a_finding_becomes_a_row():
     'measured': {'x': 2.0, 'beside': 7.0},
     'threshold': 'x > 0',
     'seeds': 3,
+    'seeds_wanted': 1,
     'verdict': 'pass',
+    'decides': 'x',
     'figure': 'figures/some_line.svg',
     **RUN,
     'evidence': 'simulated',
@@ -62,7 +65,7 @@ def test_a_finding_becomes_a_row():
   }
 
 
-def test_the_first_contrast_is_the_headline_and_all_decide():
+def test_the_contrast_that_decides_is_the_headline():
   def two(tables):
     return Finding(
       [
@@ -73,9 +76,47 @@ def test_the_first_contrast_is_the_headline_and_all_decide():
 
   (row,) = judging.judge({}, {}, registry(two))
   assert row['verdict'] == 'fail'  # by the second
-  assert row['seeds'] == 2 and row['measured'] == {'a': 1.25, 'b': 0.5}
+  assert row['decides'] == 'b' and row['ci'] == [0.4, 0.6]
+  assert list(row['measured'].items()) == [('b', 0.5), ('a', 1.25)]
+  assert row['seeds'] == 2  # of the one that has fewest
   found = [(c['name'], c['side'], c['bound']) for c in row['contrasts']]
-  assert found == [('a', '<', 9.0), ('b', '<', 0.3)]
+  assert found == [('b', '<', 0.3), ('a', '<', 9.0)]
+
+
+@pytest.mark.parametrize(
+  ('fields', 'wanted'),
+  [
+    ({'min_seeds': 0}, 5),
+    ({'min_seeds': 0, 'pm_role': 'rl'}, 8),
+    ({'min_seeds': 6}, 6),
+  ],
+)
+def test_too_few_seeds_leave_a_claim_open_and_are_said(fields, wanted):
+  def held(n):
+    return lambda tables: Finding(
+      [contrast('x', [1.0 + i / 9 for i in range(n)], '>', -9.0)], {}, 'n'
+    )
+
+  claims = registry(held(wanted), held(wanted - 1), **fields)
+  assert claims.claims[0].min_seeds == wanted
+  enough, few = judging.judge({}, {'rl_requires': False}, claims)
+  assert (enough['verdict'], enough['note']) == ('pass', 'n')
+  note = f'{wanted - 1} seeds; wanted {wanted}; n'
+  assert (few['verdict'], few['note']) == ('inconclusive', note)
+
+
+def test_one_seed_will_do_for_an_identity():
+  (spec,) = registry(good, min_seeds=0, evidence='identity').claims
+  assert spec.min_seeds == 1
+
+
+def test_too_few_seeds_cannot_fail_a_claim_either():
+  def bad(tables):
+    return Finding([contrast('x', [1.0, 2.0, 3.0], '>', 9.0)])
+
+  for seeds, verdict in ((4, 'inconclusive'), (3, 'fail')):
+    (row,) = judging.judge({}, {}, registry(bad, min_seeds=seeds))
+    assert row['verdict'] == verdict
 
 
 def test_an_interval_that_is_not_finite_is_none():
@@ -94,7 +135,7 @@ def test_what_cannot_be_measured_is_not_run_and_says_why():
   assert notes == ['no table x.csv', 'nothing measures it yet']
   for row in rows:
     empty = (row['measured'], row['ci'], row['seeds'], row['contrasts'])
-    assert empty == ({}, None, 0, [])
+    assert empty == ({}, None, 0, []) and row['decides'] is None
     assert row['figure'] is None and row['commit'] == 'abc'
 
 
@@ -128,8 +169,9 @@ def test_an_rl_claim_needs_pms_whose_interval_is_above_chance():
   assert gate(curve([0.6, 0.61, 0.62])) == ('pass', 'n')
   verdict, note = gate(curve([0.4, 0.6, 0.8]))
   assert verdict == 'inconclusive'
-  low, high = small.interval([0.4, 0.6, 0.8])
-  wanted = f'not above chance: 0.600 [{low:.3f}, {high:.3f}]; n'
+  low, high = small.logit_interval([0.4, 0.6, 0.8])
+  # Log-odds -.405, .405, 1.386 average .462.
+  wanted = f'not above chance: 0.614 [{low:.3f}, {high:.3f}]; n'
   assert note == f'the accuracy of the rl PMs is {wanted}'
   assert gate(curve([0.4, 0.6, 0.8]), requires=False) == ('pass', 'n')
 
@@ -199,7 +241,7 @@ def test_the_document_says_by_what_it_was_judged():
   document = judging.claims_document({}, context, registry(good))
   assert {key: document[key] for key in RUN} == RUN
   found = [document[k] for k in ('edition', 'evidence', 'rl_requires')]
-  assert found == [1, 'real', True]
+  assert found == [2, 'real', True]
   assert [row['id'] for row in document['claims']] == [1]
   assert document['checks'] == []
   plain = judging.claims_document({}, {}, registry())

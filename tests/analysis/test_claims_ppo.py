@@ -33,7 +33,7 @@ def test_the_gain_is_last_less_first_of_each_size():
   assert small.numbers(found) == {'gain_S': -0.5, 'gain_L': 3.0}
   wanted = small.interval([2.0, 3.0, 4.0])
   assert small.ends(found, 'gain_L') == pytest.approx(wanted)
-  assert set(small.sides(found).values()) == {('>', 0.0, None)}
+  assert set(small.sides(found).values()) == {('>', 0.0)}
   assert intervals.verdict(found.contrasts) == 'fail'
 
 
@@ -59,7 +59,7 @@ def test_the_difference_of_the_penalties_is_a_share_of_the_gain():
   assert small.numbers(found) == pytest.approx(
     {'difference_L': -0.05, 'gain_L': 2, 'sqrt_kl_L': 3, 'sqrt_kl_inert_L': 2}
   )
-  assert small.sides(found) == {'difference_L': ('inside', (-0.05, 0.05), None)}
+  assert small.sides(found) == {'difference_L': ('inside', (-0.05, 0.05))}
 
 
 def test_twins_are_compared_at_the_last_samples_that_both_have():
@@ -103,4 +103,4 @@ def test_entropy_falls_and_the_length_stands_beside_it():
       'length_end_L': 30,
     }
   )
-  assert small.sides(found) == {'entropy_change_L': ('<', 0.0, None)}
+  assert small.sides(found) == {'entropy_change_L': ('<', 0.0)}

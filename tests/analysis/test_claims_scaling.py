@@ -46,8 +46,8 @@ def test_the_slope_on_ln_d_is_that_of_the_largest_size():
   assert numbers['final_accuracy'] == pytest.approx(0.5 + 0.02 * 5)
   assert small.ends(found, 'slope') == pytest.approx(small.interval(slopes))
   assert small.sides(found) == {
-    'slope': ('>', 0.0, None),
-    'r2': ('>', 0.8, None),
+    'slope': ('>', 0.0),
+    'r2': ('>', 0.8),
   }
 
 
@@ -135,10 +135,14 @@ def test_the_slope_on_ln_p_and_the_rank_correlation_by_hand():
   # x - mean = -1.5 -.5 .5 1.5; y - mean = -.15 -.05 .15 .05: .4 / 5.
   assert numbers['slope'] == pytest.approx(0.08)
   assert numbers['spearman'] == pytest.approx(0.8)
+  assert numbers['share_ranked'] == 1.0  # .8 meets a bound of .8
   assert numbers['spearman_of_mean'] == pytest.approx(0.8)
   assert numbers['accuracy_size2'] == pytest.approx(0.4)
   assert numbers['pairs'] == 100
-  assert small.sides(found)['spearman'] == ('>=', 0.8, None)
+  assert small.sides(found)['share_ranked'] == ('>', 0.5)
+  # Three of three seeds: low = .025^(1/3), which is below one half.
+  ends = small.ends(found, 'share_ranked')
+  assert ends == pytest.approx([0.025 ** (1 / 3), 1.0])
 
 
 def test_sizes_are_compared_at_the_largest_d_that_all_have_seen():
@@ -188,10 +192,12 @@ def test_the_joint_fits_by_hand():
   numbers = small.numbers(found)
   assert numbers['r2_helpful'] == pytest.approx(1)
   assert numbers['r2_mix'] == pytest.approx(25 / 29)
-  assert numbers['r2_helpful_minus_mix'] == pytest.approx(4 / 29)
+  fisher = lambda r2: math.atanh(math.sqrt(r2))
+  wanted = fisher(1 - 1e-12) - fisher(25 / 29)
+  assert numbers['z_helpful_minus_mix'] == pytest.approx(wanted)
   assert numbers['slope_ln_p'] == pytest.approx(0.3)
   assert numbers['slope_ln_d'] == pytest.approx(0.4)
-  assert small.sides(found)['r2_helpful_minus_mix'] == ('>=', 0.0, None)
+  assert small.sides(found)['z_helpful_minus_mix'] == ('>=', 0.0)
 
 
 def test_joint_fits_are_compared_within_a_seed_that_has_both():

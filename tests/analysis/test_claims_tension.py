@@ -43,11 +43,12 @@ def test_the_last_checkpoint_of_each_pm_on_the_other_objective():
       'harmless_on_helpful': 0.31,
       'helpful_on_helpful': 0.71,
       'harmless_on_harmless': 0.81,
-    }
+    },
+    abs=1e-4,  # the mean of log-odds is a little beside that of accuracies
   )
-  wanted = small.interval([0.40, 0.41, 0.42])
+  wanted = small.logit_interval([0.40, 0.41, 0.42])
   assert small.ends(found, 'helpful_on_harmless') == pytest.approx(wanted)
-  assert set(small.sides(found).values()) == {('<', 0.5, None)}
+  assert set(small.sides(found).values()) == {('<', 0.5)}
   assert set(small.sides(found)) == {
     'helpful_on_harmless',
     'harmless_on_helpful',
@@ -65,7 +66,8 @@ def test_sampled_accuracy_serves_where_no_label_is_known():
     row | {'accuracy': row['expected_accuracy'], 'expected_accuracy': math.nan}
     for row in rows()
   ]
-  assert small.numbers(measure(found))['helpful_on_harmless'] == 0.4
+  numbers = small.numbers(measure(found))
+  assert numbers['helpful_on_harmless'] == pytest.approx(0.4)
   for row in found:
     row['accuracy'] = math.nan
   with pytest.raises(NotRunError, match='accuracy is empty: helpful PM on'):

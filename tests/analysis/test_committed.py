@@ -1,5 +1,6 @@
 """Every committed claims.json follows from the tables beside it."""
 
+import contextlib
 import copy
 import json
 import math
@@ -9,8 +10,11 @@ import runpy
 
 import pytest
 
-from rlhf_jax.analysis import claims_io, runs
+from experiments import claims as script
+from rlhf_jax.analysis import claims_io, intervals, runs
 from rlhf_jax.analysis.claims import judging
+from rlhf_jax.analysis.claims.registry import load
+from rlhf_jax.analysis.findings import NotRunError
 
 ROOT = pathlib.Path(__file__).parents[2]
 STUDIES = sorted(file.parent for file in ROOT.glob('results/*/claims.json'))
@@ -23,33 +27,13 @@ RELATIVE, ABSOLUTE = 1e-9, 1e-12
 # the exponent in the study hh, and a processor may go a step further. A score
 # that gains nothing has no exponent: where its interval is wider than WIDE (92
 # in the null study) the sum is flat, and only the verdict is compared.
-FITTED = re.compile(r'claims/14/.*\bp(_\w+)?/?(mean|ci/[01])?$')
+FITTED = re.compile(r'claims/14/(ci/[01]|.*\bp(_\w+)?(/(mean|ci/[01]))?)$')
 FITTED_RELATIVE, WIDE = 1e-4, 10
 
 
-def context_of(document):
-  """What judged a study besides its tables: its own words, or its preset's."""
-  config = runpy.run_path(str(ROOT / 'configs' / 'reproduce.py'))
-  config = config['get_config'](document['preset'])
-  evidence = 'real' if config.data.source == 'hh' else 'simulated'
-  return {
-    **{key: document[key] for key in judging.RUN_KEYS},
-    'evidence': document.get('evidence', evidence),
-    'failures': document.get('failures', ()),
-    'rl_requires': document.get(
-      'rl_requires', config.claims.rl_requires_test_pm
-    ),
-  }
-
-
 def judge_again(document, tables, tmp_path):
-  """The document that the tables give now, through JSON and back.
-
-  The first files do not say by what context they were judged.
-  """
-  found = judging.claims_document(tables, context_of(document))
-  for key in {'evidence', 'rl_requires'} - document.keys():
-    del found[key]
+  """The document that the tables give now, through JSON and back."""
+  found = script.judged_again(document, tables)
   claims_io.write_claims(tmp_path / 'claims.json', found)
   return json.loads((tmp_path / 'claims.json').read_text())
 
@@ -107,6 +91,52 @@ def test_the_tables_of_a_committed_study_give_its_claims(study, tmp_path):
   if not has_exponent(document):
     found = [place for place in found if not FITTED.search(place[0])]
   assert found == []
+
+
+@pytest.mark.parametrize('study', STUDIES, ids=IDS)
+def test_a_committed_study_is_judged_by_the_rules_of_now(study):
+  """Edition, evidence and gate are those that its preset has."""
+  document = json.loads((study / 'claims.json').read_text())
+  config = runpy.run_path(str(ROOT / 'configs' / 'reproduce.py'))
+  config = config['get_config'](document['preset'])
+  evidence = 'real' if config.data.source == 'hh' else 'simulated'
+  wanted = [judging.EDITION, evidence, config.claims.rl_requires_test_pm]
+  keys = ('edition', 'evidence', 'rl_requires')
+  assert [document[key] for key in keys] == wanted
+
+
+@pytest.mark.parametrize('study', STUDIES, ids=IDS)
+def test_the_readme_of_a_committed_study_shows_its_claims(study):
+  """And the README of the house those of micro."""
+  document = claims_io.read_claims(study / 'claims.json')
+  table = claims_io.to_markdown_table(document)
+  readmes = [study / 'README.md']
+  if study.name == 'micro':
+    readmes.append(ROOT / 'README.md')
+  for readme in readmes:
+    text = readme.read_text()
+    assert claims_io.replace_block(text, table) == text
+
+
+@pytest.mark.parametrize('gate', [False, True])
+def test_nothing_passes_where_labels_are_coins_with_or_without_the_gate(gate):
+  tables = runs.read_tables(ROOT / 'results' / 'null' / 'tables')
+  rows = judging.judge(tables, {'rl_requires': gate})
+  judged = [row for row in rows if row['verdict'] != 'not run']
+  assert {1, 4, 6, 11, 13, 19, 27, 37} <= {row['id'] for row in judged}
+  assert not [row['id'] for row in judged if row['verdict'] == 'pass']
+
+
+def test_nothing_would_pass_on_the_null_study_by_its_intervals_alone():
+  """Three seeds of RL are too few anyway: without that rule and the gate."""
+  tables = runs.read_tables(ROOT / 'results' / 'null' / 'tables')
+  found = {}
+  for spec in load().claims:
+    if spec.evaluator:
+      with contextlib.suppress(NotRunError):
+        contrasts = spec.evaluator(tables).contrasts
+        found[spec.id] = intervals.verdict(contrasts)
+  assert len(found) > 15 and 'pass' not in found.values()
 
 
 def test_a_changed_table_is_seen(tmp_path):

@@ -210,6 +210,7 @@ def test_bars_stand_at_the_mean_accuracy_of_each_pm(tables):
   assert list(left.values()) == pytest.approx([0.41, 0.71, 0.71, 0.41])
 
 
+@pytest.mark.slow  # a process
 def test_the_script_redraws_from_the_tables_without_jax(tables, tmp_path):
   runs.write_tables(tables, tmp_path / 'tables')
   code = (

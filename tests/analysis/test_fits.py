@@ -69,6 +69,20 @@ def test_bow_is_the_distance_from_the_chord_and_r2_alone_cannot_fail():
     assert fits.line(WINDOW, WINDOW ** (2 * p)).r2 > 0.98
 
 
+@pytest.mark.parametrize('top', [0.4, 3.5])
+def test_the_bow_in_units_of_the_bows_of_two_powers(top):
+  """0 for a straight line, -1 for KL^.4, 1 for KL^.6, on any window."""
+  x = np.geomspace(0.1, top, 20)
+  for p, wanted in ((0.4, -1), (0.5, 0), (0.6, 1)):
+    found = fits.bow_in_units(x, 7 * x ** (2 * p))
+    assert found == pytest.approx(wanted, abs=1e-9)
+  # A line and a power of equal gain: half of the bow.
+  line = x / np.ptp(x)
+  power = x**0.8 / np.ptp(x**0.8)
+  halves = fits.bow_in_units(x, line + power)
+  assert halves == pytest.approx(-0.5, abs=0.03)
+
+
 def test_spearman_of_hand_data():
   assert fits.spearman([1, 2, 3, 4], [10, 20, 40, 30]) == pytest.approx(0.8)
   assert math.isnan(fits.spearman([1, 2, 3], [5, 5, 5]))
@@ -81,36 +95,3 @@ def test_reward_length_correlation_of_hand_data():
   assert found == pytest.approx(4 / math.sqrt(28))
   assert fits.reward_length_correlation([1, 2], [4, 8]) == pytest.approx(1)
   assert math.isnan(fits.reward_length_correlation([1, 1], [4, 8]))
-
-
-def test_interaction_sees_different_slopes_and_no_others():
-  rng = np.random.default_rng(0)
-  x = np.tile(np.linspace(0, 3, 15), 3)
-  group = np.repeat(['a', 'b', 'c'], 15)
-  start = np.repeat([0.0, 1.0, 2.0], 15)
-  noise = 0.05 * rng.standard_normal(45)
-  _, share = fits.slope_interaction(x, start + 0.5 * x + noise, group)
-  assert share < 0.01
-  steep = np.repeat([0.2, 0.8, 1.6], 15)
-  p, share = fits.slope_interaction(x, start + steep * x + noise, group)
-  assert p < 1e-6
-  # Equal grids: the common slope is the mean slope, 13 / 15.
-  y = start + steep * x
-  parallel = ((steep - 13 / 15) * (x - x.mean())) ** 2
-  want = parallel.sum() / ((y - y.mean()) ** 2).sum()
-  assert share == pytest.approx(want, abs=0.01)
-  _, share = fits.slope_interaction(x, y, group)
-  assert share == pytest.approx(want)
-  p, share = fits.slope_interaction(x, start + 0.5 * x, group)
-  assert (p, share) == (1.0, pytest.approx(0.0, abs=1e-9))
-
-
-def test_interaction_p_is_uniform_without_an_interaction():
-  rng = np.random.default_rng(1)
-  x = np.tile(np.linspace(0, 3, 8), 3)
-  group = np.repeat([0, 1, 2], 8)
-  ps = [
-    fits.slope_interaction(x, x + rng.standard_normal(24), group)[0]
-    for _ in range(300)
-  ]
-  assert stats.kstest(ps, 'uniform').pvalue > 0.01

@@ -8,6 +8,7 @@ from rlhf_jax.analysis.intervals import (
   Contrast,
   Interval,
   cluster_bootstrap,
+  deciding,
   difference_interval,
   t_interval,
   verdict,
@@ -15,9 +16,9 @@ from rlhf_jax.analysis.intervals import (
 )
 
 
-def judged(low, high, side, bound, margin=None):
+def judged(low, high, side, bound):
   interval = Interval((low + high) / 2, low, high, 3)
-  return verdict([Contrast('x', interval, bound, side, margin)])
+  return verdict([Contrast('x', interval, bound, side)])
 
 
 def test_t_interval_by_hand():
@@ -35,8 +36,7 @@ def test_one_seed_gives_the_whole_line_and_no_verdict_but_inconclusive():
   for side in ('>', '<', '>=', '<='):
     assert verdict([Contrast('x', found, 0.0, side)]) == 'inconclusive'
   inside = Contrast('x', found, (6.0, 8.0), 'inside')
-  contains = Contrast('x', found, 7.0, 'contains', (6.0, 8.0))
-  assert verdict([inside]) == verdict([contains]) == 'inconclusive'
+  assert verdict([inside]) == 'inconclusive'
 
 
 def test_an_unmeasured_seed_makes_the_interval_nan():
@@ -78,18 +78,46 @@ def test_the_verdict_on_one_contrast(low, high, side, bound, want):
 
 
 @pytest.mark.parametrize(
-  ('low', 'high', 'want'),
+  ('side', 'bound'),
+  [('>', 0.0), ('>=', 0.0), ('<', 0.0), ('<=', 0.0), ('inside', (-1.0, 1.0))],
+)
+def test_a_wider_interval_of_the_same_mean_never_turns_into_a_pass(side, bound):
+  """Noise widens intervals, so it must not help."""
+  passes = 0
+  for mean in np.linspace(-2, 2, 81):
+    found = [judged(mean - w, mean + w, side, bound) for w in (0.01, 0.3, 3.0)]
+    passed = [verdict == 'pass' for verdict in found]
+    assert passed == sorted(passed, reverse=True)
+    passes += sum(passed)
+  assert 0 < passes < 3 * 81
+
+
+@pytest.mark.parametrize(
+  ('contrasts', 'wanted'),
   [
-    (0.41, 0.44, 'pass'),
-    (0.45, 0.65, 'pass'),
-    (0.35, 0.47, 'inconclusive'),
-    (0.48, 0.80, 'inconclusive'),
-    (0.65, 0.75, 'fail'),
-    (0.20, 0.35, 'fail'),
+    # A failing one decides, however near the others are to their bounds.
+    ({'a': (0.01, 0.02, '>', 0.0), 'b': (-3.0, -2.0, '>', 0.0)}, 'b'),
+    # Of two that fail, the one that is farther beyond, in half intervals.
+    ({'a': (-3.0, -1.0, '>', 0.0), 'b': (-2.1, -1.9, '>', 0.0)}, 'b'),
+    # Of two that pass, the one whose interval ends nearer to its bound.
+    ({'a': (1.0, 3.0, '>', 0.0), 'b': (9.0, 11.0, '>', 0.0)}, 'a'),
+    ({'a': (-0.5, 0.5, 'inside', (-9, 9)), 'b': (2, 8, 'inside', (1, 9))}, 'b'),
+    # One that is open, not one that passes narrowly.
+    ({'a': (0.01, 2.0, '>', 0.0), 'b': (-0.5, 5.0, '>', 0.0)}, 'b'),
+    ({'a': (-1.0, 2.0, '<', 0.0), 'b': (-1.0, 0.5, '<', 0.0)}, 'a'),
+    # What was not measured leaves a claim open before all that was.
+    ({'a': (-1.0, 2.0, '<', 0.0), 'b': (math.nan, math.nan, '<', 0.0)}, 'b'),
+    ({'a': (-math.inf, math.inf, '>', 0.0), 'b': (-1.0, 2.0, '>', 0.0)}, 'a'),
+    # Level ones: the first.
+    ({'a': (1.0, 3.0, '>', 0.0), 'b': (1.0, 3.0, '>', 0.0)}, 'a'),
   ],
 )
-def test_the_verdict_on_an_exponent(low, high, want):
-  assert judged(low, high, 'contains', 0.5, (0.4, 0.6)) == want
+def test_the_contrast_that_decides(contrasts, wanted):
+  found = [
+    Contrast(name, Interval((low + high) / 2, low, high, 3), bound, side)
+    for name, (low, high, side, bound) in contrasts.items()
+  ]
+  assert deciding(found).name == wanted
 
 
 def test_all_contrasts_must_pass_and_one_can_fail_the_claim():

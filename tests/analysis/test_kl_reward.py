@@ -80,21 +80,11 @@ def test_the_theory_slope_is_that_of_an_exponential_tilt():
     assert slope == pytest.approx(kl_reward.theory_slope(variance), rel=0.01)
 
 
-def test_parallel_runs_are_parallel():
-  root = np.linspace(0, 3.5, 30)
-  runs = {
-    size: (run_of(lambda x: 0.4 * x, root, s0=s0), s0)
-    for size, s0 in (('a', 0.0), ('b', 1.0), ('c', 2.0))
-  }
-  found = kl_reward.parallel(runs)
-  assert found['cv'] == pytest.approx(0, abs=1e-9)
-  assert found['interaction'] == 0.0
-  runs['c'] = run_of(lambda x: 1.2 * x, root, s0=2.0), 2.0
-  found = kl_reward.parallel(runs)
-  want = np.std([0.4, 0.4, 1.2], ddof=1) / np.mean([0.4, 0.4, 1.2])
-  assert found['cv'] == pytest.approx(want)
-  runs['c'] = run_of(lambda x: x, root[:5]), 0.0
-  assert math.isnan(kl_reward.parallel(runs)['cv'])
+def test_the_spread_of_slopes_by_hand():
+  wanted = np.std([0.4, 0.4, 1.2], ddof=1) / np.mean([0.4, 0.4, 1.2])
+  assert kl_reward.slope_spread([0.4, 0.4, 1.2]) == pytest.approx(wanted)
+  assert kl_reward.slope_spread([-0.5, -0.5]) == 0
+  assert math.isnan(kl_reward.slope_spread([0.4, math.nan, 0.4]))
 
 
 def test_forecast_error_by_hand():

@@ -53,9 +53,22 @@ def _claims():
         'measured': {'slope': 0.01234567, 'r2': None} if ran else {},
         'ci': [0.0101, 0.0149] if ran else None,
         'contrasts': [
-          {'name': 'slope', 'mean': 0.01234567, 'ci': [0.0101, 0.0149]},
-          {'name': 'r2', 'mean': None, 'ci': [0.811, 0.911]},
+          {
+            'name': 'slope',
+            'mean': 0.01234567,
+            'ci': [0.0101, 0.0149],
+            'side': '>',
+            'bound': 0.0,
+          },
+          {
+            'name': 'r2',
+            'mean': None,
+            'ci': [0.811, 0.911],
+            'side': 'inside',
+            'bound': [-0.75, 0.95],
+          },
         ][: 2 * ran],
+        'decides': 'r2' if ran else None,
         'threshold': 'slope > 0',
         'seeds': 3 * ran,
         'verdict': verdict,
@@ -138,6 +151,13 @@ def test_the_columns_of_the_claims_are_explained_above_them(text):
   assert columns[:2] == ['#', 'Claim']
   plain = [column.replace('&nbsp;', ' ').lower() for column in columns[2:]]
   assert plain == explained
+
+
+def test_a_row_shows_every_bound_and_first_the_one_that_decides(text):
+  row = re.search(r'id="claim-1">(.*?)</tr>', text, re.S)[1]
+  assert 'slope = 0.0123 (0.0101 to 0.0149; &gt; 0)' in row
+  assert 'r2 = – (0.811 to 0.911; inside -0.75 to 0.95)' in row
+  assert '<td class="number">inside -0.75 to 0.95</td>' in row
 
 
 def test_the_summary_has_five_lines_and_counts_the_verdicts(text):

@@ -98,6 +98,7 @@ def test_the_rungs_to_check_are_compiled_at_a_further_depth(compiler):
   assert compiler.calls == ALL + [(str(depth), key) for key in keys]
 
 
+@pytest.mark.slow  # processes
 def test_bad_input_is_one_line():
   for flags, said in (
     (('--rung=53B',), "no rung named '53B' on the ladder"),

@@ -139,6 +139,7 @@ def test_ppo_compiles_one_program_for_each_length_bucket(study):
   assert all(f'int32[16,{edge}]' in shapes for edge in edges)
 
 
+@pytest.mark.slow  # programs of its own
 def test_ppo_in_buckets_resumes_bit_for_bit(study, killed_at):
   """Killed in iteration 2 of 3, with both streams begun (checklist 82)."""
   workdir = study / 'ppo-resumed'

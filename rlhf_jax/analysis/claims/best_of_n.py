@@ -11,7 +11,8 @@ THEME = Theme(
       'Elo rises over k = 1, 4, 16, 64 and reward is linear in the root of its '
       'KL.',
       f'{BAI}, Fig. 36, section 4.3',
-      'each Elo step > 0; R2 on sqrt(log k - (k-1)/k) > 0.98',
+      'each Elo step > 0; bow of reward in sqrt(log k - (k-1)/k) inside those '
+      'of KL^.4 and KL^.6, as claim 13',
     ),
     ClaimSpec(
       34,
@@ -26,8 +27,8 @@ THEME = Theme(
       'Gold follows d (alpha - beta d) for best-of-n and '
       'd (alpha - beta log d) for RL, d = sqrt(KL).',
       GAO,
-      'R2 > 0.95, each no worse by AIC on its own data; beta falls with PM '
-      'size',
+      'each form on its own data: AIC less that of the other form < 0; beta '
+      'falls with PM size',
     ),
     ClaimSpec(
       36,

@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from rlhf_jax.analysis import bounded, fits, intervals
 from rlhf_jax.analysis import calibration as cal
-from rlhf_jax.analysis import fits
 from rlhf_jax.analysis.checks import ceiling, length
 from rlhf_jax.analysis.claims.spec import BAI, ClaimSpec, Table, Theme
 from rlhf_jax.analysis.drawings.calibration import pm_calibration, pm_min_score
@@ -41,6 +41,24 @@ def _numbers(pairs: pd.DataFrame) -> dict[str, float]:
   }
 
 
+def _confidence(t_N) -> str:
+  """Calibrated, under- or over-confident, by the interval of the refit t.
+
+  Calibrated is an interval inside [0.85, 1.15]; else t > 1 says that the
+  differences of scores are too small for the labels.
+  """
+  t = intervals.t_interval(t_N)
+  left, right = CALIBRATED_T
+  word = 'of undecided confidence'
+  if left <= t.low and t.high <= right:
+    word = 'calibrated'
+  elif t.low > 1:
+    word = 'under-confident'
+  elif t.high < 1:
+    word = 'over-confident'
+  return f'{word}: t = {t.mean:.2f} [{t.low:.2f}, {t.high:.2f}]'
+
+
 def helpful_calibration(tables) -> Finding:
   """Claim 4: the helpful-only PM on helpful pairs."""
   pairs = helpful_pairs(tables)
@@ -48,12 +66,12 @@ def helpful_calibration(tables) -> Finding:
   enough = not cal.has_labels(pairs) or (
     found['pairs'].min() >= MIN_CALIBRATION_PAIRS
   )
-  note = (
-    ''
-    if enough
-    else f'{int(found["pairs"].min())} test pairs; with simulated labels '
-    f'{MIN_CALIBRATION_PAIRS} are wanted'
-  )
+  note = _confidence(found['t'])
+  if not enough:
+    note += (
+      f'; {int(found["pairs"].min())} test pairs; with simulated labels '
+      f'{MIN_CALIBRATION_PAIRS} are wanted'
+    )
   judged = found if enough else found * np.nan
   return Finding(
     [
@@ -83,6 +101,7 @@ def mixture_calibration(tables) -> Finding:
       'ece_mix': means(mix, 'ece')['ece'],
       'ece_helpful': means(helpful, 'ece')['ece'],
     },
+    _confidence(mix['t']),
   )
 
 
@@ -99,8 +118,9 @@ def high_score_accuracy(tables) -> Finding:
     return out
 
   found = per_seed(pairs, measure)
+  ranked = bounded.meets(found['spearman'], '<', -0.8)
   return Finding(
-    [contrast('spearman', found['spearman'], '<', -0.8)],
+    [contrast('share_ranked', ranked, '>', 0.5, bounded.share)],
     means(found, *found.columns),
     f'PMs of role {role}',
   )
@@ -191,7 +211,7 @@ THEME = Theme(
       f'{BAI}, Fig. 9 right',
       'calibration error less its expectation under perfect calibration < '
       '0.02 (10 equal-count bins, >= 10,000 pairs where labels are simulated) '
-      'and logistic refit t in [0.85, 1.15]',
+      'and logistic refit t inside [0.85, 1.15]',
       helpful_calibration,
       tables=('pm_pairs',),
       figure='pm_calibration',
@@ -213,9 +233,11 @@ THEME = Theme(
       'The higher the score that both members must exceed, the lower the '
       'accuracy.',
       f'{BAI}, Fig. 25',
-      'Spearman of accuracy and threshold (quantiles 0 to 0.8 of the smaller '
-      'score) < -0.8',
+      'more than half of all seeds have Spearman < -0.8 of accuracy and '
+      'threshold (quantiles 0 to 0.8 of the smaller score; exact interval of '
+      'their share)',
       high_score_accuracy,
+      min_seeds=6,  # of which all meet the bound: fewer cannot pass
       tables=('pm_pairs',),
       figure='pm_min_score',
     ),
@@ -224,8 +246,8 @@ THEME = Theme(
       'First turns are a little easier',
       'Accuracy is highest on the first exchange and flat afterwards.',
       f'{BAI}, Fig. 8',
-      'first turn - later turns > 0; slope over later turns within 1 point a '
-      'turn of 0; multi-turn data only',
+      'first turn - later turns > 0; slope over later turns inside +-1 point '
+      'a turn; multi-turn data only',
       turn_accuracy,
       tables=('pm_pairs',),
     ),

@@ -11,7 +11,7 @@ THEME = Theme(
       'Reading the score at a special token is no worse than reading it at the '
       'last ordinary token.',
       f'{BAI}, App. A.2',
-      'accuracy difference inside 1 point',
+      'accuracy difference > -1 point',
     ),
   ),
 )

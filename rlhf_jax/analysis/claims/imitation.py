@@ -12,7 +12,7 @@ THEME = Theme(
       'data they are equal.',
       f'{ASKELL}, section 3.2',
       'ranked: difference > 0 at every size, slope on ln P > 0; binary: inside '
-      '2 points',
+      '+-2 points',
     ),
   ),
 )

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from rlhf_jax.analysis import failures, intervals, scaling
+from rlhf_jax.analysis import bounded, failures, intervals, scaling
 from rlhf_jax.analysis.claims.registry import Registry, load
+from rlhf_jax.analysis.claims.spec import ClaimSpec
 from rlhf_jax.analysis.findings import (
   Finding,
   NotRunError,
@@ -21,10 +22,10 @@ from rlhf_jax.analysis.findings import (
 
 CHANCE = 0.5
 RUN_KEYS = ('preset', 'commit', 'device', 'seconds', 'config_hash')
-# The rules by which the intervals, thresholds and verdicts here were made. The
-# second edition, of the confirmation of the headline, will be another number;
-# a claims.json that names none was judged by the first.
-EDITION = 1
+# The rules by which the intervals, thresholds and verdicts here are made, which
+# docs/claims.md tells. A claims.json that names none was judged by the first;
+# docs/ledger.md keeps its verdicts.
+EDITION = 2
 
 
 def claims_document(
@@ -79,12 +80,13 @@ def judge(
   registry = registry or load()
   lost = context.get('failures') or ()
   return [
-    failures.weighed(_row(spec, tables, context), spec, tables, lost)
+    failures.weighed(judge_claim(spec, tables, context), spec, tables, lost)
     for spec in registry.claims
   ]
 
 
-def _row(spec, tables, context):
+def judge_claim(spec: ClaimSpec, tables, context: Mapping) -> dict:
+  """The row of one claim; arguments as for `judge`."""
   evidence = spec.evidence
   if evidence != 'identity':
     evidence = context.get('evidence', 'simulated')
@@ -97,10 +99,12 @@ def _row(spec, tables, context):
     'ci': None,
     'threshold': spec.threshold,
     'seeds': 0,
+    'seeds_wanted': spec.min_seeds,
     'verdict': intervals.NOT_RUN,
     'figure': f'figures/{spec.figure}.svg' if spec.figure else None,
     **{key: context.get(key) for key in RUN_KEYS},
     'evidence': evidence,
+    'decides': None,
     'contrasts': [],
     'note': '',
   }
@@ -111,6 +115,10 @@ def _row(spec, tables, context):
   except NotRunError as error:
     return row | {'note': str(error)}
   row |= _outcome(finding)
+  if row['seeds'] < spec.min_seeds:
+    row['verdict'] = intervals.INCONCLUSIVE
+    wanted = f'{row["seeds"]} seeds; wanted {spec.min_seeds}'
+    row['note'] = '; '.join(filter(None, [wanted, row['note']]))
   if spec.pm_role and context.get('rl_requires'):
     reason = _pm_at_chance(tables, spec.pm_role)
     if reason:
@@ -120,14 +128,20 @@ def _row(spec, tables, context):
 
 
 def _outcome(finding: Finding) -> dict:
-  """The part of a row that was measured."""
-  first = finding.contrasts[0].interval
+  """The part of a row that was measured, what decides first.
+
+  `ci` is the interval of the contrast that `decides`; `seeds` are those of the
+  contrast that has the fewest.
+  """
+  decides = intervals.deciding(finding.contrasts)
+  others = [c for c in finding.contrasts if c is not decides]
   return {
-    'measured': {c.name: c.interval.mean for c in finding.contrasts}
+    'measured': {c.name: c.interval.mean for c in [decides, *others]}
     | {key: float(value) for key, value in finding.measured.items()},
-    'ci': finite_interval(first),
-    'seeds': first.n,
+    'ci': finite_interval(decides.interval),
+    'seeds': min(c.interval.n for c in finding.contrasts),
     'verdict': intervals.verdict(finding.contrasts),
+    'decides': decides.name,
     'contrasts': [
       {
         'name': c.name,
@@ -136,7 +150,7 @@ def _outcome(finding: Finding) -> dict:
         'side': c.side,
         'bound': c.bound,
       }
-      for c in finding.contrasts
+      for c in [decides, *others]
     ],
     'note': finding.note,
   }
@@ -158,7 +172,7 @@ def _pm_at_chance(tables, role):
   except NotRunError as error:
     return f'accuracy of the {role} PMs unknown: {error}'
   column = scaling.accuracy_column(curve)
-  interval = intervals.t_interval(curve.groupby('seed')[column].mean())
+  interval = bounded.logit_mean(curve.groupby('seed')[column].mean())
   if interval.low > CHANCE:
     return ''
   return (

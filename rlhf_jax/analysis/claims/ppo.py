@@ -18,7 +18,7 @@ EQUAL_GAIN = 0.05
 PM_ROLE = 'rl'
 
 
-def _change(tables, column):
+def change(tables, column) -> pd.DataFrame:
   """First, last and last - first of a column, one row a linear run."""
   rows = [
     {
@@ -34,12 +34,16 @@ def _change(tables, column):
 
 def ppo_gain(tables) -> Finding:
   """Claim 11: train PM at the last checkpoint less that at pi_0."""
-  rows = _change(tables, 'train_pm').rename(columns={'change': 'gain'})
+  rows = change(tables, 'train_pm').rename(columns={'change': 'gain'})
   return Finding(contrasts_by_size(rows, 'gain', '>', 0.0))
 
 
-def inert_penalty(tables) -> Finding:
-  """Claim 12: kl_coef 0 against 0.001, paired by seed, size and half."""
+def penalty_differences(tables) -> pd.DataFrame:
+  """Runs at kl_coef 0 less those at 0.001, per gain of the latter.
+
+  A row a pair of one seed, size and half, at the last samples that both have:
+  difference (NaN without a gain), gain, sqrt_kl, sqrt_kl_inert.
+  """
   inert = {
     (i['seed'], i['size'], i['half']): run
     for i, run in runs_of_role(tables, 'inert')
@@ -66,7 +70,12 @@ def inert_penalty(tables) -> Finding:
     )
   if not rows:
     raise NotRunError('no run of role inert has its linear twin')
-  rows = pd.DataFrame(rows)
+  return pd.DataFrame(rows)
+
+
+def inert_penalty(tables) -> Finding:
+  """Claim 12: kl_coef 0 against 0.001, paired by seed, size and half."""
+  rows = penalty_differences(tables)
   margin = (-EQUAL_GAIN, EQUAL_GAIN)
   return Finding(
     contrasts_by_size(rows, 'difference', 'inside', margin),
@@ -78,9 +87,9 @@ def inert_penalty(tables) -> Finding:
 def entropy(tables) -> Finding:
   """Claim 27: entropy, with the reply length beside it."""
   named = lambda name: {'start': f'{name}_start', 'end': f'{name}_end'}
-  change = {'change': 'entropy_change'}
-  rows = _change(tables, 'entropy').rename(columns=named('entropy') | change)
-  length = _change(tables, 'length').rename(columns=named('length'))
+  names = named('entropy') | {'change': 'entropy_change'}
+  rows = change(tables, 'entropy').rename(columns=names)
+  length = change(tables, 'length').rename(columns=named('length'))
   return Finding(
     contrasts_by_size(rows, 'entropy_change', '<', 0.0),
     {

@@ -18,7 +18,7 @@ THEME = Theme(
       'A skill can be mixed in',
       'A PM of dialogue and a third task loses little on either.',
       f'{BAI}, Fig. 20',
-      'loss inside 1 point on both at the largest size',
+      'each loss < 1 point at the largest size',
     ),
   ),
 )

@@ -46,6 +46,8 @@ class ClaimSpec:
       no better than chance, nothing can be concluded.
     evidence: 'simulated' (a run; 'real' on real data) or 'identity' (a
       property that holds exactly, whatever was trained).
+    min_seeds: seeds below which the verdict is inconclusive. 0: 8 for a claim
+      on RL (one with a `pm_role`), 1 for an identity, 5 for the rest.
   """
 
   id: int
@@ -58,6 +60,13 @@ class ClaimSpec:
   figure: str | None = None
   pm_role: str | None = None
   evidence: str = 'simulated'
+  min_seeds: int = 0
+
+  def __post_init__(self):
+    if not self.min_seeds:
+      wanted = 1 if self.evidence == 'identity' else 5
+      # The class is frozen, so that the default is set past its guard.
+      object.__setattr__(self, 'min_seeds', 8 if self.pm_role else wanted)
 
 
 @dataclasses.dataclass(frozen=True)

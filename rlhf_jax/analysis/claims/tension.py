@@ -1,6 +1,6 @@
 """Claims 37 to 42: helpful against harmless (Bai et al., 4.4 and 5.1)."""
 
-from rlhf_jax.analysis import scaling
+from rlhf_jax.analysis import bounded, scaling
 from rlhf_jax.analysis.claims.spec import BAI, ClaimSpec, Theme
 from rlhf_jax.analysis.drawings.tension import helpful_harmless
 from rlhf_jax.analysis.findings import (
@@ -25,7 +25,8 @@ def cross_accuracy(tables) -> Finding:
       seeds = last(curve, 'pairs').groupby('seed')[column].mean()
       name = f'{train}_on_{subset}'
       if subset == other:
-        contrasts.append(contrast(name, seeds, '<', 0.5))
+        found = contrast(name, seeds, '<', 0.5, bounded.logit_mean)
+        contrasts.append(found)
       else:
         measured[name] = float(seeds.mean())
   return Finding(contrasts, measured)
@@ -40,7 +41,7 @@ THEME = Theme(
       'A PM trained on helpfulness alone is worse than chance on harmlessness, '
       'and vice versa.',
       f'{BAI}, Fig. 19',
-      'both cross accuracies < 0.5',
+      'both cross accuracies < 0.5 (on the scale of log-odds)',
       cross_accuracy,
       tables=('pm_curve',),
       figure='helpful_harmless',

@@ -34,7 +34,10 @@ def _gains(canvas, tables, x, x_label, scorers):
 
 
 def gap_vs_samples(canvas, tables):
-  """Train PM less test PM, directions averaged (Fig. 4)."""
+  """Train PM less test PM, directions averaged (Fig. 4).
+
+  Shaded: the samples over which claim 19 asks whether the two agree.
+  """
   rows = marks.rl_rows(tables, 'robust')
   (axis,) = canvas.panels([''], marks.SAMPLES, 'train PM - test PM (log-odds)')
   for pm_size, group in rows.groupby('pm_size'):
@@ -42,3 +45,5 @@ def gap_vs_samples(canvas, tables):
     style = {'label': f'train PM {pm_size}'}
     canvas.mean_line(axis, gap, 'samples', 'samples', 'gap', **style)
   axis.axhline(0, color='k', lw=0.8)
+  early = [share * rows['samples'].max() for share in robustness.EARLY]
+  axis.axvspan(*early, color='0.5', alpha=0.15, lw=0, label='claim 19, early')

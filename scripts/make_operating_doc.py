@@ -1,0 +1,154 @@
+"""Writes docs/operating.md: how often a claim passes where it is not true.
+
+python -m scripts.make_operating_doc [--claims 13,14] [--studies 200]
+
+Without --claims the page is drawn from docs/operating.json alone. With it the
+missing studies of these claims are simulated first (minutes each) and their
+verdicts written there, a letter a study: p, f or i.
+"""
+
+import argparse
+import json
+import pathlib
+import sys
+
+from rlhf_jax.analysis import bounded
+from rlhf_jax.analysis.claims.registry import load
+from rlhf_jax.analysis.operating.noise import NOISE
+from rlhf_jax.analysis.operating.scenario import EFFECT, verdicts
+from rlhf_jax.analysis.operating.studies import SCENARIOS
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+SOURCE = ROOT / 'docs' / 'operating.json'
+OUT = ROOT / 'docs' / 'operating.md'
+STUDIES, STEP = 200, 20
+SEEDS = (5, 8)  # of PMs in the preset micro; what a claim on RL asks for
+ENOUGH, RARE = 0.8, 0.05
+HEADER = """\
+# Operating characteristics
+
+How often each claim passes where it is just not true, and where it is. Studies
+are simulated as tables, with the noise that the runs of micro show
+(`rlhf_jax/analysis/operating/noise.py`), and judged as real ones are. Written
+by `python -m scripts.make_operating_doc` from `docs/operating.json`; a test
+simulates some of the studies again.
+
+**Boundary** means that one contrast of the claim lies on its bound while the
+others hold, not that there is no effect at all: a pass there is wrong, in at
+most 5 % of studies. **Effect** is where the claim is true as stated: the share
+of passes is its power, of which 80 % is wanted. Shares have exact 95 %
+intervals over studies. With fewer seeds than it wants a claim never passes.
+
+| # | claim | seeds wanted | what is true | passes at 5 seeds | at 8 seeds |
+|---|---|---|---|---|---|
+"""
+NOISE_HEADER = """
+## Noise of the runs of micro
+
+Standard deviations between seeds, between the runs of a seed, and of residuals;
+what each is stands in the code.
+
+| name | value |
+|---|---|
+"""
+
+
+def read():
+  """Claim number -> where -> seeds -> a letter a study."""
+  return json.loads(SOURCE.read_text()) if SOURCE.exists() else {}
+
+
+def simulate(number, studies):
+  """Simulates what is missing of one claim, and writes it down as it comes.
+
+  Where a claim wants more seeds than there are, nothing is simulated. Remove
+  its entry after a change of a scenario or of an evaluator.
+  """
+  scenario, wanted = SCENARIOS[number], load().claim(number).min_seeds
+  for where in (*scenario.boundaries, EFFECT):
+    for n in (n for n in SEEDS if n >= wanted):
+      own = read().get(str(number), {}).get(where, {}).get(str(n), '')
+      for first in range(len(own), studies, STEP):
+        more = range(first, min(first + STEP, studies))
+        own += ''.join(v[0] for v in verdicts(scenario, where, n, more))
+        found = read()
+        found.setdefault(str(number), {}).setdefault(where, {})[str(n)] = own
+        write(found)
+      print(f'claim {number}, {where}, {n} seeds: {len(own)}', flush=True)
+
+
+def write(found):
+  """Writes the letters, claims in order; all of them or, if killed, none."""
+  order = dict(sorted(found.items(), key=lambda pair: int(pair[0])))
+  part = SOURCE.with_suffix('.part')
+  part.write_text(json.dumps(order, indent=1) + '\n')
+  part.replace(SOURCE)
+
+
+def passes(letters):
+  """The share of passes, with its exact interval over studies."""
+  return bounded.share([letter == 'p' for letter in letters])
+
+
+def cell(letters):
+  """A share of passes as text."""
+  if letters is None:
+    return 'too few'
+  share = passes(letters)
+  low, high = 100 * share.low, 100 * share.high
+  return f'{100 * share.mean:.0f} % [{low:.0f}, {high:.0f}] of {share.n}'
+
+
+def power_words(found):
+  """What the studies say of the power of a claim."""
+  few, most = map(str, SEEDS)
+  power = {n: passes(own).mean for n, own in found[EFFECT].items()}
+  if power[most] < ENOUGH:
+    return f' **Cannot reach 80 % with {most} seeds.**'
+  if power.get(few, 1.0) < ENOUGH:
+    return f' **Needs more than {few} seeds for 80 %.**'
+  return ''
+
+
+def rows_of(number, found):
+  """The rows of one claim: its boundaries, then its effect."""
+  scenario, spec = SCENARIOS[number], load().claim(number)
+  words = dict(scenario.boundaries) | {EFFECT: scenario.effect}
+  for where, letters in found.items():
+    kind = 'boundary'
+    text = words[where]
+    if where == EFFECT:
+      kind, text = 'effect', text + power_words(found)
+    cells = [cell(letters.get(str(n))) for n in SEEDS]
+    head = [str(number), spec.title, str(spec.min_seeds)]
+    yield '| ' + ' | '.join([*head, f'{kind}: {text}', *cells]) + ' |'
+
+
+def generate():
+  """The text of docs/operating.md."""
+  found = read()
+  lines = [
+    row
+    for number in sorted(map(int, found))
+    for row in rows_of(number, found[str(number)])
+  ]
+  noise = [f'| `{name}` | {value:g} |' for name, value in NOISE.items()]
+  text = HEADER + '\n'.join(lines) + '\n' + NOISE_HEADER
+  return text + '\n'.join(noise) + '\n'
+
+
+def main(arguments=None):
+  """Simulates the claims that are asked for, and writes the page."""
+  parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+  parser.add_argument('--claims', default='', help='numbers, comma between')
+  parser.add_argument('--studies', type=int, default=STUDIES, help='of each')
+  args = parser.parse_args(arguments)
+  for number in filter(None, args.claims.split(',')):
+    simulate(int(number), args.studies)
+  OUT.write_text(generate())
+  print(f'wrote {OUT.relative_to(ROOT)}')
+  return 0
+
+
+if __name__ == '__main__':
+  sys.exit(main())
