@@ -20,7 +20,7 @@ from absl import flags
 from experiments.shared import command, comparisons, policies, trained
 from experiments.shared.devices import mesh_from
 from experiments.shared.files import write_csv
-from experiments.shared.models import open_base
+from experiments.shared.models import open_base, open_scorers
 from rlhf_jax.analysis import frontier
 from rlhf_jax.train import about
 from rlhf_jax.train.run import Run
@@ -42,7 +42,8 @@ def sampled_scores(config, prompts, replies, progress):
   """
   mesh, way = mesh_from(config['mesh']), trained.way_of(config)
   base = open_base(config, mesh)
-  scorers = policies.open_scorers(config, base, mesh)
+  networks = open_scorers(config, mesh)
+  scorers = policies.scorers_of(config, base, networks, mesh)
   evaluate = policies.evaluation_of(config, base, way, scorers, mesh)
   found = comparisons.read_prompts(config, base)['test']
   order = np.random.default_rng(0).permutation(len(found))[:prompts]

@@ -21,7 +21,7 @@ from experiments.shared import (
   trained,
 )
 from experiments.shared.devices import mesh_from, spread
-from experiments.shared.models import open_base, open_scorer
+from experiments.shared.models import open_base, open_scorer, open_scorers
 from rlhf_jax.data.buckets import BucketedBatches
 from rlhf_jax.data.pipeline import Batches
 from rlhf_jax.data.prompts import encode_prompts
@@ -136,7 +136,8 @@ def run(config, workdir):
       return
     mesh, way = mesh_from(config['mesh']), trained.way_of(config)
     base = open_base(config, mesh)
-    scorers = policies.open_scorers(config, base, mesh)
+    networks = open_scorers(config, mesh)
+    scorers = policies.scorers_of(config, base, networks, mesh)
     iteration_fn, evaluate = programs_of(config, base, way, scorers, mesh)
     found = comparisons.read_prompts(config, base)
     comparisons.write_reading(run_.path, comparisons.read_counts(config, base))

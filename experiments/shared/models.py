@@ -256,6 +256,15 @@ def open_scorer(path, mesh=None, dtype=None) -> Network:
   return Network(base.functions, *parts, base.tokenizer, base.size)
 
 
+def open_scorers(config, mesh) -> list[Network]:
+  """The train PM and the test PM of a PPO run; [] where noise rewards it."""
+  folders = (config['train_pm_dir'], config['test_pm_dir'])
+  return [
+    open_scorer(folder, mesh, config['dtype'])
+    for folder in (() if config['hashed_rewards'] else folders)
+  ]
+
+
 def open_run(path) -> Opened:
   """The whole model of a finished run: for export and for use.
 

@@ -20,7 +20,6 @@ from experiments.shared.devices import (
   jit_step,
   spread,
 )
-from experiments.shared.models import open_scorer
 from experiments.shared.trained import Way
 from rlhf_jax.data.prompts import encode_prompts
 from rlhf_jax.evals import policy
@@ -110,7 +109,7 @@ def scorers_of(config, base, networks, mesh) -> Scorers:
   Args:
     config: seed, half; they number the noise.
     base: Base of the policy.
-    networks: (train PM, test PM), each of `models.open_scorer`; () for noise.
+    networks: of `models.open_scorers`; () for noise.
     mesh: of `devices.mesh_from`.
 
   Raises:
@@ -133,16 +132,6 @@ def scorers_of(config, base, networks, mesh) -> Scorers:
   functions = (_pm_reward(pm.functions, pm.way, *stops) for pm in networks)
   weights = ((pm.frozen, pm.trained) for pm in networks)
   return Scorers(tuple(functions), tuple(weights), networks[0].size)
-
-
-def open_scorers(config, base, mesh) -> Scorers:
-  """The train PM and the test PM of a PPO run, or noise in place of both."""
-  folders = (config['train_pm_dir'], config['test_pm_dir'])
-  networks = [
-    open_scorer(folder, mesh, config['dtype'])
-    for folder in (() if config['hashed_rewards'] else folders)
-  ]
-  return scorers_of(config, base, networks, mesh)
 
 
 @functools.cache

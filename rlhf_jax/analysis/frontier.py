@@ -23,8 +23,8 @@ import pandas as pd
 from scipy import special
 
 from rlhf_jax.analysis import fits
+from rlhf_jax.analysis.gain_bound import MIN_ESS
 
-MIN_ESS = 20.0
 POINTS = 40
 
 

@@ -88,7 +88,8 @@ def test_replies_of_a_batch_go_to_their_prompts(monkeypatch):
   for module, name, value in (
     (script, 'mesh_from', None),
     (script, 'open_base', None),
-    (script.policies, 'open_scorers', None),
+    (script, 'open_scorers', None),
+    (script.policies, 'scorers_of', None),
     (script.policies, 'evaluation_of', None),
     (script.trained, 'way_of', None),
     (script.trained, 'policy', None),

@@ -332,7 +332,8 @@ def test_a_policy_runs_against_the_train_pm_s_weights(tmp_path, monkeypatch):
     ('programs_of', ('iteration', 'evaluate')),
   ):
     monkeypatch.setattr(train_ppo, name, lambda *_, v=value, **__: v)
-  monkeypatch.setattr(policies, 'open_scorers', lambda *_: scorers)
+  monkeypatch.setattr(train_ppo, 'open_scorers', lambda *_: 'networks')
+  monkeypatch.setattr(policies, 'scorers_of', lambda *_: scorers)
   monkeypatch.setattr(comparisons, 'read_prompts', lambda *_: found)
   prompts = Numbers()
   monkeypatch.setattr(

@@ -148,7 +148,7 @@ def open_as_told(monkeypatch):
     opened.append((folder, mesh, dtype))
     return network(folder, constant(numbers[folder]))
 
-  monkeypatch.setattr(policies, 'open_scorer', open_scorer)
+  monkeypatch.setattr(models, 'open_scorer', open_scorer)
   return opened
 
 
@@ -166,7 +166,9 @@ def test_a_run_is_rewarded_by_its_train_pm_and_watched_by_the_other(
     lambda *args, **options: asked.update(evaluated=args) or (lambda: None),
   )
   config, base = ppo_config(), tiny.base()
-  scorers = policies.open_scorers(config, base, None)
+  scorers = policies.scorers_of(
+    config, base, models.open_scorers(config, None), None
+  )
   assert opened == [('TRAIN', None, 'float32'), ('TEST', None, 'float32')]
   policies.ppo_pieces.cache_clear()
   policies.policy_eval.cache_clear()
@@ -185,7 +187,9 @@ def test_a_run_is_rewarded_by_its_train_pm_and_watched_by_the_other(
 def test_a_run_against_noise_opens_no_preference_model(monkeypatch):
   opened = open_as_told(monkeypatch)
   config = ppo_config(hashed_rewards=True, half='b')
-  scorers = policies.open_scorers(config, tiny.base(), None)
+  scorers = policies.scorers_of(
+    config, tiny.base(), models.open_scorers(config, None), None
+  )
   assert opened == []
   assert [int(seed) for seed in scorers.weights] == [15, 14]
 
