@@ -130,6 +130,9 @@ def run(options):
   row = {k: found.row[k] for k in ('role', 'seed', 'size', 'n_params', 'half')}
   kind = about.About('frontier', 'table', base=options['run'])
   with Run(Path(options['workdir']), config, row, about=kind) as run_:
+    if run_.done:
+      print(f'{run_.path} is finished: its tables are there')
+      return
     scores = sampled_scores(
       found.config, options['prompts'], options['replies'], run_.progress
     )
@@ -138,8 +141,7 @@ def run(options):
     write_csv(run_.path / 'best_of_n.csv', best)
     for line in lines_of(scores, edges, pd.read_csv(file)):
       print(line)
-    if not run_.done:
-      run_.finish(prompts=options['prompts'], replies=options['replies'])
+    run_.finish(prompts=options['prompts'], replies=options['replies'])
 
 
 def main():
