@@ -138,7 +138,7 @@ agreement: $(STAMP)
 # Our benchmarks on this machine, without peers: benchmarks/results/<device>/.
 .PHONY: bench
 SHAPED ?= pm_step decode ppo_iteration
-BENCHMARKS ?= data_rate memory scaling read_pairs
+BENCHMARKS ?= data_rate memory scaling read_pairs templates
 SWEEPS ?= vmapped_sweep sweep
 bench: $(PARITY)
 	@device=$$($(BIN)/python -c \

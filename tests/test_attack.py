@@ -91,6 +91,69 @@ def test_a_flipped_bit_is_put_back_and_judged(tmp_path):
   assert {'named', 'silent'} <= set(found) <= {'named', 'silent', 'same'}
 
 
+class Dying:
+  """A process that lives for some looks at it, or dies of a kill."""
+
+  def __init__(self, folder, checkpoints):
+    self._folder, self._left, self.exitcode = folder, list(checkpoints), None
+
+  def is_alive(self):
+    if not self._left:
+      self.exitcode = 0
+      return False
+    (self._folder / self._left.pop(0)).mkdir(parents=True)
+    return True
+
+  def kill(self):
+    self.exitcode = -9 if self.exitcode is None else self.exitcode
+
+  def join(self):
+    pass
+
+
+@pytest.mark.parametrize(
+  ('there', 'coming', 'dies'),
+  [
+    ([], ['2.tmp', '2', '4.tmp', '4'], True),
+    (['2'], ['4.tmp'], True),
+    (['2', '4.tmp'], ['4'], True),  # that was half-written when it was killed
+    (['2'], [], False),
+    (['2'], ['2.tmp'], False),
+  ],
+)
+def test_a_kill_waits_for_a_checkpoint_that_was_not_there(
+  tmp_path, monkeypatch, there, coming, dies
+):
+  folder = tmp_path / 'checkpoints'
+  for name in there:
+    (folder / name).mkdir(parents=True)
+  process = Dying(folder, coming)
+  monkeypatch.setattr(kills.study, 'start', lambda *args: process)
+
+  class First(random.Random):
+    def choice(self, options):
+      return options[0]
+
+  assert kills.killed(None, 'pm', tmp_path, First(0)) is dies
+
+
+def test_a_run_is_killed_three_times_and_again_if_it_was_too_quick(
+  tmp_path, monkeypatch
+):
+  """Seven kills: runs of 3, of 1 that then ended, of none, of 3."""
+  answers = iter([1, 1, 1, 1, 0, 0, 1, 1, 1])
+  monkeypatch.setattr(kills, 'params_of', lambda name, workdir: {})
+  monkeypatch.setattr(kills, 'result_of', lambda workdir, params: 'x')
+  monkeypatch.setattr(kills, 'killed', lambda *args: next(answers) == 1)
+  monkeypatch.setattr(kills, '_resumed', lambda *args: ('same', ''))
+  trials = Trials(tmp_path)
+  for n in range(7):
+    trials.add('kills', 'ppo', n, 'same')
+  kills.attack(trials, tmp_path, tmp_path, 7, lambda text: None)
+  table = {row['kind']: row['trials'] for row in trials.table()}
+  assert table == {'ppo': 7, 'pm': 7} and next(answers, None) is None
+
+
 def test_a_result_is_all_but_its_clock(tmp_path):
   params = {'w': np.ones(2)}
   for name, seconds in (('a', 1.0), ('b', 2.0)):

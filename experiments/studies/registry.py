@@ -1,7 +1,8 @@
 """The themes of a study, a chapter of a paper each, and the jobs of some.
 
-A theme is a module beside this one, an entry of THEMES, and, if it has settings
-of its own, a section of the config. The module has one of
+A theme that trains or evaluates is a module beside this one, of the name that
+it has in `analysis.claims.registry.THEMES`, and, if it has settings of its own,
+a section of the config. The module has one of
 
     jobs(config, root, seed) -> [Job]
     evaluations(config, root, seed, trained) -> [Job], of what all themes train
@@ -10,16 +11,18 @@ or both.
 """
 
 import importlib
+import importlib.util
 
 from experiments.studies.job import Job, with_needs
+from rlhf_jax.analysis.claims.registry import THEMES as CHAPTERS
 
+# HHH makes tables of the chapter `evaluations`, which has other makers too.
 THEMES = (
-  'scaling',
-  'calibration',
-  'tension',
-  'ppo',
-  'sqrt_kl',
-  'robustness',
+  *(
+    name
+    for name in CHAPTERS
+    if importlib.util.find_spec(f'experiments.studies.{name}')
+  ),
   'hhh',
 )
 

@@ -6,48 +6,43 @@ Rows are read one after the other: memory does not grow with the file.
 import codecs
 import gzip
 import json
-import re
-import zlib
+import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from rlhf_jax.data.faults import BrokenFile, DataError, Malformed
 from rlhf_jax.data.file_kinds import HEAD, foreign
+from rlhf_jax.data.json_array import elements
+from rlhf_jax.data.json_layout import ARRAY, GZIP_FAULTS, LINES, layout_of
 
-_GZIP_FAULTS = (EOFError, zlib.error, gzip.BadGzipFile)
-_BLANK = b' \t\r\n'
-_CHUNK = 1 << 16  # characters of an array that are read at once
-_TOKEN = 16  # characters of the longest token of JSON, strings aside
-_NOTHING = object()
-_BLANKS = re.compile(r'\s*')
-_AFTER = re.compile(r'\s*([,\]])')  # an element of an array
+_PARQUET = b'PAR1'  # at both ends of a file
 _PARQUET_ROWS = 256  # that are in memory at once
 _WORDS = ('role', 'content')  # of a message; its other fields are not read
 
 Rows = Iterator[tuple[int, dict | Malformed]]
 
 
-def rows_of(
-  file: Path, array: bool, columns: Collection[str] | None = None
-) -> Rows:
+def rows_of(file: Path, columns: Collection[str] | None = None) -> Rows:
   """Yields (number from 1, row or what is wrong with it).
 
   Args:
-    file: JSON lines, gzipped or not, or Parquet; told apart by content.
-    array: whether the file may also be one JSON array of rows.
+    file: JSON lines or one JSON array of rows, gzipped or not, or Parquet; told
+      apart by content.
     columns: of a Parquet file that are wanted, None: all; the others are None.
   """
   with open(file, 'rb') as stream:
     head = stream.read(HEAD)
-  if head.startswith(b'PAR1'):
+    stream.seek(max(0, os.fstat(stream.fileno()).st_size - len(_PARQUET)))
+    tail = stream.read()
+  if _PARQUET in (head[: len(_PARQUET)], tail):
     yield from _parquet_rows(file, columns)
   elif head.startswith(b'\x1f\x8b'):
-    yield from _gzip_rows(file, array)
+    yield from _gzip_rows(file)
   elif (fault := foreign(head)) is not None:
     yield 1, fault
   else:
     with open(file, 'rb') as stream:
-      yield from _json_rows(stream, array)
+      yield from _json_rows(stream)
 
 
 def read_gzip(file: Path) -> str:
@@ -65,13 +60,13 @@ def read_gzip(file: Path) -> str:
     if (fault := foreign(data[:HEAD], packed=True)) is not None:
       raise DataError(f'{file}: {fault}')
     return data.decode()
-  except _GZIP_FAULTS as error:
+  except GZIP_FAULTS as error:
     raise DataError(f'{file}: {_broken_gzip(0, error)}') from None
   except UnicodeDecodeError as error:
     raise DataError(f'{file}: {_not_utf8(error)}') from None
 
 
-def _gzip_rows(file: Path, array: bool) -> Rows:
+def _gzip_rows(file: Path) -> Rows:
   number = 0
   try:
     with gzip.open(file, 'rb') as stream:
@@ -79,9 +74,9 @@ def _gzip_rows(file: Path, array: bool) -> Rows:
       if fault is not None:
         yield 1, fault
         return
-      for number, row in _json_rows(stream, array):
+      for number, row in _json_rows(stream):
         yield number, row
-  except _GZIP_FAULTS as error:
+  except GZIP_FAULTS as error:
     yield number + 1, _broken_gzip(number, error)
 
 
@@ -94,11 +89,14 @@ def _broken_gzip(number, error):
   )
 
 
-def _json_rows(stream, array: bool) -> Rows:
-  """Rows of a binary stream that can be peeked into."""
-  head = stream.peek(HEAD).removeprefix(codecs.BOM_UTF8)
-  if array and head.lstrip(_BLANK).startswith(b'['):
+def _json_rows(stream) -> Rows:
+  """Rows of a binary stream that can be read twice."""
+  layout = layout_of(stream)
+  if layout == ARRAY:
     yield from _array_rows(stream)
+    return
+  if layout != LINES:
+    yield 1, layout
     return
   empty = True
   for number, line in enumerate(stream, 1):
@@ -130,7 +128,7 @@ def _array_rows(stream) -> Rows:
   number = 0
   try:
     for number, value in enumerate(
-      _elements(codecs.getreader('utf-8-sig')(stream)), 1
+      elements(codecs.getreader('utf-8-sig')(stream)), 1
     ):
       yield number, _require_object(value)
     if not number:
@@ -139,55 +137,6 @@ def _array_rows(stream) -> Rows:
     yield number + 1, _not_utf8(error, BrokenFile)
   except (ValueError, RecursionError) as error:
     yield number + 1, _bad_json(error, BrokenFile)
-
-
-def _elements(text) -> Iterator:
-  """The values of the array in a text stream, each decoded when it is whole.
-
-  Raises:
-    ValueError: where it is no JSON.
-  """
-  decoder, step = json.JSONDecoder(), _CHUNK
-  buffer = text.read(step).lstrip()
-  place = 1  # behind the bracket, in the buffer
-  while True:
-    value, after, fault = _next_element(decoder, buffer, place)
-    if after is None:
-      more = text.read(step)
-      step *= 2  # so a long element is decoded a few times at most
-      if not more:
-        raise fault
-      buffer, place = buffer[place:] + more, 0
-      continue
-    if value is not _NOTHING:
-      yield value
-    place, step = after.end(), _CHUNK
-    if after[1] == ']':
-      if (buffer[place:] + text.read(_CHUNK)).strip():
-        raise ValueError('there is more text after the array')
-      return
-
-
-def _next_element(decoder, buffer, place):
-  """(value, match of what follows it, None), or (_, None, fault so far).
-
-  Raises:
-    ValueError: if no more text can mend the fault.
-  """
-  place = _BLANKS.match(buffer, place).end()
-  if buffer.startswith(']', place):
-    return _NOTHING, _AFTER.match(buffer, place), None
-  try:
-    value, end = decoder.raw_decode(buffer, place)
-  except json.JSONDecodeError as error:
-    unended = error.msg.startswith('Unterminated string')
-    if not unended and error.pos < len(buffer) - _TOKEN:
-      raise
-    return _NOTHING, None, error
-  after = _AFTER.match(buffer, end)
-  if after is None and buffer[end:].strip():
-    raise ValueError(f'wanted , or ] and got {buffer[end : end + 20]!r}')
-  return value, after, ValueError('the array has no end')
 
 
 def _parquet_rows(file: Path, columns: Collection[str] | None) -> Rows:

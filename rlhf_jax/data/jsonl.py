@@ -173,7 +173,7 @@ def _iterate(path, make: Callable, on_error: str, columns, counts):
 def _records(files, make, on_error, columns, counts) -> Iterator:
   """Yields records; raises or counts what is malformed."""
   for file in files:
-    for number, row in rows_of(file, True, columns):
+    for number, row in rows_of(file, columns):
       counts['read'] += 1
       try:
         if isinstance(row, Malformed):

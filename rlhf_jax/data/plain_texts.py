@@ -24,7 +24,7 @@ def read_plain_texts(path) -> list[str]:
     raise DataError(f'{path} holds no text_*/*.txt.gz for the language model')
   texts = [re.sub(r'(?<!\n)\n(?!\n)', ' ', read_gzip(file)) for file in files]
   for file in data_files.visible(path.glob('reddit_top_posts/*.jsonl.gz')):
-    for number, row in rows_of(file, True):
+    for number, row in rows_of(file):
       texts.append(_post(row, f'{file}:{number}'))
   return texts
 

@@ -5,7 +5,9 @@ it runs in a process of its own (`template_sandbox`), and it is handed a
 placeholder for every turn. What people wrote is put in afterwards, so neither
 can a user's text change what the template does, nor is a special token that a
 user types taken for one. What it renders depends on the roles alone, so each
-sequence of roles is rendered once.
+sequence of roles is rendered once. White space is taken off the words where the
+template takes it off (`placeholders`); a template that reads more than that out
+of words, such as thoughts before `</think>`, does not find it.
 
 A date in a template is always the same, in training and in what is exported:
 the 26th of July 2024, which Llama 3.2's template has where there is no clock.
@@ -22,14 +24,12 @@ from typing import NamedTuple
 
 from rlhf_jax.text import template_sandbox
 from rlhf_jax.text.dialogue import DialogueError, Turn
+from rlhf_jax.text.placeholders import parts_of, placeholder
 from rlhf_jax.text.tokenizer import END_OF_CONTEXT
 
 ROLES = {'human': 'user', 'assistant': 'assistant'}
 SYSTEM = -1
 PATIENCE = 120  # seconds on a busy machine; the limit is one of processor time
-
-# Two private-use characters, which no template holds.
-_PLACE = re.compile('\ue000(-?[0-9]+)\ue001')
 
 # What is asked of most dialogues, all of it in one process: up to 12 exchanges.
 _USUAL = (
@@ -103,17 +103,13 @@ def words_of(turn: Turn) -> str:
   return turn.text.removeprefix(' ')
 
 
-def _place(i):
-  return f'\ue000{i}\ue001'
-
-
 def _messages(roles):
   """Messages of these roles, a placeholder in each."""
   numbers = iter(range(len(roles)))
   return [
     {
       'role': role,
-      'content': _place(SYSTEM if role == 'system' else next(numbers)),
+      'content': placeholder(SYSTEM if role == 'system' else next(numbers)),
     }
     for role in roles
   ]
@@ -212,10 +208,11 @@ class ChatTemplate:
     if system is not None:
       said[SYSTEM] = system
       roles = ('system', *roles)
-    parts = _PLACE.split(self._render(roles))
-    pieces = [Piece(parts[0], None)]
-    for turn, own in zip(parts[1::2], parts[2::2], strict=True):
-      pieces += [Piece(said[int(turn)], int(turn)), Piece(own, None)]
+    (first, *texts), slots = parts_of(self._render(roles))
+    pieces = [Piece(first, None)]
+    for slot, own in zip(slots, texts, strict=True):
+      words = slot.filled(said[slot.turn])
+      pieces += [Piece(words, slot.turn), Piece(own, None)]
     return [piece for piece in pieces if piece.text]
 
   def before_a_reply(self) -> tuple[str, str]:
@@ -224,9 +221,9 @@ class ChatTemplate:
     A template may put a space before a reply that was given and none after the
     words that ask for one; the model then begins its reply with a space.
     """
-    asked = _PLACE.split(self._render(('user',)))[-1]
+    asked = parts_of(self._render(('user',)))[0][-1]
     whole = self._render(('user', 'assistant'), ask=False)
-    *_, given, _, _ = ['', '', *_PLACE.split(whole)]
+    *_, given, _ = ['', *parts_of(whole)[0]]
     rest = given.removeprefix(asked)
     return asked, rest if given == asked + ' ' * len(rest) else ''
 

@@ -115,6 +115,12 @@ class Run:
         f'{", ".join(keys)}): choose another --workdir or delete it'
       )
     own = self._about | {'row': row}
+    unknown = sorted(content.keys() - own.keys() - {'config'})
+    if unknown:  # one that lacks some is of before
+      raise RunError(
+        f'{self.path}/config.json is damaged (it has {", ".join(unknown)}): '
+        f'{digests.remedy_of(self.path)}'
+      )
     for key in own.keys() & content.keys():
       if content[key] != own[key]:
         raise RunError(

@@ -3,6 +3,7 @@
 A flip counts as silent only if the reader gives something else than before.
 """
 
+import functools
 import random
 import shutil
 from pathlib import Path
@@ -83,7 +84,7 @@ def unfinished(root, scratch):
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(root / name, copy)
     (copy / 'done.json').unlink()
-    read = lambda name=name, copy=copy: _resumed(root, name, copy)
+    read = _resuming(root, name, copy)
     inside = sorted(p for p in (copy / 'checkpoints').rglob('*') if p.is_file())
     found |= {
       f'checkpoint of {name}': (inside, read),
@@ -98,23 +99,35 @@ def _words(tokenizer):
   return [texts, tokenizer.encode('Human: 3 + 4? Assistant: 7')]
 
 
-def _resumed(root, name, folder):
-  """State, rows and summary of a run that resumes; its files stay."""
+def _resuming(root, name, folder):
+  """callable() -> state, rows and config of a run that resumes.
+
+  Its files stay. What it starts from is not what is attacked, and made once.
+  """
   config, stage = study.config_of(root, name), study.stage_of(root, name)
-  base = models.open_base(config)
-  row = {k: config[k] for k in ('role', 'seed', 'half')}
-  row |= {'size': base.size, 'n_params': base.n_params}
   holds = {train_pm: 'preference model', train_ppo: 'policy'}[stage]
   kind = about.About(
     stage.__name__.rpartition('.')[2], holds, config['trained'], config['base']
   )
-  metrics = (folder / 'metrics.jsonl').read_bytes()
-  try:
-    with Run(folder, config, row, about=kind) as run:
-      state = run.restore(stage.initial_state(config, base, None))
-      return [state, run.rows('train'), (folder / 'config.json').read_text()]
-  finally:
-    (folder / 'metrics.jsonl').write_bytes(metrics)
+  row = {k: config[k] for k in ('role', 'seed', 'half')}
+
+  @functools.cache
+  def start():
+    base = models.open_base(config)
+    size = {'size': base.size, 'n_params': base.n_params}
+    return size, stage.initial_state(config, base, None)
+
+  def read():
+    size, state = start()
+    metrics = (folder / 'metrics.jsonl').read_bytes()
+    try:
+      with Run(folder, config, row | size, about=kind) as run:
+        state = run.restore(state)
+        return [state, run.rows('train'), (folder / 'config.json').read_text()]
+    finally:
+      (folder / 'metrics.jsonl').write_bytes(metrics)
+
+  return read
 
 
 def attack(trials, root, scratch, count, report):

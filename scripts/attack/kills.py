@@ -1,13 +1,13 @@
 """Kills aimed at checkpoints: SIGKILL while one is being written, then resume.
 
-A resumed run has to end with the parameters, rows and tables of one that was
-never killed, to the last bit.
+A run is killed a few times in turn and then ends by itself: with the
+parameters, rows and tables of one that was never killed, to the last bit. If it
+does not, each of its kills counts as such.
 """
 
 import os
 import random
 import shutil
-import subprocess
 import time
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from scripts.attack import study
 from scripts.attack.trials import value_of
 
 SECONDS = 300  # after which a stage that was started counts as hanging
+KILLS = 3  # of one run
 COMPARED = ('metrics.jsonl', '*.csv', '*.csv.gz', 'samples.json')
 
 
@@ -38,30 +39,32 @@ def result_of(workdir, params):
 
 
 def killed(root, name, workdir, rng):
-  """Starts a stage and kills it as the n-th checkpoint appears.
+  """Starts a stage and kills it as its next checkpoint, or one later, appears.
 
   Returns:
     Whether it died of that; a stage that was quicker ends by itself.
   """
-  wanted, delay = rng.randint(1, 4), rng.random() * rng.choice((0.0, 0.02, 0.2))
-  process = subprocess.Popen(
-    study.command(root, name, workdir),
-    cwd=study.ROOT,
-    env=study.environment(root),
-    stdout=subprocess.DEVNULL,
-    stderr=subprocess.DEVNULL,
-  )
-  seen, until = set(), time.time() + SECONDS
-  while process.poll() is None and time.time() < until:
-    folder = workdir / 'checkpoints'
-    names = os.listdir(folder) if folder.is_dir() else []
-    seen |= {name.split('.')[0] for name in names}
+  wanted = rng.choice((1, 1, 2))
+  delay = rng.random() * rng.choice((0.0, 0.02, 0.2))
+  seen = {name for name in _checkpoints(workdir) if '.' not in name}
+  wanted += len(seen)
+  process = study.start(root, name, workdir, f'{workdir}.log')
+  until = time.time() + SECONDS
+  while process.is_alive() and time.time() < until:
+    seen |= {name.split('.')[0] for name in _checkpoints(workdir)}
     if len(seen) >= wanted:
       time.sleep(delay)
       break
     time.sleep(0.001)
   process.kill()
-  return process.wait() < 0
+  process.join()
+  return process.exitcode < 0
+
+
+def _checkpoints(workdir):
+  """Names of the checkpoints; half-written ones have a dot."""
+  folder = workdir / 'checkpoints'
+  return os.listdir(folder) if folder.is_dir() else []
 
 
 def attack(trials, root, scratch, count, report):
@@ -73,22 +76,31 @@ def attack(trials, root, scratch, count, report):
     scratch: folder of the killed runs.
     count: of each stage.
     report: callable(str).
+
+  Raises:
+    RuntimeError: if a stage ends before it can be killed, many times.
   """
   for name in ('pm', 'ppo'):
+    left = [n for n in range(count) if not trials.has('kills', name, n)]
+    if not left:
+      continue
     whole = Path(root) / name
     expected = value_of(result_of(whole, params_of(name, whole)))
-    for number in range(count):
-      if trials.has('kills', name, number):
-        continue
-      workdir = Path(scratch) / f'killed-{name}-{number}'
+    for attempt in range(2 * count):
+      workdir = Path(scratch) / f'killed-{name}-{left[0]}-{attempt}'
+      rng, died = random.Random(f'{name} {left[0]} {attempt}'), 0
+      while died < min(KILLS, len(left)) and killed(root, name, workdir, rng):
+        died += 1
+      found = _resumed(root, name, workdir, expected) if died else None
+      for number in left[:died]:
+        trials.add('kills', name, number, *found)
+      left = left[died:]
+      report(f'kills: {name} {count - len(left)}/{count}')
       shutil.rmtree(workdir, ignore_errors=True)
-      died = killed(root, name, workdir, random.Random(f'{name} {number}'))
-      trials.add(
-        'kills', name, number, *_resumed(root, name, workdir, expected)
-      )
-      said = 'killed' if died else 'ended before'
-      report(f'kills: {name} {number + 1}/{count}, {said}')
-      shutil.rmtree(workdir, ignore_errors=True)
+      if not left:
+        break
+    else:
+      raise RuntimeError(f'{name} is too quick to be killed')
 
 
 def _resumed(root, name, workdir, expected):

@@ -4,10 +4,11 @@ Each stage of it is a command, with the settings that follow, in a folder of its
 own; `python -m scripts.attack` makes it first.
 """
 
+import contextlib
 import importlib
+import multiprocessing
 import os
 import runpy
-import subprocess
 import sys
 from pathlib import Path
 
@@ -72,21 +73,51 @@ def stage_of(root, name):
   return importlib.import_module(f'experiments.{settings(root)[name][0]}')
 
 
-def command(root, name, workdir):
-  """The words of a stage's command; its programs are compiled once for all."""
+def words(root, name, workdir):
+  """The words of a stage's command, its module first."""
   stage, file, changes = settings(root)[name]
-  words = [sys.executable, '-m', f'experiments.{stage}']
-  words += [f'--config=configs/{file}.py:smoke', f'--workdir={workdir}']
-  return words + [f'--config.{key}={value}' for key, value in changes.items()]
+  found = [f'experiments.{stage}', f'--config=configs/{file}.py:smoke']
+  found += [f'--workdir={workdir}']
+  return found + [f'--config.{key}={value}' for key, value in changes.items()]
 
 
-def environment(root):
-  """Environment of the commands: one compilation cache for all of them."""
+def start(root, name, workdir, log):
+  """A process of its own in which a stage runs as its command would.
+
+  It is forked from one that has read the stages' modules and done nothing else,
+  since a kill costs little and those cost seconds. One compilation cache serves
+  all of them.
+
+  Args:
+    root: of the study.
+    name: of the stage.
+    workdir: of the run.
+    log: file for what it prints.
+
+  Returns:
+    multiprocessing.Process, started.
+  """
   cache = os.environ.get('JAX_COMPILATION_CACHE_DIR', f'{root}/jax_cache')
-  return os.environ | {
-    'JAX_COMPILATION_CACHE_DIR': cache,
-    'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0.2',
-  }
+  os.environ['JAX_COMPILATION_CACHE_DIR'] = cache
+  os.environ['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0.2'
+  context = multiprocessing.get_context('forkserver')
+  stages = {f'experiments.{stage}' for stage, _, _ in settings(root).values()}
+  context.set_forkserver_preload(sorted(stages))
+  process = context.Process(
+    target=_as_command, args=(words(root, name, workdir), str(log))
+  )
+  process.start()
+  return process
+
+
+def _as_command(found, log):
+  """Runs a module as `python -m MODULE WORD ...` does, in this process."""
+  to = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+  for stream in (1, 2):
+    os.dup2(to, stream)
+  os.chdir(ROOT)
+  sys.argv = found
+  runpy.run_module(found[0], run_name='__main__', alter_sys=True)
 
 
 def make(root, report):
@@ -108,13 +139,13 @@ def run(root, name, workdir):
   Raises:
     RuntimeError: with what it says, if it fails.
   """
-  done = subprocess.run(
-    command(root, name, workdir),
-    cwd=ROOT,
-    env=environment(root),
-    capture_output=True,
-    text=True,
-    check=False,
-  )
-  if done.returncode:
-    raise RuntimeError(f'{name} ended with {done.returncode}: {done.stderr}')
+  workdir = Path(workdir)
+  workdir.parent.mkdir(parents=True, exist_ok=True)
+  log = workdir.with_name(f'{workdir.name}.log')
+  process = start(root, name, workdir, log)
+  process.join()
+  if process.exitcode:
+    said = log.read_text(errors='replace')
+    raise RuntimeError(f'{name} ended with {process.exitcode}: {said}')
+  with contextlib.suppress(FileNotFoundError):
+    log.unlink()

@@ -167,6 +167,10 @@ FOREIGN = {
   'zip archive': (b'PK\x03\x04' + bytes(30), 'a zip archive; unpack'),
   'zstd file': (b'\x28\xb5\x2f\xfd' + bytes(30), 'zstd; unpack'),
   'UTF-16 text': ('{"a": 1}'.encode('utf-16'), 'UTF-16; convert'),
+  'UTF-32 text': ('{"a": 1}'.encode('utf-32'), 'UTF-32; convert'),
+  'SQLite file': (b'SQLite format 3\x00' + bytes(84), 'a SQLite database'),
+  'binary file': (bytes(99), 'no text, from 00 00 00 00 00 00 00 00 on'),
+  'broken parquet': (b'\x15' * 40 + b'PAR1', 'a whole Parquet file'),
   'tar archive': (bytes([65]) * 257 + b'ustar' + bytes(250), 'a tar archive'),
 }
 
@@ -190,6 +194,42 @@ def test_what_is_in_a_gzip_is_told_too(tmp_path):
   file.write_bytes(gzip.compress(LFS))
   with pytest.raises(DataError, match='got a gzip of a Git LFS pointer'):
     read_comparisons(file, 'skip')
+
+
+@pytest.mark.parametrize('encoding', ['utf-16', 'utf-32'])
+@pytest.mark.parametrize('order', ['le', 'be'])
+def test_a_wide_text_is_told_without_its_mark(tmp_path, encoding, order):
+  """Each of its lines would be one of bad JSON."""
+  file = tmp_path / 'a.jsonl'
+  for text in ('{"chosen": "\u4e2d\u6587"}\n', '\n[{"chosen": 1}]'):
+    data = text.encode(f'{encoding}-{order}')
+    for written in (data, gzip.compress(data)):
+      file.write_bytes(written)
+      with pytest.raises(DataError, match=f'text in {encoding.upper()}'):
+        read_comparisons(file, 'skip')
+
+
+def test_a_gzip_in_a_gzip_and_a_parquet_in_one_are_named(tmp_path):
+  file = tmp_path / 'a.jsonl.gz'
+  for inner, words in (
+    (gzip.compress(b'{}'), 'a gzip of a gzip; unpack it once'),
+    (b'PAR1' + bytes(99), 'a gzip of a Parquet file; unpack it'),
+  ):
+    file.write_bytes(gzip.compress(inner))
+    with pytest.raises(DataError, match=words):
+      read_comparisons(file, 'skip')
+
+
+def test_a_gzip_whose_first_bytes_are_lost_is_binary(tmp_path):
+  """And a line with a few bytes of its own wrong is a line."""
+  file = tmp_path / 'a.jsonl.gz'
+  rows = ''.join(json.dumps({'a': i * i}) + '\n' for i in range(500))
+  file.write_bytes(b'\0\0' + gzip.compress(rows.encode())[2:])
+  with pytest.raises(DataError, match='bytes that are no text'):
+    read_comparisons(file, 'skip')
+  row = json.dumps({'chosen': pairs(1)[0].chosen, 'rejected': 'x' * 99})
+  file.write_bytes(row.replace('x' * 5, '\0' * 5, 1).encode() + b'\n{}\n')
+  assert read_comparisons(file, 'skip')[1]['read'] == 2
 
 
 @pytest.mark.parametrize('text', ['\n \n', '[]', '[ \n]'])

@@ -9,7 +9,7 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from rlhf_jax.data import file_rows
+from rlhf_jax.data import file_rows, json_array
 from rlhf_jax.data.jsonl import (
   DataError,
   iter_comparisons,
@@ -225,14 +225,14 @@ def test_an_array_is_read_element_by_element(
   tmp_path, monkeypatch, chunk, indent
 ):
   """Wherever its chunks end: in a word, an escape, a number, a blank."""
-  monkeypatch.setattr(file_rows, '_CHUNK', chunk)
+  monkeypatch.setattr(json_array, '_CHUNK', chunk)
   values = [{'n': 10**i, 'text': 'a\u2028"\\' * i} for i in range(9)]
   values.insert(4, {'deep': [[1, {'x': [None, True]}]]})
   text = json.dumps(values, indent=indent)
   for name, data in (('a', text.encode()), ('b', gzip.compress(text.encode()))):
     file = tmp_path / name
     file.write_bytes(data)
-    found = list(file_rows.rows_of(file, array=True))
+    found = list(file_rows.rows_of(file))
     assert found == list(enumerate(values, 1))
 
 
@@ -249,7 +249,7 @@ def test_an_array_is_read_element_by_element(
 def test_a_broken_array_is_a_broken_file(tmp_path, text, words):
   file = tmp_path / 'a.json'
   file.write_text(text)
-  *_, (_, bad) = file_rows.rows_of(file, array=True)
+  *_, (_, bad) = file_rows.rows_of(file)
   assert isinstance(bad, file_rows.BrokenFile) and words in str(bad)
 
 

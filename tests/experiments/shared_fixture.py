@@ -11,6 +11,37 @@ from rlhf_jax.data.pairs import PairArrays
 from rlhf_jax.data.records import make_comparison
 from rlhf_jax.text.tokenizer import Tokenizer
 
+# Settings of a preference model, all that `train_pm.run` reads.
+PM = {
+  'comparisons_dir': 'C',
+  'on_nonfinite': 'stop',
+  'export': '',
+  'base': 'rung:3K',
+  'role': 'scaling',
+  'seed': 3,
+  'half': 'all',
+  'trained': 'head',
+  'mesh': {'data': 1, 'fsdp': 1, 'model': 1},
+  'data': {'source': 'simulated'},
+  'train_subset': 'mix',
+  'schedule': 'constant',
+  'schedule_shape': 'constant',
+  'pairs': 0,
+  'batch_size': 8,
+  'microbatches': 1,
+  'average_eta': -1.0,
+  'b2': 0.9,
+  'eval_batch': 4,
+  'epochs': 2,
+  'curve_points': 2,
+  'curve_eval_pairs': 6,
+  'final_eval_pairs': -1,
+  'learning_rate': 0.5,
+  'warmup': 0.0,
+  'log_every': 4,
+  'checkpoint_every': 5,
+}
+
 ANIMALS = 'cat dog owl fox cow hen pig bee ant elk emu yak'.split()
 
 

@@ -13,33 +13,10 @@ from experiments.shared import comparisons, readers
 from rlhf_jax.train.averaging import AveragedState
 from rlhf_jax.train.run import load_params
 
-CONFIG = {
-  'base': 'rung:3K',
-  'role': 'scaling',
-  'seed': 3,
-  'half': 'all',
-  'trained': 'head',
-  'comparisons_dir': 'C',
-  'on_nonfinite': 'stop',
-  'export': '',
-  'mesh': {'data': 1, 'fsdp': 1, 'model': 1},
-  'data': {'source': 'simulated'},
-  'train_subset': 'mix',
-  'schedule': 'constant',
-  'schedule_shape': 'constant',
-  'pairs': 0,
-  'batch_size': 8,
-  'microbatches': 1,
-  'average_eta': 0.0,
-  'b2': 0.9,
-  'eval_batch': 4,
+# Six updates: 48 pairs once.
+CONFIG = tiny.PM | {
   'epochs': 1,
-  'curve_points': 2,
   'curve_eval_pairs': 4,
-  'final_eval_pairs': -1,
-  'learning_rate': 0.5,
-  'warmup': 0.0,
-  'log_every': 4,
   'checkpoint_every': 3,
 }
 

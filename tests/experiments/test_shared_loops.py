@@ -190,42 +190,11 @@ def pair_run(tmp_path, monkeypatch):
   monkeypatch.setattr(readers, 'pm_programs', lambda *_: (step, 'score'))
 
   def call(name='pm', **changes):
-    config = PM | changes
+    config = tiny.PM | changes
     train_pm.run(config, tmp_path / name)
     return tmp_path / name, batches, asked, taken
 
   return call
-
-
-PM = {
-  'comparisons_dir': 'C',
-  'on_nonfinite': 'stop',
-  'export': '',
-  'base': 'rung:3K',
-  'role': 'scaling',
-  'seed': 3,
-  'half': 'all',
-  'trained': 'head',
-  'mesh': {'data': 1, 'fsdp': 1, 'model': 1},
-  'data': {'source': 'simulated'},
-  'train_subset': 'mix',
-  'schedule': 'constant',
-  'schedule_shape': 'constant',
-  'pairs': 0,
-  'batch_size': 8,
-  'microbatches': 1,
-  'average_eta': -1.0,
-  'b2': 0.9,
-  'eval_batch': 4,
-  'epochs': 2,
-  'curve_points': 2,
-  'curve_eval_pairs': 6,
-  'final_eval_pairs': -1,
-  'learning_rate': 0.5,
-  'warmup': 0.0,
-  'log_every': 4,
-  'checkpoint_every': 5,
-}
 
 
 def test_a_preference_model_reads_every_pair_as_often_as_epochs_say(pair_run):
@@ -323,7 +292,7 @@ def test_gold_of_a_language_model_is_of_its_own_replies(monkeypatch):
 def test_a_policy_runs_against_the_train_pm_s_weights(tmp_path, monkeypatch):
   """What the iteration is given as its reward is the first scorer's."""
   config = PPO | {'base': 'B', 'role': 'linear', 'half': 'a', 'dtype': ''}
-  config |= {'mesh': PM['mesh'], 'value_pm_dir': '', 'b2': 0.9}
+  config |= {'mesh': tiny.PM['mesh'], 'value_pm_dir': '', 'b2': 0.9}
   scorers = policies.Scorers(('f', 'g'), ('train', 'test'), '3K')
   found = {'train': ['to train on'], 'test': ['to hold out']}
   given = {}

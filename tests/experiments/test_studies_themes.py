@@ -1,5 +1,6 @@
 """Themes, their jobs, and a new one through planner, launchers and report."""
 
+import importlib
 import json
 import os
 import pathlib
@@ -13,6 +14,7 @@ from experiments_command import ROOT, call, error_line
 
 from experiments.studies import registry
 from experiments.studies.job import Job
+from rlhf_jax.analysis.claims import registry as claims
 from tests.test_configs import _config
 
 HERE = pathlib.Path(__file__).parent
@@ -51,6 +53,21 @@ def test_themes_share_their_jobs():
   assert (
     'pm/rl-197K-mix-b-s120' in one and 'pm/scaling-3K-mix-a-s120' not in one
   )
+
+
+def test_the_themes_are_the_modules_that_have_jobs():
+  """In the order of the claims, which hold the one list; no name is left."""
+  folder = pathlib.Path(registry.__file__).parent
+  modules = {path.stem for path in folder.glob('*.py')} - {'__init__'}
+  have = {
+    name
+    for name in modules - {'registry'}
+    if {'jobs', 'evaluations'}
+    & vars(importlib.import_module(f'experiments.studies.{name}')).keys()
+  }
+  assert set(registry.THEMES) == have and len(have) == 7
+  claimed = [name for name in claims.THEMES if name in have]
+  assert list(registry.THEMES) == [*claimed, 'hhh']
 
 
 def test_a_flag_names_themes_with_commas_between():

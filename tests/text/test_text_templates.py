@@ -58,6 +58,25 @@ def test_a_template_finds_the_names_that_transformers_gives_it(source, text):
   assert rendered(source, eos_token='</s>') == text
 
 
+@pytest.mark.parametrize(
+  ('content', 'text'),
+  [
+    ('content', '[  a b\n]'),
+    ('content | trim', '[a b]'),
+    ('content.strip()', '[a b]'),
+    ('content.rstrip()', '[  a b]'),
+    ('content.lstrip()', '[a b\n]'),
+    ('content | string | upper', '[  a b\n]'),  # words stay what was said
+  ],
+)
+def test_words_lose_the_spaces_that_the_template_takes_off(content, text):
+  source = SAID.replace('m.content', f"'[' ~ m.{content} ~ ']'")
+  turns = [Turn('human', '   a b\n'), Turn('assistant', '')]
+  pieces = ChatTemplate(source, {}).pieces(turns)
+  assert ''.join(piece.text for piece in pieces) == text
+  assert [piece.turn for piece in pieces] == [None, 0, None]
+
+
 DATED = (
   '{%- if not date_string is defined %}\n'
   '    {%- if strftime_now is defined %}\n'

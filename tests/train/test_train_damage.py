@@ -184,6 +184,17 @@ def test_a_row_of_another_run_is_named(tmp_path):
   refused(tmp_path, 'says another row')
 
 
+@pytest.mark.parametrize('key', ['stage', 'holds', 'trained', 'base', 'row'])
+def test_a_key_whose_name_has_changed_is_named(tmp_path, key):
+  """One bit: its value would not be compared, and be written on."""
+  file = begun(tmp_path) / 'config.json'
+  wrong = key[:-1] + chr(ord(key[-1]) ^ 1)
+  text = file.read_text()
+  assert text.count(f'"{key}"') == 1
+  file.write_text(text.replace(f'"{key}"', f'"{wrong}"'))
+  assert f'config.json is damaged (it has {wrong})' in refused(tmp_path, wrong)
+
+
 @pytest.mark.parametrize('content', ['{}', '[]', '{"commit": 3}', '\xff'])
 def test_an_env_json_that_is_none_is_named(tmp_path, content):
   (begun(tmp_path) / 'env.json').write_bytes(content.encode('latin-1'))
