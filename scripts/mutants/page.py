@@ -7,9 +7,8 @@ import collections
 import json
 
 from scripts.mutants.plan import LIST, ROOT
-from scripts.mutants.run import RESULTS
+from scripts.mutants.run import REASONS, RESULTS
 
-REASONS = ROOT / 'docs' / 'mutants_reasons.json'
 OUT = ROOT / 'docs' / 'mutants.md'
 HEADER = """\
 # Planted defects

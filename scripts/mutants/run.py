@@ -27,10 +27,12 @@ from scripts.mutants.importers import importing_tests
 from scripts.mutants.plan import LIST, ROOT
 
 RESULTS = ROOT / 'docs' / 'mutants_results.json'
+REASONS = ROOT / 'docs' / 'mutants_reasons.json'
 FAR = 3  # imports between a test and the file, in the last round
 FAILED = re.compile(r'^(?:FAILED|ERROR) (.+?)(?: - .*)?$', re.MULTILINE)
 NO_TESTS = 5  # pytest's status when all tests are slow
 UNKNOWN = 5.0  # seconds of a file that has not run yet
+PATIENCE = 14.0  # the same, to end what hangs
 
 
 def copy_of(commit, folder):
@@ -74,7 +76,7 @@ class Tests:
       'folder': str(self.folder),
       'first': first,
       'log': str(log),
-      'limit': 60 + 10 * self.seconds.get(name, 10 * UNKNOWN),
+      'limit': 60 + 10 * self.seconds.get(name, PATIENCE),
       'arguments': [
         '-x', '-q', '-p', 'no:cacheprovider', '-p', 'no:xdist',
         '-m', 'not slow', f'--basetemp={self.folder / ".temp"}',
@@ -249,6 +251,8 @@ def main(arguments=None):
     if d['id'].startswith(tuple(arguments.only.split(',')))
     and (d['id'] not in kept or again(kept[d['id']]))
   ]
+  named = json.loads(REASONS.read_text()) if REASONS.exists() else {}
+  todo.sort(key=lambda d: d['id'] in named)  # equivalents come last
   commit = subprocess.run(
     ['git', '-C', str(ROOT), 'rev-parse', '--short=12', 'HEAD'],
     check=True,
