@@ -141,12 +141,21 @@ class Worker:
     text = probes.probed(source, self._lines[path], str(self.tests.traces))
     (self.path / path).write_text(text)
 
-  def _order(self, files):
-    """The files, those known to be quick first; of the others the shortest."""
+  def _order(self, path, files):
+    """The files, those named after the defect's first, then by their seconds.
+
+    Of a file that has not run yet the length is taken.
+    """
+    path = Path(path)
     size = lambda name: (self.path / name).stat().st_size / 2000
-    return sorted(
-      files, key=lambda name: self.tests.seconds.get(name, UNKNOWN + size(name))
-    )
+
+    def rank(name):
+      test = Path(name)
+      known = self.tests.seconds.get(name, UNKNOWN + size(name))
+      own = path.stem in test.stem, path.parts[1] in test.parts
+      return (*(not x for x in own), known)
+
+    return sorted(files, key=rank)
 
   def _fails(self, defect, changed, name):
     """The test of a file that sees the defect, or ''."""
@@ -178,7 +187,7 @@ class Worker:
     if not changed:
       return None
     near = importing_tests(path).items()
-    for name in self._order([name for name, d in near if d == distance]):
+    for name in self._order(path, [n for n, d in near if d == distance]):
       by = self._fails(defect, changed, name)
       if by:
         return by
