@@ -140,10 +140,12 @@ def test_the_page_counts_equivalents_apart_and_names_what_is_not_caught():
   defect = {'path': 'a.py', 'rule': 'key', 'before': 'x', 'after': 'y'}
   defects = [defect | {'id': f'train-{i}'} for i in range(4)]
   row = {'caught': True, 'by': 't', 'seconds': 1.0, 'commit': 'abc'}
-  results = {f'train-{i}': row | {'caught': i == 0} for i in range(3)}
+  caught = (True, False, False, None)
+  results = {f'train-{i}': row | {'caught': x} for i, x in enumerate(caught)}
   reasons = {'train-1': {'equivalent': True, 'why': 'x is y'}}
   text = page.page(defects, results, reasons)
-  assert 'Planted: 3 of 4. Equivalent (the program does the same): 1.' in text
+  assert 'Planted: 3 of 4 (1 lines are there no more). Equiv' in text
+  assert 'Equivalent (the program does the same): 1.' in text
   assert '**1 of 2 (50.0 %)**' in text
   assert '| train-1 | a.py | `x` to `y` | equivalent: x is y |' in text
   assert '| train-2 | a.py | `x` to `y` | a test is missing |' in text
