@@ -1,6 +1,6 @@
 import pytest
 
-from scripts.mutants import page, rules
+from scripts.mutants import page, probes, rules
 from scripts.mutants.importers import importing_tests
 from scripts.mutants.run import FAR
 
@@ -83,14 +83,69 @@ def test_the_nearest_tests_of_a_file_come_first():
   assert tests.get('tests/crowd/test_crowd_tables.py', 9) > FAR
 
 
+PROBED = '''\
+"""Module."""
+import functools
+
+def f(x):
+  if x < 0:
+    y = 1
+  elif x < 1:
+    y = 2; y += 1
+  else:
+    @functools.cache
+    def g():
+      return (
+        3
+      )
+    y = g()
+  return y
+
+READY = f(2)
+'''
+
+
+@pytest.mark.parametrize(
+  ('line', 'x', 'reached'),
+  [
+    (6, -1, True),
+    (6, 0, False),
+    (7, -1, True),  # an `elif` is reached where its `if` is
+    (8, 0, True),
+    (8, 1, False),
+    (10, 1, True),
+    (13, 1, True),
+    (13, 0, False),
+    (16, 0, True),
+  ],
+)
+def test_a_probe_tells_who_comes_to_a_line(
+  line, x, reached, tmp_path, monkeypatch
+):
+  monkeypatch.setenv('PYTEST_CURRENT_TEST', 'tests/a.py::b (call)')
+  source = probes.probed(PROBED, {4: line, 5: 5}, str(tmp_path))
+  names = {}
+  exec(source, names)
+  assert names['READY'] == 3
+  for file in tmp_path.iterdir():
+    file.unlink()
+  exec(source.replace('f(2)', f'f({x})'), names)
+  seen = {file.name: file.read_text() for file in tmp_path.iterdir()}
+  want = ['4', '5'] if reached else ['5']
+  assert seen == dict.fromkeys(want, 'tests/a.py::b (call)\n')
+  assert [names['f'](x) for x in (-1, 0, 1)] == [1, 3, 3]
+
+
 def test_the_page_counts_equivalents_apart_and_names_what_is_not_caught():
   defect = {'path': 'a.py', 'rule': 'key', 'before': 'x', 'after': 'y'}
   defects = [defect | {'id': f'train-{i}'} for i in range(4)]
   row = {'caught': True, 'by': 't', 'seconds': 1.0, 'commit': 'abc'}
-  results = {f'train-{i}': row | {'caught': i == 0} for i in range(3)}
+  caught = (True, False, False, None)
+  results = {f'train-{i}': row | {'caught': x} for i, x in enumerate(caught)}
   reasons = {'train-1': {'equivalent': True, 'why': 'x is y'}}
   text = page.page(defects, results, reasons)
-  assert 'Planted: 3 of 4. Equivalent (the program does the same): 1.' in text
+  assert 'Planted: 3 of 4 (1 lines are there no more). Equiv' in text
+  assert 'Equivalent (the program does the same): 1.' in text
   assert '**1 of 2 (50.0 %)**' in text
   assert '| train-1 | a.py | `x` to `y` | equivalent: x is y |' in text
   assert '| train-2 | a.py | `x` to `y` | a test is missing |' in text

@@ -7,9 +7,8 @@ import collections
 import json
 
 from scripts.mutants.plan import LIST, ROOT
-from scripts.mutants.run import RESULTS
+from scripts.mutants.run import REASONS, RESULTS
 
-REASONS = ROOT / 'docs' / 'mutants_reasons.json'
 OUT = ROOT / 'docs' / 'mutants.md'
 HEADER = """\
 # Planted defects
@@ -38,13 +37,14 @@ def page(defects, results, reasons):
     reasons: {id: {'equivalent': bool, 'why': str}} of those not caught.
   """
   ran = [d | results[d['id']] for d in defects if d['id'] in results]
+  gone = sum(row['caught'] is None for row in ran)
   ran = [row for row in ran if row['caught'] is not None]
   same = lambda row: reasons.get(row['id'], {}).get('equivalent', False)
   real = [row for row in ran if not same(row)]
   lines = [
-    f'Planted: {len(ran)} of {len(defects)}. Equivalent (the program does the '
-    f'same): {len(ran) - len(real)}. Caught of the others: **{share(real)}**, '
-    'target 98 %.',
+    f'Planted: {len(ran)} of {len(defects)} ({gone} lines are there no more). '
+    f'Equivalent (the program does the same): {len(ran) - len(real)}. '
+    f'Caught of the others: **{share(real)}**, target 98 %.',
     '',
     f'Commits: {", ".join(sorted({row["commit"] for row in ran}))}.',
     '',

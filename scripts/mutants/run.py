@@ -1,11 +1,12 @@
 """Plants the defects of docs/mutants.json, one at a time, and runs the tests.
 
-    python -m scripts.mutants.run [--jobs 2] [--only losses]   (make mutants)
+    python -m scripts.mutants.run [--jobs 1] [--only losses]   (make mutants)
 
 Each worker has a copy of the commit, plants a defect in it and runs the test
-files that import the file, nearest and quickest first, until one fails. A file
-of tests that fails without a defect says nothing and is left out. What is done
-is kept in docs/mutants_results.json, so that a run that was stopped goes on.
+files that import the file, nearest and quickest first, until one fails. Files
+that are known not to reach the line are left out (`scripts.mutants.probes`). A
+test that fails without the defect too says nothing and is left out. What is
+done is kept in docs/mutants_results.json, so that a stopped run goes on.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import concurrent.futures
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,14 +22,17 @@ import threading
 import time
 from pathlib import Path
 
-from scripts.mutants import rules
+from scripts.mutants import probes, rules, server
 from scripts.mutants.importers import importing_tests
 from scripts.mutants.plan import LIST, ROOT
 
 RESULTS = ROOT / 'docs' / 'mutants_results.json'
+REASONS = ROOT / 'docs' / 'mutants_reasons.json'
 FAR = 3  # imports between a test and the file, in the last round
-LIMIT = 1800  # seconds of one round: a defect that hangs is caught
-FAILED = re.compile(r'^(?:FAILED|ERROR) (\S+)', re.MULTILINE)
+FAILED = re.compile(r'^(?:FAILED|ERROR) (.+?)(?: - .*)?$', re.MULTILINE)
+NO_TESTS = 5  # pytest's status when all tests are slow
+UNKNOWN = 5.0  # seconds of a file that has not run yet
+PATIENCE = 14.0  # the same, to end what hangs
 
 
 def copy_of(commit, folder):
@@ -40,86 +45,210 @@ def copy_of(commit, folder):
   return Path(folder)
 
 
-def run_tests(folder, files):
-  """(exit status, first failing test or '') of the quick tests in `files`."""
-  command = [
-    sys.executable, '-m', 'pytest', '-x', '-q', '-p', 'no:cacheprovider',
-    '-p', 'no:xdist', '-m', 'not slow', *files,
-  ]  # fmt: skip
-  cache = os.environ.get('JAX_COMPILATION_CACHE_DIR', ROOT / '.jax_cache')
-  environment = os.environ | {'JAX_COMPILATION_CACHE_DIR': str(cache)}
-  try:
-    done = subprocess.run(
-      command,
-      cwd=folder,
-      env=environment,
-      capture_output=True,
+class Tests:
+  """Test files of a folder, run by a server; what is known of them.
+
+  Attributes:
+    seconds: {file: seconds of its quick tests}, of files that ran to the end.
+    reached: {file: {number of a probe: first test that came there}}.
+    unsound: tests that fail without a defect.
+  """
+
+  def __init__(self, folder):
+    self.folder, self.traces = folder, folder / '.traces'
+    self.seconds, self.reached = {}, {}
+    self.unsound, self._sound = set(), set()
+    cache = os.environ.get('JAX_COMPILATION_CACHE_DIR', ROOT / '.jax_cache')
+    self._server = subprocess.Popen(
+      [sys.executable, server.__file__, str(folder / 'tests/conftest.py')],
+      stdin=subprocess.PIPE,
+      stdout=subprocess.PIPE,
       text=True,
-      timeout=LIMIT,
-      check=False,
+      env=os.environ | {'JAX_COMPILATION_CACHE_DIR': str(cache)},
     )
-  except subprocess.TimeoutExpired:
-    return 1, f'no end after {LIMIT} s'
-  failed = FAILED.search(done.stdout)
-  return done.returncode, failed.group(1) if failed else done.stdout[-200:]
+
+  def run(self, name, first='', *options):
+    """(exit status, first failing test or '') of a file's quick tests."""
+    log = self.folder / '.log'
+    shutil.rmtree(self.traces, ignore_errors=True)
+    self.traces.mkdir()
+    job = {
+      'folder': str(self.folder),
+      'first': first,
+      'log': str(log),
+      'limit': 60 + 10 * self.seconds.get(name, PATIENCE),
+      'arguments': [
+        '-x', '-q', '-p', 'no:cacheprovider', '-p', 'no:xdist',
+        '-m', 'not slow', f'--basetemp={self.folder / ".temp"}',
+        *(f'--deselect={test}' for test in sorted(self.unsound)),
+        *options, name,
+      ],
+    }  # fmt: skip
+    self._server.stdin.write(json.dumps(job) + '\n')
+    self._server.stdin.flush()
+    done = json.loads(self._server.stdout.readline())
+    text = log.read_text(errors='replace')
+    status, failed = done['status'], FAILED.search(text)
+    if status in (0, NO_TESTS) and not first:
+      self.seconds[name] = done['seconds']
+      self.reached[name] = {
+        int(file.name): file.read_text().split('\n')[0].rsplit(' ', 1)[0]
+        for file in self.traces.iterdir()
+      }
+    if status == server.NO_END:
+      return status, f'no end after {done["seconds"]:.0f} s'
+    return status, failed.group(1) if failed else ''
+
+  def is_sound(self, name, test):
+    """Whether a test of a file that failed passes without the defect."""
+    if test in self._sound:
+      return True
+    inner = '::' in test
+    status, _ = self.run(test if inner else name, '', *(
+      () if inner else ('--collect-only',)
+    ))  # fmt: skip
+    if status == 0:
+      self._sound.add(test)
+    else:
+      self.unsound.add(test)
+    return status == 0
+
+  def close(self):
+    """Ends the server."""
+    self._server.stdin.close()
+    self._server.wait()
 
 
 class Worker:
   """A copy of the commit, in which one defect at a time is planted."""
 
-  def __init__(self, commit, sound, lock):
+  def __init__(self, commit, defects):
     self._folder = tempfile.TemporaryDirectory()
     self.path = copy_of(commit, self._folder.name)
-    self._sound, self._lock = sound, lock
+    self.tests = Tests(self.path)
+    self._sources, self._lines = {}, {}
+    for number, defect in enumerate(defects):
+      path = defect['path']
+      self._sources[path] = source = (self.path / path).read_text()
+      edit = rules.find(source, rules.Edit(**defect['edit']), defect['before'])
+      if edit:
+        self._lines.setdefault(path, {})[number] = edit.line
+    self._numbers = {d['id']: number for number, d in enumerate(defects)}
+    for path in self._lines:
+      self._write(path, self._sources[path])
 
-  def _sound_of(self, files):
-    """Files whose tests pass without a defect, quickest first; run once each.
+  def _write(self, path, source):
+    text = probes.probed(source, self._lines[path], str(self.tests.traces))
+    (self.path / path).write_text(text)
 
-    A file whose tests are all slow is left out.
+  def _order(self, path, files):
+    """The files, those named after the defect's first, then by their seconds.
+
+    Of a file that has not run yet the length is taken.
     """
-    for name in files:
-      if name not in self._sound:
-        started = time.time()
-        status, _ = run_tests(self.path, [name])
-        with self._lock:
-          self._sound[name] = time.time() - started if status == 0 else None
-    sound = [name for name in files if self._sound[name] is not None]
-    return sorted(sound, key=self._sound.get)
+    path = Path(path)
+    size = lambda name: (self.path / name).stat().st_size / 2000
 
-  def judge(self, defect):
-    """{'caught', 'by', 'seconds'} of one defect."""
-    started = time.time()
-    target = self.path / defect['path']
-    tests = importing_tests(defect['path'])
-    source = target.read_text()
+    def rank(name):
+      test = Path(name)
+      known = self.tests.seconds.get(name, UNKNOWN + size(name))
+      own = path.stem in test.stem, path.parts[1] in test.parts
+      return (*(not x for x in own), known)
+
+    return sorted(files, key=rank)
+
+  def _fails(self, defect, changed, name):
+    """The test of a file that sees the defect, or ''."""
+    number, tests = self._numbers[defect['id']], self.tests
+    reached = tests.reached.get(name, {number: ''})
+    if number not in reached:
+      return ''
+    while True:
+      self._write(defect['path'], changed)
+      try:
+        status, by = tests.run(name, reached[number])
+      finally:
+        self._write(defect['path'], self._sources[defect['path']])
+      if status in (0, NO_TESTS):
+        return ''
+      if status == server.NO_END:
+        return by if tests.run(name)[0] in (0, NO_TESTS) else ''
+      if tests.is_sound(name, by or name):
+        return by or name
+
+  def judge(self, defect, distance):
+    """Test so many imports away that sees a defect, '' or None: no such line.
+
+    None is the answer for a line that is not there any more.
+    """
+    path, source = defect['path'], self._sources[defect['path']]
     edit = rules.find(source, rules.Edit(**defect['edit']), defect['before'])
     changed = edit and rules.apply(source, edit)
     if not changed:
-      return {'caught': None, 'by': 'the line is gone', 'seconds': 0.0}
-    status, by = 0, ''
+      return None
+    near = importing_tests(path).items()
+    for name in self._order(path, [n for n, d in near if d == distance]):
+      by = self._fails(defect, changed, name)
+      if by:
+        return by
+    return ''
+
+
+class Record:
+  """Results, written whenever one is known."""
+
+  def __init__(self, commit, kept, count):
+    self.kept, self._commit, self._count = kept, commit, count
+    self._seconds, self._done, self._lock = {}, 0, threading.Lock()
+
+  def add(self, defect, by, seconds, last):
+    """Takes the answer of one round; True if it is the last for the defect."""
+    name = defect['id']
+    with self._lock:
+      self._seconds[name] = self._seconds.get(name, 0.0) + seconds
+      if by == '' and not last:
+        print(f'open {name}', flush=True)
+        return False
+      self._done += 1
+      row = {
+        'caught': None if by is None else bool(by),
+        'by': 'the line is gone' if by is None else by,
+        'seconds': round(self._seconds[name], 1),
+        'commit': self._commit,
+      }
+      self.kept[name] = row
+      RESULTS.write_text(json.dumps(self.kept, indent=1, sort_keys=True) + '\n')
+      print(
+        f'{self._done}/{self._count} {name} {row["seconds"]} s '
+        f'{row["by"] or "NOT CAUGHT " + defect["after"]}',
+        flush=True,
+      )
+    return True
+
+
+def run_all(defects, todo, record, commit, jobs):
+  """Judges the defects of `todo`, those tests first that are nearest."""
+  local = threading.local()
+
+  def one(defect, distance):
+    if not hasattr(local, 'worker'):
+      local.worker = Worker(commit, defects)
+    started = time.time()
+    by = local.worker.judge(defect, distance)
+    spent = time.time() - started
+    return record.add(defect, by, spent, distance == FAR)
+
+  with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
     for distance in range(1, FAR + 1):
-      near = [name for name, d in tests.items() if d == distance]
-      files = self._sound_of(near)
-      target.write_text(changed)
-      try:
-        status, by = run_tests(self.path, files) if files else (0, '')
-      finally:
-        target.write_text(source)
-      if status not in (0, 5):
-        break
-    caught = status not in (0, 5)
-    return {
-      'caught': caught,
-      'by': by if caught else '',
-      'seconds': round(time.time() - started, 1),
-    }
+      ended = pool.map(lambda d, far=distance: one(d, far), todo)
+      todo = [d for d, end in zip(todo, list(ended), strict=True) if not end]
 
 
 def main(arguments=None):
   """Entry point."""
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument('--jobs', type=int, default=2)
-  parser.add_argument('--only', default='', help='beginning of the ids')
+  parser.add_argument('--only', default='', help='beginnings of ids, by comma')
   parser.add_argument('--again', action='store_true', help='those not caught')
   arguments = parser.parse_args(arguments)
   defects = json.loads(LIST.read_text())
@@ -128,36 +257,19 @@ def main(arguments=None):
   todo = [
     d
     for d in defects
-    if d['id'].startswith(arguments.only)
+    if d['id'].startswith(tuple(arguments.only.split(',')))
     and (d['id'] not in kept or again(kept[d['id']]))
   ]
+  named = json.loads(REASONS.read_text()) if REASONS.exists() else {}
+  todo.sort(key=lambda d: d['id'] in named)  # equivalents come last
   commit = subprocess.run(
     ['git', '-C', str(ROOT), 'rev-parse', '--short=12', 'HEAD'],
     check=True,
     capture_output=True,
     text=True,
   ).stdout.strip()
-  lock, local, sound = threading.Lock(), threading.local(), {}
-
-  def one(defect):
-    if not hasattr(local, 'worker'):
-      local.worker = Worker(commit, sound, lock)
-    return defect, local.worker.judge(defect)
-
-  with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
-    for done, future in enumerate(
-      concurrent.futures.as_completed([pool.submit(one, d) for d in todo]), 1
-    ):
-      defect, row = future.result()
-      kept[defect['id']] = {'commit': commit, **row}
-      RESULTS.write_text(json.dumps(kept, indent=1, sort_keys=True) + '\n')
-      words = {True: 'caught', False: 'NOT CAUGHT', None: 'gone'}
-      word = words[row['caught']]
-      print(
-        f'{done}/{len(todo)} {defect["id"]} {word} {row["seconds"]} s '
-        f'{row["by"] or defect["after"]}',
-        flush=True,
-      )
+  record = Record(commit, kept, len(todo))
+  run_all(defects, todo, record, commit, arguments.jobs)
 
 
 if __name__ == '__main__':

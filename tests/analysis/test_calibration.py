@@ -95,6 +95,22 @@ def test_groups_of_equal_scores_are_whole_bins_of_their_own_error():
   assert found.ece == pytest.approx(0.19)
 
 
+def test_the_floor_of_known_labels_by_hand():
+  """The mean |N(0, s)| of two bins, s by the labels' own spread in each.
+
+  60 pairs at ln 3 whose labels are .75 +- .1, 40 at ln 9 with .9 +- .05: the
+  variance of n such labels is d^2 n / (n - 1), that of their mean
+  d^2 / (n - 1), and E|N(0, s)| = s sqrt(2 / pi). No bin is off.
+  """
+  delta_N = [math.log(3)] * 60 + [math.log(9)] * 40
+  label_N = [0.85, 0.65] * 30 + [0.95, 0.85] * 20
+  found = cal.calibrate(scored(delta_N).assign(p_label=label_N))
+  assert found.bins['n'].tolist() == [60, 40]
+  assert found.ece == pytest.approx(0.0, abs=1e-12)
+  spread = 0.6 * 0.1 / math.sqrt(59) + 0.4 * 0.05 / math.sqrt(39)
+  assert found.floor == pytest.approx(spread * math.sqrt(2 / math.pi))
+
+
 @pytest.mark.parametrize('kind', [np.float64, np.float32])
 def test_rounded_scores_are_binned_alike_in_any_order(kind):
   """.3 - .2 and .2 - .1 are one difference, whatever a subtraction leaves."""

@@ -83,6 +83,16 @@ def test_each_panel_shows_the_pairs_that_its_title_names():
   assert _ece(_axes(calibration.pm_calibration, inverted)[0]) > 0.1
 
 
+def test_the_curve_of_a_calibrated_pm_begins_where_it_knows_nothing():
+  """At a difference of 0, with one half; it ends past the last bin."""
+  for axis in _axes(calibration.pm_calibration, _tables()):
+    (curve,) = [line for line in axis.lines if len(line.get_xdata()) > 10]
+    delta_N, chance_N = curve.get_data()
+    assert (delta_N[0], chance_N[0]) == (0.0, 0.5)
+    np.testing.assert_allclose(chance_N, expit(delta_N), rtol=1e-12)
+    assert delta_N[-1] > max(axis.containers[0].lines[0].get_xdata())
+
+
 def test_the_drawn_bins_are_those_of_claims_4_and_5():
   tables = _tables()
   helpful, mixture = _axes(calibration.pm_calibration, tables)

@@ -92,6 +92,13 @@ def test_a_core_takes_any_of_the_phrasings_and_wrong_answers(rng):
   assert_shares(counts, dict.fromkeys(expected, 1 / 10))
 
 
+def test_where_no_answer_is_wrong_the_worst_author_is_right(rng):
+  """Of one number the largest is that number."""
+  prompt = Prompt(human_turn('which is largest 5?'), 'helpful', 'max')
+  for reply in replies(bare(right_low=0.0), rng, prompt, 0.0, 20):
+    assert '5' in tables.tokenise(reply)
+
+
 def test_harmful_requests_are_declined_as_often_as_quality_says(rng):
   world = bare(refuse_low=0.1, refuse_high=0.9, redirect_high=0.0)
   for quality, share in ((0.0, 0.1), (0.25, 0.3), (1.0, 0.9)):

@@ -105,6 +105,11 @@ def test_another_model_row_or_layout_is_computed_anew(tmp_path, rows, change):
   assert len(list(tmp_path.iterdir())) == 2
 
 
+def test_a_folder_is_made_with_those_above_it(tmp_path, rows):
+  cache = cached(tmp_path / 'study' / 'features', rows, Reader())
+  assert cache.path.parent == tmp_path / 'study' / 'features'
+
+
 def test_columns_that_no_row_needs_do_not_count(tmp_path, rows):
   """The same rows laid out wider find their features."""
   cached(tmp_path, rows, Reader())

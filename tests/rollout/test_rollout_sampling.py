@@ -103,6 +103,12 @@ def test_defaults_leave_the_logits_alone():
   np.testing.assert_array_equal(adjust_logits(logits_BV), logits_BV)
 
 
+def test_top_p_of_1_keeps_what_rounding_would_cut():
+  """Behind a mass of 1 - 1e-13 the running sum is 1 in float32."""
+  logits_BV = np.array([[0.0, -30.0, -31.0]], np.float32)
+  np.testing.assert_array_equal(adjust_logits(logits_BV, top_p=1.0), logits_BV)
+
+
 def test_temperature_divides_and_may_be_traced():
   logits_BV = random_logits(3, 9)
   expected_BV = logits_BV / 0.7

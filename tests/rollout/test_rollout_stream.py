@@ -81,6 +81,20 @@ def test_prompts_of_a_bucket_share_their_programs(model):
   assert traced == [(1, 128)]
 
 
+def test_a_prompt_is_one_row(model):
+  functions, params = model
+  shapes = []
+
+  def prefill_fn(params, tokens_BP, length_B, slots):
+    shapes.append((tokens_BP.shape, length_B.shape, slots))
+    return functions.prefill_fn(params, tokens_BP, length_B, slots)
+
+  config = SamplingConfig(R, (), pad_id=0, greedy=True)
+  stream = make_stream(prefill_fn, functions.decode_fn, config)
+  next(stream(params, IDS, jax.random.key(0)))
+  assert shapes == [((1, 64), (1,), 128)]
+
+
 def test_a_bucket_is_the_least_that_holds_the_size():
   assert [bucket(n) for n in (0, 1, 64, 65, 128, 129)] == [
     64, 64, 64, 128, 128, 256

@@ -104,6 +104,15 @@ def test_a_checkpoint_of_before_knows_no_rows_but_each_is_looked_at(
   metrics.close()
 
 
+def test_a_run_that_starts_anew_keeps_no_row_of_before(tmp_path):
+  """Nor one of step 0, nor half a line of a program that was killed."""
+  (tmp_path / 'metrics.jsonl').write_text('{"kind": "t", "step": 0}\n{"ki\n')
+  metrics = MetricsFile(tmp_path)
+  metrics.resume(0, None)
+  assert metrics.rows('t') == []
+  metrics.close()
+
+
 def files_of(folder):
   return [p for p in sorted(folder.rglob('*')) if p.is_file()]
 
