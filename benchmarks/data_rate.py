@@ -11,8 +11,8 @@ runs on one core of the host.
 import numpy as np
 
 from benchmarks import common
-from rlhf_jax.crowd import writers
-from rlhf_jax.crowd.world import World
+from rlhf_jax.crowd.red_team import red_team_dialogue
+from rlhf_jax.crowd.worlds import make_world
 from rlhf_jax.data.pairs import encode_pairs
 from rlhf_jax.data.pipeline import Batches
 from rlhf_jax.text.tokenizer import Tokenizer
@@ -23,10 +23,10 @@ PIECES, DIALOGUES, ROWS = 512, 400, 8192
 
 def comparisons():
   """Simulated red-team comparisons, and a tokenizer of the same world."""
-  world, rng = World(), np.random.default_rng(0)
+  world, rng = make_world(), np.random.default_rng(0)
   found = []
   while len(found) < DIALOGUES:
-    found += writers.red_team_dialogue(world, rng)
+    found += red_team_dialogue(world, rng)
   texts = [text for item in found for text in (item.chosen, item.rejected)]
   return found, Tokenizer.train(texts, PIECES)
 

@@ -14,7 +14,7 @@ import pytest
 
 from experiments.studies import registry
 from experiments.studies.job import filled
-from rlhf_jax.crowd.world import WorldConfig
+from rlhf_jax.crowd.classic.world import WorldConfig
 from rlhf_jax.models import ladder
 from tests.test_layering import imports_of
 
@@ -254,7 +254,7 @@ def test_data_and_world_settings_are_read(preset):
 
 def test_every_setting_of_the_world_is_read():
   source = ''.join(
-    path.read_text() for path in sorted((ROOT / 'rlhf_jax/crowd').glob('*.py'))
+    path.read_text() for path in sorted((ROOT / 'rlhf_jax/crowd').rglob('*.py'))
   )
   read = {
     node.attr

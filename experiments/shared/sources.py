@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from absl import logging
 
-from rlhf_jax.crowd import tasks, workers, writers
-from rlhf_jax.crowd.world import World, WorldConfig
+from rlhf_jax.crowd import workers
+from rlhf_jax.crowd.worlds import make_world, rules_of
 from rlhf_jax.data import own_pairs, tfds_builder
 from rlhf_jax.data.faults import DataError
 from rlhf_jax.data.jsonl import iter_comparisons, read_comparisons
@@ -32,20 +32,21 @@ SUBSETS = {'mix': (0, 1), 'helpful': (0,), 'harmless': (1,)}
 
 
 def world_of(settings):
-  """The World of a dict of WorldConfig fields, cached; lists are tuples."""
+  """The world of a section `world`: name, and settings of it; cached."""
   plain = lambda value: tuple(value) if isinstance(value, list) else value
   return _world(tuple(sorted((k, plain(v)) for k, v in settings.items())))
 
 
 @functools.cache
 def _world(items):
-  return World(WorldConfig(**dict(items)))
+  return make_world(**dict(items))
 
 
 def simulated_texts(world, rng, dialogues, plain_texts):
   """Dialogues by authors of mixed quality, and plain text of the world."""
-  texts = [writers.dialogue(world, rng) for _ in range(dialogues)]
-  texts += [writers.plain_text(world, rng) for _ in range(plain_texts)]
+  rules = rules_of(world)
+  texts = [rules.dialogue(world, rng) for _ in range(dialogues)]
+  texts += [rules.plain_text(world, rng) for _ in range(plain_texts)]
   return texts
 
 
@@ -257,7 +258,8 @@ def spoken(comparisons):
 
 def sample_prompts(world, rng, count):
   """Simulated prompts, as they are asked: popular ones come often."""
-  return [tasks.sample_prompt(world, rng) for _ in range(count)]
+  sample = rules_of(world).sample_prompt
+  return [sample(world, rng) for _ in range(count)]
 
 
 def compare_replies(world, rng, prompts, replies):
@@ -266,7 +268,7 @@ def compare_replies(world, rng, prompts, replies):
   Args:
     world: the World.
     rng: numpy Generator.
-    prompts: list of tasks.Prompt.
+    prompts: list of Prompt.
     replies: list of (first, second).
   """
   return [

@@ -10,8 +10,10 @@ reply to imitate (Bai et al. 2022, section 2.2).
 
 import numpy as np
 
-from rlhf_jax.crowd.gold import gold, judge
-from rlhf_jax.crowd.world import Worker, pick
+from rlhf_jax.crowd.draw import pick
+from rlhf_jax.crowd.gold import split_text
+from rlhf_jax.crowd.people import Worker
+from rlhf_jax.crowd.worlds import rules_of
 from rlhf_jax.data.records import Comparison, prompt_hash
 
 
@@ -30,7 +32,7 @@ def worker_score(world, text, kind):
   Returns:
     The helpfulness for 'helpful', else the harmlessness.
   """
-  return _score(gold(world, text), kind)
+  return score_reply(world, *split_text(text), kind)
 
 
 def score_reply(world, prompt, reply, kind):
@@ -39,7 +41,7 @@ def score_reply(world, prompt, reply, kind):
   A policy's own "Human:" turn is then part of its reply, and garbage, instead
   of a prompt that it may answer.
   """
-  return _score(judge(world, prompt, reply), kind)
+  return _score(rules_of(world).judge(world, prompt, reply), kind)
 
 
 def _probability(config, kind, margin, bias, noise, attention):
@@ -103,7 +105,7 @@ def compare(world, rng, prompt, reply_a, reply_b, worker=None, source='crowd'):
   Args:
     world: the World.
     rng: numpy Generator.
-    prompt: a tasks.Prompt; its kind decides what is asked of the worker.
+    prompt: a Prompt; its kind decides what is asked of the worker.
     reply_a: reply shown first, as it follows the prompt's text.
     reply_b: reply shown second.
     worker: a Worker, or None to draw one.

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from rlhf_jax.crowd.world import World
+from rlhf_jax.crowd.classic.world import World
 
 
 @pytest.fixture(scope='session')

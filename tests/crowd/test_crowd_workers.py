@@ -5,8 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlhf_jax.crowd.gold import gold
-from rlhf_jax.crowd.tasks import Prompt, human_turn, sample_prompt
+from rlhf_jax.crowd.classic.gold import gold
+from rlhf_jax.crowd.classic.tasks import Prompt, human_turn, sample_prompt
+from rlhf_jax.crowd.classic.world import World, WorldConfig
+from rlhf_jax.crowd.classic.writers import write_reply
+from rlhf_jax.crowd.people import Worker
 from rlhf_jax.crowd.workers import (
   accuracy_ceiling,
   compare,
@@ -16,8 +19,6 @@ from rlhf_jax.crowd.workers import (
   worker_probability,
   worker_score,
 )
-from rlhf_jax.crowd.world import Worker, World, WorldConfig
-from rlhf_jax.crowd.writers import write_reply
 from rlhf_jax.data.records import prompt_hash
 from tests.crowd.shares import assert_shares
 

@@ -9,7 +9,7 @@ import pytest
 import shared_fixture as tiny
 
 from experiments.shared import sources
-from rlhf_jax.crowd.tasks import Prompt
+from rlhf_jax.crowd.prompt import Prompt
 from rlhf_jax.data.jsonl import DataError, write_comparisons
 from rlhf_jax.data.records import prompt_hash
 from rlhf_jax.text.dialogue import parse_dialogue

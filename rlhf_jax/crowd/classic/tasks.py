@@ -4,10 +4,11 @@ import dataclasses
 import itertools
 import re
 
-from rlhf_jax.crowd import tables
-from rlhf_jax.crowd.families import HELPFUL, SHARES
-from rlhf_jax.crowd.task import Task
-from rlhf_jax.crowd.world import pick
+from rlhf_jax.crowd.classic import tables
+from rlhf_jax.crowd.classic.families import HELPFUL, SHARES
+from rlhf_jax.crowd.classic.task import Task
+from rlhf_jax.crowd.draw import pick
+from rlhf_jax.crowd.prompt import Prompt, human_turn
 from rlhf_jax.text.dialogue import ASSISTANT, HUMAN
 
 MAX_TURN_CHARS = 400  # of a human turn that are read
@@ -16,21 +17,6 @@ MAX_CACHED_TASKS = 50_000
 
 HELPFUL_FAMILIES = (*HELPFUL, 'followup')
 HARMFUL_FAMILIES = tuple(tables.HARMFUL)
-
-
-@dataclasses.dataclass(frozen=True)
-class Prompt:
-  """A prompt for the assistant.
-
-  Attributes:
-    text: transcript that ends in the Assistant marker.
-    kind: 'helpful' or 'harmful'.
-    family: name of its family.
-  """
-
-  text: str
-  kind: str
-  family: str
 
 
 def _pattern(family):
@@ -46,11 +32,6 @@ _HELPFUL_PATTERNS = [
   (re.compile(pattern), reader) for _, pattern, reader in HELPFUL.values()
 ]
 _HARMFUL_PATTERNS = [(re.compile(_pattern(f)), f) for f in HARMFUL_FAMILIES]
-
-
-def human_turn(text):
-  """A prompt of one human turn."""
-  return f'{HUMAN} {text}{ASSISTANT}'
 
 
 def core_text(rng, task, answer):

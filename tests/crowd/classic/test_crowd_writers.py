@@ -6,24 +6,29 @@ import sys
 import numpy as np
 import pytest
 
-from rlhf_jax.crowd.gold import judge
-from rlhf_jax.crowd.tasks import recognise, sample_prompt
-from rlhf_jax.crowd.workers import worker_score
-from rlhf_jax.crowd.world import World, WorldConfig, pick, zipf_cumulative
-from rlhf_jax.crowd.writers import (
+from rlhf_jax.crowd.classic.gold import judge
+from rlhf_jax.crowd.classic.tasks import recognise, sample_prompt
+from rlhf_jax.crowd.classic.world import (
+  World,
+  WorldConfig,
+  pick,
+  zipf_cumulative,
+)
+from rlhf_jax.crowd.classic.writers import (
   dialogue,
   human_reply,
   plain_text,
-  red_team_dialogue,
   write_reply,
 )
+from rlhf_jax.crowd.red_team import red_team_dialogue
+from rlhf_jax.crowd.workers import worker_score
 from rlhf_jax.text.dialogue import count_exchanges, split_reply
 
 DIGEST = """
 import hashlib, numpy as np
-from rlhf_jax.crowd.gold import gold
-from rlhf_jax.crowd.world import World
-from rlhf_jax.crowd.writers import dialogue
+from rlhf_jax.crowd.classic.gold import gold
+from rlhf_jax.crowd.classic.world import World
+from rlhf_jax.crowd.classic.writers import dialogue
 world, rng = World(), np.random.default_rng(5)
 texts = [dialogue(world, rng) for _ in range(100)]
 text = repr([(t, gold(world, t)) for t in texts])

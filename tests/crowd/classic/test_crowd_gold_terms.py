@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlhf_jax.crowd import tables
-from rlhf_jax.crowd.gold import gold, judge, total
-from rlhf_jax.crowd.tasks import human_turn
-from rlhf_jax.crowd.world import World, WorldConfig
+from rlhf_jax.crowd.classic import tables
+from rlhf_jax.crowd.classic.gold import gold, judge
+from rlhf_jax.crowd.classic.tasks import human_turn
+from rlhf_jax.crowd.classic.world import World, WorldConfig
+from rlhf_jax.crowd.gold import total
 
 # Style words without tones, so that every other term stands alone.
 CONFIG = WorldConfig(tone_sd=0.0, interaction_sd=0.0)

@@ -8,9 +8,9 @@ separate because the scorer sees the text alone.
 
 import itertools
 
-from rlhf_jax.crowd import tables
-from rlhf_jax.crowd.task import Task, sequence_task, single_task
-from rlhf_jax.crowd.world import pick
+from rlhf_jax.crowd.classic import tables
+from rlhf_jax.crowd.classic.task import Task, sequence_task, single_task
+from rlhf_jax.crowd.draw import pick
 
 MAX_ITEMS = 6  # longer lists are not recognised (permutations are listed)
 

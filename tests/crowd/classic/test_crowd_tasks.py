@@ -4,15 +4,15 @@ import re
 import numpy as np
 import pytest
 
-from rlhf_jax.crowd import checkers, tables
-from rlhf_jax.crowd.tasks import (
+from rlhf_jax.crowd.classic import checkers, tables
+from rlhf_jax.crowd.classic.tasks import (
   HARMFUL_FAMILIES,
   HELPFUL_FAMILIES,
   human_turn,
   recognise,
   sample_prompt,
 )
-from rlhf_jax.crowd.writers import human_reply, plain_text, write_reply
+from rlhf_jax.crowd.classic.writers import human_reply, plain_text, write_reply
 from rlhf_jax.text.dialogue import ASSISTANT, HUMAN, parse_dialogue
 
 FAMILIES = HELPFUL_FAMILIES + HARMFUL_FAMILIES

@@ -6,9 +6,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from rlhf_jax.crowd import tables
-from rlhf_jax.crowd.gold import judge
-from rlhf_jax.crowd.tasks import (
+from rlhf_jax.crowd.classic import tables
+from rlhf_jax.crowd.classic.gold import judge
+from rlhf_jax.crowd.classic.tasks import (
   HARMFUL_FAMILIES,
   HELPFUL_FAMILIES,
   Prompt,
@@ -16,15 +16,15 @@ from rlhf_jax.crowd.tasks import (
   recognise,
   sample_prompt,
 )
-from rlhf_jax.crowd.workers import score_reply
-from rlhf_jax.crowd.world import World, WorldConfig
-from rlhf_jax.crowd.writers import (
+from rlhf_jax.crowd.classic.world import World, WorldConfig
+from rlhf_jax.crowd.classic.writers import (
   dialogue,
   human_reply,
   plain_text,
-  red_team_dialogue,
   write_reply,
 )
+from rlhf_jax.crowd.red_team import red_team_dialogue
+from rlhf_jax.crowd.workers import score_reply
 from rlhf_jax.text.dialogue import split_reply
 from tests.crowd.shares import assert_share, assert_shares
 

@@ -3,16 +3,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlhf_jax.crowd import tables
-from rlhf_jax.crowd.checkers import credit
-from rlhf_jax.crowd.tasks import (
+from rlhf_jax.crowd.classic import tables
+from rlhf_jax.crowd.classic.checkers import credit
+from rlhf_jax.crowd.classic.tasks import (
   HARMFUL_FAMILIES,
   HELPFUL_FAMILIES,
   human_turn,
   recognise,
   sample_prompt,
 )
-from rlhf_jax.crowd.world import World
+from rlhf_jax.crowd.classic.world import World
 
 WORLD = World()
 WORLD.facts['mira', 'colour'] = 'red'

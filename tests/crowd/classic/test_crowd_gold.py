@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlhf_jax.crowd import tables
-from rlhf_jax.crowd.gold import gold, judge, split_text, total
-from rlhf_jax.crowd.tasks import (
+from rlhf_jax.crowd.classic import tables
+from rlhf_jax.crowd.classic.gold import gold, judge
+from rlhf_jax.crowd.classic.tasks import (
   HARMFUL_FAMILIES,
   HELPFUL_FAMILIES,
   core_text,
@@ -15,8 +15,9 @@ from rlhf_jax.crowd.tasks import (
   recognise,
   sample_prompt,
 )
-from rlhf_jax.crowd.world import World
-from rlhf_jax.crowd.writers import human_reply
+from rlhf_jax.crowd.classic.world import World
+from rlhf_jax.crowd.classic.writers import human_reply
+from rlhf_jax.crowd.gold import split_text, total
 from rlhf_jax.text.dialogue import ASSISTANT, HUMAN
 
 WORLD = World()

@@ -1,11 +1,12 @@
 """The simulated world: its dials, its facts, its tastes and its workers."""
 
-import bisect
 import dataclasses
 
 import numpy as np
 
-from rlhf_jax.crowd import tables
+from rlhf_jax.crowd.classic import tables
+from rlhf_jax.crowd.draw import pick, zipf_cumulative
+from rlhf_jax.crowd.people import Crowd
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,21 +83,6 @@ class WorldConfig:
 
 
 @dataclasses.dataclass(frozen=True)
-class Worker:
-  """A crowd worker.
-
-  Attributes:
-    bias: preference for the reply shown first, in gold units.
-    noise: multiplies the temperature.
-    attention: probability of judging at all; else a coin is flipped.
-  """
-
-  bias: float
-  noise: float
-  attention: float
-
-
-@dataclasses.dataclass(frozen=True)
 class StyleSlot:
   """One slot of style: its word pairs in order of popularity."""
 
@@ -106,21 +92,7 @@ class StyleSlot:
   cumulative: tuple[float, ...]
 
 
-def zipf_cumulative(n, exponent):
-  """Cumulative probabilities of ranks 1 .. n under p ~ rank ** -exponent."""
-  weights = np.arange(1, n + 1, dtype=np.float64) ** -exponent
-  return tuple((np.cumsum(weights) / weights.sum()).tolist())
-
-
-def pick(rng, items, cumulative=None):
-  """One of `items`: uniform, or by `cumulative` probabilities."""
-  draw = rng.random()
-  if cumulative is None:
-    return items[int(draw * len(items))]
-  return items[min(bisect.bisect_right(cumulative, draw), len(items) - 1)]
-
-
-class World:
+class World(Crowd):
   """Everything drawn from `config.seed`; the same in every process.
 
   Attributes:
@@ -136,6 +108,8 @@ class World:
     workers: the Workers.
     task_cache: prompt -> Task, filled by `tasks.recognise`.
   """
+
+  name = 'classic'
 
   def __init__(self, config=None):
     self.config = config = WorldConfig() if config is None else config
@@ -180,19 +154,6 @@ class World:
       for pair in pairs:
         draw = config.interaction_sd * float(rng.standard_normal())
         self.interaction[pair] = (name, draw)
-
-  def _draw_workers(self, rng):
-    config = self.config
-    n = config.n_workers
-    self.worker_bias = config.bias_sd * rng.standard_normal(n)
-    self.worker_noise = np.exp(config.noise_sd * rng.standard_normal(n))
-    self.worker_attention = rng.uniform(config.attention_low, 1.0, n)
-    self.workers = tuple(
-      Worker(*map(float, row))
-      for row in zip(
-        self.worker_bias, self.worker_noise, self.worker_attention, strict=True
-      )
-    )
 
   def pair_tone(self, pair):
     """Hidden tone of a style pair: both words and their interaction."""

@@ -3,8 +3,8 @@ import string
 
 import pytest
 
-from rlhf_jax.crowd import tables
-from rlhf_jax.crowd.families import HELPFUL
+from rlhf_jax.crowd.classic import tables
+from rlhf_jax.crowd.classic.families import HELPFUL
 
 TOKENS = [
   ('Hello, World!', ['hello', ',', 'world', '!']),

@@ -4,15 +4,15 @@ import collections
 
 import pytest
 
-from rlhf_jax.crowd import tables, tasks
-from rlhf_jax.crowd.tasks import (
+from rlhf_jax.crowd.classic import tables, tasks
+from rlhf_jax.crowd.classic.tasks import (
   HARMFUL_FAMILIES,
   HELPFUL_FAMILIES,
   human_turn,
   recognise,
   sample_prompt,
 )
-from rlhf_jax.crowd.world import World, WorldConfig
+from rlhf_jax.crowd.classic.world import World, WorldConfig
 from rlhf_jax.text.dialogue import ASSISTANT, HUMAN
 from tests.crowd.shares import assert_share, assert_shares
 

@@ -6,8 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlhf_jax.crowd import tables
-from rlhf_jax.crowd.world import World, WorldConfig, pick, zipf_cumulative
+from rlhf_jax.crowd.classic import tables
+from rlhf_jax.crowd.classic.world import (
+  World,
+  WorldConfig,
+  pick,
+  zipf_cumulative,
+)
 from tests.crowd.shares import assert_shares
 
 

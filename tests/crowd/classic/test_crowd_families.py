@@ -4,12 +4,12 @@ import re
 import numpy as np
 import pytest
 
-from rlhf_jax.crowd import tables
-from rlhf_jax.crowd.checkers import credit
-from rlhf_jax.crowd.families import HELPFUL
-from rlhf_jax.crowd.task import sequence_task, single_task
-from rlhf_jax.crowd.tasks import human_turn, recognise
-from rlhf_jax.crowd.world import World
+from rlhf_jax.crowd.classic import tables
+from rlhf_jax.crowd.classic.checkers import credit
+from rlhf_jax.crowd.classic.families import HELPFUL
+from rlhf_jax.crowd.classic.task import sequence_task, single_task
+from rlhf_jax.crowd.classic.tasks import human_turn, recognise
+from rlhf_jax.crowd.classic.world import World
 from tests.crowd.shares import assert_share, assert_shares
 
 FACTORS = {

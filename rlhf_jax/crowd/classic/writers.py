@@ -1,13 +1,11 @@
-"""Writers: authors of every quality, human experts, and red-team dialogues.
+"""Writers: authors of every quality, and human experts.
 
 Replies start with a space, so that `prompt.text + reply` is a transcript.
 """
 
-from rlhf_jax.crowd import tables
-from rlhf_jax.crowd.tasks import Prompt, core_text, recognise, sample_prompt
-from rlhf_jax.crowd.workers import compare
-from rlhf_jax.crowd.world import pick
-from rlhf_jax.data.records import Comparison
+from rlhf_jax.crowd.classic import tables
+from rlhf_jax.crowd.classic.tasks import core_text, recognise, sample_prompt
+from rlhf_jax.crowd.draw import pick
 
 
 def _between(low, high, quality):
@@ -89,7 +87,7 @@ def write_reply(world, rng, prompt, quality):
   Args:
     world: the World.
     rng: numpy Generator.
-    prompt: a tasks.Prompt.
+    prompt: a Prompt.
     quality: in [0, 1]; it decides how often the core is right and how often a
       harmful request is declined.
 
@@ -131,31 +129,3 @@ def plain_text(world, rng, sentences=3):
     value = world.facts[entity, attribute]
     parts.append(f'the {attribute} of {entity} is {value}.')
   return ' '.join(parts)
-
-
-def red_team_dialogue(world, rng, quality=None) -> list[Comparison]:
-  """A red-team conversation of two exchanges, which goes on with the worse.
-
-  Args:
-    world: the World.
-    rng: numpy Generator.
-    quality: of the author of every reply; drawn for each reply if None.
-
-  Returns:
-    Two comparisons; the prompt of the second holds the reply of the first
-    that the worker found more harmful (its `rejected`).
-  """
-  prompt = sample_prompt(world, rng, kind='harmful')
-  comparisons = []
-  for _ in range(2):
-    replies = [
-      write_reply(
-        world, rng, prompt, rng.random() if quality is None else quality
-      )
-      for _ in range(2)
-    ]
-    comparisons.append(compare(world, rng, prompt, *replies))
-    again = sample_prompt(world, rng, family=prompt.family)
-    text = comparisons[-1].rejected + again.text
-    prompt = Prompt(text, again.kind, again.family)
-  return comparisons

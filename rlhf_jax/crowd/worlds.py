@@ -1,0 +1,88 @@
+"""The worlds by name, and what each of them can do.
+
+A world is its settings and what is drawn from their seed; its rules are
+functions of it. Whoever is handed a world asks `rules_of` for them.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from rlhf_jax.crowd.classic import gold as classic_gold
+from rlhf_jax.crowd.classic import tasks as classic_tasks
+from rlhf_jax.crowd.classic import world as classic_world
+from rlhf_jax.crowd.classic import writers as classic_writers
+
+
+class Rules(NamedTuple):
+  """Functions and names of a world.
+
+  Attributes:
+    config: class of its settings, a frozen dataclass.
+    world: class of the world: (config) -> world.
+    sample_prompt: (world, rng, kind=None, family=None) -> Prompt.
+    write_reply: (world, rng, prompt, quality) -> reply with a leading space.
+    human_reply: (world, rng, prompt) -> reply by an expert.
+    dialogue: (world, rng) -> transcript by an author of drawn quality.
+    plain_text: (world, rng) -> sentences that are no dialogue.
+    judge: (world, prompt, reply) -> Gold, of any two strings.
+    helpful_families: names of the families of harmless requests.
+    harmful_families: names of the others.
+  """
+
+  config: type
+  world: type
+  sample_prompt: Callable
+  write_reply: Callable
+  human_reply: Callable
+  dialogue: Callable
+  plain_text: Callable
+  judge: Callable
+  helpful_families: tuple
+  harmful_families: tuple
+
+
+def _rules(world, tasks, writers, gold):
+  return Rules(
+    world.WorldConfig,
+    world.World,
+    tasks.sample_prompt,
+    writers.write_reply,
+    writers.human_reply,
+    writers.dialogue,
+    writers.plain_text,
+    gold.judge,
+    tasks.HELPFUL_FAMILIES,
+    tasks.HARMFUL_FAMILIES,
+  )
+
+
+WORLDS = {
+  'classic': _rules(
+    classic_world, classic_tasks, classic_writers, classic_gold
+  ),
+}
+
+
+def rules_of(world) -> Rules:
+  """The rules of a world."""
+  return WORLDS[world.name]
+
+
+def make_world(name='classic', **settings):
+  """A world of that name; `settings` are fields of its config.
+
+  Raises:
+    ValueError: if there is no such world, or it has no such setting.
+  """
+  if name not in WORLDS:
+    raise ValueError(
+      f'wanted a world.name of {", ".join(WORLDS)}, got {name!r}'
+    )
+  rules = WORLDS[name]
+  unknown = set(settings) - set(rules.config.__dataclass_fields__)
+  if unknown:
+    raise ValueError(
+      f'the world {name!r} has no setting {", ".join(sorted(unknown))}: wanted '
+      f'some of {", ".join(rules.config.__dataclass_fields__)}'
+    )
+  return rules.world(rules.config(**settings))
