@@ -87,6 +87,7 @@ def pieces(tx, max_reply):
   )
 
 
+@pytest.mark.slow  # compiles PPO, as that of the README, which is quick
 def test_a_stranger_trains_a_preference_model_and_a_policy():
   """Ten lines of plain JAX: accuracy and reward go up."""
   reward_params, first, last = train_preference_model()

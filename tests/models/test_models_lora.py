@@ -160,7 +160,12 @@ def test_merging_adds_the_scaled_product_to_the_columns_of_its_block(model):
 
 
 @pytest.mark.parametrize(
-  'targets', [QV, EVERY, ['qkv/kernel', 'mlp/in/kernel']]
+  'targets',
+  [
+    EVERY,
+    pytest.param(QV, marks=pytest.mark.slow),  # some of them
+    pytest.param(['qkv/kernel', 'mlp/in/kernel'], marks=pytest.mark.slow),
+  ],
 )
 def test_attached_adapters_are_the_merged_ones(model, targets):
   """Logits, columns that are read, and gradients of A and B."""

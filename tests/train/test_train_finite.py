@@ -1,5 +1,6 @@
 """What is not finite stops a run or is skipped, and is never saved."""
 
+import functools
 import json
 import math
 
@@ -231,14 +232,15 @@ def test_another_way_to_deal_with_it_is_refused():
     finite.with_guard(None, 'drop')
 
 
-def ppo_with(bad_value, on_nonfinite):
-  """An iteration of a bigram policy whose row 2 has another reward."""
+@functools.cache
+def ppo_step(on_nonfinite):
+  """An iteration of a bigram policy whose row 2 has the reward that is told."""
   collect, *rest = fixture.bigram_pieces(TX)
 
   def reward(params, tokens_BT, prompt_length_B, length_B):
     del prompt_length_B
     score_B = fixture.count_score(params, tokens_BT, length_B)
-    return score_B.at[2].set(bad_value)
+    return score_B.at[2].set(params['of_row_2'])
 
   iteration = ppo.make_ppo_iteration(collect, reward, *rest)
   return jax.jit(finite.with_guard(iteration, on_nonfinite))
@@ -246,11 +248,12 @@ def ppo_with(bad_value, on_nonfinite):
 
 def ppo_metrics(bad_value, on_nonfinite='stop', **hyper):
   state = init_state(fixture.bigram_params(0), TX)
-  worth = {'worth_V': jnp.arange(6.0)}
+  worth = {'worth_V': jnp.arange(6.0), 'of_row_2': jnp.float32(bad_value)}
   frozen = ppo.Frozen(fixture.bigram_params(1)['policy'], worth)
   given = (frozen, fixture.PROMPTS, jax.random.key(0))
-  step = ppo_with(bad_value, on_nonfinite)
-  after, metrics = step(state, *given, fixture.hyper(0.1, **hyper))
+  after, metrics = ppo_step(on_nonfinite)(
+    state, *given, fixture.hyper(0.1, **hyper)
+  )
   return state, after, metrics
 
 

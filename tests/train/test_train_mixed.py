@@ -139,6 +139,7 @@ def update_of(mixed, **options):
   return jax.jit(ppo_update.make_ppo_update(SEPARATE, TX, **sizes, mixed=mixed))
 
 
+@pytest.mark.slow  # compiles PPO
 def test_a_ppo_update_descends_its_loss_and_that_of_the_second_batch(
   rollout, frozen
 ):

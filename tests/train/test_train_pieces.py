@@ -304,6 +304,7 @@ def first_step(scored_as):
   return kl, {name: values[0] for name, values in metrics.items()}
 
 
+@pytest.mark.slow  # compiles PPO; the stage's own is in test_stages.py
 def test_at_temperature_0_7_the_first_step_has_a_ratio_of_one_and_no_kl():
   """From the sampler to the loss; a scorer at temperature 1 would be seen."""
   kl, first = first_step(WARM)
