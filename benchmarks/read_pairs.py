@@ -1,12 +1,13 @@
 """Memory and time of reading pairs of one's own, by size of the file.
 
-    python -m benchmarks.read_pairs [--json FILE] [--megabytes 64 2000]
+    python -m benchmarks.read_pairs [--json FILE] [--megabytes 64 500 2000]
 
 JSON lines of about 2 kB are written, read and drawn from as `train_pm` does
 (`data.own_pairs`, 800 pairs to train on and 400 held out), each file in a
 process of its own. `peak_bytes` is the most that the process held, its imports
 included; `peak_growth` is that of the largest file over that of the smallest:
-1, if memory is flat in the size of the file.
+1, if memory is flat in the size of the file. `cpu_s` is processor time, which
+other processes of the machine do not lengthen as they do `seconds`.
 """
 
 import argparse
@@ -21,6 +22,7 @@ import time
 from benchmarks.common import print_row, to_rows, write_rows
 from rlhf_jax.data.own_pairs import Limits, read_own_pairs
 
+SIZES = [64, 500, 2000]
 LIMITS = Limits(train=800, test=400)
 WORDS = 'the quick brown fox jumps over the lazy dog and is not seen again '
 
@@ -41,13 +43,19 @@ def write_file(path, megabytes):
 
 
 def read_file(path):
-  """Reads a file in this process; {'pairs', 'seconds', 'peak_bytes'}."""
-  start = time.perf_counter()
+  """{'pairs', 'seconds', 'cpu_s', 'peak_bytes'} of reading in this process."""
+  start, cpu_start = time.perf_counter(), time.process_time()
   found = read_own_pairs(path, 'raise', 0.1, 0, LIMITS)
   seconds = time.perf_counter() - start
+  cpu_s = time.process_time() - cpu_start
   [counts] = found.counts['files'].values()
   peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-  return {'pairs': counts['kept'], 'seconds': seconds, 'peak_bytes': peak}
+  return {
+    'pairs': counts['kept'],
+    'seconds': seconds,
+    'cpu_s': cpu_s,
+    'peak_bytes': peak,
+  }
 
 
 def measure(megabytes, folder):
@@ -76,7 +84,8 @@ def rows_of(found):
     lines = [
       ('peak_bytes', one['peak_bytes'], 'bytes'),
       ('seconds', one['seconds'], 's'),
-      ('pairs_per_s', one['pairs'] / one['seconds'], 'pairs/s'),
+      ('cpu_s', one['cpu_s'], 's'),
+      ('pairs_per_cpu_s', one['pairs'] / one['cpu_s'], 'pairs/s'),
     ]
     rows += to_rows('read_pairs', f'{megabytes} MB of JSON lines', lines)
   least, most = min(found), max(found)
@@ -89,7 +98,7 @@ def main(argv=None):
   """Prints the table, writes the rows and returns them."""
   parser = argparse.ArgumentParser(prog='python -m benchmarks.read_pairs')
   parser.add_argument('--json', type=pathlib.Path, help='file for the rows')
-  parser.add_argument('--megabytes', type=int, nargs='+', default=[64, 2000])
+  parser.add_argument('--megabytes', type=int, nargs='+', default=SIZES)
   parser.add_argument('--read', type=pathlib.Path, help='read one file only')
   args = parser.parse_args(argv)
   if args.read:

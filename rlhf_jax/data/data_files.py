@@ -45,7 +45,9 @@ def find(path) -> Found:
   What is not read is said once, as a warning.
 
   Raises:
-    DataError: if there is nothing to read, or a link leads nowhere.
+    DataError: if there is nothing to read, a link leads nowhere, or two files
+      of a folder differ in their endings alone, as a packed file and what was
+      unpacked of it do: both would count.
   """
   path = Path(path)
   if path.is_file():
@@ -67,6 +69,7 @@ def find(path) -> Found:
     )
   for file in data:
     _require_target(file)
+  _require_no_copies(data)
   if unread:
     _say_unread(path, len(data), tuple(unread))
   return Found(data, unread)
@@ -128,7 +131,23 @@ def _require_target(path):
     )
 
 
+def _require_no_copies(files):
+  """Raises a DataError if two files have one name but for their endings."""
+  seen = {}
+  for file in files:
+    ending = max((x for x in ENDINGS if file.name.endswith(x)), key=len)
+    bare = file.with_name(file.name.removesuffix(ending))
+    first = seen.setdefault(bare, file)
+    if first is not file:
+      raise DataError(
+        f'{first}: wanted one file of a name, got {file.name} beside it: '
+        'delete one if they hold the same, or rename it'
+      )
+
+
 def _missing(path):
+  if path.exists():
+    return 'what is neither'
   if path.is_symlink():
     return f'a link to {os.readlink(path)}, where nothing is'
   return 'nothing there'

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rlhf_jax.data.faults import BrokenFile, DataError, Malformed
 from rlhf_jax.data.file_kinds import HEAD, foreign
-from rlhf_jax.data.json_array import elements
+from rlhf_jax.data.json_array import elements, plain_object
 from rlhf_jax.data.json_layout import ARRAY, GZIP_FAULTS, LINES, layout_of
 
 _PARQUET = b'PAR1'  # at both ends of a file
@@ -146,7 +146,11 @@ def _parquet_rows(file: Path, columns: Collection[str] | None) -> Rows:
   number = 0
   try:
     with parquet.ParquetFile(file, pre_buffer=False) as table:
-      absent = dict.fromkeys(table.schema_arrow.names)
+      names = table.schema_arrow.names
+      absent = dict.fromkeys(names)
+      if len(absent) < len(names):
+        yield 1, _two_columns(names)
+        return
       leaves = _leaves(table.schema, columns)
       for batch in table.iter_batches(_PARQUET_ROWS, columns=leaves):
         for row in _batch_rows(batch):
@@ -164,6 +168,16 @@ def _parquet_rows(file: Path, columns: Collection[str] | None) -> Rows:
         'copy the file again',
       ),
     )
+
+
+def _two_columns(names):
+  twice = next(name for name in names if names.count(name) > 1)
+  return BrokenFile(
+    'column twice',
+    'columns of different names',
+    f'{twice!r} twice',
+    'rename or drop one of them',
+  )
 
 
 def _leaves(schema, columns) -> list[str] | None:
@@ -208,7 +222,9 @@ def _batch_rows(batch) -> Iterator[dict | Malformed]:
 
 def _parse_object(line: bytes) -> dict | Malformed:
   try:
-    return _require_object(json.loads(line.decode()))
+    return _require_object(
+      json.loads(line.decode(), object_pairs_hook=plain_object)
+    )
   except UnicodeDecodeError as error:
     return _not_utf8(error)
   except (ValueError, RecursionError) as error:

@@ -11,13 +11,27 @@ _BLANKS = re.compile(r'\s*')
 _AFTER = re.compile(r'\s*([,\]])')  # an element of an array
 
 
+def plain_object(pairs: list[tuple[str, object]]) -> dict:
+  """The object of these (key, value) pairs, for `object_pairs_hook`.
+
+  Raises:
+    ValueError: if a key is there twice: nobody knows which value is meant.
+  """
+  found = dict(pairs)
+  if len(found) < len(pairs):
+    keys = [key for key, _ in pairs]
+    twice = next(key for key in keys if keys.count(key) > 1)
+    raise ValueError(f'the key {twice!r:.60} twice')
+  return found
+
+
 def elements(text) -> Iterator:
   """The values of the array in a text stream, each decoded when it is whole.
 
   Raises:
     ValueError: where it is no JSON.
   """
-  decoder, step = json.JSONDecoder(), _CHUNK
+  decoder, step = json.JSONDecoder(object_pairs_hook=plain_object), _CHUNK
   buffer = ''
   while not buffer and (more := text.read(step)):
     buffer = more.lstrip()

@@ -19,6 +19,7 @@ from rlhf_jax.data.pairs import prompt_uniform
 from rlhf_jax.data.records import KINDS, Comparison, of_conversation
 
 HELD = ('test', 'validation')
+_NONE = collections.Counter()
 SHARED = 'training pairs of a held-out conversation'
 BEYOND = 'more pairs than were asked for'
 
@@ -96,6 +97,7 @@ def read_own_pairs(
     _as_named(reader, files, used, draws)
     how = f'held out are the {used} files'
   train, test = draws['train'].items(), draws['test'].items()
+  _require_any(path, reader.counts)
   _require_both(path, train, test, used, test_fraction)
   counts = {'files': reader.counts}
   for side, draw in draws.items():
@@ -196,6 +198,21 @@ def _as_named(reader, files, used, draws):
       reader.left['train'][SHARED] += 1
     else:
       draws['train'].add(item)
+
+
+def _require_any(path, counts):
+  """Raises a DataError with what the rows are, if none of them is a pair."""
+  total = sum((collections.Counter(x) for x in counts.values()), start=_NONE)
+  if not total['kept']:
+    said = ', '.join(
+      f'{reason}: {count}'
+      for reason, count in total.items()
+      if count and reason not in ('read', UNREAD)
+    )
+    raise DataError(
+      f'{path}: wanted pairs, got none of {total["read"]} rows ({said}); '
+      'docs/own-pairs.md has the forms of a row'
+    )
 
 
 def _require_both(path, train, test, used, test_fraction):

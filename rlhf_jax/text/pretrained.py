@@ -222,8 +222,8 @@ class PretrainedTokenizer(ImportedTokenizer):
     Raises:
       FileNotFoundError, ValueError: if a file or a token is missing.
     """
-    model, found = files.read_folder(folder, pad_token)
-    return cls(model, Settings(**found, system=system))
+    made = files.read_folder(folder, pad_token)
+    return cls._of(folder, *made, system)
 
   @classmethod
   def from_gguf(cls, path, *, pad_token=None, system=None):
@@ -233,8 +233,16 @@ class PretrainedTokenizer(ImportedTokenizer):
       FileNotFoundError, ValueError: if the file is no GGUF, or holds no
         byte-level BPE with the pre-tokenizer of SmolLM.
     """
-    model, found = files.read_gguf(path, pad_token)
-    return cls(model, Settings(**found, system=system))
+    made = files.read_gguf(path, pad_token)
+    return cls._of(path, *made, system)
+
+  @classmethod
+  def _of(cls, where, model, found, system):
+    """A tokenizer; its errors name the place it is from."""
+    try:
+      return cls(model, Settings(**found, system=system))
+    except ValueError as error:
+      raise ValueError(f'{where}: {error}') from error
 
   def save_pretrained(self, folder, *, preference: bool = False) -> dict:
     """Writes a tokenizer that `transformers` loads, end-of-context included.

@@ -35,7 +35,10 @@ def read_json(path, default=None) -> dict:
   if default is not None and not path.exists():
     return default
   try:
-    content = json.loads(path.read_text(encoding='utf-8'))
+    text = path.read_text(encoding='utf-8')
+    content = json.loads(text)
+    if '\\ud' in text.lower():  # half a surrogate pair is no text
+      json.dumps(content, ensure_ascii=False).encode()
   except (ValueError, RecursionError) as error:
     raise ValueError(
       f'{path}: wanted JSON, got other bytes: {error}'

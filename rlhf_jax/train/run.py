@@ -27,6 +27,7 @@ from rlhf_jax.train.run_files import (
   environment,
   note_commit,
   read_json,
+  require_folder,
   take_lock,
   write_json,
 )
@@ -66,7 +67,7 @@ class Run:
   def __init__(self, workdir, config, row=None, *, about=None, keep=1):
     finite.require_numbers(config)
     self.path = Path(workdir)
-    self.path.mkdir(parents=True, exist_ok=True)
+    require_folder(self.path)
     self._writes = jax.process_index() == 0
     # Process 0 holds the lock for all of them.
     self._lock_file = take_lock(self.path, self._writes)

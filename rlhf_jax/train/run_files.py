@@ -84,6 +84,24 @@ def note_commit(path):
     write_json(path, env | {'commit': f'{env["commit"]}, {now}'})
 
 
+def require_folder(path):
+  """Makes the folder of a run, if nothing is there.
+
+  Raises:
+    RunError: if what is there is no folder.
+  """
+  if path.is_symlink() and not path.exists():
+    got = f'a link to {os.readlink(path)}, where nothing is'
+  elif path.exists() and not path.is_dir():
+    got = 'a file'
+  else:
+    path.mkdir(parents=True, exist_ok=True)
+    return
+  raise RunError(
+    f'{path}: wanted a folder, got {got}: choose another --workdir or delete it'
+  )
+
+
 def take_lock(folder, held):
   """Opens the lock file of a run directory.
 

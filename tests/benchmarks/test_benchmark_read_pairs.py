@@ -17,12 +17,12 @@ def test_a_file_is_as_large_as_asked_and_every_pair_of_it_is_read(tmp_path):
 
 def test_growth_is_the_largest_peak_over_the_smallest():
   found = {
-    8: {'pairs': 30, 'seconds': 2.0, 'peak_bytes': 300},
-    1: {'pairs': 3, 'seconds': 1.0, 'peak_bytes': 200},
+    8: {'pairs': 30, 'seconds': 4.0, 'cpu_s': 2.0, 'peak_bytes': 300},
+    1: {'pairs': 3, 'seconds': 1.0, 'cpu_s': 1.0, 'peak_bytes': 200},
   }
   rows = {(x['shape'], x['metric']): x for x in read_pairs.rows_of(found)}
   assert rows['8 MB over 1 MB', 'peak_growth']['value'] == 1.5
-  assert rows['8 MB of JSON lines', 'pairs_per_s']['value'] == 15
+  assert rows['8 MB of JSON lines', 'pairs_per_cpu_s']['value'] == 15
   assert rows['1 MB of JSON lines', 'peak_bytes']['unit'] == 'bytes'
 
 

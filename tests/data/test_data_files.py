@@ -127,6 +127,22 @@ def test_a_folder_without_data_names_what_is_there(tmp_path):
     read_comparisons(tmp_path)
 
 
+@pytest.mark.parametrize('other', ['a.jsonl', 'a.json', 'a.parquet'])
+def test_a_file_beside_its_packed_self_is_not_counted_twice(tmp_path, other):
+  write_comparisons(tmp_path / 'a.jsonl.gz', pairs(2))
+  write_comparisons(tmp_path / 'sub' / 'a.jsonl', pairs(2))  # another folder
+  assert read_comparisons(tmp_path)[1] == {'read': 4, 'kept': 4}
+  (tmp_path / other).write_bytes(b'')
+  with pytest.raises(DataError, match='wanted one file of a name, got a.* del'):
+    read_comparisons(tmp_path, 'skip-broken-files')
+
+
+def test_a_pipe_is_no_data_file(tmp_path):
+  os.mkfifo(tmp_path / 'a.jsonl')
+  with pytest.raises(DataError, match='file or directory, got what is neither'):
+    read_comparisons(tmp_path / 'a.jsonl')
+
+
 @pytest.mark.parametrize(
   ('name', 'split'),
   [

@@ -169,3 +169,12 @@ def test_memory_is_that_of_what_is_drawn(tmp_path):
     tracemalloc.stop()
   assert peaks[1] < 1.1 * peaks[0] + 20_000
   assert peaks[1] < 0.3 * file.stat().st_size
+
+
+def test_a_table_of_commas_says_what_its_rows_are(tmp_path):
+  """Not that there are too few conversations to split."""
+  file = tmp_path / 'pairs.jsonl'
+  file.write_text('chosen,rejected\n' + 'a,b\n' * 5)
+  wanted = r'wanted pairs, got none of 6 rows \(bad JSON: 6\); docs/own-pairs'
+  with pytest.raises(DataError, match=wanted):
+    read_own_pairs(file, 'skip', 0.1, 0)

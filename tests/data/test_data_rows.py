@@ -178,6 +178,33 @@ def test_a_missing_column_is_named_beside_those_that_are_there(tmp_path):
     read_comparisons(file)
 
 
+def test_a_parquet_file_with_a_column_twice_is_refused(tmp_path):
+  """A dict of its row keeps the last: the rejected reply as the chosen one."""
+  file = tmp_path / 'a.parquet'
+  columns = [pyarrow.array([text] * 3) for text in (*WANTED, WANTED[1])]
+  names = ['chosen', 'rejected', 'chosen']
+  parquet.write_table(pyarrow.Table.from_arrays(columns, names), file)
+  for on_error in ('raise', 'skip'):
+    with pytest.raises(DataError, match=r"a\.parquet:1: .*got 'chosen' twice"):
+      read_comparisons(file, on_error)
+
+
+def test_a_record_with_a_key_twice_is_malformed(tmp_path):
+  good = json.dumps({'prompt': 'Hi', **TEXTS})
+  bad = good.replace('{', '{"chosen": "Worse.", ')
+  inner = '{"x": [{"y": 1, "y": 2}], ' + good[1:]
+  file = tmp_path / 'a.jsonl'
+  file.write_text('\n'.join([good, bad, inner, good]) + '\n')
+  assert read_comparisons(file, 'skip')[1] == (
+    {'read': 4, 'kept': 2, 'bad JSON': 2}
+  )
+  with pytest.raises(DataError, match=r"a\.jsonl:2: .*the key 'chosen' twice"):
+    read_comparisons(file)
+  file.write_text(f'[{good}, {bad}]')
+  with pytest.raises(DataError, match="the key 'chosen' twice"):
+    read_comparisons(file, 'skip')
+
+
 ATTEMPT = {
   'transcript': PROMPT + ' y',
   'rating': 3,

@@ -244,3 +244,11 @@ def test_a_finished_run_lists_what_it_wrote(tmp_path):
   (tmp_path / 'report').mkdir()
   done = json.loads((tmp_path / 'done.json').read_text())
   assert set(done['digests']) == {'config.json', 'env.json', 'metrics.jsonl'}
+
+
+def test_a_run_needs_a_folder_of_its_own(tmp_path):
+  file, link = tmp_path / 'file', tmp_path / 'link'
+  file.write_text('x')
+  link.symlink_to(tmp_path / 'nowhere')
+  assert 'got a file: choose another --workdir' in refused(file, str(file))
+  assert 'where nothing is: choose another' in refused(link, str(link))
