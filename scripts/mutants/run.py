@@ -152,7 +152,8 @@ class Worker:
     def rank(name):
       test = Path(name)
       known = self.tests.seconds.get(name, UNKNOWN + size(name))
-      own = path.stem in test.stem, path.parts[1] in test.parts
+      room = path.parts[0 if path.parts[0] == 'experiments' else 1]
+      own = path.stem in test.stem, room in test.parts
       return (*(not x for x in own), known)
 
     return sorted(files, key=rank)
