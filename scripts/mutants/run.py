@@ -144,9 +144,11 @@ class Worker:
   def _order(self, defect, files):
     """The files, those first that name the function, then by their seconds.
 
-    Then those named after the defect's file, and those of its folder. Of a file
-    that has not run yet the length is taken.
+    Then those named after the defect's file, and those of its folder. Those
+    that tests/conftest.py knows to take long are last. Of a file that has not
+    run yet the length is taken.
     """
+    long = (self.path / 'tests' / 'conftest.py').read_text()
     path, function = Path(defect['path']), defect['function']
     room = path.parts[0 if path.parts[0] == 'experiments' else 1]
 
@@ -159,6 +161,7 @@ class Worker:
         f'{function}(' in text,
         room in test.parts,
       )
+      own = (test.name not in long, *own)
       return (*(not x for x in own), self.tests.seconds.get(name, guess))
 
     return sorted(files, key=rank)
