@@ -133,13 +133,12 @@ def test_labels_are_drawn_by_the_seed_and_apart_on_both_sides():
 
 
 def test_labels_and_order_are_those_of_the_committed_studies():
-  """One stream of (seed, 1): labels of the training pairs, test pairs, order.
+  """The stream (seed, 1) gives training labels, then order; (seed, 2) test's.
 
-  A pair is turned round where the number is above p; all numbers here come
-  from that stream alone, so another one gives another study.
+  A pair is turned round where its number is above p = 1/2.
   """
-  draws = np.random.default_rng([3, 1])
-  above = [draws.random(20) > 0.5 for _ in range(2)]
+  draws, of_test = (np.random.default_rng([3, i]) for i in (1, 2))
+  above = [stream.random(20) > 0.5 for stream in (draws, of_test)]
   order = draws.permutation(20)
   pairs = both(tiny.pairs(np.full(20, 0.5)))
   train, test, rows = comparisons.drawn_pairs(drawing(), pairs)
