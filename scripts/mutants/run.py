@@ -141,19 +141,28 @@ class Worker:
     text = probes.probed(source, self._lines[path], str(self.tests.traces))
     (self.path / path).write_text(text)
 
-  def _order(self, path, files):
-    """The files, those named after the defect's first, then by their seconds.
+  def _order(self, defect, files):
+    """The files, those first that name the function, then by their seconds.
 
-    Of a file that has not run yet the length is taken.
+    Then those named after the defect's file, and those of its folder. Those
+    that tests/conftest.py knows to take long are last. Of a file that has not
+    run yet the length is taken.
     """
-    path = Path(path)
-    size = lambda name: (self.path / name).stat().st_size / 2000
+    long = (self.path / 'tests' / 'conftest.py').read_text()
+    path, function = Path(defect['path']), defect['function']
+    room = path.parts[0 if path.parts[0] == 'experiments' else 1]
 
     def rank(name):
-      test = Path(name)
-      known = self.tests.seconds.get(name, UNKNOWN + size(name))
-      own = path.stem in test.stem, path.parts[1] in test.parts
-      return (*(not x for x in own), known)
+      test, text = Path(name), (self.path / name).read_text()
+      guess = UNKNOWN + len(text) / 2000
+      own = (
+        f'{path.stem}.{function}(' in text,
+        path.stem in test.stem,
+        f'{function}(' in text,
+        room in test.parts,
+      )
+      own = (test.name not in long, *own)
+      return (*(not x for x in own), self.tests.seconds.get(name, guess))
 
     return sorted(files, key=rank)
 
@@ -187,7 +196,7 @@ class Worker:
     if not changed:
       return None
     near = importing_tests(path).items()
-    for name in self._order(path, [n for n, d in near if d == distance]):
+    for name in self._order(defect, [n for n, d in near if d == distance]):
       by = self._fails(defect, changed, name)
       if by:
         return by

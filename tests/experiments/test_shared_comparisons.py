@@ -7,6 +7,7 @@ import pytest
 import shared_fixture as tiny
 
 from experiments.shared import comparisons, sources
+from rlhf_jax.data.jsonl import DataError
 from rlhf_jax.data.pairs import PairArrays
 from rlhf_jax.text.dialogue import DialogueError
 from rlhf_jax.text.encode import encode_prompt
@@ -129,6 +130,31 @@ def test_labels_are_drawn_by_the_seed_and_apart_on_both_sides():
   np.testing.assert_array_equal(test, again[1])
   for a, b in ((train, test), (train, other[0]), (test, other[1])):
     assert (a ^ b).sum() > 75
+
+
+def test_labels_and_order_are_those_of_the_committed_studies():
+  """The stream (seed, 1) gives training labels, then order; (seed, 2) test's.
+
+  A pair is turned round where its number is above p = 1/2.
+  """
+  draws, of_test = (np.random.default_rng([3, i]) for i in (1, 2))
+  above = [stream.random(20) > 0.5 for stream in (draws, of_test)]
+  order = draws.permutation(20)
+  pairs = both(tiny.pairs(np.full(20, 0.5)))
+  train, test, rows = comparisons.drawn_pairs(drawing(), pairs)
+  for side, flipped in zip((train, test), above, strict=True):
+    assert (side.chosen_tokens_NT[:, 0] >= 200).tolist() == flipped.tolist()
+  assert rows.tolist() == order.tolist()
+
+
+@pytest.mark.parametrize('source', sources.REAL)
+def test_released_pairs_are_asked_for_before_a_run_has_a_folder(source):
+  data = {'source': source, 'path': ''}
+  with pytest.raises(DataError, match='data.path is required'):
+    comparisons.require_data({'comparisons_dir': '', 'data': data})
+  comparisons.require_data({'comparisons_dir': 'made', 'data': data})
+  simulated = data | {'source': 'simulated'}
+  comparisons.require_data({'comparisons_dir': '', 'data': simulated})
 
 
 def test_too_few_simulated_pairs_are_one_line_and_real_ones_are_all():

@@ -1,6 +1,9 @@
 """The HHH comparisons: rows of tokens, choices, and accuracies by hand."""
 
+import json
+
 import numpy as np
+import pandas as pd
 import pytest
 import shared_fixture as tiny
 
@@ -117,3 +120,47 @@ def test_names_are_wanted_for_all_preference_models(tmp_path):
   config = {'pm_dirs': ['a'], 'pm_names': []}
   with pytest.raises(ValueError, match='each of the 1 pm_dirs, got 0'):
     evaluate_hhh.run(config, tmp_path)
+
+
+def test_the_stage_judges_by_sum_by_mean_and_by_preference_model(
+  tmp_path, monkeypatch
+):
+  """The good answers have the better mean; the longer one has the worse sum.
+
+  Log-probabilities of -1 a token for good answers, -2 and -9 for bad ones.
+  """
+  words = tiny.words()
+  items = [
+    item(good=' yes, 4 of them.', bad=' no!'),
+    item('helpful', good=' no!', bad=' no!'),
+  ]
+  tokens_N = [len(words.encode(a)) for x in items for a in x[2:]]
+  logp_N = np.array([-1, -2, -1, -9]) * tokens_N
+  assert logp_N[0] < logp_N[1]  # of the first the sum prefers the bad one
+  rows = []
+
+  def choose_all(choose, base, pms, given, config, name):
+    rows.append(given[2] - 1 - given[1])
+    return logp_N, [np.array([0.0, 1.0, 0.5, 0.5])] * len(pms)
+
+  for name, value in (
+    ('open_base', tiny.base()),
+    ('open_scorer', 'pm'),
+    ('read_hhh', items),
+    ('make_chooser', None),
+  ):
+    monkeypatch.setattr(evaluate_hhh, name, lambda *_, v=value: v)
+  monkeypatch.setattr(evaluate_hhh, 'choose_all', choose_all)
+  config = CONFIG | {'base': 'rung:3K', 'role': 'hhh', 'seed': 0, 'half': 'all'}
+  config |= {'data': {'path': ''}, 'system_tokens': 0, 'max_answer': 20}
+  config |= {'pm_dirs': ['a'], 'pm_names': ['mix']}
+  evaluate_hhh.run(config, tmp_path / 'hhh')
+  assert [found.tolist() for found in rows] == [tokens_N]
+  table = pd.read_csv(tmp_path / 'hhh' / 'hhh.csv')
+  table = table[table['category'] == 'all'].set_index('rule')
+  # Words: 4 to 1, and a tie. The preference model: wrong, and a tie.
+  wanted = {'words': 0.75, 'sum': 0.5, 'mean': 1.0, 'score': 0.25}
+  assert table['accuracy'].to_dict() == wanted
+  about = json.loads((tmp_path / 'hhh' / 'config.json').read_text())
+  named = {k: about[k] for k in ('stage', 'holds', 'trained', 'base')}
+  assert list(named.values()) == ['evaluate_hhh', 'table', 'all', 'rung:3K']

@@ -1,6 +1,7 @@
 """The loops of the stages, with steps that only count."""
 
 import json
+import math
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +12,7 @@ import shared_fixture as tiny
 
 from experiments import train_lm, train_pm, train_ppo
 from experiments.shared import comparisons, models, policies, readers
+from rlhf_jax.train.finite import NonFiniteError
 from rlhf_jax.train.run import Run, load_params
 from rlhf_jax.train.steps import TrainState
 
@@ -289,6 +291,50 @@ def test_gold_of_a_language_model_is_of_its_own_replies(monkeypatch):
   assert np.isnan(train_lm.sample_gold(real, tiny.base(), 'params', None))
 
 
+LM = {
+  'size': '3K',
+  'seed': 1,
+  'mesh': PM['mesh'],
+  'b2': 0.9,
+  'weight_decay': 0.0,
+  'microbatches': 1,
+  'pack': False,
+  'on_nonfinite': 'stop',
+  'steps': 3,
+  'warmup': 0.0,
+  'log_every': 1,
+  'checkpoint_every': 9,
+  'batch_size': 4,
+}
+
+
+@pytest.mark.parametrize(('own', 'peak'), [(0.0, 0.015), (0.5, 0.5)])
+def test_a_language_model_that_is_not_finite_says_at_which_update(
+  own, peak, tmp_path, monkeypatch
+):
+  """The second of three; the rate is the config's own or the rung's."""
+  rates = []
+
+  def step(state, batch, rng, hyper):
+    rates.append(float(hyper.learning_rate))
+    return state, {'loss': np.nan if len(rates) == 2 else 1.0}
+
+  rows = tiny.namespace(length_B=np.array([3, 4]))
+  for name, value in (
+    ('open_base', tiny.base()),
+    ('texts_of', rows),
+    ('batches_of', Numbers()),
+    ('made', TrainState(jnp.int32(0), {'x': jnp.float32(0)}, ())),
+    ('lm_step', step),
+  ):
+    monkeypatch.setattr(train_lm, name, lambda *_, v=value, **__: v)
+  with pytest.raises(NonFiniteError, match='loss is not finite at update 2'):
+    train_lm.run(LM | {'learning_rate': own}, tmp_path / 'lm')
+  # A cosine over three steps: half its way down is at 1.5.
+  want = [peak * 0.5 * (1 + math.cos(math.pi * i / 3)) for i in range(2)]
+  assert rates == pytest.approx(want)
+
+
 def test_a_policy_runs_against_the_train_pm_s_weights(tmp_path, monkeypatch):
   """What the iteration is given as its reward is the first scorer's."""
   config = PPO | {'base': 'B', 'role': 'linear', 'half': 'a', 'dtype': ''}
@@ -296,11 +342,13 @@ def test_a_policy_runs_against_the_train_pm_s_weights(tmp_path, monkeypatch):
   scorers = policies.Scorers(('f', 'g'), ('train', 'test'), '3K')
   found = {'train': ['to train on'], 'test': ['to hold out']}
   given = {}
-  for name, value in (
-    ('open_base', tiny.base()),
-    ('programs_of', ('iteration', 'evaluate')),
-  ):
-    monkeypatch.setattr(train_ppo, name, lambda *_, v=value, **__: v)
+  monkeypatch.setattr(
+    train_ppo,
+    'open_base',
+    lambda *_, weights=True: given.update(read=weights) or tiny.base(),
+  )
+  programs = 'iteration', 'evaluate'
+  monkeypatch.setattr(train_ppo, 'programs_of', lambda *_: programs)
   monkeypatch.setattr(train_ppo, 'open_scorers', lambda *_: 'networks')
   monkeypatch.setattr(policies, 'scorers_of', lambda *_: scorers)
   monkeypatch.setattr(comparisons, 'read_prompts', lambda *_: found)
@@ -324,6 +372,10 @@ def test_a_policy_runs_against_the_train_pm_s_weights(tmp_path, monkeypatch):
   start = state.params['policy']['trunk']['embed']
   np.testing.assert_array_equal(start, base.params['trunk']['embed'])
   assert start is not base.params['trunk']['embed']  # the state is donated
+  assert given['read'] is True
+  (tmp_path / 'ppo' / 'done.json').write_text('{}')
+  train_ppo.run(config, tmp_path / 'ppo')
+  assert given['read'] is False  # what is done reads no weights
 
 
 def test_a_value_network_starts_as_the_preference_model_it_is_told(monkeypatch):

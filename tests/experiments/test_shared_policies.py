@@ -203,15 +203,16 @@ def test_every_setting_of_the_update_reaches_the_pieces(monkeypatch):
     policies, 'make_optimiser', lambda **options: ('Adam', options)
   )
   base, sampling = tiny.base(), policies.sampling_of(tiny.words(), 12, 0.7)
+  way = tiny.namespace(attach='attach', merge='merge')  # of ALL they are one
   policies.ppo_pieces.__wrapped__(
-    base.functions, ALL, 'reward', sampling, 0.9, tuple(UPDATE.values())
+    base.functions, way, 'reward', sampling, 0.9, tuple(UPDATE.values())
   )
   assert {name: asked[name] for name in UPDATE} == UPDATE
   assert asked['reward'] == 'reward' and asked['sampling'] is sampling
   assert asked['tx'] == ('Adam', {'b2': 0.9})
   assert asked['value_fn'] is base.functions.value_fn
   assert isinstance(asked['policy'], chunked.SplitModel)
-  assert asked['attach'] is ALL.attach and asked['merge'] is ALL.merge
+  assert (asked['attach'], asked['merge']) == ('attach', 'merge')
   # Equal settings are one set of pieces, so one program.
   policies.ppo_pieces.cache_clear()
   pieces = [

@@ -101,7 +101,14 @@ def test_scores_are_those_of_the_first_rows_in_their_order(
   reader = readers.reader_of(
     config(tmp_path, read=read), tiny.base(), pairs, 'test'
   )
-  found = reader.scores(sums, ('frozen', 'trained'), count, 8)
+  sizes = set()
+
+  def score(both, rows):
+    sizes.add(len(rows.segment_BT))
+    return sums(both, rows)
+
+  found = reader.scores(score, ('frozen', 'trained'), count, 8)
+  assert sizes == {8}  # a batch that is not full too: one program
   wanted = wanted_sums(pairs.take(slice(None, count)))
   assert len(found[0]) == (count or 20)
   for side, tokens_N in zip(found, wanted, strict=True):
@@ -156,6 +163,26 @@ def test_the_score_function_is_that_of_the_reader(tmp_path):
   assert readers.score_function(how | {'seed': 1}, base) is found
   head = readers.score_function(how | {'trained': 'head'}, base)
   assert head is not found
+
+
+def test_every_setting_of_a_step_reaches_it(monkeypatch):
+  made = {}
+
+  def make_pm_step(score_fn, tx, **settings):
+    made.update(settings, score_fn=score_fn, tx=tx)
+    return lambda *_: None
+
+  monkeypatch.setattr(readers, 'make_pm_step', make_pm_step)
+  monkeypatch.setattr(readers, 'make_optimiser', lambda **given: given)
+  way = tiny.namespace(attach=lambda *_: None)
+  readers.pm_programs.__wrapped__(sums, way, '3K', 0.9, 4, -1.0, None)
+  assert made == {
+    'score_fn': sums,
+    'tx': {'b2': 0.9},
+    'microbatches': 4,
+    'shared': True,
+    'combine': way.attach,
+  }
 
 
 @pytest.mark.parametrize(

@@ -184,7 +184,9 @@ def test_the_checkpoints_of_a_run_are_its_curve(run):
   assert table['kl'].tolist() == [0.0, 3.0]
   pi0 = pd.read_csv(run.path / 'rl_pi0.csv').set_index('scorer')
   assert pi0.loc['train', 'mean'] == 1.25
-  samples = json.loads((run.path / 'samples.json').read_text())
+  text = (run.path / 'samples.json').read_text()
+  assert len(text.splitlines()) > 4 * len(texts)  # for eyes too
+  samples = json.loads(text)
   assert [sample['final_reply'] for sample in samples] == OUT['replies']
 
 

@@ -144,6 +144,27 @@ def test_a_reply_that_is_longer_than_promised_is_nan_and_not_wrong():
     )
 
 
+@pytest.mark.parametrize('chunk', [None, 3])
+def test_log_probabilities_of_a_model_are_read_in_its_own_chunks(chunk):
+  (hidden_BTD, _), (head_DV, _), tokens_BT = inputs()
+  widths = set()
+
+  def head_fn(head_DV, hidden):
+    widths.add(hidden.shape[1])
+    return hidden @ head_DV
+
+  model = SplitModel(None, head_fn, chunk)
+  asked = hidden_BTD, tokens_BT, FIRST_B, LENGTH_B
+  found_BT = chunked.token_logps(
+    model, head_DV, *asked, temperature=TEMPERATURE
+  )
+  dense_BTV = hidden_BTD @ head_DV
+  want_BT = language.token_logps(dense_BTV, tokens_BT, TEMPERATURE)
+  inside = MASK_BT > 0
+  np.testing.assert_allclose(found_BT[inside], want_BT[inside], rtol=1e-5)
+  assert widths == {chunk or T}
+
+
 def loss_and_gradients(chunk, mask_BT):
   (hidden_BTD, _), (head_DV, _), tokens_BT = inputs()
   model = SplitModel(None, lambda head_DV, x: x @ head_DV, chunk)

@@ -197,6 +197,18 @@ def test_wrong_answers_are_plausible_and_never_the_right_one(asked, wrong):
   assert {w for (w,) in task_of(asked).wrong} == set(wrong.split())
 
 
+GIVEN = [
+  ('what is 8 plus 5?', '8 5'),
+  ('what is 0 plus 5?', '0'),  # 5 is the answer
+  ('convert 8 yards to feet.', '8'),
+]
+
+
+@pytest.mark.parametrize(('asked', 'given'), GIVEN)
+def test_a_reply_may_repeat_the_numbers_of_the_request(asked, given):
+  assert task_of(asked).given == set(given.split())
+
+
 def test_wrong_orders_and_words_by_hand():
   orders = task_of('sort plum fig.').wrong
   assert orders == (('plum', 'fig'),)
