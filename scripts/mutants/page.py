@@ -37,6 +37,7 @@ def page(defects, results, reasons):
     reasons: {id: {'equivalent': bool, 'why': str}} of those not caught.
   """
   ran = [d | results[d['id']] for d in defects if d['id'] in results]
+  waiting = [d for d in defects if d['id'] not in results]
   gone = sum(row['caught'] is None for row in ran)
   ran = [row for row in ran if row['caught'] is not None]
   same = lambda row: reasons.get(row['id'], {}).get('equivalent', False)
@@ -59,17 +60,24 @@ def page(defects, results, reasons):
     lines += [f'| {name} | caught |', '|---|---|']
     lines += [f'| {key} | {share(groups[key])} |' for key in sorted(groups)]
     lines.append('')
+  if waiting:
+    lines += ['## Not run yet', '', '| defect | file | line | why |']
+    lines.append('|---|---|---|---|')
+    lines += [_line(row, reasons, 'no test has been asked') for row in waiting]
+    lines.append('')
   lines += ['## Not caught', '', '| defect | file | line | why |']
   lines.append('|---|---|---|---|')
-  for row in ran:
-    if not row['caught']:
-      reason = reasons.get(row['id'], {'why': 'a test is missing'})
-      kind = 'equivalent: ' if same(row) else ''
-      code = f'`{row["before"]}` to `{row["after"]}`'.replace('|', '\\|')
-      lines.append(
-        f'| {row["id"]} | {row["path"]} | {code} | {kind}{reason["why"]} |'
-      )
+  missing = [row for row in ran if not row['caught']]
+  lines += [_line(row, reasons, 'a test is missing') for row in missing]
   return HEADER + '\n'.join(lines) + '\n'
+
+
+def _line(row, reasons, default):
+  """A defect's row of a table, with its reason."""
+  reason = reasons.get(row['id'], {'why': default})
+  kind = 'equivalent: ' if reason.get('equivalent') else ''
+  code = f'`{row["before"]}` to `{row["after"]}`'.replace('|', '\\|')
+  return f'| {row["id"]} | {row["path"]} | {code} | {kind}{reason["why"]} |'
 
 
 def main():
