@@ -195,6 +195,21 @@ def memory_table(rows):
   return '\n\n'.join([markdown(['program', 'T', *chunks], body), *notes])
 
 
+def matmul_table(rows):
+  """Errors of products with rounded inputs, a column for each shape."""
+  shapes = list(dict.fromkeys(row['shape'] for row in rows))
+  found = {(row['metric'], row['shape']): row for row in rows}
+  body = [
+    [
+      name.replace('_', ' '),
+      found[name, shapes[0]]['unit'],
+      *(f'{found[name, shape]["value"]:.1e}' for shape in shapes),
+    ]
+    for name in dict.fromkeys(name for name, _ in found)
+  ]
+  return markdown(['error', 'unit', *shapes], body)
+
+
 def told_table(result):
   """What both sides of the agreement were told, under both names."""
   if not result:
@@ -286,7 +301,10 @@ def performance_tables():
 
 def numerics_tables():
   """{name: table} of docs/numerics.md."""
-  return {'memory': each_processor('memory', memory_table)}
+  return {
+    'memory': each_processor('memory', memory_table),
+    'matmul': each_processor('matmul_errors', matmul_table),
+  }
 
 
 PAGES = {PAGE: performance_tables, NUMERICS: numerics_tables}
