@@ -195,6 +195,21 @@ def memory_table(rows):
   return '\n\n'.join([markdown(['program', 'T', *chunks], body), *notes])
 
 
+def tried_table(rows):
+  """What was tried, with the rate over that of the code as it is."""
+  body = [
+    [
+      row['try'],
+      f'{row["cpu_ratio"]:.2f}',
+      f'{row["wall_ratio"]:.2f}',
+      'yes' if row['kept'] else 'no',
+      row['note'],
+    ]
+    for row in rows
+  ]
+  return markdown(['try', 'CPU time', 'wall', 'kept', 'numbers'], body)
+
+
 def matmul_table(rows):
   """Errors of products with rounded inputs, a column for each shape."""
   shapes = list(dict.fromkeys(row['shape'] for row in rows))
@@ -292,6 +307,7 @@ def performance_tables():
     'peers': each_processor('peers', peers_table),
     'shares': shares_tables(),
     'data': each_processor('data_rate', data_table),
+    'tried': each_processor('tried', tried_table),
     'sweep': each_processor('sweep', sweep_table),
     'members': each_processor('vmapped_sweep', sweep_table),
     'exponents': each_processor('scaling', exponents_table),
