@@ -127,7 +127,7 @@ bench-peers: $(STAMP)
 	$(BIN)/python -m benchmarks.peers.compare
 
 # Reward against KL of ours and TRL's PPO from the same weights, and its page;
-# TRL=PYTHON names an environment that has TRL, else .peers/trl-1.10 is built.
+# TRL=PYTHON names an environment that has TRL, else .peers/trl-1.11 is built.
 .PHONY: agreement
 agreement: $(STAMP)
 	$(BIN)/python -m pip install --quiet -e '.[hf]'
@@ -138,7 +138,7 @@ agreement: $(STAMP)
 # Our benchmarks on this machine, without peers: benchmarks/results/<device>/.
 .PHONY: bench
 SHAPED ?= pm_step decode ppo_iteration
-BENCHMARKS ?= data_rate memory scaling read_pairs templates
+BENCHMARKS ?= data_rate memory matmul_errors scaling read_pairs templates
 SWEEPS ?= vmapped_sweep sweep
 bench: $(PARITY)
 	@device=$$($(BIN)/python -c \

@@ -36,6 +36,7 @@ def config_of(shape):
     d_mlp=shape.d_mlp,
     activation=shape.activation,
     dtype=shape.dtype,
+    matmul=shape.matmul,
   )
 
 

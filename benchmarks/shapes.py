@@ -15,6 +15,7 @@ class Shape(NamedTuple):
     reply_length: tokens of each reply, R; both sides of a pair have P + R.
     microbatch_rows: sequences that our steps hold at a time.
     dtype: computation type.
+    matmul: of `TransformerConfig`.
   """
 
   n_layers: int
@@ -28,6 +29,7 @@ class Shape(NamedTuple):
   reply_length: int = 64
   microbatch_rows: int = 8  # about 1,000 tokens: what a CPU's cache holds
   dtype: str = 'float32'
+  matmul: str = 'float32'
 
   @property
   def length(self):
@@ -35,11 +37,16 @@ class Shape(NamedTuple):
     return self.prompt_length + self.reply_length
 
 
+_S = Shape(4, 256, 4, 1024, 2048, 'swiglu')
+_197K = Shape(  # the rung of that name
+  4, 64, 4, 256, 1024, 'gelu', microbatch_rows=16
+)
 SHAPES = {
-  'S': Shape(4, 256, 4, 1024, 2048, 'swiglu'),
-  '197K': Shape(  # the rung of that name
-    4, 64, 4, 256, 1024, 'gelu', microbatch_rows=16
-  ),
+  'S': _S,
+  '197K': _197K,
+  # Products of inputs rounded to bfloat16, with matrix units or without.
+  'S-bf16': _S._replace(matmul='bf16_f32'),
+  '197K-bf16': _197K._replace(matmul='bf16_f32'),
   'tiny': Shape(2, 16, 2, 32, 64, 'swiglu', 4, 8, 8, 4),
   # For a GPU: three rungs of the paper's ladder, and a member of a sweep.
   '13M': Shape(4, 512, 8, 2048, 32768, 'gelu', 64, 256, 256, 32, 'bfloat16'),

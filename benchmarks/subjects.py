@@ -188,6 +188,7 @@ def _iteration(shape, seed, critic):
     minibatch_size=B,
     microbatches=parts,
     scoring_parts=parts,
+    rescore=config.matmul != 'float32',
   )
   policy, pm = model.init(rng), model.init(jax.random.fold_in(rng, 1))
   pm['head'] = model.init_head(rng)

@@ -12,6 +12,7 @@ from pathlib import Path
 import ml_collections
 
 to_set = ml_collections.config_dict.placeholder
+ARITHMETIC = ('dtype', 'matmul')
 
 
 def study(preset):
@@ -49,6 +50,7 @@ def common():
   """What all stages of a study share."""
   return dict(
     dtype='float32',
+    matmul='float32',  # or bf16_f32, where there are matrix units
     # Devices of a run; all 1: no mesh, any number of workers.
     mesh=dict(data=1, fsdp=1, model=1),
     base='',  # of models; '': the study's own language models
@@ -137,7 +139,7 @@ def text(config):
 
 def lm(config):
   """Section of `train_lm`."""
-  keys = ('data', 'world', 'dtype', 'mesh', 'max_prompt', 'max_reply')
+  keys = ('data', 'world', 'mesh', 'max_prompt', 'max_reply', *ARITHMETIC)
   return _shared(config, *keys) | dict(
     text_dir=to_set(str),
     size=to_set(str),
@@ -159,8 +161,8 @@ def lm(config):
 
 def comparisons(config):
   """Section of `make_comparisons`."""
-  keys = ('data', 'world', 'dtype', 'test_fraction', 'max_prompt', 'max_reply')
-  return _shared(config, *keys) | dict(
+  keys = ('data', 'world', 'test_fraction', 'max_prompt', 'max_reply')
+  return _shared(config, *keys, *ARITHMETIC) | dict(
     coin_flip_labels=config.get_ref('null'),
     text_dir=to_set(str),
     lm_size='197K',
@@ -173,7 +175,7 @@ def comparisons(config):
 
 def trained_model(config):
   """What sections of `train_pm` and `train_ppo` have in common."""
-  keys = ('base', 'pad_token', 'dtype', 'mesh', 'trained', 'adapters')
+  keys = ('base', 'pad_token', 'mesh', 'trained', 'adapters', *ARITHMETIC)
   return _shared(config, *keys, 'data', 'reading') | dict(
     # '': the released pairs of data.path.
     comparisons_dir=to_set(str) if 'comparisons' in config else '',
@@ -259,7 +261,7 @@ def rl(config):
 
 def hhh(config):
   """Section of `evaluate_hhh`."""
-  return _shared(config, 'base', 'pad_token', 'dtype', 'data') | dict(
+  return _shared(config, 'base', 'pad_token', 'data', *ARITHMETIC) | dict(
     size='',  # told by the base
     role='hhh',
     half='all',

@@ -21,7 +21,12 @@ from experiments.shared import (
   trained,
 )
 from experiments.shared.devices import mesh_from, spread
-from experiments.shared.models import open_base, open_scorer, open_scorers
+from experiments.shared.models import (
+  arithmetic,
+  open_base,
+  open_scorer,
+  open_scorers,
+)
 from rlhf_jax.data.buckets import BucketedBatches
 from rlhf_jax.data.pipeline import Batches
 from rlhf_jax.data.prompts import encode_prompts
@@ -64,7 +69,7 @@ def evaluated_iterations(config):
 def initial_state(config, base, mesh):
   """Policy = pi_0; value network from a PM of its size, or a zero head."""
   if config['value_pm_dir']:
-    value = open_scorer(config['value_pm_dir'], mesh, config['dtype'])
+    value = open_scorer(config['value_pm_dir'], mesh, arithmetic(config))
     if value.way is not trained.way_of(config):
       raise ValueError(
         f'the value network starts as {config["value_pm_dir"]}, which trained '

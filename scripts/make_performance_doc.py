@@ -195,6 +195,36 @@ def memory_table(rows):
   return '\n\n'.join([markdown(['program', 'T', *chunks], body), *notes])
 
 
+def tried_table(rows):
+  """What was tried, with the rate over that of the code as it is."""
+  body = [
+    [
+      row['try'],
+      f'{row["cpu_ratio"]:.2f}',
+      f'{row["wall_ratio"]:.2f}',
+      'yes' if row['kept'] else 'no',
+      row['note'],
+    ]
+    for row in rows
+  ]
+  return markdown(['try', 'CPU time', 'wall', 'kept', 'numbers'], body)
+
+
+def matmul_table(rows):
+  """Errors of products with rounded inputs, a column for each shape."""
+  shapes = list(dict.fromkeys(row['shape'] for row in rows))
+  found = {(row['metric'], row['shape']): row for row in rows}
+  body = [
+    [
+      name.replace('_', ' '),
+      found[name, shapes[0]]['unit'],
+      *(f'{found[name, shape]["value"]:.1e}' for shape in shapes),
+    ]
+    for name in dict.fromkeys(name for name, _ in found)
+  ]
+  return markdown(['error', 'unit', *shapes], body)
+
+
 def told_table(result):
   """What both sides of the agreement were told, under both names."""
   if not result:
@@ -277,6 +307,7 @@ def performance_tables():
     'peers': each_processor('peers', peers_table),
     'shares': shares_tables(),
     'data': each_processor('data_rate', data_table),
+    'tried': each_processor('tried', tried_table),
     'sweep': each_processor('sweep', sweep_table),
     'members': each_processor('vmapped_sweep', sweep_table),
     'exponents': each_processor('scaling', exponents_table),
@@ -286,7 +317,10 @@ def performance_tables():
 
 def numerics_tables():
   """{name: table} of docs/numerics.md."""
-  return {'memory': each_processor('memory', memory_table)}
+  return {
+    'memory': each_processor('memory', memory_table),
+    'matmul': each_processor('matmul_errors', matmul_table),
+  }
 
 
 PAGES = {PAGE: performance_tables, NUMERICS: numerics_tables}

@@ -26,7 +26,7 @@ from rlhf_jax.models.pretrained.folder import load_folder
 from rlhf_jax.train.run import environment
 
 ROOT = environments.ROOT
-PEER = 'trl-1.10'
+PEER = 'trl-1.11'
 SEEDS = (100, 101, 102, 103, 104)
 FIGURE = ROOT / 'docs' / 'figures'
 

@@ -1,11 +1,12 @@
 """Ours against the peers on the same shapes, in turns: A, B, A, B, ...
 
-    python -m benchmarks.peers.compare [--shapes S 197K] [--turns 2]
+    python -m benchmarks.peers.compare [--shapes S 197K] [--turns 2] [--plan]
 
 Every turn is a process of its own on the same cores, the CPU only: warm-ups,
 then timed rounds. A rate is the work of a round over the median of all rounds.
 Its row goes to `benchmarks/results/<device>/peers.json` in the place of the one
-of the same shape, metric and peer; other rows stay. A peer that cannot be
+of the same shape, metric and peer; other rows stay. `--plan` says which rows
+there will be, and runs nothing. A peer that cannot be
 installed or fails is named with the reason, and gets no row.
 """
 
@@ -19,6 +20,7 @@ import subprocess
 import sys
 from typing import NamedTuple
 
+from benchmarks import processor
 from benchmarks.peers import environments
 from benchmarks.peers.driver import UNITS
 from benchmarks.shapes import SHAPES
@@ -56,8 +58,8 @@ CONTESTS = (
     'trl',
     'transformers_generate',
   ),
-  Contest('ppo_samples_per_s', 'TRL PPOTrainer', 'trl-1.10', 'trl_ppo'),
-  Contest('rloo_samples_per_s', 'TRL RLOOTrainer', 'trl-1.10', 'trl_rloo'),
+  Contest('ppo_samples_per_s', 'TRL PPOTrainer', 'trl-1.11', 'trl_ppo'),
+  Contest('rloo_samples_per_s', 'TRL RLOOTrainer', 'trl-1.11', 'trl_rloo'),
   Contest('ppo_samples_per_s', 'Tunix PPOLearner', 'tunix', 'tunix_ppo'),
 )
 
@@ -143,8 +145,8 @@ def alternate(contest, shape, args, cores):
   except DriverError as error:
     print(f'  {contest.peer}, shape {shape}: left out: {error}', flush=True)
     return None
-  device = f'cpu-{len(cores)}-cores'
-  row = merge(contest, shape, device, ours, theirs)
+  device = processor.folder_name(len(cores))
+  row = merge(contest, shape, device, ours, theirs) | processor.describe()
   print(
     f'  {shape:5} {row["metric"]:20} {row["peer"]:28} {row["version"]:10} '
     f'ours {row["ours"]:9.1f}  theirs {row["theirs"]:9.1f} {row["unit"]}  '
@@ -187,7 +189,11 @@ def write(path, new):
 
 
 def main(argv=None):
-  """Builds the environments, runs every contest, writes the rows."""
+  """Builds the environments, runs every contest, writes the rows.
+
+  Returns:
+    The rows of the file; with --plan, [(Contest, shape)].
+  """
   parser = argparse.ArgumentParser(prog='python -m benchmarks.peers.compare')
   parser.add_argument('--shapes', nargs='+', choices=list(SHAPES))
   parser.add_argument('--only', nargs='+', help='modules of the drivers to run')
@@ -196,9 +202,19 @@ def main(argv=None):
   parser.add_argument('--warmups', type=int, default=2)
   parser.add_argument('--cores', type=int, default=2)
   parser.add_argument('--json', type=pathlib.Path, help='file for the rows')
+  parser.add_argument(
+    '--plan', action='store_true', help='list the rows and run nothing'
+  )
   args = parser.parse_args(argv)
   cores = sorted(os.sched_getaffinity(0))[: args.cores]
   contests = [c for c in CONTESTS if not args.only or c.module in args.only]
+  shapes = args.shapes or ('S', '197K')
+  if args.plan:
+    planned = list(itertools.product(contests, shapes))
+    for contest, shape in planned:
+      requirements = ' '.join(environments.ENVIRONMENTS[contest.environment])
+      print(f'  {shape:5} {contest.metric:26} {contest.peer:24} {requirements}')
+    return planned
   failed = {
     name: environments.build(name)
     for name in dict.fromkeys(c.environment for c in contests)
@@ -208,9 +224,9 @@ def main(argv=None):
     if failed[contest.environment]:
       print(f'  {contest.peer}: left out: {failed[contest.environment]}')
       continue
-    for shape in args.shapes or ('S', '197K'):
+    for shape in shapes:
       rows.append(alternate(contest, shape, args, cores))
-  folder = ROOT / 'benchmarks' / 'results' / f'cpu-{len(cores)}-cores'
+  folder = ROOT / 'benchmarks' / 'results' / processor.folder_name(len(cores))
   path = args.json or folder / 'peers.json'
   new = [row for row in rows if row]
   rows = write(path, new)

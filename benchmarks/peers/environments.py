@@ -19,7 +19,7 @@ CPU_INDEX = 'https://download.pytorch.org/whl/cpu'
 ENVIRONMENTS = {
   'trl': (TORCH, 'trl'),  # the newest
   # The last with PPO; it imports two packages that it does not require.
-  'trl-1.10': (TORCH, 'trl==1.10.0', 'pandas', 'requests'),
+  'trl-1.11': (TORCH, 'trl==1.11.0', 'pandas', 'requests'),
   'tunix': ('google-tunix==0.1.7',),
 }
 

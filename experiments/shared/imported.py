@@ -29,7 +29,14 @@ NO_SYSTEM = (
   'prompt and leave --system out'
 )
 # What a stage chooses, and what only fills other fields in.
-CHOSEN = ('vocab_size', 'dtype', 'remat', 'max_length', 'use_bias')
+CHOSEN = (
+  'vocab_size',
+  'dtype',
+  'matmul',
+  'remat',
+  'max_length',
+  'use_bias',
+)
 
 
 class Opened(NamedTuple):

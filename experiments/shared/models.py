@@ -34,6 +34,7 @@ from experiments.shared.trained import (
 from rlhf_jax import digests
 from rlhf_jax.models import ladder
 from rlhf_jax.models.build import build
+from rlhf_jax.models.matmul import usable
 from rlhf_jax.models.pretrained.vocabulary import grow_vocabulary
 from rlhf_jax.text.pretrained import PretrainedTokenizer, load_tokenizer
 from rlhf_jax.train import about
@@ -83,14 +84,23 @@ class Network(NamedTuple):
   size: str
 
 
-def rung_model(size, vocab_size, dtype='float32'):
+def arithmetic(config):
+  """{'dtype', 'matmul'} of a config; runs of old know of no `matmul`."""
+  return {
+    'dtype': config['dtype'],
+    'matmul': config.get('matmul', 'float32'),
+  }
+
+
+def rung_model(size, vocab_size, dtype='float32', matmul='float32'):
   """The Transformer of a rung, the same object for the same arguments."""
-  return _rung_model(size, vocab_size, dtype)
+  return _rung_model(size, vocab_size, dtype, usable(matmul))
 
 
 @functools.cache
-def _rung_model(size, vocab_size, dtype):
-  return build(ladder.config_for(size, vocab_size, dtype=dtype))
+def _rung_model(size, vocab_size, dtype, matmul):
+  config = ladder.config_for(size, vocab_size, dtype=dtype, matmul=matmul)
+  return build(config)
 
 
 def preference_init(functions):
@@ -102,7 +112,7 @@ def open_base(config, mesh=None, weights=True) -> Base:
   """The Base that a stage's config names.
 
   Args:
-    config: base, size, dtype and pad_token.
+    config: base, size, dtype, matmul and pad_token.
     mesh: of `devices.mesh_from`; the parameters are cut over it.
     weights: whether the parameters are wanted.
 
@@ -116,7 +126,7 @@ def open_base(config, mesh=None, weights=True) -> Base:
     return _of_run(config, name, mesh, weights)
   if config['size']:
     return _of_ladder(config, name, mesh, weights)
-  base = _of_file(name, config['pad_token'], config['dtype'])
+  base = _of_file(name, config['pad_token'], **arithmetic(config))
   if not mesh:
     return base
   return dataclasses.replace(base, params=spread(base.params, mesh))
@@ -125,7 +135,7 @@ def open_base(config, mesh=None, weights=True) -> Base:
 def _of_rung(config, size, mesh, weights):
   """Fresh weights; the tokenizer is that of the texts or the comparisons."""
   words = text_tokenizer(config)
-  functions = rung_model(size, words.vocab_size, config['dtype'])
+  functions = rung_model(size, words.vocab_size, **arithmetic(config))
   params = None
   if weights:
     params = spread(functions.init(jax.random.key(config['seed'])), mesh)
@@ -160,7 +170,7 @@ def _of_run(config, path, mesh, weights):
       f'{path} holds {run.about.holds}: wanted a run of train_lm or train_ppo'
     )
   own = {'pad_token': ''} | run.config
-  own |= {'base': run.about.base, 'dtype': config['dtype']}
+  own |= {'base': run.about.base, **arithmetic(config)}
   frozen = run.about.trained == 'adapters'
   base = open_base(own, mesh, weights=weights and frozen)
   if config['size'] not in ('', base.size):
@@ -179,13 +189,13 @@ def _of_ladder(config, path, mesh, weights):
   words = PretrainedTokenizer.from_folder(
     path, pad_token=config['pad_token'] or None
   )
-  functions = rung_model(config['size'], words.vocab_size, config['dtype'])
+  functions = rung_model(config['size'], words.vocab_size, **arithmetic(config))
   params = load_as(path, functions.config, mesh) if weights else None
   return _rung_base(functions, params, words, config['size'])
 
 
 @functools.cache
-def _of_file(name, pad_token, dtype):
+def _of_file(name, pad_token, dtype, matmul):
   """An imported model; a process opens it once."""
   opened = open_file(name, pad_token=pad_token or None)
   total = sum(x.size for x in jax.tree.leaves(opened.params))
@@ -197,7 +207,9 @@ def _of_file(name, pad_token, dtype):
       f'embedding of {name} has, got one of {opened.tokenizer.vocab_size - 1}'
     )
   label = f'{total / 1e6:.0f}M' if total >= 1e6 else f'{total / 1e3:.0f}K'
-  functions = build(dataclasses.replace(config, dtype=dtype))
+  functions = build(
+    dataclasses.replace(config, dtype=dtype, matmul=usable(matmul))
+  )
   return Base(
     functions,
     spread(params, None),
@@ -232,13 +244,13 @@ def _parts(path, run, base, init, mesh=None):
   return frozen_of(way, base.params), trained, way
 
 
-def open_scorer(path, mesh=None, dtype=None) -> Network:
+def open_scorer(path, mesh=None, computes=None) -> Network:
   """A finished preference model.
 
   Args:
     path: directory of a run of train_pm.
     mesh: of `devices.mesh_from`.
-    dtype: of its computation; None: as it was trained.
+    computes: `arithmetic` of who asks; None: as it was trained.
 
   Raises:
     RunError: if it is no such run, or not finished.
@@ -249,7 +261,7 @@ def open_scorer(path, mesh=None, dtype=None) -> Network:
       f'{path} is no run of experiments.train_pm, it holds '
       f'{run.about.holds}: give the workdir of a preference model'
     )
-  config = run.config | ({'dtype': dtype} if dtype else {})
+  config = run.config | (computes or {})
   base = open_base(config, mesh, weights=run.about.trained != 'all')
   init = preference_init(base.functions)
   parts = _parts(path, run, base, init, mesh)
@@ -260,7 +272,7 @@ def open_scorers(config, mesh) -> list[Network]:
   """The train PM and the test PM of a PPO run; [] where noise rewards it."""
   folders = (config['train_pm_dir'], config['test_pm_dir'])
   return [
-    open_scorer(folder, mesh, config['dtype'])
+    open_scorer(folder, mesh, arithmetic(config))
     for folder in (() if config['hashed_rewards'] else folders)
   ]
 

@@ -163,6 +163,7 @@ def ppo_pieces(functions, way: Way, reward, sampling, b2, update):
     scoring_parts=parts,
     attach=way.attach,
     merge=way.merge,
+    rescore=functions.config.matmul != 'float32',
   )
 
 

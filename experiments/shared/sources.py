@@ -13,7 +13,7 @@ from absl import logging
 
 from rlhf_jax.crowd import workers
 from rlhf_jax.crowd.worlds import make_world, rules_of
-from rlhf_jax.data import own_pairs, tfds_builder
+from rlhf_jax.data import own_pairs
 from rlhf_jax.data.faults import DataError
 from rlhf_jax.data.jsonl import iter_comparisons, read_comparisons
 from rlhf_jax.data.pairs import split_by_prompt
@@ -126,6 +126,13 @@ def _drawn(items, most, seed):
   return [items[i] for i in order[: most or None]]
 
 
+def _builder():
+  """The module `tfds_builder`, imported when released data is read."""
+  from rlhf_jax.data import tfds_builder
+
+  return tfds_builder
+
+
 def tranches_at(path):
   """{kind: tranche} of the HH pairs that are there.
 
@@ -136,9 +143,9 @@ def tranches_at(path):
   found, missing = {}, []
   for kind, tranche in TRANCHES.items():
     try:
-      tfds_builder.source_files(path, tranche)
+      _builder().source_files(path, tranche)
       found[kind] = tranche
-    except tfds_builder.MissingTrancheError as error:
+    except _builder().MissingTrancheError as error:
       missing.append(error)
   if not found:
     raise missing[0]
@@ -178,8 +185,8 @@ def real_comparisons(path, data_dir, on_error, test_fraction, seed):
   """
   records = []
   for tranche in tranches_at(path).values():
-    for split in tfds_builder.source_files(path, tranche):
-      records += tfds_builder.load(path, tranche, split, data_dir, on_error)
+    for split in _builder().source_files(path, tranche):
+      records += _builder().load(path, tranche, split, data_dir, on_error)
   fractions = [1 - test_fraction, test_fraction]
   return split_by_prompt(by_first_turn(records), fractions, seed)
 
@@ -208,7 +215,7 @@ def released_comparisons(path, tranches, on_error):
   """
   found, counts = {'train': [], 'test': []}, {}
   for tranche in tranches:
-    files = tfds_builder.source_files(path, tranche)
+    files = _builder().source_files(path, tranche)
     for split, records in found.items():
       if split not in files:
         raise DataError(
@@ -231,7 +238,7 @@ def read_counts(path, on_error):
   """{file: rows read, kept, and skipped by reason} of the HH pairs."""
   found = {}
   for tranche in tranches_at(path).values():
-    for file in tfds_builder.source_files(path, tranche).values():
+    for file in _builder().source_files(path, tranche).values():
       counts = collections.Counter()
       collections.deque(iter_comparisons(file, on_error, counts=counts), 0)
       found[f'{file.parent.name}/{file.name}'] = dict(counts)

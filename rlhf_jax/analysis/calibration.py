@@ -12,7 +12,6 @@ import math
 
 import numpy as np
 import pandas as pd
-from scipy import optimize
 from scipy.special import expit
 
 N_BINS = 10
@@ -148,6 +147,8 @@ def logistic_refit(delta_N, target_N) -> float:
   while sign * slope(end) > 0:
     end *= 2
   near = 0.0 if end == sign else end / 2
+  from scipy import optimize  # half a second: not at every stage's start
+
   return float(optimize.brentq(slope, near, end, xtol=1e-15) / scale)
 
 

@@ -1,10 +1,12 @@
 """Least squares and rank statistics, each with its equation."""
 
+# scipy.optimize and scipy.stats take a second of a stage's start: they are
+# imported where they are used.
 import dataclasses
 import math
 
 import numpy as np
-from scipy import optimize, stats
+from scipy import special
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Fit:
 
   def interval(self, k: int, level: float = 0.95) -> tuple[float, float]:
     """The t-interval of coefficient `k` over the points of the fit."""
-    half = stats.t.ppf((1 + level) / 2, self.dof) * self.error_K[k]
+    half = special.stdtrit(self.dof, (1 + level) / 2) * self.error_K[k]
     middle = self.coefficient_K[k]
     return float(middle - half), float(middle + half)
 
@@ -80,6 +82,8 @@ def power_exponent(kl_N, gain_N) -> float:
   if positive_N.sum() < 3:
     return math.nan
   start = line(np.log(kl_N[positive_N]), np.log(gain_N[positive_N]))
+  from scipy import optimize
+
   log_a, p = start.coefficient_K
   kl_N, gain_N = kl_N[kl_N > 0], gain_N[kl_N > 0]
   try:
@@ -132,6 +136,8 @@ def spearman(x_N, y_N) -> float:
   x_N, y_N = np.asarray(x_N, float), np.asarray(y_N, float)
   if len(x_N) < 2 or np.ptp(x_N) == 0 or np.ptp(y_N) == 0:
     return math.nan
+  from scipy import stats
+
   return float(stats.spearmanr(x_N, y_N).statistic)
 
 

@@ -12,13 +12,14 @@ from flax import linen as nn
 
 from rlhf_jax.losses.masked import take_columns
 from rlhf_jax.models.config import TransformerConfig
+from rlhf_jax.models.matmul import product
 from rlhf_jax.models.rotary import rotary
 
 SMALLEST_BLOCK, MOST_BLOCKS = 64, 4  # of queries that share a slice of keys
 _MASKED = -1e30  # finite, so that a fully masked row gives no NaN
 
 
-def attend(q_BHTK, k_BGSK, v_BGSK, mask_BTS):
+def attend(q_BHTK, k_BGSK, v_BGSK, mask_BTS, how='float32'):
   """Softmax attention with grouped queries, heads-major.
 
     out[t] = sum_s softmax_s(q[t] . k[s] / sqrt(K)) v[s]  over mask[t, s]
@@ -28,6 +29,7 @@ def attend(q_BHTK, k_BGSK, v_BGSK, mask_BTS):
     k_BGSK: keys, G heads; H is a multiple of G and head h reads group h G / H.
     v_BGSK: values.
     mask_BTS: bool, True where token t may look at slot s.
+    how: of `matmul.product`.
 
   Returns:
     [B, H, T, K] in the type of `q_BHTK`; the softmax runs in float32.
@@ -35,7 +37,7 @@ def attend(q_BHTK, k_BGSK, v_BGSK, mask_BTS):
   B, H, T, K = q_BHTK.shape
   G = k_BGSK.shape[1]
   q = (q_BHTK * K**-0.5).reshape(B, G, (H // G) * T, K)
-  logits = jnp.einsum('bgqk,bgsk->bgqs', q, k_BGSK)
+  logits = product(q, k_BGSK, how, turned=True)
   logits = logits.reshape(B, H, T, -1).astype(jnp.float32)
   # Added, not chosen by `where`, whose gradient is one more pass over [T, S]: a
   # seventh of a preference-model step at head size 16.
@@ -43,7 +45,7 @@ def attend(q_BHTK, k_BGSK, v_BGSK, mask_BTS):
   weights = jax.nn.softmax(logits + bias_BTS[:, None], axis=-1)
   weights = weights.astype(q_BHTK.dtype)
   weights = weights.reshape(B, G, (H // G) * T, -1)
-  return jnp.einsum('bgqs,bgsk->bgqk', weights, v_BGSK).reshape(B, H, T, K)
+  return product(weights, v_BGSK, how).reshape(B, H, T, K)
 
 
 def query_blocks(T):
@@ -57,7 +59,7 @@ def query_blocks(T):
   return [(i, min(i + size, T)) for i in range(0, T, size)]
 
 
-def attend_causal(q_BHTK, k_BGTK, v_BGTK, mask_BTS):
+def attend_causal(q_BHTK, k_BGTK, v_BGTK, mask_BTS, how='float32'):
   """`attend` where mask[t, s] implies s <= t, without most of what it masks.
 
   Queries go by blocks, each against the keys up to its own end. On a CPU this
@@ -69,6 +71,7 @@ def attend_causal(q_BHTK, k_BGTK, v_BGTK, mask_BTS):
       k_BGTK[:, :, :end],
       v_BGTK[:, :, :end],
       mask_BTS[:, first:end, :end],
+      how,
     )
     for first, end in query_blocks(q_BHTK.shape[2])
   ]
@@ -153,15 +156,16 @@ class Projection(nn.Module):
     """[N, D] to [N, features], or as many as `columns` names."""
     shape = (x_ND.shape[-1], self.features)
     kernel = self.param('kernel', nn.initializers.normal(self.scale), shape)
-    dtype = self.config.dtype
-    out = x_ND.astype(dtype) @ kernel[:, columns].astype(dtype)
+    dtype, how = self.config.dtype, self.config.matmul
+    x_ND = x_ND.astype(dtype)
+    out = product(x_ND, kernel[:, columns].astype(dtype), how)
     if self.bias:
       bias = self.param('bias', nn.initializers.zeros, (self.features,))
       out += bias[columns].astype(dtype)
     if self.has_variable('params', 'lora_a'):
       a = self.get_variable('params', 'lora_a').astype(dtype)
       b = self.get_variable('params', 'lora_b').astype(dtype)
-      out += (x_ND.astype(dtype) @ a) @ b[:, columns]
+      out += product(product(x_ND, a, how), b[:, columns], how)
     return out
 
 
@@ -182,7 +186,7 @@ def _turned(q, k, turns_BT2K, read_BS):
   return rotary(q, read), rotary(k, turns_BT2K)
 
 
-def attend_rows(q, k, v, mask_BTS, length_B, every):
+def attend_rows(q, k, v, mask_BTS, length_B, every, how='float32'):
   """Attention by the fastest kernel that may do the work.
 
   Args:
@@ -192,16 +196,17 @@ def attend_rows(q, k, v, mask_BTS, length_B, every):
     mask_BTS: bool.
     length_B: of `Attention`.
     every: whether queries and keys are those of all T = S columns.
+    how: of `matmul.product`.
 
   Returns:
     [B, H, T, K].
   """
   if not every:
-    return attend(q, k, v, mask_BTS)
+    return attend(q, k, v, mask_BTS, how)
   T, K = q.shape[2:]
   if length_B is not None and cudnn_takes(cuda_capability(), q.dtype, T, K):
     return attend_by_length(q, k, v, length_B)
-  return attend_causal(q, k, v, mask_BTS)
+  return attend_causal(q, k, v, mask_BTS, how)
 
 
 class Attention(nn.Module):
@@ -263,7 +268,7 @@ class Attention(nn.Module):
       put = jax.lax.dynamic_update_slice_in_dim
       k, v = put(cache[0], k, slot, 2), put(cache[1], v, slot, 2)
     every = cache is None and read_BS is None
-    out = attend_rows(q, k, v, mask_BTS, length_B, every)
+    out = attend_rows(q, k, v, mask_BTS, length_B, every, config.matmul)
     out = out.transpose(0, 2, 1, 3).reshape(-1, H * K)
     scale = (2 * config.n_layers * H * K) ** -0.5
     out = Projection(D, config, scale, config.out_bias, name='out')(out)

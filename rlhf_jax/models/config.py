@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from rlhf_jax.models import matmul
 from rlhf_jax.models.rotary import RopeScaling
 
 
@@ -37,6 +38,8 @@ class TransformerConfig:
     out_bias: a bias on what attention gives out; None means `use_bias`.
     mlp_bias: biases on the MLP's projections; None means `use_bias`.
     dtype: computation type; parameters, norms, softmax and heads are float32.
+    matmul: 'float32', products of what `dtype` says; 'bf16_f32', of inputs
+      rounded to bfloat16, with float32 results (see `matmul`).
     remat: whether the backward pass computes each block again instead of
       keeping what it computed on the way; the numbers stay the same.
   """
@@ -68,6 +71,7 @@ class TransformerConfig:
   qk_norm: bool = False
   sliding_window: int = 0
   window_from: int = 0
+  matmul: str = 'float32'
 
   def __post_init__(self):
     self._fill()
@@ -124,9 +128,15 @@ class TransformerConfig:
       ('positions', ('rotary', 'learned')),
       ('activation', ('gelu', 'gelu_exact', 'swiglu')),
       ('dtype', ('float32', 'bfloat16')),
+      ('matmul', matmul.CHOICES),
     ):
       if getattr(self, name) not in allowed:
         raise ValueError(
           f'{name} must be one of {", ".join(allowed)}, '
           f'got {getattr(self, name)!r}'
         )
+    if self.matmul != 'float32' and self.dtype != 'float32':
+      raise ValueError(
+        f'matmul {self.matmul} is for dtype float32, got {self.dtype}: choose '
+        'one of the two'
+      )

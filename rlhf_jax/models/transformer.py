@@ -14,6 +14,7 @@ from rlhf_jax.models.masks import (
   segment_positions,
   window_mask,
 )
+from rlhf_jax.models.matmul import product
 from rlhf_jax.models.rotary import rotary_turns
 from rlhf_jax.types import KVCache
 
@@ -221,7 +222,9 @@ class Transformer(nn.Module):
   def unembed(self, hidden):
     """Next-token logits, float32: hidden @ W^T."""
     weights = self.embed if self.config.tied else self.lm_head
-    return hidden.astype(jnp.float32) @ weights.T
+    return product(
+      hidden.astype(jnp.float32), weights, self.config.matmul, turned=True
+    )
 
   def __call__(self, tokens_BT, mask_BT):
     """Next-token logits of whole sequences."""

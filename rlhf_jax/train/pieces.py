@@ -12,10 +12,12 @@ and in full training those return it as it is.
 
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
+
 from rlhf_jax.mapping import map_microbatches
 from rlhf_jax.train import ppo, rloo
 from rlhf_jax.train.objectives import whole
-from rlhf_jax.train.ppo_update import make_ppo_update, separate
+from rlhf_jax.train.ppo_update import make_ppo_update, reply_mask, separate
 
 
 class Pieces(NamedTuple):
@@ -62,12 +64,18 @@ def _make_score(reward, parts):
   )
 
 
-def _make_collect(generate, merged):
+def _make_collect(generate, merged, attached, logps):
   """Builds collect(params, prompts, rng, base=None) -> Rollout."""
 
   def collect(params, prompts, rng, base=None):
-    policy = merged(base, {'policy': params['policy']})['policy']
-    return generate(policy, prompts, rng)
+    policy = {'policy': params['policy']}
+    rollout = generate(merged(base, policy)['policy'], prompts, rng)
+    if logps is None:
+      return rollout
+    logp_BT = logps(attached(base, policy)['policy'], rollout)
+    return rollout._replace(
+      logp_BT=jnp.where(reply_mask(rollout) > 0, logp_BT, 0.0)
+    )
 
   return collect
 
@@ -101,6 +109,7 @@ def make_pieces(
   merge=whole,
   group=None,
   mixed=None,
+  rescore=False,
   **update,
 ):
   """Builds the Pieces of a policy and its value network.
@@ -122,6 +131,12 @@ def make_pieces(
     group: replies to each prompt, without a critic (see `train.rloo`).
     mixed: of `make_ppo_update`, an Objective of what `attach` gives for the
       policy.
+    rescore: whether the log-probabilities that the update compares with are
+      made anew, in the way that pi_0's and the update's are. Then at equal
+      parameters ratios are 1 and k1 is 0 to the bit, for one more forward pass.
+      The sampler's, which reads a token at a time, sum in another order: in
+      float32 that is 1e-5 in a ratio, but a rounding to bfloat16 between makes
+      1e-3 of it.
     **update: passes, minibatch_size and microbatches of `make_ppo_update`.
 
   Raises:
@@ -131,8 +146,11 @@ def make_pieces(
   scored = sampling.scored()
   attached = _joint(attach)
   parts = {'microbatches': scoring_parts, 'max_reply': scored['max_reply']}
+  anew = ppo.make_reply_logps(policy, microbatches=scoring_parts, **scored)
   return Pieces(
-    collect=_make_collect(generate, _joint(merge)),
+    collect=_make_collect(
+      generate, _joint(merge), attached, anew if rescore else None
+    ),
     score=_make_score(reward, scoring_parts),
     penalise=ppo.make_penalise(policy, microbatches=scoring_parts, **scored),
     estimate=_make_estimate(value_fn, attached, group, **parts),

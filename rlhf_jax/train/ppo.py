@@ -38,6 +38,33 @@ def _given(**options):
   return {name: x for name, x in options.items() if x is not None}
 
 
+def make_reply_logps(
+  logits_fn, *, temperature=1.0, microbatches=1, max_reply=None
+):
+  """Builds logps(params, rollout) -> logp_BT of the reply tokens, in nats.
+
+  What other columns hold has no meaning. The arguments are those of
+  `make_penalise`.
+  """
+  model = chunked.split_model(logits_fn)
+
+  def part_logps(part, params):
+    return chunked.token_logps(
+      model,
+      params,
+      chunked.on_replies(model.hidden_fn, params, *part, max_reply),
+      *part,
+      temperature=temperature,
+      max_reply=max_reply,
+    )
+
+  def logps(params, rollout):
+    rows = (rollout.tokens_BT, rollout.prompt_length_B, rollout.length_B)
+    return map_microbatches(part_logps, rows, microbatches, params)
+
+  return logps
+
+
 def make_penalise(
   ref_logits_fn, *, temperature=1.0, microbatches=1, max_reply=None
 ):
@@ -57,21 +84,15 @@ def make_penalise(
       are made for R positions a row in place of all T. A longer reply gives
       NaN.
   """
-  model = chunked.split_model(ref_logits_fn)
+  ref_logps = make_reply_logps(
+    ref_logits_fn,
+    temperature=temperature,
+    microbatches=microbatches,
+    max_reply=max_reply,
+  )
 
   def penalise(ref_params, rollout, score_B, hyper):
-    def ref_logps(part, ref_params):
-      return chunked.token_logps(
-        model,
-        ref_params,
-        chunked.on_replies(model.hidden_fn, ref_params, *part, max_reply),
-        *part,
-        temperature=temperature,
-        max_reply=max_reply,
-      )
-
-    rows = (rollout.tokens_BT, rollout.prompt_length_B, rollout.length_B)
-    ref_logp_BT = map_microbatches(ref_logps, rows, microbatches, ref_params)
+    ref_logp_BT = ref_logps(ref_params, rollout)
     mask_BT = reply_mask(rollout)
     score_B = ppo.truncation_adjusted(
       score_B, rollout.ended_B, hyper.truncation_penalty

@@ -14,7 +14,7 @@ FOLDER = environments.ROOT / 'benchmarks' / 'peers'
 CONTEST = compare.Contest('pm_pairs_per_s', 'Peer', 'trl', 'peer_module')
 ROW_KEYS = {
   'shape', 'metric', 'unit', 'peer', 'version', 'ours', 'theirs', 'ratio',
-  'device', 'commit',
+  'device', 'commit', 'processor', 'extensions',
 }  # fmt: skip
 
 
@@ -139,6 +139,15 @@ def test_the_sides_take_turns_and_a_peer_that_fails_has_no_row(
   out = capsys.readouterr().out
   assert 'Tunix PPOLearner: left out: no wheel' in out
   assert 'shape tiny: left out: no such trainer' in out
+
+
+def test_one_command_plans_every_row_and_runs_nothing(monkeypatch, capsys):
+  monkeypatch.setattr(environments, 'build', lambda name: pytest.fail(name))
+  planned = compare.main(['--plan'])
+  assert planned == [
+    (contest, shape) for contest in compare.CONTESTS for shape in ('S', '197K')
+  ]
+  assert len(capsys.readouterr().out.splitlines()) == len(planned) == 12
 
 
 def test_some_contests_run_again_leave_the_rows_of_the_others(

@@ -142,7 +142,9 @@ def test_a_finished_preference_model_is_a_network(root):
   assert found.frozen == () and found.way is trained.way_of({'trained': 'all'})
   same(found.trained, scorer_params())
   assert found.size == '3K' and found.functions is tiny.base().functions
-  half = models.open_scorer(root / 'pm', dtype='bfloat16')
+  half = models.open_scorer(
+    root / 'pm', computes={'dtype': 'bfloat16', 'matmul': 'float32'}
+  )
   assert half.functions.config.dtype == 'bfloat16'
   with pytest.raises(
     RunError, match='lm is no run of experiments.train_pm, it '

@@ -384,8 +384,8 @@ def test_a_value_network_starts_as_the_preference_model_it_is_told(monkeypatch):
   way = train_ppo.trained.way_of({'trained': 'all'})
   opened = []
 
-  def open_scorer(path, mesh, dtype):
-    opened.append((path, mesh, dtype))
+  def open_scorer(path, mesh, computes):
+    opened.append((path, mesh, computes))
     return models.Network(None, (), start, way, None, '3K')
 
   monkeypatch.setattr(train_ppo, 'open_scorer', open_scorer)
@@ -396,7 +396,8 @@ def test_a_value_network_starts_as_the_preference_model_it_is_told(monkeypatch):
     'b2': 0.9,
   }
   state = train_ppo.initial_state(config, tiny.base(), None)
-  assert opened == [('V', None, 'float32')]
+  computes = {'dtype': 'float32', 'matmul': 'float32'}
+  assert opened == [('V', None, computes)]
   jax.tree.map(np.testing.assert_array_equal, state.params['value'], start)
   # And not as pi_0, from which the policy starts.
   base = tiny.base().params

@@ -1,5 +1,7 @@
 """A policy's sampler and scorers: which is whose, and what they are made of."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
@@ -144,8 +146,8 @@ def open_as_told(monkeypatch):
   """Folders become networks that score 1 (TRAIN) and 2 (TEST)."""
   opened, numbers = [], {'TRAIN': 1.0, 'TEST': 2.0}
 
-  def open_scorer(folder, mesh, dtype):
-    opened.append((folder, mesh, dtype))
+  def open_scorer(folder, mesh, computes):
+    opened.append((folder, mesh, computes))
     return network(folder, constant(numbers[folder]))
 
   monkeypatch.setattr(models, 'open_scorer', open_scorer)
@@ -169,7 +171,8 @@ def test_a_run_is_rewarded_by_its_train_pm_and_watched_by_the_other(
   scorers = policies.scorers_of(
     config, base, models.open_scorers(config, None), None
   )
-  assert opened == [('TRAIN', None, 'float32'), ('TEST', None, 'float32')]
+  computes = {'dtype': 'float32', 'matmul': 'float32'}
+  assert opened == [('TRAIN', None, computes), ('TEST', None, computes)]
   policies.ppo_pieces.cache_clear()
   policies.policy_eval.cache_clear()
   train_ppo.programs_of(config, base, ALL, scorers, None)
@@ -213,6 +216,13 @@ def test_every_setting_of_the_update_reaches_the_pieces(monkeypatch):
   assert asked['value_fn'] is base.functions.value_fn
   assert isinstance(asked['policy'], chunked.SplitModel)
   assert (asked['attach'], asked['merge']) == ('attach', 'merge')
+  assert asked['rescore'] is False
+  config = dataclasses.replace(base.functions.config, matmul='bf16_f32')
+  low = base.functions._replace(config=config)
+  policies.ppo_pieces.__wrapped__(
+    low, ALL, 'reward', sampling, 0.9, tuple(UPDATE.values())
+  )
+  assert asked['rescore'] is True
   # Equal settings are one set of pieces, so one program.
   policies.ppo_pieces.cache_clear()
   pieces = [

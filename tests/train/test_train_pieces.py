@@ -15,6 +15,8 @@ import train_fixture as fixture
 from rlhf_jax.losses import masked
 from rlhf_jax.mapping import map_microbatches
 from rlhf_jax.models import lora
+from rlhf_jax.models.build import build
+from rlhf_jax.models.config import TransformerConfig
 from rlhf_jax.rollout.generate import make_collect
 from rlhf_jax.rollout.repeat import repeat_prompts
 from rlhf_jax.rollout.scoring import make_pm_reward
@@ -316,6 +318,51 @@ def test_at_temperature_0_7_the_first_step_has_a_ratio_of_one_and_no_kl():
   assert kl > 0.1
   assert abs(first['ratio_mean'] - 1.0) > 1e-2
   assert first['approx_kl'] > 1e-3
+
+
+def rounded_first_step(**options):
+  """k1 of every token, and metrics of the first step, of a Transformer.
+
+  Its products take inputs rounded to bfloat16; the policy is pi_0.
+  """
+  config = TransformerConfig(
+    vocab_size=6, n_layers=2, d_model=16, n_heads=2, matmul='bf16_f32'
+  )
+  model = build(config)
+  pieces = assembled(**transformer_parts(model), **options)
+  trunk = model.init(RNG)
+  # Larger than those of `init`, so that replies are not drawn from equals.
+  trunk = jax.tree.map(lambda x: 3 * x, trunk)
+  trunk['head'] = model.init_head(RNG)
+  params = {'policy': trunk, 'value': trunk}
+
+  @jax.jit
+  def run(params):
+    rollout = pieces.collect(params, PROMPTS, RNG)
+    zeros_B = jnp.zeros(B)
+    reward_BT, kl_BT = pieces.penalise(trunk, rollout, zeros_B, HYPER)
+    experience = pieces.estimate(params, rollout, reward_BT, HYPER)
+    _, metrics = pieces.update(init_state(params, TX), experience, RNG, HYPER)
+    return kl_BT, metrics, rollout.logp_BT
+
+  kl_BT, metrics, logp_BT = jax.device_get(run(params))
+  assert (logp_BT < 0).sum() > 2 * B  # there are replies
+  return kl_BT, {name: values[0] for name, values in metrics.items()}
+
+
+@pytest.mark.slow  # compiles two whole iterations of a Transformer
+def test_rounded_products_have_a_first_ratio_of_exactly_one_and_no_kl():
+  """Rescored, all three passes are one; from the sampler they are near."""
+  kl_BT, first = rounded_first_step(rescore=True)
+  assert (kl_BT == 0.0).all()
+  assert first['ratio_mean'] == 1.0
+  assert first['approx_kl'] == 0.0
+  assert first['clip_fraction'] == 0.0
+  kl_BT, first = rounded_first_step()
+  # A rounding that turns by one is 2^-8 of an input, in log-probabilities of
+  # a few nats.
+  assert 0.0 < abs(kl_BT).max() < 2**-5
+  assert first['ratio_mean'] == pytest.approx(1.0, abs=2**-5)
 
 
 @pytest.mark.parametrize('cut', [{'top_k': 3}, {'top_p': 0.9}])
