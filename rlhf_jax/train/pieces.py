@@ -65,7 +65,14 @@ def _make_score(reward, parts):
 
 
 def _make_collect(generate, merged, attached, logps):
-  """Builds collect(params, prompts, rng, base=None) -> Rollout."""
+  """Builds collect(params, prompts, rng, base=None) -> Rollout.
+
+  With `logps` the log-probabilities that the update compares with are made
+  anew, in the way that pi_0's and the update's are. Then at equal parameters
+  ratios are 1 and k1 is 0 to the bit, for one more forward pass. The sampler's,
+  which reads a token at a time, sum in another order: in float32 that is 1e-5
+  in a ratio, but a rounding to bfloat16 between makes 1e-3 of it.
+  """
 
   def collect(params, prompts, rng, base=None):
     policy = {'policy': params['policy']}
@@ -131,12 +138,7 @@ def make_pieces(
     group: replies to each prompt, without a critic (see `train.rloo`).
     mixed: of `make_ppo_update`, an Objective of what `attach` gives for the
       policy.
-    rescore: whether the log-probabilities that the update compares with are
-      made anew, in the way that pi_0's and the update's are. Then at equal
-      parameters ratios are 1 and k1 is 0 to the bit, for one more forward pass.
-      The sampler's, which reads a token at a time, sum in another order: in
-      float32 that is 1e-5 in a ratio, but a rounding to bfloat16 between makes
-      1e-3 of it.
+    rescore: whether replies are scored again after sampling (`_make_collect`).
     **update: passes, minibatch_size and microbatches of `make_ppo_update`.
 
   Raises:
@@ -146,11 +148,10 @@ def make_pieces(
   scored = sampling.scored()
   attached = _joint(attach)
   parts = {'microbatches': scoring_parts, 'max_reply': scored['max_reply']}
-  anew = ppo.make_reply_logps(policy, microbatches=scoring_parts, **scored)
+  logps = ppo.make_reply_logps(policy, microbatches=scoring_parts, **scored)
+  again = logps if rescore else None
   return Pieces(
-    collect=_make_collect(
-      generate, _joint(merge), attached, anew if rescore else None
-    ),
+    collect=_make_collect(generate, _joint(merge), attached, again),
     score=_make_score(reward, scoring_parts),
     penalise=ppo.make_penalise(policy, microbatches=scoring_parts, **scored),
     estimate=_make_estimate(value_fn, attached, group, **parts),

@@ -294,7 +294,7 @@ def test_gold_of_a_language_model_is_of_its_own_replies(monkeypatch):
 LM = {
   'size': '3K',
   'seed': 1,
-  'mesh': PM['mesh'],
+  'mesh': tiny.PM['mesh'],
   'b2': 0.9,
   'weight_decay': 0.0,
   'microbatches': 1,
