@@ -130,14 +130,12 @@ def make_pieces(
     tx: optimiser of `make_optimiser`.
     sampling: SamplingConfig of the replies: they are scored at its temperature,
       and logits are made for its `max_reply` positions a row.
-    scoring_parts: the forward passes of reward, pi_0 and value network run over
-      this many parts of the batch.
+    scoring_parts: parts of the batch in which reward, pi_0 and value are run.
     attach: combine(base, trained) -> params, of whatever has gradients.
     merge: combine(base, trained) -> params, of sampling: once an iteration, so
       that a token costs what it costs the base.
     group: replies to each prompt, without a critic (see `train.rloo`).
-    mixed: of `make_ppo_update`, an Objective of what `attach` gives for the
-      policy.
+    mixed: of `make_ppo_update`, an Objective over the policy that is attached.
     rescore: whether replies are scored again after sampling (`_make_collect`).
     **update: passes, minibatch_size and microbatches of `make_ppo_update`.
 
