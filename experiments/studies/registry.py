@@ -20,6 +20,7 @@ THEMES = (
   'ppo',
   'sqrt_kl',
   'robustness',
+  'real_pairs',
   'hhh',
 )
 
