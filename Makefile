@@ -1,8 +1,8 @@
 # Needs Python 3.11+, make and the package index; everything else is installed
 # into .venv. Every target can be run again: what is done is not done twice.
 #
-#   make reproduce [PRESET=micro|smoke|null|hh|smollm2|gpu] [DATA=folder] \
-#     [WORKDIR=dir]
+#   make reproduce [PRESET=micro|smoke|null|hh|smollm2|smollm2_full|gpu] \
+#     [DATA=folder] [WORKDIR=dir]
 #   make help       # this
 #   make test       # some twelve minutes on two cores
 #   make test-all   # the slow tests
@@ -19,7 +19,7 @@
 #   make gpu [CHUNK="pm_step decode"]
 #   make clean
 #
-# DATA is the folder of the real pairs: PRESET=hh and PRESET=smollm2 read it.
+# DATA is the folder of the real pairs, which hh, smollm2 and smollm2_full read.
 # Settings of a stage, with their values and meanings:
 #
 #   .venv/bin/python -m experiments.train_pm --config=configs/pm.py:smoke --help
@@ -39,12 +39,12 @@ TESTS := .venv/installed-tests
 # DATA that no preset would read, asked for by name or by default, is refused.
 ASKED := $(filter reproduce,$(or $(MAKECMDGOALS),reproduce))
 ifneq ($(and $(DATA),$(ASKED)),)
-ifeq ($(filter hh smollm2,$(PRESET)),)
+ifeq ($(filter hh smollm2 smollm2_full,$(PRESET)),)
 $(error PRESET=$(PRESET) reads no DATA: make reproduce PRESET=hh DATA=$(DATA))
 endif
 endif
 
-reproduce: $(STAMP) $(if $(filter smollm2,$(PRESET)),$(SMOLLM2))
+reproduce: $(STAMP) $(if $(filter smollm2%,$(PRESET)),$(SMOLLM2))
 	$(BIN)/python -m experiments.reproduce \
 	  --config=configs/reproduce.py:$(PRESET) --workdir=$(WORKDIR) \
 	  $(if $(DATA),--config.data.path=$(DATA))

@@ -27,10 +27,14 @@ def study(preset):
 def stage(name, preset):
   """(a study, its section `name` as a config of its own, the study's folder).
 
+  What `smollm2` lacks is that of `smollm2_full`, in the folder of the former.
+
   Raises:
     ValueError: if there is no such preset, or it has no such stage.
   """
   found = study(preset)
+  if name not in found and preset == 'smollm2':
+    found = study('smollm2_full')  # the same models, adapted
   if name not in found:
     raise ValueError(f'the study {preset!r} has no {name}: choose another')
   root = 'runs/reproduce' + ('' if preset == 'micro' else f'-{preset}')
@@ -195,6 +199,8 @@ def pm(config):
     read='tokens',
     # Length buckets of cached features, and tokens a batch.
     features=dict(edges=(112, 176, 272), tokens=1024),
+    # Of read='pooled'.
+    head=pooled()['head'] | dict(conditional=False),
     train_subset=to_set(str),
     pairs=12288,  # at most so many; 0: all of the half and subset
     epochs=1,
@@ -213,6 +219,45 @@ def pm(config):
     log_every=20,
     checkpoint_every=400,
     export='',  # folder in the run's for transformers; '': none
+  )
+
+
+def pooled(layers=()):
+  """How a head on pooled features is fitted; sections `features` and `head`.
+
+  Args:
+    layers: that are pooled; (): the quarters of the base's depth.
+  """
+  return dict(
+    features=dict(edges=(96, 128, 152, 176, 208, 260), tokens=1024),
+    head=dict(
+      layers=layers,
+      pools=('last', 'mean'),
+      joint=2,  # most neighbouring layers whose means are read together
+      l2=(0.01, 0.03, 0.1, 0.3, 1.0, 3.0),
+      folds=3,  # of the training pairs, on which layers and penalty are chosen
+    ),
+  )
+
+
+def cross_fit(config):
+  """Section of `cross_fit`."""
+  keys = ('base', 'pad_token', 'dtype', 'data', 'reading')
+  return (
+    _shared(config, *keys)
+    | pooled()
+    | dict(
+      comparisons_dir='',
+      feature_folder=to_set(str),
+      role=to_set(str),
+      size=to_set(str),
+      seed=to_set(int),
+      half=to_set(str),
+      models=('helpful', 'harmless', 'mix', 'conditional'),
+      draws=3,  # of the folds
+      folds=5,
+      pairs=(50, 100, 200, 400, 800, 1600),  # besides all there are
+    )
   )
 
 

@@ -14,6 +14,7 @@ from experiments.shared import command, files, policies
 from experiments.shared.devices import jit_named
 from experiments.shared.imported import with_system
 from experiments.shared.models import open_base, open_scorer
+from experiments.shared.trained import score_function
 from rlhf_jax.analysis import intervals
 from rlhf_jax.data.hhh import CATEGORIES, read_hhh
 from rlhf_jax.evals import answers
@@ -74,7 +75,7 @@ def make_chooser(functions, pms, max_answer):
       language._replace(hidden_fn=hidden_fn), max_reply=max_answer
     )
     scores = [
-      pm.functions.score_fn(pm.way.attach(*both), tokens_BT, length_B)
+      score_function(pm.functions, pm.way)(both, tokens_BT, first_B, length_B)
       for pm, both in zip(pms, weights, strict=True)
     ]
     return logps(base, tokens_BT, first_B, length_B - 1), scores

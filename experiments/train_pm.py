@@ -4,22 +4,27 @@
 
 The base may be a run of ours, a Hugging Face folder, a GGUF file or smollm2;
 trained is all of it, or adapters or a head over it frozen; pairs are read as
-tokens, or as features that the frozen blocks made once.
+tokens, as features that the frozen blocks made once, or as these pooled: a head
+on several layers is then fitted at once (docs/real-pairs.md).
 """
 
 import jax
+import numpy as np
 
 from experiments.shared import (
   command,
   comparisons,
   exporting,
+  heads,
   pm_tables,
+  pooling,
   readers,
   trained,
 )
 from experiments.shared.devices import mesh_from, spread
 from experiments.shared.files import write_csv
 from experiments.shared.models import open_base, open_run
+from rlhf_jax.linear import head
 from rlhf_jax.train.about import About
 from rlhf_jax.train.averaging import AveragedState
 from rlhf_jax.train.optimiser import learning_rate_at, make_optimiser
@@ -92,7 +97,11 @@ def run(config, workdir):
     base = open_base(config, mesh)
     pairs = comparisons.read_pairs(config, base)
     comparisons.write_reading(run_.path, pairs.counts)
-    known, test, rows = comparisons.drawn_pairs(config, pairs)
+    drawn = known, test, rows = comparisons.drawn_pairs(config, pairs)
+    if config['read'] == 'pooled':
+      fit_pooled(config, run_, base, pairs, drawn)
+      export(config, run_.path)
+      return
     batch_size = config['batch_size']
     reader = readers.reader_of(config, base, known, 'train')
     held_out = readers.reader_of(config, base, test, 'test')
@@ -130,6 +139,45 @@ def run(config, workdir):
     pm_tables.write_examples(run_.path, base.tokenizer, test, shown)
     run_.finish(**summary(run_, config, pairs, len(rows), total * batch_size))
     export(config, run_.path)
+
+
+def fit_pooled(config, run_, base, pairs, drawn):
+  """In place of the loop: fits a head on pooled features of all pairs.
+
+  Args:
+    config: seed, head, and what the evaluations read.
+    run_: Run.
+    base: Base.
+    pairs: Pairs.
+    drawn: (training pairs, test pairs, numbers of those to train on).
+
+  Raises:
+    ValueError: if something else than a head is trained.
+  """
+  if config['trained'] != 'head':
+    raise ValueError(
+      "wanted trained 'head' with read 'pooled', got "
+      f'{config["trained"]!r}: nothing below a pooled feature can be trained'
+    )
+  (known, test, rows), count = drawn, len(drawn[0].kind_N)
+  both = heads.both_sides(comparisons.Pairs(known, test, {}))
+  pooled = pooling.pooled_pairs(config, base, both)
+  data = heads.Data(pooled[:count], known.kind_N, known.prompt_index_N)
+  settings = heads.settings_of(
+    config['head'], pooled.shape[3], config['head']['conditional']
+  )
+  rng = np.random.default_rng([config['seed'], 3])
+  found, choice = head.fit(*data.take(rows), settings, rng)
+  score = lambda n: heads.sides(found, pooled[count:][:n])
+  run_.restore(found)  # no checkpoint: rows of a run that was killed go
+  log_accuracy(config | {'batch_size': len(rows)}, run_, 1, test, score)
+  run_.save_params({'head': trained.pooled_params(found)}, 1)
+  finish(run_, config, lambda _, n: score(n), found, test, len(rows))
+  shown = score(pm_tables.EXAMPLES)
+  pm_tables.write_examples(run_.path, base.tokenizer, test, shown)
+  layers = trained.pooled_layers(config['head']['layers'], base.functions)
+  said = heads.choice_row(choice, layers)
+  run_.finish(**summary(run_, config, pairs, len(rows), len(rows)), head=said)
 
 
 def train(config, run_, state, functions, batches, rows):

@@ -62,6 +62,10 @@ in the second, and why:
   chance, its claims are inconclusive, in every preset.
 - **Which way a PM is off** (4, 5): the note says calibrated, under- or
   over-confident, with the refit t.
+- **Real pairs have no seeds.** Where heads are cross-fitted over all pairs
+  there are (`cross_pairs.csv`), claims 1, 4, 6, 7 and 37 are judged on
+  intervals over conversations ([real-pairs.md](real-pairs.md)); the bounds are
+  the same.
 - **Known power.** [operating.md](operating.md) says how often each claim passes
   where one of its contrasts lies on its bound (5 % of studies at most), and
   where it is true at a stated effect (80 % is wanted), with the noise of real
@@ -91,6 +95,8 @@ def entry(spec, theme):
     read = f'reads {names(spec.tables)}'
     lines.append(f'- Evaluator: `{function}` ({spec.evidence}), {read}')
     lines.append(f'- Seeds: {spec.min_seeds} or more')
+  if spec.crossed:
+    lines.append(f'- On cross-fitted heads: {spec.crossed.threshold}')
   if spec.figure:
     lines.append(f'- Figure: `{spec.figure}`')
   return '\n'.join(lines)

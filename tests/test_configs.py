@@ -19,8 +19,8 @@ from rlhf_jax.models import ladder
 from tests.test_layering import imports_of
 
 ROOT = pathlib.Path(__file__).parents[1]
-STUDIES = ('micro', 'smoke', 'null', 'hh', 'gpu', 'smollm2')
-OWN = STUDIES[:-1]  # those that train their own language models
+STUDIES = ('micro', 'smoke', 'null', 'hh', 'gpu', 'smollm2', 'smollm2_full')
+OWN = STUDIES[:-2]  # those that train their own language models
 PRESETS = {
   'reproduce': STUDIES,
   'text': OWN,
@@ -28,7 +28,8 @@ PRESETS = {
   'comparisons': OWN,
   'pm': (*STUDIES, 'pairs'),
   'ppo': STUDIES,
-  'hhh': ('smollm2',),
+  'hhh': ('smollm2', 'smollm2_full'),
+  'cross_fit': ('smollm2',),
   'plan': ('paper',),
 }
 ALL = [(name, preset) for name in PRESETS for preset in PRESETS[name]]
@@ -40,6 +41,7 @@ SECTIONS = {
   'experiments.train_pm': 'pm',
   'experiments.train_ppo': 'rl',
   'experiments.evaluate_hhh': 'hhh',
+  'experiments.cross_fit': 'cross_fit',
 }
 # Knobs that are read when the jobs are run, and when they are analysed.
 BEYOND_JOBS = {'preset', 'workers', 'claims.rl_requires_test_pm'}
@@ -211,7 +213,7 @@ def check_knobs(config, plan, beyond=()):
       assert any(jobs != before for jobs in found), f'{key} has no effect'
 
 
-@pytest.mark.parametrize('preset', ('smoke', 'smollm2'))
+@pytest.mark.parametrize('preset', ('smoke', 'smollm2', 'smollm2_full'))
 def test_every_knob_of_a_study_changes_its_jobs(preset):
   """Or is refused, where themes, sizes and seeds decide."""
   config = _load('reproduce').get_config(preset)
@@ -219,7 +221,7 @@ def test_every_knob_of_a_study_changes_its_jobs(preset):
   names = {job.name for job in _jobs(preset)}
   unused = [
     f'pm_lr_multiples.{key}'
-    for key in config.pm_lr_multiples
+    for key in config.get('pm_lr_multiples', {})
     if f'lm/{key[1:]}' not in names
   ]
   check_knobs(config, plan, [*BEYOND_JOBS, *unused])
@@ -310,12 +312,15 @@ def test_every_directory_a_job_reads_is_a_job_that_it_needs(preset):
   [
     (name, preset)
     for name, preset in ALL
-    if name not in ('reproduce', 'plan') and preset in STUDIES
+    if name not in ('reproduce', 'plan', 'cross_fit') and preset in STUDIES
   ],
 )
 def test_a_preset_of_a_stage_is_the_study_s_largest_run(name, preset):
+  """What smollm2 lacks is of smollm2_full, in a folder of its own."""
   root = 'runs/reproduce' + ('' if preset == 'micro' else f'-{preset}')
-  study, ours = _config('reproduce', preset), _config(name, preset)
+  ours = _config(name, preset)
+  preset = 'smollm2_full' if preset == 'smollm2' else preset
+  study = _config('reproduce', preset)
   policy, seed = study['linear']['sizes'][-1], study['seeds'][0]
   top = study['scaling']['sizes'][-1]
   part = lambda size: f'-{size}' if size else ''
@@ -334,10 +339,18 @@ def test_a_preset_of_a_stage_is_the_study_s_largest_run(name, preset):
   assert ours == theirs
 
 
+def test_the_cross_fit_of_smollm2_is_its_job():
+  (job,) = _jobs('smollm2', 'runs/reproduce-smollm2')
+  assert _config('cross_fit', 'smollm2') == json.loads(json.dumps(job.config))
+  read = read_by('experiments.cross_fit')
+  for section in ('reading', 'features', 'head'):
+    assert set(job.config[section]) <= read, section
+
+
 def test_sections_of_an_imported_study_are_read():
-  study = _config('reproduce', 'smollm2')
+  study = _config('reproduce', 'smollm2_full')
   read = read_by('experiments.train_pm')
-  for section in ('reading', 'features', 'adapters'):
+  for section in ('reading', 'features', 'adapters', 'head'):
     unread = set(study['pm'][section]) - read
     assert not unread, f'{section}.{sorted(unread)} is never read'
 
@@ -431,8 +444,8 @@ def test_no_function_of_a_config_is_longer_than_a_page(file):
 
 def test_confirmation_seeds_are_not_those_of_development():
   """Seeds 0 to 9 are for development; committed studies confirm."""
-  for preset in ('micro', 'null', 'hh', 'smollm2'):
+  for preset in ('micro', 'null', 'hh', 'smollm2', 'smollm2_full'):
     seeds = _config('reproduce', preset)['seeds']
     # One seed has no interval: by rule nothing of it passes.
-    assert len(seeds) >= (1 if preset == 'smollm2' else 3)
+    assert len(seeds) >= (1 if preset.startswith('smollm2') else 3)
     assert min(seeds) >= 100

@@ -30,7 +30,7 @@ def test_the_ppo_of_a_foreign_model_runs_whole_and_learns(capsys):
   assert scores[0] < 0.3 and sum(scores[-5:]) / 5 > 0.8
 
 
-@pytest.mark.parametrize('preset', ('micro', 'null', 'hh', 'smollm2'))
+@pytest.mark.parametrize('preset', ('micro', 'null', 'hh', 'smollm2_full'))
 def test_the_minutes_it_names_are_those_of_the_committed_studies(preset):
   claims = ROOT / 'results' / preset / 'claims.json'
   minutes = round(json.loads(claims.read_text())['seconds'] / 60)
@@ -41,7 +41,7 @@ def test_the_minutes_it_names_are_those_of_the_committed_studies(preset):
 
 @pytest.mark.parametrize(
   ('preset', 'claim', 'name'),
-  [('hh', 1, 'final_accuracy'), ('smollm2', 6, 'accuracy_q0.0')],
+  [('hh', 1, 'final_accuracy'), ('smollm2_full', 6, 'accuracy_q0.0')],
 )
 def test_the_accuracy_it_names_is_that_of_the_committed_study(
   preset, claim, name
@@ -55,7 +55,7 @@ def test_the_accuracy_it_names_is_that_of_the_committed_study(
 
 
 def test_what_helpful_pairs_alone_give_is_that_of_the_committed_study():
-  rows = json.loads((ROOT / 'results/smollm2/claims.json').read_text())
+  rows = json.loads((ROOT / 'results/smollm2_full/claims.json').read_text())
   [found] = [r['measured'] for r in rows['claims'] if r['id'] == 4]
   accuracy = f'{found["accuracy"]:.2f}'.removeprefix('0')
   assert f'{accuracy} of {found["pairs"]:.0f} helpful' in README

@@ -27,9 +27,11 @@ from experiments.shared.imported import (
 )
 from experiments.shared.trained import (
   Way,
+  as_scalar_head,
   fresh_adapters,
   frozen_of,
   way_of,
+  zero_pooled_head,
 )
 from rlhf_jax import digests
 from rlhf_jax.models import ladder
@@ -233,6 +235,8 @@ def _parts(path, run, base, init, mesh=None):
   def trained_init(rng):
     if way.kind == 'all':
       return init(rng)
+    if way.layers is not None:
+      return {'head': zero_pooled_head(way.layers, base.functions)}
     head = {k: v for k, v in init(rng).items() if k == 'head'}
     if way.kind == 'head':
       return head
@@ -287,7 +291,7 @@ def open_run(path) -> Opened:
   run = about.read(path)
   if run.about.holds == 'preference model':
     found = open_scorer(path)
-    params = found.way.merge(found.frozen, found.trained)
+    params = last_token_params(found, path)
     return Opened(
       found.functions, params, found.tokenizer, None, run.about.holds
     )
@@ -302,6 +306,26 @@ def open_run(path) -> Opened:
   return Opened(
     base.functions, base.params, base.tokenizer, context, run.about.holds
   )
+
+
+def last_token_params(found: Network, path):
+  """Parameters of a preference model whose head reads one last token.
+
+  Raises:
+    RunError: if it reads other layers, means, or the kind of the prompt: no
+      scalar head does.
+  """
+  params = found.way.merge(found.frozen, found.trained)
+  if found.way.layers is None:
+    return params
+  kernel = as_scalar_head(params['head'], found.way.layers, found.functions)
+  if kernel is None:
+    raise RunError(
+      f'{path} holds a head on pooled features, which no scalar head at the '
+      "last token is: for a model to export, fit one with --config.head.pools="
+      "\"('last',)\", --config.head.layers=() and no head.conditional"
+    )
+  return params | {'head': kernel}
 
 
 def open_writer(name, *, tokenizer='', system=None, pad_token=None) -> Opened:

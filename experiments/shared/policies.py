@@ -20,7 +20,7 @@ from experiments.shared.devices import (
   jit_step,
   spread,
 )
-from experiments.shared.trained import Way
+from experiments.shared.trained import Way, score_function
 from rlhf_jax.data.prompts import encode_prompts
 from rlhf_jax.evals import policy
 from rlhf_jax.rollout.generate import SamplingConfig, make_collect
@@ -87,7 +87,8 @@ def sampler(functions, label, sampling, mesh=None):
 @functools.cache
 def _pm_reward(functions, way, end_of_context_id, eos_id, stop_ids):
   return make_pm_reward(
-    lambda weights, *rows: functions.score_fn(way.attach(*weights), *rows),
+    score_function(functions, way),
+    reads_prompt=True,
     end_of_context_id=end_of_context_id,
     eos_id=eos_id,
     stop_ids=tuple(i for i in stop_ids if i != eos_id),

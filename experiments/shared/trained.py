@@ -4,6 +4,9 @@
     adapters   {'adapters', 'head'}   over the base's {'trunk'}
     head       {'head'}               over the base's {'trunk'}
 
+A head that was fitted to pooled features (`read` 'pooled') is a linear one on
+several layers and tokens; else it reads the last token of the last layer.
+
 A language model has no head, so a policy trains all or adapters. How what is
 frozen and what is trained become the parameters of a model is a `Way`.
 """
@@ -13,8 +16,10 @@ import hashlib
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 
-from rlhf_jax.models import lora
+from rlhf_jax.linear import head
+from rlhf_jax.models import lora, pooled
 from rlhf_jax.train.pieces import whole
 
 
@@ -25,20 +30,23 @@ class Way(NamedTuple):
     kind: 'all', 'adapters' or 'head'.
     attach: combine(frozen, trained) -> params, for whatever has gradients.
     merge: the same for sampling: a token costs what it costs the base.
+    layers: that a head on pooled features reads, (): the quarters of the depth;
+      None of every other model.
   """
 
   kind: str
   attach: Any
   merge: Any
+  layers: tuple | None = None
 
 
 @functools.cache
-def _way(kind, alpha):
+def _way(kind, alpha, layers):
   if kind == 'all':
     return Way(kind, whole, whole)
   if kind == 'head':
     with_head = lambda frozen, trained: {**frozen, **trained}
-    return Way(kind, with_head, with_head)
+    return Way(kind, with_head, with_head, layers)
   combine = lora.combiner
   return Way(kind, combine(lora.attach, alpha), combine(lora.merge, alpha))
 
@@ -55,7 +63,61 @@ def way_of(config):
       f"wanted trained of 'all', 'adapters' or 'head', got {kind!r}"
     )
   alpha = config['adapters']['alpha'] if kind == 'adapters' else None
-  return _way(kind, alpha)
+  layers = None
+  if kind == 'head' and config.get('read') == 'pooled':
+    layers = tuple(config['head']['layers'])
+  return _way(kind, alpha, layers)
+
+
+def pooled_layers(layers, functions):
+  """The layers of a head on pooled features, () being the quarters."""
+  return tuple(layers) or pooled.quarters(functions.config.n_layers)
+
+
+def zero_pooled_head(layers, functions):
+  """A head on pooled features that scores 0, as parameters (a dict)."""
+  n_layers, width = len(pooled_layers(layers, functions)), functions.config
+  zero = head.zero_head(len(pooled.POOLS), n_layers, width.d_model)
+  return pooled_params(zero)
+
+
+def pooled_params(found: head.Head):
+  """A Head as float32 parameters."""
+  return {k: np.asarray(v, np.float32) for k, v in found._asdict().items()}
+
+
+def as_scalar_head(params, layers, functions):
+  """The scalar head that a pooled one is, or None if there is none.
+
+  Args:
+    params: of `pooled_params`.
+    layers: of its Way.
+    functions: `build`'s Model.
+  """
+  top = pooled_layers(layers, functions)[-1] == functions.config.n_layers
+  rest = np.array(params['weight_CPLD'])
+  kernel = rest[0, head.LAST, -1].copy()
+  rest[0, head.LAST, -1] = 0
+  if not top or rest.any() or params['offset_C'][1]:
+    return None
+  return {'kernel': kernel, 'bias': np.asarray(params['offset_C'])[0]}
+
+
+@functools.cache
+def score_function(functions, way):
+  """score((frozen, trained), tokens_BT, prompt_length_B, length_B) -> score_B.
+
+  Args:
+    functions: `build`'s Model of a preference model.
+    way: its Way.
+  """
+  if way.layers is None:
+    return lambda weights, tokens_BT, _, length_B: functions.score_fn(
+      way.attach(*weights), tokens_BT, length_B
+    )
+  layers = pooled_layers(way.layers, functions)
+  score = pooled.pooled_score_fn(functions.config, layers)
+  return lambda weights, *rows: score(way.attach(*weights), *rows)
 
 
 def frozen_of(way, params):
@@ -87,10 +149,10 @@ def preference_model(config, base, rng):
     head_rng = jax.random.fold_in(rng, ('all', 'a', 'b').index(half))
     return base.params | {'head': base.functions.init_head(head_rng)}
   key = seed_key(config['seed'], half, config['train_subset'])
-  head = {'head': base.functions.init_head(key, 'zero')}
+  start = {'head': base.functions.init_head(key, 'zero')}
   if config['trained'] == 'head':
-    return head
-  return {'adapters': fresh_adapters(base, config['adapters'], key)} | head
+    return start
+  return {'adapters': fresh_adapters(base, config['adapters'], key)} | start
 
 
 def policy(config, base):
@@ -109,11 +171,11 @@ def policy(config, base):
 
 def zero_value(config, base):
   """What a value network trains whose head is zero, over the base."""
-  head = {'head': base.functions.init_head(jax.random.key(0), 'zero')}
+  zero = {'head': base.functions.init_head(jax.random.key(0), 'zero')}
   if config['trained'] == 'all':
-    return {'trunk': base.params['trunk']} | head
+    return {'trunk': base.params['trunk']} | zero
   key = seed_key(config['seed'], 'value', config['half'])
-  return {'adapters': fresh_adapters(base, config['adapters'], key)} | head
+  return {'adapters': fresh_adapters(base, config['adapters'], key)} | zero
 
 
 def fresh_adapters(base, adapters, rng):

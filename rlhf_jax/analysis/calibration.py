@@ -76,6 +76,17 @@ def calibrate(pairs: pd.DataFrame, seed: int = 0) -> Calibration:
   )
 
 
+def error_and_refit(pairs: pd.DataFrame) -> tuple[float, float]:
+  """(ece, t) of `calibrate`, with sampled labels and without the floor.
+
+  For resampled pairs, of which the floor is as good as that of the pairs.
+  """
+  delta_N = deltas(pairs)
+  predicted_N = expit(np.abs(delta_N))
+  bins = _bins(predicted_N, agreement(pairs), _bin_index(pairs))
+  return _ece(bins), logistic_refit(delta_N, 1.0)
+
+
 def deltas(pairs: pd.DataFrame) -> np.ndarray:
   """Score differences, chosen less rejected, in log-odds."""
   return (pairs['score_chosen'] - pairs['score_rejected']).to_numpy(float)
@@ -159,14 +170,42 @@ def min_score_accuracy(pairs: pd.DataFrame) -> pd.DataFrame:
   pair. Columns: quantile, accuracy, ceiling, n. A score that is NaN has no
   place among the others: no pair is kept then, and accuracies are NaN.
   """
-  scores = pairs[['score_chosen', 'score_rejected']]
-  smaller_N = scores.min(axis=1) if scores.notna().all(axis=None) else math.nan
-  smaller_N = pd.Series(smaller_N, pairs.index, dtype=float)
-  rows = []
-  for quantile in QUANTILES:
-    kept = pairs[smaller_N >= smaller_N.quantile(quantile)]
-    rows.append((quantile, accuracy(kept), ceiling(kept), len(kept)))
-  return pd.DataFrame(rows, columns=['quantile', 'accuracy', 'ceiling', 'n'])
+  scores_N2 = pairs[['score_chosen', 'score_rejected']].to_numpy(float)
+  best_N = np.full(len(pairs), math.nan)
+  if has_labels(pairs):
+    best_N = np.maximum(pairs['p_label'], 1 - pairs['p_label']).to_numpy(float)
+  value_NM = np.stack([agreement(pairs), best_N], 1)
+  mean_QM, count_Q = above_quantiles(scores_N2.min(1), value_NM)
+  return pd.DataFrame(
+    {
+      'quantile': QUANTILES,
+      'accuracy': mean_QM[:, 0],
+      'ceiling': mean_QM[:, 1],
+      'n': count_Q,
+    }
+  )
+
+
+def above_quantiles(smaller_N, value_NM):
+  """Means of values where the smaller score reaches a quantile of it.
+
+  Args:
+    smaller_N: smaller score of each pair; one that is NaN makes all means NaN.
+    value_NM: values of the pairs.
+
+  Returns:
+    (mean_QM, count_Q), a row a quantile of QUANTILES.
+  """
+  if np.isnan(smaller_N).any():
+    shape = len(QUANTILES), value_NM.shape[1]
+    return np.full(shape, math.nan), np.zeros(len(QUANTILES), int)
+  order = np.argsort(smaller_N, kind='stable')
+  cut_Q = np.quantile(smaller_N, QUANTILES)
+  first_Q = np.searchsorted(smaller_N[order], cut_Q, side='left')
+  count_Q = len(order) - first_Q
+  # Sums from the top down: those of row i are of i and all above.
+  sum_NM = np.cumsum(value_NM[order][::-1], axis=0)[::-1]
+  return sum_NM[first_Q] / count_Q[:, None], count_Q
 
 
 def turn_accuracy(pairs: pd.DataFrame) -> pd.DataFrame:

@@ -18,6 +18,10 @@ class NotRunError(Exception):
   """The tables lack what a claim or a figure needs; the message says what."""
 
 
+class NotHereError(NotRunError):
+  """The study is of another kind, of which a check has nothing to say."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Finding:
   """What was measured about one claim.

@@ -16,6 +16,10 @@ NOTES = {
     'chance (.51), and most verdicts are inconclusive.'
   ),
   'smollm2': (
+    'Real pairs, linear heads on 135M weights, each pair scored by heads of '
+    'other conversations: intervals are over conversations, not over seeds.'
+  ),
+  'smollm2_full': (
     'Real pairs, adapters on 135M weights, one seed: accuracy on mixed pairs '
     'is at chance (.50), and every verdict is inconclusive.'
   ),

@@ -27,15 +27,24 @@ def end_of_context_input(
   return tokens_BT, length_B + 1
 
 
-def make_pm_reward(score_fn, *, end_of_context_id, eos_id, stop_ids=()):
+def make_pm_reward(
+  score_fn, *, end_of_context_id, eos_id, stop_ids=(), reads_prompt=False
+):
   """`reward(pm_params, tokens_BT, prompt_length_B, length_B) -> reward_B`.
 
   The raw score of the preference model at the end of the reply, in log-odds
   (Bai et al. 2022, section 4.1: no transformation).
+
+  Args:
+    score_fn: (params, tokens_BT, length_B) -> score_B, of the whole dialogue;
+      with `reads_prompt`, (params, tokens_BT, prompt_length_B, length_B).
+    end_of_context_id: of `end_of_context_input`.
+    eos_id: likewise.
+    stop_ids: likewise.
+    reads_prompt: whether the score knows where the reply begins.
   """
 
   def reward(pm_params, tokens_BT, prompt_length_B, length_B):
-    del prompt_length_B  # the score is of the whole dialogue
     tokens, length = end_of_context_input(
       tokens_BT,
       length_B,
@@ -43,7 +52,8 @@ def make_pm_reward(score_fn, *, end_of_context_id, eos_id, stop_ids=()):
       eos_id=eos_id,
       stop_ids=stop_ids,
     )
-    return score_fn(pm_params, tokens, length)
+    ends = (prompt_length_B, length) if reads_prompt else (length,)
+    return score_fn(pm_params, tokens, *ends)
 
   return reward
 

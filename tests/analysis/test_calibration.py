@@ -246,3 +246,30 @@ def test_turn_accuracy_of_hand_data():
     }
   )
   assert list(cal.turn_accuracy(pairs)['accuracy']) == [1.0, 0.5]
+
+
+def test_means_above_quantiles_are_those_of_the_pairs_that_are_kept():
+  """Ties at a threshold are kept; one quantile after the other."""
+  rng = np.random.default_rng(0)
+  smaller, value = rng.integers(0, 6, 50) / 2, rng.random((50, 2))
+  mean, count = cal.above_quantiles(smaller, value)
+  for q, row, n in zip(cal.QUANTILES, mean, count, strict=True):
+    kept = value[smaller >= np.quantile(smaller, q)]
+    assert n == len(kept)
+    np.testing.assert_allclose(row, kept.mean(0))
+  smaller[3] = np.nan
+  mean, count = cal.above_quantiles(smaller, value)
+  assert np.isnan(mean).all() and not count.any()
+
+
+def test_the_error_and_the_refit_alone_are_those_of_the_calibration():
+  rng = np.random.default_rng(1)
+  pairs = pd.DataFrame(
+    {
+      'score_chosen': rng.normal(size=300),
+      'score_rejected': rng.normal(size=300),
+      'p_label': np.nan,
+    }
+  )
+  whole = cal.calibrate(pairs)
+  assert cal.error_and_refit(pairs) == (whole.ece, whole.t)

@@ -78,7 +78,7 @@ def differences(old, new, path=''):
 
 
 def test_there_are_committed_studies():
-  assert {'micro', 'null', 'hh', 'smollm2'} <= set(IDS)
+  assert {'micro', 'null', 'hh', 'smollm2_full'} <= set(IDS)
 
 
 @pytest.mark.parametrize('study', STUDIES, ids=IDS)
@@ -140,8 +140,8 @@ def test_nothing_would_pass_on_the_null_study_by_its_intervals_alone():
 
 
 def test_a_changed_table_is_seen(tmp_path):
-  """Every label of smollm2 turned round: the claims on its pairs differ."""
-  study = ROOT / 'results' / 'smollm2'
+  """All labels of smollm2_full turned round: the claims on its pairs differ."""
+  study = ROOT / 'results' / 'smollm2_full'
   document = json.loads((study / 'claims.json').read_text())
   tables = runs.read_tables(study / 'tables')
   tables['pm_pairs'] = tables['pm_pairs'].rename(

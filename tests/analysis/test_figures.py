@@ -16,12 +16,18 @@ from rlhf_jax.analysis.drawings import (
   sqrt_kl,
   tension,
 )
-from tests.analysis import tables_fixture
+from tests.analysis import crossed_tables, tables_fixture
 
 
 @pytest.fixture(scope='module')
 def tables():
-  return tables_fixture.tables()
+  """Of a study that has cross-fitted heads too, on a size of the others."""
+  crossed = crossed_tables.tables(helpful=crossed_tables.scored())
+  run = {'role': 'cross', 'size': '42K', 'half': 'all', 'seed': 0}
+  run |= {'n_params': tables_fixture.SIZES['42K']}
+  run |= {'config_hash': 'c0ffee', 'commit': 'abc1234'}
+  own = crossed['cross_pairs'].assign(**run)
+  return tables_fixture.tables() | {'cross_pairs': own}
 
 
 @pytest.fixture(scope='module')

@@ -3,10 +3,16 @@
 import numpy as np
 import pandas as pd
 
-from rlhf_jax.analysis import bounded, fits, intervals
+from rlhf_jax.analysis import bounded, crossed, fits, intervals
 from rlhf_jax.analysis import calibration as cal
 from rlhf_jax.analysis.checks import ceiling, length
-from rlhf_jax.analysis.claims.spec import BAI, ClaimSpec, Table, Theme
+from rlhf_jax.analysis.claims.spec import (
+  BAI,
+  ClaimSpec,
+  OnConversations,
+  Table,
+  Theme,
+)
 from rlhf_jax.analysis.drawings.calibration import pm_calibration, pm_min_score
 from rlhf_jax.analysis.findings import (
   Finding,
@@ -215,6 +221,12 @@ THEME = Theme(
       helpful_calibration,
       tables=('pm_pairs',),
       figure='pm_calibration',
+      crossed=OnConversations(
+        crossed.helpful_calibration,
+        'calibration error less its expectation under perfect calibration < '
+        '0.02 (10 equal-count bins) and logistic refit t inside [0.85, 1.15], '
+        'helpful head on helpful pairs (bootstrap over conversations)',
+      ),
     ),
     ClaimSpec(
       5,
@@ -240,6 +252,11 @@ THEME = Theme(
       min_seeds=6,  # of which all meet the bound: fewer cannot pass
       tables=('pm_pairs',),
       figure='pm_min_score',
+      crossed=OnConversations(
+        crossed.high_score_accuracy,
+        'Spearman < -0.8 of accuracy and threshold, conditional head on all '
+        'pairs (bootstrap over conversations)',
+      ),
     ),
     ClaimSpec(
       7,
@@ -250,6 +267,11 @@ THEME = Theme(
       'a turn; multi-turn data only',
       turn_accuracy,
       tables=('pm_pairs',),
+      crossed=OnConversations(
+        crossed.turn_accuracy,
+        'first turn - later turns > 0; slope over later turns inside +-1 point '
+        'a turn, conditional head on all pairs (bootstrap over conversations)',
+      ),
     ),
   ),
   tables=(PM_PAIRS, FLOORS),

@@ -13,6 +13,7 @@ from rlhf_jax.analysis.claims.registry import Registry, load
 from rlhf_jax.analysis.claims.spec import ClaimSpec
 from rlhf_jax.analysis.findings import (
   Finding,
+  NotHereError,
   NotRunError,
   finite_interval,
   keep,
@@ -110,6 +111,8 @@ def judge_claim(spec: ClaimSpec, tables, context: Mapping) -> dict:
   }
   if spec.evaluator is None:
     return row | {'note': 'nothing measures it yet'}
+  if spec.crossed and 'cross_pairs' in tables:
+    return _judged_on_conversations(spec.crossed, row, tables)
   try:
     finding = spec.evaluator(tables)
   except NotRunError as error:
@@ -125,6 +128,16 @@ def judge_claim(spec: ClaimSpec, tables, context: Mapping) -> dict:
       row['verdict'] = intervals.INCONCLUSIVE
       row['note'] = '; '.join(filter(None, [reason, row['note']]))
   return row
+
+
+def _judged_on_conversations(crossed, row, tables):
+  """The row of a claim on cross-fitted models: one seed, many conversations."""
+  row |= {'threshold': crossed.threshold, 'unit': 'conversation'}
+  row |= {'seeds_wanted': 1}
+  try:
+    return row | _outcome(crossed.evaluator(tables)) | {'seeds': 1}
+  except NotRunError as error:
+    return row | {'note': str(error)}
 
 
 def _outcome(finding: Finding) -> dict:
@@ -184,12 +197,17 @@ def _pm_at_chance(tables, role):
 def checks(
   tables: Mapping[str, pd.DataFrame], registry: Registry | None = None
 ) -> list[dict]:
-  """Facts that every result is to be read beside: a row for each check."""
+  """Facts that every result is to be read beside: a row for each check.
+
+  But for those that studies of this kind have not.
+  """
   rows = []
   for check in (registry or load()).checks:
     row = {'name': check.__name__, 'threshold': '', 'ci': None, 'seeds': 0}
     try:
       row |= check(tables)
+    except NotHereError:
+      continue
     except NotRunError as error:
       row |= {'measured': {}, 'verdict': intervals.NOT_RUN, 'note': str(error)}
     rows.append(row)

@@ -19,6 +19,7 @@ THEMES = (
   'common',
   'scaling',
   'calibration',
+  'real_pairs',
   'end_of_context',
   'tension',
   'skills',

@@ -2,8 +2,14 @@
 
 import numpy as np
 
-from rlhf_jax.analysis import bounded, fits, scaling
-from rlhf_jax.analysis.claims.spec import BAI, ClaimSpec, Table, Theme
+from rlhf_jax.analysis import bounded, crossed, fits, scaling
+from rlhf_jax.analysis.claims.spec import (
+  BAI,
+  ClaimSpec,
+  OnConversations,
+  Table,
+  Theme,
+)
 from rlhf_jax.analysis.drawings.scaling import (
   pm_accuracy_vs_pairs,
   pm_accuracy_vs_size,
@@ -146,6 +152,11 @@ THEME = Theme(
       data_scaling,
       tables=('pm_curve',),
       figure='pm_accuracy_vs_pairs',
+      crossed=OnConversations(
+        crossed.data_scaling,
+        'slope on ln D > 0 and R2 > 0.8, >= 5 points, conditional head on all '
+        'pairs (bootstrap over conversations)',
+      ),
     ),
     ClaimSpec(
       2,

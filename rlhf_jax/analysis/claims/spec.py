@@ -29,6 +29,20 @@ RUN_COLUMNS = {
 
 
 @dataclasses.dataclass(frozen=True)
+class OnConversations:
+  """How a claim is judged on cross-fitted models, of which there is one draw.
+
+  Attributes:
+    evaluator: measures it from `cross_pairs`, with intervals over
+      conversations.
+    threshold: what a pass needs, set beforehand.
+  """
+
+  evaluator: Callable[[Tables], Finding]
+  threshold: str
+
+
+@dataclasses.dataclass(frozen=True)
 class ClaimSpec:
   """One claim.
 
@@ -48,6 +62,7 @@ class ClaimSpec:
       property that holds exactly, whatever was trained).
     min_seeds: seeds below which the verdict is inconclusive. 0: 8 for a claim
       on RL (one with a `pm_role`), 1 for an identity, 5 for the rest.
+    crossed: how it is judged where a study has `cross_pairs`; None: as ever.
   """
 
   id: int
@@ -61,6 +76,7 @@ class ClaimSpec:
   pm_role: str | None = None
   evidence: str = 'simulated'
   min_seeds: int = 0
+  crossed: OnConversations | None = None
 
   def __post_init__(self):
     if not self.min_seeds:

@@ -1,7 +1,12 @@
 """Claims 37 to 42: helpful against harmless (Bai et al., 4.4 and 5.1)."""
 
-from rlhf_jax.analysis import bounded, scaling
-from rlhf_jax.analysis.claims.spec import BAI, ClaimSpec, Theme
+from rlhf_jax.analysis import bounded, crossed, scaling
+from rlhf_jax.analysis.claims.spec import (
+  BAI,
+  ClaimSpec,
+  OnConversations,
+  Theme,
+)
 from rlhf_jax.analysis.drawings.tension import helpful_harmless
 from rlhf_jax.analysis.findings import (
   Finding,
@@ -45,6 +50,10 @@ THEME = Theme(
       cross_accuracy,
       tables=('pm_curve',),
       figure='helpful_harmless',
+      crossed=OnConversations(
+        crossed.cross_accuracy,
+        'both cross accuracies < 0.5 (bootstrap over conversations)',
+      ),
     ),
     ClaimSpec(
       38,

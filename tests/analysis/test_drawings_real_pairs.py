@@ -1,0 +1,51 @@
+"""The panels of real pairs: own kind alone, points and floors by hand."""
+
+import pandas as pd
+import pytest
+
+from rlhf_jax.analysis import figures
+from rlhf_jax.analysis.drawings.real_pairs import real_accuracy_vs_pairs
+from tests.analysis.crossed_tables import scored, tables
+
+
+def axes():
+  """Heads of helpful pairs; scored on harmless ones too, all of them wrong."""
+  sizes = {50: 0.55, 999: 0.65}
+  parts = [scored(a).assign(pairs=n) for n, a in sizes.items()]
+  helpful = pd.concat([*parts, scored(0.0, 1, subset='harmless')])
+  mix = pd.concat([scored(0.6), scored(0.7, 1, subset='harmless')])
+  found = tables(helpful=helpful, mix=mix)
+  canvas = figures.Canvas(found)
+  real_accuracy_vs_pairs(canvas, found)
+  return canvas.figure.axes, found['cross_pairs']
+
+
+def test_a_panel_shows_the_kind_that_its_heads_were_fitted_on():
+  (helpful, mix), _ = axes()
+  assert helpful.get_title() == 'helpful: tested on helpful'
+  assert mix.get_title() == 'mix: tested on both'
+  (line, *_), *_ = helpful.containers
+  assert line.get_xdata() == pytest.approx([50, 999])
+  assert line.get_ydata() == pytest.approx([0.55, 0.65])
+  (line, *_), *_ = mix.containers
+  assert line.get_ydata() == pytest.approx([0.65])
+
+
+def test_bars_are_intervals_over_conversations_about_the_points():
+  """Two pairs a conversation: about 1.96 sd / sqrt(400)."""
+  (helpful, _), _ = axes()
+  _, _, (bars,) = helpful.containers[0]
+  low, high = bars.get_segments()[1][:, 1]
+  half = 1.96 * (0.65 * 0.35 / 400) ** 0.5
+  assert low == pytest.approx(0.65 - half, abs=0.2 * half)
+  assert high == pytest.approx(0.65 + half, abs=0.2 * half)
+
+
+def test_the_floor_is_the_better_length_rule():
+  (helpful, _), rows = axes()
+  own = rows[(rows['model'] == 'helpful') & (rows['pairs'] == 999)]
+  own = own[own['subset'] == 'helpful']
+  gap = own['words_chosen'] - own['words_rejected']
+  longer = (gap > 0).mean() + (gap == 0).mean() / 2
+  (line,) = [x for x in helpful.lines if x.get_label() == 'length rule']
+  assert line.get_ydata()[0] == pytest.approx(max(longer, 1 - longer))
