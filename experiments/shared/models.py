@@ -322,8 +322,8 @@ def last_token_params(found: Network, path):
   if kernel is None:
     raise RunError(
       f'{path} holds a head on pooled features, which no scalar head at the '
-      "last token is: for a model to export, fit one with --config.head.pools="
-      "\"('last',)\", --config.head.layers=() and no head.conditional"
+      'last token is: for a model to export, fit one with --config.head.pools='
+      '"(\'last\',)", --config.head.layers=() and no head.conditional'
     )
   return params | {'head': kernel}
 
