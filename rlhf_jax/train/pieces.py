@@ -64,25 +64,29 @@ def _make_score(reward, parts):
   )
 
 
-def _make_collect(generate, merged, attached, logps):
-  """Builds collect(params, prompts, rng, base=None) -> Rollout.
+def _rescored(rollout, logps, policy):
+  """The rollout with log-probabilities made as pi_0's and the update's are.
 
-  With `logps` the log-probabilities that the update compares with are made
-  anew, in the way that pi_0's and the update's are. Then at equal parameters
-  ratios are 1 and k1 is 0 to the bit, for one more forward pass. The sampler's,
-  which reads a token at a time, sum in another order: in float32 that is 1e-5
-  in a ratio, but a rounding to bfloat16 between makes 1e-3 of it.
+  At equal parameters ratios are then 1 and k1 is 0 to the bit, for one more
+  forward pass. The sampler's, which reads a token at a time, sum in another
+  order: in float32 that is 1e-5 in a ratio, but a rounding to bfloat16 between
+  makes it 1e-3 to 1e-2.
   """
+  logp_BT = logps(policy, rollout)
+  return rollout._replace(
+    logp_BT=jnp.where(reply_mask(rollout) > 0, logp_BT, 0.0)
+  )
+
+
+def _make_collect(generate, merged, attached, logps):
+  """Builds collect(params, prompts, rng, base=None) -> Rollout."""
 
   def collect(params, prompts, rng, base=None):
     policy = {'policy': params['policy']}
     rollout = generate(merged(base, policy)['policy'], prompts, rng)
     if logps is None:
       return rollout
-    logp_BT = logps(attached(base, policy)['policy'], rollout)
-    return rollout._replace(
-      logp_BT=jnp.where(reply_mask(rollout) > 0, logp_BT, 0.0)
-    )
+    return _rescored(rollout, logps, attached(base, policy)['policy'])
 
   return collect
 
@@ -130,13 +134,13 @@ def make_pieces(
     tx: optimiser of `make_optimiser`.
     sampling: SamplingConfig of the replies: they are scored at its temperature,
       and logits are made for its `max_reply` positions a row.
-    scoring_parts: parts of the batch in which reward, pi_0 and value are run.
+    scoring_parts: parts of the batch that a forward pass without gradient has.
     attach: combine(base, trained) -> params, of whatever has gradients.
-    merge: combine(base, trained) -> params, of sampling: once an iteration, so
-      that a token costs what it costs the base.
+    merge: combine(base, trained) -> params, of sampling, once an iteration.
     group: replies to each prompt, without a critic (see `train.rloo`).
-    mixed: of `make_ppo_update`, an Objective over the policy that is attached.
-    rescore: whether replies are scored again after sampling (`_make_collect`).
+    mixed: of `make_ppo_update`, an Objective of what `attach` gives for the
+      policy.
+    rescore: whether the update compares with `_rescored` log-probabilities.
     **update: passes, minibatch_size and microbatches of `make_ppo_update`.
 
   Raises:
@@ -146,12 +150,12 @@ def make_pieces(
   scored = sampling.scored()
   attached = _joint(attach)
   parts = {'microbatches': scoring_parts, 'max_reply': scored['max_reply']}
-  logps = ppo.make_reply_logps(policy, microbatches=scoring_parts, **scored)
-  again = logps if rescore else None
+  forward = {'microbatches': scoring_parts, **scored}
+  anew = ppo.make_reply_logps(policy, **forward) if rescore else None
   return Pieces(
-    collect=_make_collect(generate, _joint(merge), attached, again),
+    collect=_make_collect(generate, _joint(merge), attached, anew),
     score=_make_score(reward, scoring_parts),
-    penalise=ppo.make_penalise(policy, microbatches=scoring_parts, **scored),
+    penalise=ppo.make_penalise(policy, **forward),
     estimate=_make_estimate(value_fn, attached, group, **parts),
     update=make_ppo_update(
       separate(policy, value_fn),
