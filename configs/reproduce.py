@@ -26,9 +26,9 @@ sys.path.append(str(Path(__file__).resolve().parents[1]))
 from configs import blocks
 
 
-def base():
+def base(world='classic'):
   """The micro study; every preset is a change of it."""
-  config = ml_collections.ConfigDict(blocks.common())
+  config = ml_collections.ConfigDict(blocks.common(world))
   config.preset = 'micro'
   config.seeds = (120, 121, 122, 123, 124)
   config.rl_seeds = 3
@@ -247,12 +247,26 @@ def adapted_rl():
   )
 
 
-PRESETS = {f.__name__: f for f in (smoke, null, hh, gpu, smollm2)}
+def parts():
+  """Development of the world of parts, without RL (docs/worlds.md)."""
+  config = base('parts')
+  config.preset = 'parts'
+  config.seeds, config.rl_seeds = (0,), 0
+  config.text.update(dialogues=24000, plain_texts=1000, tokenizer_texts=3000)
+  config.lm.update(steps=1200)
+  config.comparisons.update(seed=0, pairs=12000)
+  config.pm.update(pairs=6144)
+  config.themes = ('scaling',)
+  config.scaling.update(sizes=('13K', '42K', '197K'), curve_points=3)
+  return config
+
+
+PRESETS = {f.__name__: f for f in (smoke, null, hh, gpu, smollm2, parts)}
 PRESETS |= {'micro': base}
 
 
 def get_config(preset='micro'):
-  """Config of a preset: smoke, micro, null, hh, gpu or smollm2."""
+  """Config of a preset: smoke, micro, null, hh, gpu, smollm2 or parts."""
   if preset not in PRESETS:
     raise ValueError(
       f'unknown preset {preset!r}: one of {", ".join(sorted(PRESETS))}'
