@@ -50,8 +50,8 @@ def start(config, study, root):
     config.base = f'{root}/lm/' + config.get_ref('size')
 
 
-def common():
-  """What all stages of a study share."""
+def common(world_name='classic'):
+  """What all stages of a study share; `world_name` is one of WORLDS."""
   return dict(
     dtype='float32',
     matmul='float32',  # or bf16_f32, where there are matrix units
@@ -63,10 +63,8 @@ def common():
     adapters=adapters(),
     reading=reading(),
     data=dict(source='simulated', path='', on_error='raise', split_seed=0),
-    world=world(),
     null=False,  # coin-flip labels, hashed rewards
-    max_prompt=24,
-    max_reply=28,
+    **WORLDS[world_name](),
   )
 
 
@@ -81,14 +79,15 @@ def _shared(config, *keys):
   }
 
 
-def world():
-  """The simulated world.
+def classic():
+  """The first world, and the lengths of its texts in tokens.
 
-  Chosen on development seeds: with the defaults of WorldConfig the preference
-  models stay at .61 on helpful pairs and all sizes are alike. Here right
-  answers weigh more, tones are milder, and their sum does not saturate.
+  Chosen on development seeds: with the defaults of its WorldConfig the
+  preference models stay at .61 on helpful pairs and all sizes are alike. Here
+  right answers weigh more, tones are milder, and their sum does not saturate.
   """
-  return dict(
+  world = dict(
+    name='classic',
     seed=0,
     correctness_weight=3.0,
     style_cap=8.0,
@@ -97,6 +96,27 @@ def world():
     harmless_style=0.1,
     temperature=0.8,
   )
+  return dict(world=world, max_prompt=24, max_reply=28)
+
+
+def parts():
+  """The world of parts, and the lengths of its texts (docs/worlds.md)."""
+  world = dict(
+    name='parts',
+    seed=0,
+    item=1.0,
+    field=1.0,
+    taste_sd=0.5,
+    step=0.5,
+    harmless_taste=0.5,
+    right_low=0.3,
+    right_high=0.5,
+    temperature=1.0,
+  )
+  return dict(world=world, max_prompt=40, max_reply=72)
+
+
+WORLDS = {'classic': classic, 'parts': parts}
 
 
 def adapters():

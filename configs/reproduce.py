@@ -26,9 +26,9 @@ sys.path.append(str(Path(__file__).resolve().parents[1]))
 from configs import blocks
 
 
-def base():
+def base(world='classic'):
   """The micro study; every preset is a change of it."""
-  config = ml_collections.ConfigDict(blocks.common())
+  config = ml_collections.ConfigDict(blocks.common(world))
   config.preset = 'micro'
   config.seeds = (120, 121, 122, 123, 124)
   config.rl_seeds = 3
@@ -271,7 +271,22 @@ def adapted_rl():
   )
 
 
-PRESETS = {f.__name__: f for f in (smoke, null, hh, gpu, smollm2, smollm2_full)}
+def parts():
+  """Development of the world of parts, without RL (docs/worlds.md)."""
+  config = base('parts')
+  config.preset = 'parts'
+  config.seeds, config.rl_seeds = (0,), 0
+  config.text.update(dialogues=24000, plain_texts=1000, tokenizer_texts=3000)
+  config.lm.update(steps=1200)
+  config.comparisons.update(seed=0, pairs=12000)
+  config.pm.update(pairs=6144)
+  config.themes = ('scaling',)
+  config.scaling.update(sizes=('13K', '42K', '197K'), curve_points=3)
+  return config
+
+
+_MADE = (smoke, null, hh, gpu, smollm2, smollm2_full, parts)
+PRESETS = {f.__name__: f for f in _MADE}
 PRESETS |= {'micro': base}
 
 

@@ -14,12 +14,16 @@ import pytest
 
 from experiments.studies import registry
 from experiments.studies.job import filled
-from rlhf_jax.crowd.classic.world import WorldConfig
+from rlhf_jax.crowd.worlds import WORLDS
 from rlhf_jax.models import ladder
 from tests.test_layering import imports_of
 
 ROOT = pathlib.Path(__file__).parents[1]
-STUDIES = ('micro', 'smoke', 'null', 'hh', 'gpu', 'smollm2', 'smollm2_full')
+STUDIES = (
+  *('micro', 'smoke', 'null', 'hh', 'gpu', 'parts'),
+  *('smollm2', 'smollm2_full'),
+)
+RL = tuple(name for name in STUDIES if name != 'parts')
 OWN = STUDIES[:-2]  # those that train their own language models
 PRESETS = {
   'reproduce': STUDIES,
@@ -27,7 +31,7 @@ PRESETS = {
   'lm': OWN,
   'comparisons': OWN,
   'pm': (*STUDIES, 'pairs'),
-  'ppo': STUDIES,
+  'ppo': RL,
   'hhh': ('smollm2', 'smollm2_full'),
   'cross_fit': ('smollm2',),
   'plan': ('paper',),
@@ -250,20 +254,23 @@ def test_data_and_world_settings_are_read(preset):
     'experiments.make_comparisons',
     'experiments.shared.comparisons',
   )
-  fields = {field.name for field in dataclasses.fields(WorldConfig)}
-  assert set(study.get('world', {})) <= fields
+  world = dict(study.get('world', {}))
+  config = WORLDS[world.pop('name', 'classic')].config
+  assert set(world) <= {field.name for field in dataclasses.fields(config)}
 
 
-def test_every_setting_of_the_world_is_read():
-  source = ''.join(
-    path.read_text() for path in sorted((ROOT / 'rlhf_jax/crowd').rglob('*.py'))
-  )
+@pytest.mark.parametrize('name', WORLDS)
+def test_every_setting_of_a_world_is_read(name):
+  folder = ROOT / 'rlhf_jax/crowd'
+  files = [*folder.glob('*.py'), *(folder / name).glob('*.py')]
+  source = ''.join(path.read_text() for path in files)
   read = {
     node.attr
     for node in ast.walk(ast.parse(source))
     if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load)
   }
-  assert {field.name for field in dataclasses.fields(WorldConfig)} <= read
+  fields = dataclasses.fields(WORLDS[name].config)
+  assert {field.name for field in fields} <= read
 
 
 @pytest.mark.parametrize(

@@ -263,10 +263,17 @@ def spoken(comparisons):
   return talk
 
 
-def sample_prompts(world, rng, count):
-  """Simulated prompts, as they are asked: popular ones come often."""
+def sample_prompts(world, rng, count, kind=None):
+  """Simulated prompts, as they are asked: popular ones come often.
+
+  Args:
+    world: a world.
+    rng: numpy Generator.
+    count: of prompts.
+    kind: 'helpful', 'harmful', or None for both.
+  """
   sample = rules_of(world).sample_prompt
-  return [sample(world, rng) for _ in range(count)]
+  return [sample(world, rng, kind) for _ in range(count)]
 
 
 def compare_replies(world, rng, prompts, replies):

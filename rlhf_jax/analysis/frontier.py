@@ -213,6 +213,37 @@ def moments(score_PN) -> dict[str, float]:
   }
 
 
+def tilted_moments(frontier: pd.DataFrame) -> dict[str, float]:
+  """Skew and excess kurtosis of the tilted scores at the end of the curve.
+
+  Moments of the few replies that carry the last point are moments of few
+  replies: even those of normal scores look skew there. The gain is better
+  known, and its derivatives by b are the cumulants of the tilted scores:
+
+    gain(b) = V b + c2 b^2 + c3 b^3,   a least-squares fit through 0
+    V_b = V + 2 c2 b + 3 c3 b^2
+    skew = (2 c2 + 6 c3 b) / V_b^1.5,   excess kurtosis = 6 c3 / V_b^2
+
+  Both are 0 of normal scores.
+
+  Args:
+    frontier: of `curve`.
+
+  Returns:
+    tilted_skew, tilted_kurtosis.
+  """
+  b_N, gain_N = frontier['b'].to_numpy(), frontier['gain'].to_numpy()
+  end = b_N[-1]
+  powers_N3 = (b_N / end)[:, None] ** np.arange(1, 4)
+  one, two, three = np.linalg.lstsq(powers_N3, gain_N, rcond=None)[0]
+  variance = (one + 2 * two + 3 * three) / end
+  third, fourth = (2 * two + 6 * three) / end**2, 6 * three / end**3
+  return {
+    'tilted_skew': float(third / variance**1.5),
+    'tilted_kurtosis': float(fourth / variance**2),
+  }
+
+
 def _hill(score_N, share=0.1) -> float:
   """Hill's index of exp(score): 1 / mean excess over the upper quantile."""
   sorted_N = np.sort(score_N)

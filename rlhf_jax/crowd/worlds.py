@@ -11,6 +11,10 @@ from rlhf_jax.crowd.classic import gold as classic_gold
 from rlhf_jax.crowd.classic import tasks as classic_tasks
 from rlhf_jax.crowd.classic import world as classic_world
 from rlhf_jax.crowd.classic import writers as classic_writers
+from rlhf_jax.crowd.parts import gold as parts_gold
+from rlhf_jax.crowd.parts import tasks as parts_tasks
+from rlhf_jax.crowd.parts import world as parts_world
+from rlhf_jax.crowd.parts import writers as parts_writers
 
 
 class Rules(NamedTuple):
@@ -25,6 +29,7 @@ class Rules(NamedTuple):
     dialogue: (world, rng) -> transcript by an author of drawn quality.
     plain_text: (world, rng) -> sentences that are no dialogue.
     judge: (world, prompt, reply) -> Gold, of any two strings.
+    recognise: (world, prompt) -> task, which names its family.
     helpful_families: names of the families of harmless requests.
     harmful_families: names of the others.
   """
@@ -37,6 +42,7 @@ class Rules(NamedTuple):
   dialogue: Callable
   plain_text: Callable
   judge: Callable
+  recognise: Callable
   helpful_families: tuple
   harmful_families: tuple
 
@@ -51,6 +57,7 @@ def _rules(world, tasks, writers, gold):
     writers.dialogue,
     writers.plain_text,
     gold.judge,
+    tasks.recognise,
     tasks.HELPFUL_FAMILIES,
     tasks.HARMFUL_FAMILIES,
   )
@@ -60,6 +67,7 @@ WORLDS = {
   'classic': _rules(
     classic_world, classic_tasks, classic_writers, classic_gold
   ),
+  'parts': _rules(parts_world, parts_tasks, parts_writers, parts_gold),
 }
 
 

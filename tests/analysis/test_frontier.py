@@ -130,3 +130,26 @@ def test_a_skewed_world_bends(rng):
   shape = frontier.shape(frontier.curve(score_PN))
   assert shape['bow'] < -0.03 and shape['p'] < 0.46
   assert frontier.moments(score_PN)['skew'] < -1.5
+
+
+def test_tilted_moments_are_the_cumulants_at_the_end_of_the_curve():
+  """Scores of M coins of worth w: cumulants of the tilted law are known."""
+  M, w, p = 30, 0.7, 0.4
+  b_N = np.linspace(0, 0.9, 41)[1:]
+  q_N = p * np.exp(b_N * w) / (1 - p + p * np.exp(b_N * w))
+  edge = pd.DataFrame({'b': b_N, 'gain': M * w * (q_N - p)})
+  q, variance = q_N[-1], q_N[-1] * (1 - q_N[-1])
+  found = frontier.tilted_moments(edge)
+  # The series of the gain goes on: its next term moves both by a tenth.
+  skew = (1 - 2 * q) / math.sqrt(M * variance)
+  kurtosis = (1 - 6 * variance) / (M * variance)
+  assert found['tilted_skew'] == pytest.approx(skew, abs=0.1 * abs(skew) + 0.01)
+  assert found['tilted_kurtosis'] == pytest.approx(kurtosis, abs=0.02)
+
+
+def test_normal_scores_stay_normal_when_they_are_tilted():
+  b_N = np.linspace(0.1, 2, 20)
+  edge = pd.DataFrame({'b': b_N, 'gain': 3.0 * b_N})
+  found = frontier.tilted_moments(edge)
+  assert found['tilted_skew'] == pytest.approx(0, abs=1e-9)
+  assert found['tilted_kurtosis'] == pytest.approx(0, abs=1e-9)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import types
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,10 @@ import pytest
 
 from experiments import frontier as script
 from rlhf_jax.analysis import frontier
+from rlhf_jax.crowd.prompt import Prompt
+from rlhf_jax.crowd.worlds import make_world, rules_of
 from rlhf_jax.train import about
+from rlhf_jax.types import Rollout
 
 
 @pytest.fixture
@@ -101,7 +105,7 @@ def test_replies_of_a_batch_go_to_their_prompts(monkeypatch):
   ):
     monkeypatch.setattr(module, name, lambda *_, v=value, **__: v)
   monkeypatch.setattr(script.policies, 'HeldOut', HeldOut)
-  found = script.sampled_scores({'mesh': None}, 3, 100, range)
+  found = script.sampled_scores({'mesh': None}, 3, 100, 'all', range)
   assert set(found) == {'train', 'test'}  # without gold on real data
   rows = 85 * 3  # as often as 256 rows have room
   assert calls == [rows, 2 * rows]
@@ -113,3 +117,84 @@ def test_replies_of_a_batch_go_to_their_prompts(monkeypatch):
 def test_too_few_replies_are_one_line():
   with pytest.raises(ValueError, match='sample more of them'):
     frontier.curve(np.random.default_rng(0).standard_normal((2, 8)))
+
+
+def lm_run(path, **world):
+  """A run of train_lm, as far as its config.json."""
+  path.mkdir()
+  row = {'role': 'lm', 'seed': 0, 'size': '3K', 'n_params': 9, 'half': 'all'}
+  config = {'data': {'source': 'simulated'}, 'world': world}
+  config |= {'max_prompt': 4, 'max_reply': 8}
+  kind = about.About('train_lm', 'language model', base='rung:3K')._asdict()
+  content = kind | {'config': config, 'row': row}
+  (path / 'config.json').write_text(json.dumps(content))
+  return str(path)
+
+
+@pytest.fixture
+def authors(monkeypatch):
+  """Replies of a model are those of the world's authors, of 3 nats each."""
+  asked, world = [], make_world('parts')
+  rng, write = np.random.default_rng(0), rules_of(world).write_reply
+
+  def encode(texts, tokenizer, longest):
+    asked[:] = texts
+    rows = np.zeros((len(texts), longest), int)
+    return types.SimpleNamespace(tokens_NP=rows, length_N=rows[:, 0])
+
+  def sample(params, prompts, key):
+    rows = len(prompts.row_B)
+    logp_BT = np.tile([0.0, -1.0, -2.0], (rows, 1))
+    return Rollout(*[np.zeros((rows, 1), int)] * 4, logp_BT)
+
+  reply = lambda text: write(world, rng, Prompt(text, '', ''), rng.random())
+  base = types.SimpleNamespace(tokenizer=None, functions=0, size='3K', params=0)
+  policies = script.policies
+  monkeypatch.setattr(script, 'open_base', lambda config: base)
+  monkeypatch.setattr(script, 'encode_prompts', encode)
+  monkeypatch.setattr(policies, 'sampling_of', lambda *_: None)
+  monkeypatch.setattr(policies, 'sampler', lambda *_: sample)
+  monkeypatch.setattr(policies, 'decoded', lambda *_: list(map(reply, asked)))
+
+
+def test_a_language_model_has_a_frontier_of_gold_without_any_rl(
+  authors, tmp_path, capsys
+):
+  options = {'policy': lm_run(tmp_path / 'lm', name='parts'), 'kind': 'helpful'}
+  options |= {'workdir': str(tmp_path / 'out'), 'prompts': 4, 'replies': 128}
+  script.run(options)
+  printed = capsys.readouterr().out
+  assert '3.0 nats a reply' in printed and 'gold: to sqrt(KL)' in printed
+  assert 'gain of the policy' not in printed
+  with np.load(tmp_path / 'out' / 'scores.npz') as scores:
+    assert scores['gold'].shape == scores['nats'].shape == (4, 128)
+  assert set(pd.read_csv(tmp_path / 'out' / 'frontier.csv')['scorer']) == {
+    'gold'
+  }
+  assert about.read(tmp_path / 'out').row['size'] == '3K'
+
+
+def test_prompts_of_a_model_are_of_the_kind_that_is_asked_for(tmp_path):
+  world = make_world('parts')
+  options = {'pm': '', 'prompts': 20, 'kind': 'all'}
+  kinds = lambda kind: {
+    kind for _, kind in script.prompts_to(options | {'kind': kind}, None, world)
+  }
+  assert kinds('helpful') == {'helpful'} and kinds('harmless') == {'harmless'}
+  assert kinds('all') == {'helpful', 'harmless'}
+  with pytest.raises(ValueError, match='wanted --pm'):
+    script.prompts_to(options, None, None)
+  with pytest.raises(ValueError, match='prompts of --kind=harmless, got none'):
+    script.of_kind([('x', 'helpful')], 'harmless')
+
+
+@pytest.mark.parametrize('given', [{}, {'run': 'a', 'policy': 'b'}])
+def test_a_run_or_a_policy_is_wanted_and_not_both(tmp_path, given):
+  options = {'workdir': str(tmp_path), 'prompts': 2, 'replies': 2} | given
+  with pytest.raises(ValueError, match='and not both'):
+    script.run(options)
+
+
+def test_an_imported_policy_needs_a_pm_that_has_prompts(tmp_path):
+  with pytest.raises(ValueError, match='wanted --pm too'):
+    script.settings_of('smollm2', '')
