@@ -5,9 +5,11 @@
 `--run` is the workdir of a finished train_ppo: its pi_0, its train PM, test PM
 and gold, and held-out prompts of its own. Many replies to few prompts are
 sampled and scored once; the curve stops where fewer than 20 of them carry it
-(`rlhf_jax/analysis/frontier.py`). Written are frontier.csv and best_of_n.csv;
-printed are the bow, the exponent, the shape of the scores, and the efficiency
-of the run's policy: its gain over the frontier's at the same KL.
+(`rlhf_jax/analysis/frontier.py`). Written are frontier.csv and best_of_n.csv,
+of all prompts and of each kind of them; printed are the bow, the exponent, the
+shape of the scores, and the efficiency of the run's policy: its gain over the
+frontier's at the same KL. A study runs it after its policies (`frontier` in
+configs/reproduce.py says of how many prompts and replies).
 """
 
 import math
@@ -27,15 +29,15 @@ from rlhf_jax.train.run import Run
 
 SCORERS = {'train': 'score_0', 'test': 'score_1', 'gold': 'gold'}
 COLUMN = {'train': 'train_pm', 'test': 'test_pm', 'gold': 'gold'}
-BATCH = 256  # replies sampled at a time
+ALL = 'all'  # prompts of every kind together
 SQRT_KL = (0.5, 1.0, 1.5, 2.0)  # where the efficiency is printed
 
 
 def sampled_scores(config, prompts, replies, progress):
-  """{scorer: score_PN} of pi_0's replies to held-out prompts.
+  """({scorer: score_PN} of pi_0's replies, the kind of each prompt).
 
   Args:
-    config: of the PPO run.
+    config: of the PPO run; a batch has about the rows of its `eval_batch`.
     prompts: how many of its held-out prompts, the same for every seed.
     replies: to each, a multiple of the replies that a batch holds of it.
     progress: (start, total) -> iterator over the batches.
@@ -44,104 +46,173 @@ def sampled_scores(config, prompts, replies, progress):
   base = open_base(config, mesh)
   networks = open_scorers(config, mesh)
   scorers = policies.scorers_of(config, base, networks, mesh)
-  evaluate = policies.evaluation_of(config, base, way, scorers, mesh)
   found = comparisons.read_prompts(config, base)['test']
   order = np.random.default_rng(0).permutation(len(found))[:prompts]
   # The prompts stand in a batch one after the other, again and again.
-  rows = max(1, BATCH // len(order)) * len(order)
+  rows = max(1, config['eval_batch'] // len(order)) * len(order)
+  parts = math.gcd(config['scoring_parts'], rows)
   config = config | {'eval_prompts': rows, 'eval_batch': rows}
+  config['scoring_parts'] = parts
+  evaluate = policies.evaluation_of(
+    config, base, way, scorers, mesh, divergences=False
+  )
   few = [found[i] for i in order]
   held_out = policies.HeldOut(config, base, scorers, evaluate, few)
   start, batches = trained.policy(config, base), []
   for batch in progress(0, math.ceil(replies * len(order) / rows)):
     out = held_out.measure(start, 0, row_offset=rows * (batch + 1))
     batches.append({name: out[key] for name, key in SCORERS.items()})
-  return {
+  scores = {
     name: np.concatenate(
       [batch[name].reshape(-1, len(order)) for batch in batches]
     ).T
     for name in SCORERS
     if np.isfinite(batches[0][name]).all()
   }
+  return scores, held_out.kinds[: len(order)]
 
 
-def tables_of(scores):
-  """(rows of frontier.csv, rows of best_of_n.csv)."""
-  edges, best = [], []
+def subsets_of(kinds):
+  """{'all' or a kind: which prompts}; kinds of two prompts or more."""
+  kinds = np.array(kinds)
+  found = {ALL: np.ones(len(kinds), bool)}
+  own = {str(kind): kinds == kind for kind in np.unique(kinds)}
+  return found | {kind: own_P for kind, own_P in own.items() if own_P.sum() > 1}
+
+
+def tables_of(scores, kinds, labels):
+  """(rows of frontier.csv, rows of best_of_n.csv, what has no frontier).
+
+  Args:
+    scores: {scorer: score_PN}.
+    kinds: of the prompts.
+    labels: columns that all rows share.
+
+  Raises:
+    ValueError: if there is no frontier at all.
+  """
+  edges, best, without = [], [], []
   for name, score_PN in scores.items():
-    rows = frontier.curve(score_PN).to_dict('records')
-    edges += [{'scorer': name, **row} for row in rows]
-    sizes = [2**k for k in range(1, 8) if 2 ** (k + 2) <= score_PN.shape[1]]
-    rows = frontier.best_of(score_PN, sizes).to_dict('records')
-    best += [{'scorer': name, **row} for row in rows]
-  return edges, best
+    for subset, own_P in subsets_of(kinds).items():
+      own_PN = score_PN[own_P]
+      head = {'scorer': name, 'subset': subset, 'n_prompts': len(own_PN)}
+      head |= {'n_replies': own_PN.shape[1]} | labels
+      try:
+        rows = frontier.curve(own_PN).to_dict('records')
+      except ValueError as error:
+        without.append(f'{name}, {subset}: {error}')
+        continue
+      edges += [head | row for row in rows]
+      sizes = [2**k for k in range(1, 8) if 2 ** (k + 2) <= own_PN.shape[1]]
+      rows = frontier.best_of(own_PN, sizes).to_dict('records')
+      best += [head | row for row in rows]
+  if not edges:
+    raise ValueError(f'no frontier: {without[0]}')
+  return edges, best, without
 
 
-def lines_of(scores, edges, curve):
+def lines_of(scores, edges, kinds, curve):
   """Yields what is printed of each scorer.
 
   Args:
     scores: {scorer: score_PN}.
     edges: rows of frontier.csv.
+    kinds: of the prompts.
     curve: rl_curve of the run.
   """
-  for name, score_PN in scores.items():
-    edge = pd.DataFrame([row for row in edges if row['scorer'] == name])
+  table = pd.DataFrame(edges)
+  for (name, subset), edge in table.groupby(['scorer', 'subset'], sort=False):
+    score_PN = scores[name][subsets_of(kinds)[subset]]
     found, shape = frontier.moments(score_PN), frontier.shape(edge)
     yield (
-      f'{name}: to sqrt(KL) {shape["sqrt_kl"]:.2f}, bow {shape["bow"]:+.3f}, '
-      f'exponent {shape["p"]:.3f}; within prompts: standard deviation '
-      f'{math.sqrt(found["variance"]):.3f}, skew {found["skew"]:+.2f}, '
-      f'excess kurtosis {found["kurtosis"]:+.2f}'
+      f'{name}, {subset}: to sqrt(KL) {shape["sqrt_kl"]:.2f}, bow '
+      f'{shape["bow"]:+.3f}, exponent {shape["p"]:.3f}; within prompts: '
+      f'standard deviation {math.sqrt(found["variance"]):.3f}, skew '
+      f'{found["skew"]:+.2f}, excess kurtosis {found["kurtosis"]:+.2f}'
     )
-    own = curve.sort_values('kl')
-    gain_N = own[COLUMN[name]] - score_PN.mean()
-    share_N = frontier.efficiency(edge, own['kl'], gain_N)
-    root_N = np.sqrt(np.maximum(own['kl'].to_numpy(), 0))
-    known = np.isfinite(share_N)
-    if known.any():
-      shown = [
-        f'{np.interp(x, root_N[known], share_N[known]):.0%} at {x:g}'
-        for x in SQRT_KL
-        if x <= root_N[known].max()
-      ]
-      yield f'  gain of the policy over it at sqrt(KL): {", ".join(shown)}'
+    if subset == ALL:
+      yield from _efficiency_lines(edge, curve, COLUMN[name], score_PN.mean())
 
 
-def run(options):
-  """Samples, scores, writes and prints; `options` has the flags' names.
+def _efficiency_lines(edge, curve, column, start):
+  """Yields the gain of the policy over that of the frontier, if both reach."""
+  own = curve.sort_values('kl')
+  share_N = frontier.efficiency(edge, own['kl'], own[column] - start)
+  root_N = np.sqrt(np.maximum(own['kl'].to_numpy(), 0))
+  known = np.isfinite(share_N)
+  if known.any():
+    shown = [
+      f'{np.interp(x, root_N[known], share_N[known]):.0%} at {x:g}'
+      for x in SQRT_KL
+      if x <= root_N[known].max()
+    ]
+    yield f'  gain of the policy over it at sqrt(KL): {", ".join(shown)}'
+
+
+def labels_of(config):
+  """{'world', 'pm'}: what a PPO run's replies and scores are of.
+
+  The world is the simulated one's name or the source of the data, the train
+  PM its size, kind of pairs and number of them.
+  """
+  world = config['data']['source']
+  if world == 'simulated':
+    world = config['world'].get('name', 'classic')
+  if config['hashed_rewards']:
+    return {'world': world, 'pm': 'hashed'}
+  pm = about.read(config['train_pm_dir'])
+  name = f'{pm.row["size"]} {pm.config["train_subset"]} {config["pm_pairs"]}'
+  return {'world': world, 'pm': name}
+
+
+def check(config):
+  """The run that is named, read; and its curve.
+
+  Raises:
+    ValueError, RunError: saying what is wrong.
+  """
+  found = about.read(config['run_dir'])
+  if found.about.holds != 'policy':
+    raise about.RunError(
+      f'{config["run_dir"]} holds {found.about.holds}: wanted the workdir of a '
+      'finished train_ppo'
+    )
+  for name in ('prompts', 'replies'):
+    if config[name] < 2:
+      raise ValueError(f'--{name}: wanted 2 or more, got {config[name]}')
+  file = Path(config['run_dir']) / 'rl_curve.csv'
+  if not file.exists():
+    raise about.RunError(f'{config["run_dir"]} is not finished: no {file.name}')
+  return found, pd.read_csv(file)
+
+
+def run(config, workdir):
+  """Samples, scores, writes and prints.
+
+  Args:
+    config: run_dir, prompts, replies.
+    workdir: of the result.
 
   Raises:
     ValueError, OSError, RunError: saying what is missing or wrong.
   """
-  found = about.read(options['run'])
-  if found.about.holds != 'policy':
-    raise about.RunError(
-      f'{options["run"]} holds {found.about.holds}: wanted the workdir of a '
-      'finished train_ppo'
-    )
-  for name in ('prompts', 'replies'):
-    if options[name] < 2:
-      raise ValueError(f'--{name}: wanted 2 or more, got {options[name]}')
-  file = Path(options['run']) / 'rl_curve.csv'
-  if not file.exists():
-    raise about.RunError(f'{options["run"]} is not finished: no {file.name}')
-  config = {key: options[key] for key in ('run', 'prompts', 'replies')}
+  found, curve = check(config)
   row = {k: found.row[k] for k in ('role', 'seed', 'size', 'n_params', 'half')}
-  kind = about.About('frontier', 'table', base=options['run'])
-  with Run(Path(options['workdir']), config, row, about=kind) as run_:
+  kind = about.About('frontier', 'table', base=config['run_dir'])
+  with Run(Path(workdir), config, row, about=kind) as run_:
     if run_.done:
       print(f'{run_.path} is finished: its tables are there')
       return
-    scores = sampled_scores(
-      found.config, options['prompts'], options['replies'], run_.progress
+    scores, kinds = sampled_scores(
+      found.config, config['prompts'], config['replies'], run_.progress
     )
-    edges, best = tables_of(scores)
+    labels = labels_of(found.config)
+    edges, best, without = tables_of(scores, kinds, labels)
     write_csv(run_.path / 'frontier.csv', edges)
     write_csv(run_.path / 'best_of_n.csv', best)
-    for line in lines_of(scores, edges, pd.read_csv(file)):
+    for line in (*lines_of(scores, edges, kinds, curve), *without):
       print(line)
-    run_.finish(prompts=options['prompts'], replies=options['replies'])
+    run_.finish(prompts=config['prompts'], replies=config['replies'])
 
 
 def main():
@@ -152,7 +223,13 @@ def main():
     flags.DEFINE_integer('prompts', 32, 'Held-out prompts.'),
     flags.DEFINE_integer('replies', 1024, 'Replies of pi_0 to each.'),
   ]
-  command.main_of_flags(run, values, ('run', 'workdir'))
+
+  def started(options):
+    config = {'run_dir': options['run']}
+    config |= {key: options[key] for key in ('prompts', 'replies')}
+    run(config, options['workdir'])
+
+  command.main_of_flags(started, values, ('run', 'workdir'))
 
 
 if __name__ == '__main__':

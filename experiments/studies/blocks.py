@@ -185,3 +185,26 @@ def linear_runs(config, root, seed):
     pi0_samples=block.get('pi0_samples', config['rl']['pi0_samples']),
   )
   return [make(size) for size in block['sizes']]
+
+
+def frontier_jobs(config, root, runs):
+  """What pi_0 allows under the train PM of each RL run, where it is asked for.
+
+  Args:
+    config: of the study; without a section `frontier` there are none.
+    root: of the study.
+    runs: of `rl_job`.
+  """
+  if 'frontier' not in config:
+    return []
+  return [
+    Job(
+      name=run.name.replace('rl/', 'frontier/'),
+      module='experiments.frontier',
+      config=filled(config, 'frontier', {'run_dir': f'{root}/{run.name}'}, {}),
+      needs=(run,),
+      program=run.program,
+      weight=_weight(config['linear']['pm_size']),
+    )
+    for run in runs
+  ]

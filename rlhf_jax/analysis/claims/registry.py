@@ -24,6 +24,7 @@ THEMES = (
   'skills',
   'ppo',
   'sqrt_kl',
+  'frontier',
   'robustness',
   'scans',
   'online',
