@@ -1,8 +1,8 @@
 # Needs Python 3.11+, make and the package index; everything else is installed
 # into .venv. Every target can be run again: what is done is not done twice.
 #
-#   make reproduce [PRESET=micro|smoke|null|hh|smollm2|smollm2_full|gpu] \
-#     [DATA=folder] [WORKDIR=dir]
+#   make reproduce [PRESET=micro|headline|smoke|null|hh|smollm2|gpu] \
+#     [DATA=folder] [WORKDIR=dir]; more presets: configs/reproduce.py
 #   make help       # this
 #   make test       # some twelve minutes on two cores
 #   make test-all   # the slow tests
@@ -77,6 +77,7 @@ checklist: $(STAMP)
 	$(BIN)/python -m scripts.make_tables_doc
 	$(BIN)/python -m scripts.make_ledger_doc
 	$(BIN)/python -m scripts.make_operating_doc
+	$(BIN)/python -m scripts.make_variance_doc
 
 # Goes on where it stopped; its figures, and their page docs/reliability.md.
 .PHONY: attack

@@ -7,13 +7,30 @@ after Bai et al. 2022. Sizes are rungs of the milli ladder; learning rates are
 multiples of each rung's own. Hyper-parameters the paper states (clip 0.2,
 gamma 1, lambda_KL 0.001, no entropy bonus; K = 2, its value for the robustness
 runs, here in all runs) are the paper's; the relative learning rates are larger
-than its 0.01, which is far too slow at this scale. `seeds` 0-9 are for
-development; 120 and up confirm, and so does `comparisons.seed`: 0 and 100 drew
-development pairs. PPO, the dearer half, runs on the first `rl_seeds` of them.
+than its 0.01, which is far too slow at this scale. Seeds 0-9 are for
+development, 120-124 are spent; 200 and up confirm, and so does
+`comparisons.seed`: 0, 100 and 120 drew pairs before. PPO, the dearer half, runs
+on the first `rl_seeds` of them.
 
-The sections text, lm, comparisons, pm, rl and hhh are what those stages are
-told (`configs/blocks.py`). `themes` are the chapters that run; a theme may have
-a section of what it changes. ppo and sqrt_kl share the policies of `linear`.
+The sections text, lm, comparisons, pm, rl, frontier and hhh are what those
+stages are told (`configs/blocks.py`). `themes` are the chapters that run; a
+theme may have a section of what it changes. ppo and sqrt_kl share the policies
+of `linear`.
+
+Presets, with the minutes that `python -m scripts.estimate_study PRESET` reckons
+for two quiet cores, by kind of job (the study of seeds 120-124 took 15.6, for
+which it says 15.8):
+
+  micro      preference models alone, eight seeds: claims 1, 2, 4, 5, 6, 37.
+             11: language models and comparisons 2, scaling 5, calibration and
+             mixture 2, single 1, compiling 1. Claims on RL want eight seeds as
+             well, which is no matter of minutes: headline.
+  headline   every claim that has an evaluator, eight seeds, under three hours.
+             87: preference models 13, policies 29, frontiers 42, the rest 3.
+  null       headline with coin-flip labels and hashed rewards.
+  shared_variance
+             six draws of what all seeds share, four seeds of each, smallest
+             size: 10.
 """
 
 import sys
@@ -26,12 +43,17 @@ sys.path.append(str(Path(__file__).resolve().parents[1]))
 from configs import blocks
 
 
-def base(world='classic'):
-  """The micro study; every preset is a change of it."""
+def headline(world='classic'):
+  """All claims, eight seeds; every preset is a change of it.
+
+  Every iteration within the early window is measured, on 1,024 prompts: at
+  that, claims 13, 66 and 67 have the power that docs/operating.md states.
+  """
   config = ml_collections.ConfigDict(blocks.common(world))
-  config.preset = 'micro'
-  config.seeds = (120, 121, 122, 123, 124)
-  config.rl_seeds = 3
+  config.preset = 'headline'
+  config.seeds = tuple(range(200, 208))
+  config.rl_seeds = 8
+  config.draws = 1  # of what all seeds share
   config.workers = 2
   config.test_fraction = 0.29
   config.text = blocks.text(config)
@@ -43,9 +65,19 @@ def base(world='classic'):
   # Preference models of all pairs end at a rate that falls to zero.
   config.decayed = dict(lr_ratio=0.5, schedule='decay', schedule_shape='linear')
   config.rl = blocks.rl(config)
+  config.rl.update(eval_prompts=1024, dense_iterations=24, dense_every=1)
+  config.frontier = blocks.frontier()
   # Claims on RL need PMs above chance, in every preset.
   config.claims = dict(rl_requires_test_pm=True)
   config.update(themes())
+  return config
+
+
+def micro():
+  """The preference models of headline: the default, a quarter of an hour."""
+  config = headline()
+  config.preset = 'micro'
+  config.themes = ('scaling', 'calibration', 'tension')
   return config
 
 
@@ -59,6 +91,7 @@ def themes():
       'ppo',
       'sqrt_kl',
       'robustness',
+      'bows',
     ),
     scaling=dict(
       sizes=('3K', '13K', '42K', '197K'),
@@ -72,7 +105,7 @@ def themes():
       mixture_eval_pairs=4096,  # 0: no model of both kinds
     ),
     tension=dict(size='42K', pairs=3840, final_eval_pairs=4096),
-    linear=dict(sizes=('13K', '42K', '197K'), pm_size='197K', pi0_samples=8),
+    linear=dict(sizes=('13K', '42K', '197K'), pm_size='197K', pi0_samples=4),
     ppo=dict(inert_sizes=('13K',)),  # policies without a KL penalty
     robustness=dict(
       size='13K',
@@ -81,12 +114,13 @@ def themes():
       iterations=52,
       lr_multiple=0.06,
     ),
+    bows=dict(size='13K', iterations=18),
   )
 
 
 def smoke():
   """Everything once, tiny: under three minutes on two cores."""
-  config = base()
+  config = headline()
   config.preset = 'smoke'
   config.seeds = (0, 1)
   config.max_prompt, config.max_reply = 24, 24
@@ -118,12 +152,14 @@ def smoke():
   config.tension.update(size='13K', pairs=256)
   config.linear.update(sizes=('3K', '13K'), pm_size='13K', pi0_samples=2)
   config.robustness.update(pm_size='13K', pm_pairs=256, iterations=8)
+  config.bows.update(iterations=8)
+  config.frontier.update(prompts=16, replies=128)
   return config
 
 
 def null():
-  """The micro study with coin-flip labels and hashed rewards."""
-  config = base()
+  """The headline study with coin-flip labels and hashed rewards."""
+  config = headline()
   config.preset = 'null'
   config.null = True
   return config
@@ -131,9 +167,11 @@ def null():
 
 def hh():
   """The same stages on the real HH pairs; set data.path to the data folder."""
-  config = base()
+  config = headline()
   config.preset = 'hh'
-  config.seeds = (120, 121, 122)
+  config.seeds, config.rl_seeds = (120, 121, 122), 3
+  config.themes = tuple(x for x in config.themes if x != 'bows')
+  del config.bows, config.frontier
   config.data.update(source='hh', path='../shared/data', on_error='skip')
   config.test_fraction = 0.3
   config.max_prompt, config.max_reply = 64, 48
@@ -145,6 +183,7 @@ def hh():
   config.rl.update(
     batch_size=128, minibatch_size=32, iterations=48, eval_batch=128
   )
+  config.rl.update(eval_prompts=256, dense_iterations=32, dense_every=2)
   config.calibration.pairs = config.tension.pairs = 1024
   config.robustness.update(pm_pairs=512, iterations=60)
   return config
@@ -152,7 +191,7 @@ def hh():
 
 def gpu():
   """Larger rungs for one H200-class GPU, one process."""
-  config = base()
+  config = headline()
   config.preset = 'gpu'
   config.workers = 1
   config.text.update(dialogues=400000)
@@ -166,6 +205,27 @@ def gpu():
   config.linear.update(sizes=('197K', '810K', '2.7M'), pm_size='13M')
   config.ppo.inert_sizes = ('197K',)
   config.robustness.update(size='197K', pm_size='13M')
+  config.bows.size = '197K'
+  return config
+
+
+def shared_variance():
+  """Draws of what all seeds share: texts, language model, pairs, prompts.
+
+  Each draw has seeds of its own; `python -m scripts.make_variance_doc` writes
+  how much of the variance over seeds lies between draws.
+  """
+  config = headline()
+  config.preset = 'shared_variance'
+  config.draws, config.seeds = 6, tuple(range(400, 424))
+  config.rl_seeds = len(config.seeds)
+  config.comparisons.update(lm_size='13K', pairs=32000)
+  config.rl.update(eval_prompts=256, dense_every=2)
+  config.themes = ('scaling', 'ppo')
+  config.scaling.sizes = config.linear.sizes = ('13K',)
+  config.linear.pm_size, config.ppo.inert_sizes = '13K', ()
+  for name in ('calibration', 'tension', 'robustness', 'bows', 'frontier'):
+    del config[name]
   return config
 
 
@@ -273,7 +333,7 @@ def adapted_rl():
 
 def parts():
   """Development of the world of parts, without RL (docs/worlds.md)."""
-  config = base('parts')
+  config = headline('parts')
   config.preset = 'parts'
   config.seeds, config.rl_seeds = (0,), 0
   config.text.update(dialogues=24000, plain_texts=1000, tokenizer_texts=3000)
@@ -285,13 +345,15 @@ def parts():
   return config
 
 
-_MADE = (smoke, null, hh, gpu, smollm2, smollm2_full, parts)
+_MADE = (
+  *(micro, headline, smoke, null, hh, gpu, shared_variance),
+  *(parts, smollm2, smollm2_full),
+)
 PRESETS = {f.__name__: f for f in _MADE}
-PRESETS |= {'micro': base}
 
 
 def get_config(preset='micro'):
-  """Config of a preset: one of PRESETS."""
+  """Config of a preset, one of `PRESETS`."""
   if preset not in PRESETS:
     raise ValueError(
       f'unknown preset {preset!r}: one of {", ".join(sorted(PRESETS))}'

@@ -1,8 +1,9 @@
-"""Merges files of claims, prints them as a table, and judges tables again.
+"""Merges files of claims, prints them as a table, judges tables again.
 
 python -m experiments.claims merge FILE... [--out FILE]
 python -m experiments.claims table FILE [--readme README.md]
 python -m experiments.claims judge DIR...
+python -m experiments.claims pool DIR DIR... [--claims=66]
 """
 
 import argparse
@@ -10,12 +11,15 @@ import json
 import pathlib
 import sys
 
+import pandas as pd
+
 from rlhf_jax.analysis import claims_io, runs
 from rlhf_jax.analysis.claims import judging
+from rlhf_jax.analysis.claims.registry import load
 
 
 def main(arguments=None) -> int:
-  """Runs one of the three commands; returns the exit code."""
+  """Runs one of the four commands; returns the exit code."""
   args = _parser().parse_args(arguments)
   try:
     args.command(args)
@@ -47,6 +51,12 @@ def _parser():
     'folders', nargs='+', metavar='DIR', help='holds claims.json and tables/'
   )
   judge.set_defaults(command=_judge)
+  pool = commands.add_parser(
+    'pool', help='claims over several studies, such as 66 over worlds'
+  )
+  pool.add_argument('folders', nargs='+', metavar='DIR', help='hold tables/')
+  pool.add_argument('--claims', default='66', help='numbers, comma between')
+  pool.set_defaults(command=_pool)
   return parser
 
 
@@ -90,6 +100,38 @@ def _judge(args):
     table = claims_io.to_markdown_table(found)
     claims_io.rewrite_readme(folder / 'README.md', table)
     print(f'judged {folder} by edition {judging.EDITION}')
+
+
+def pooled(folders):
+  """The tables of several studies as one, with the column `study`.
+
+  Raises:
+    ValueError: if two of them have one name.
+  """
+  names = [pathlib.Path(folder).resolve().name for folder in folders]
+  if len(set(names)) < len(names):
+    raise ValueError(f'wanted studies of different names, got {names}')
+  parts = {}
+  for name, folder in zip(names, folders, strict=True):
+    for table, frame in runs.read_tables(folder / 'tables').items():
+      parts.setdefault(table, []).append(frame.assign(study=name))
+  join = lambda frames: pd.concat(frames, ignore_index=True)
+  return {table: join(frames) for table, frames in parts.items()}
+
+
+def _pool(args):
+  tables = pooled(list(map(pathlib.Path, args.folders)))
+  numbers = [int(number) for number in args.claims.split(',')]
+  context = {'rl_requires': True}
+  rows = [
+    judging.judge_claim(load().claim(number), tables, context)
+    for number in numbers
+  ]
+  print(claims_io.to_markdown_table({'claims': rows}), end='')
+  for row in rows:
+    print(f'\n{row["id"]}: {row["note"] or "no note"}')
+    for name, value in row['measured'].items():
+      print(f'  {name} {value:.3g}')
 
 
 if __name__ == '__main__':

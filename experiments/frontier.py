@@ -10,9 +10,12 @@ scores them and has the held-out prompts. Without `--pm` the score is gold, and
 the prompts are new ones of the world that the language model was trained on.
 Many replies to few prompts, of one kind if `--kind` says so, are sampled and
 scored once; the curve stops where fewer than 20 of them carry it
-(`rlhf_jax/analysis/frontier.py`). Written are frontier.csv, best_of_n.csv and
-scores.npz; printed are the bow, the exponent, the shape of the scores, and, of
-a run, the efficiency of its policy: its gain over the frontier's at that KL.
+(`rlhf_jax/analysis/frontier.py`). Written are frontier.csv and best_of_n.csv,
+of all prompts and of each kind of them, and scores.npz; printed are the bow,
+the exponent, the shape of the scores, and, of a run, the efficiency of its
+policy: its gain over the frontier's at that KL. A study runs it after its
+policies (`frontier` in configs/reproduce.py says of how many prompts and
+replies).
 """
 
 import math
@@ -26,32 +29,33 @@ from absl import flags
 from experiments.shared import (
   command,
   comparisons,
+  frontier_tables,
   policies,
   sources,
   trained,
 )
 from experiments.shared.devices import mesh_from
 from experiments.shared.files import write_csv
+from experiments.shared.frontier_tables import ALL
 from experiments.shared.models import open_base, open_scorer, open_scorers
-from rlhf_jax.analysis import frontier
 from rlhf_jax.data.prompts import encode_prompts
 from rlhf_jax.train import about
 from rlhf_jax.train.run import Run
 from rlhf_jax.types import Prompts
 
 SCORERS = {'train': 'score_0', 'test': 'score_1', 'gold': 'gold'}
-COLUMN = {'train': 'train_pm', 'test': 'test_pm', 'gold': 'gold'}
-BATCH = 256  # replies sampled at a time
-SQRT_KL = (0.5, 1.0, 1.5, 2.0)  # where the efficiency is printed
+BATCH = 256  # replies sampled at a time where no run says how many
+KINDS = (ALL, 'helpful', 'harmless')
+DEFAULTS = {'run_dir': '', 'policy': '', 'pm': '', 'kind': ALL}
 
 
 def of_kind(prompts, kind):
-  """The prompts, (text, kind), of a kind; of both if it is 'all'.
+  """The prompts, (text, kind), of a kind; of every kind if it is ALL.
 
   Raises:
     ValueError: if there are none.
   """
-  found = [pair for pair in prompts if kind in ('all', pair[1])]
+  found = [pair for pair in prompts if kind in (ALL, pair[1])]
   if not found:
     raise ValueError(
       f'wanted held-out prompts of --kind={kind}, got none: take another kind'
@@ -59,47 +63,55 @@ def of_kind(prompts, kind):
   return found
 
 
-def sampled_scores(config, prompts, replies, kind, progress):
-  """{scorer: score_PN} of pi_0's replies to held-out prompts.
+def by_prompt(batches, count):
+  """{name: array_PN} of batches in which the prompts come again and again."""
+  return {
+    name: np.concatenate([b[name].reshape(-1, count) for b in batches]).T
+    for name in batches[0]
+  }
+
+
+def run_scores(config, prompts, replies, kind, progress):
+  """({scorer: score_PN} of pi_0's replies, the kind of each prompt).
 
   Args:
-    config: of the PPO run.
+    config: of a PPO run; a batch has about the rows of its `eval_batch`.
     prompts: how many of its held-out prompts, the same for every seed.
     replies: to each, a multiple of the replies that a batch holds of it.
-    kind: of the prompts: 'helpful', 'harmless' or 'all'.
+    kind: of the prompts, one of KINDS.
     progress: (start, total) -> iterator over the batches.
   """
   mesh, way = mesh_from(config['mesh']), trained.way_of(config)
   base = open_base(config, mesh)
   networks = open_scorers(config, mesh)
   scorers = policies.scorers_of(config, base, networks, mesh)
-  evaluate = policies.evaluation_of(config, base, way, scorers, mesh)
   found = of_kind(comparisons.read_prompts(config, base)['test'], kind)
   order = np.random.default_rng(0).permutation(len(found))[:prompts]
   # The prompts stand in a batch one after the other, again and again.
-  rows = max(1, BATCH // len(order)) * len(order)
+  rows = max(1, config['eval_batch'] // len(order)) * len(order)
+  parts = math.gcd(config['scoring_parts'], rows)
   config = config | {'eval_prompts': rows, 'eval_batch': rows}
+  config['scoring_parts'] = parts
+  evaluate = policies.evaluation_of(
+    config, base, way, scorers, mesh, divergences=False
+  )
   few = [found[i] for i in order]
   held_out = policies.HeldOut(config, base, scorers, evaluate, few)
   start, batches = trained.policy(config, base), []
   for batch in progress(0, math.ceil(replies * len(order) / rows)):
     out = held_out.measure(start, 0, row_offset=rows * (batch + 1))
     batches.append({name: out[key] for name, key in SCORERS.items()})
-  return {
-    name: np.concatenate(
-      [batch[name].reshape(-1, len(order)) for batch in batches]
-    ).T
-    for name in SCORERS
-    if np.isfinite(batches[0][name]).all()
-  }
+  scores = by_prompt(batches, len(order))
+  known = {k: x_PN for k, x_PN in scores.items() if np.isfinite(x_PN).all()}
+  return known, held_out.kinds[: len(order)]
 
 
 def settings_of(policy, pm):
   """(data, world, longest prompt, longest reply) of a policy without RL.
 
   Args:
-    policy: of --policy.
-    pm: of --pm, or ''.
+    policy: a run of train_lm, or an imported model.
+    pm: a run of train_pm, or ''.
 
   Raises:
     ValueError: if neither says which prompts there are.
@@ -117,47 +129,48 @@ def settings_of(policy, pm):
   return theirs['data'], None, *lengths
 
 
-def prompts_to(options, base, world):
+def prompts_to(config, base, world):
   """[(text, kind)] that a policy without RL is to answer.
+
+  Args:
+    config: pm, prompts, kind.
+    base: the opened policy.
+    world: of new prompts where there is no PM, or None.
 
   Raises:
     ValueError: if there are none.
   """
-  count, kind, rng = options['prompts'], options['kind'], np.random.default_rng
-  if options['pm']:
-    found = comparisons.read_prompts(about.read(options['pm']).config, base)
+  count, kind, rng = config['prompts'], config['kind'], np.random.default_rng
+  if config['pm']:
+    found = comparisons.read_prompts(about.read(config['pm']).config, base)
     found = of_kind(found['test'], kind)
     return [found[i] for i in rng(0).permutation(len(found))[:count]]
   if world is None:
     raise ValueError('real prompts have no gold score: wanted --pm')
   # Prompts of a world are helpful or harmful, pairs helpful or harmless.
-  asked = {'harmless': 'harmful', 'all': None}.get(kind, kind)
+  asked = {'harmless': 'harmful', ALL: None}.get(kind, kind)
   drawn = sources.sample_prompts(world, rng([0, 1]), count, asked)
-  return [(p.text, kind_of(p.kind)) for p in drawn]
+  named = lambda kind: 'helpful' if kind == 'helpful' else 'harmless'
+  return [(prompt.text, named(prompt.kind)) for prompt in drawn]
 
 
-def kind_of(kind):
-  """The kind of pairs on prompts of a kind."""
-  return 'helpful' if kind == 'helpful' else 'harmless'
-
-
-def policy_scores(options, progress):
-  """({scorer: score_PN}, nats_PN) of replies of a policy without RL.
+def policy_scores(config, progress):
+  """({scorer: score_PN}, kinds of the prompts, nats_PN) without any RL.
 
   Nats are -log pi_0(reply | prompt).
 
   Args:
-    options: of `run`.
+    config: policy, pm, kind, prompts, replies.
     progress: (start, total) -> iterator over the batches.
   """
-  named = {'base': options['policy'], 'size': '', 'pad_token': ''}
+  named = {'base': config['policy'], 'size': '', 'pad_token': ''}
   base = open_base(named | {'dtype': 'float32'})
-  data, section, *lengths = settings_of(options['policy'], options['pm'])
+  data, section, *lengths = settings_of(config['policy'], config['pm'])
   simulated = section is not None and data['source'] == 'simulated'
   world = sources.world_of(section) if simulated else None
-  few, reward = prompts_to(options, base, world), None
-  if options['pm']:
-    pm = open_scorer(options['pm'])
+  few, reward = prompts_to(config, base, world), None
+  if config['pm']:
+    pm = open_scorer(config['pm'])
     scorers = policies.scorers_of({}, base, [pm, pm], None)
     reward, weights = jax.jit(scorers.functions[0]), scorers.weights[0]
   sampling = policies.sampling_of(base.tokenizer, lengths[1])
@@ -166,135 +179,111 @@ def policy_scores(options, progress):
   texts, kinds = zip(*few * each, strict=True)
   arrays = encode_prompts(texts, base.tokenizer, lengths[0])
   rows, batches = np.arange(len(texts)), []
-  for batch in progress(0, math.ceil(options['replies'] / each)):
+  for batch in progress(0, math.ceil(config['replies'] / each)):
     names = rows + batch * len(rows)
     asked = Prompts(arrays.tokens_NP, arrays.length_N, names)
     out = jax.device_get(sample(base.params, asked, jax.random.key(0)))
-    replies = policies.decoded(base.tokenizer, *out[:3])
     found = {'nats': -out.logp_BT.sum(1)}
     if reward:
       found['train'] = np.asarray(reward(weights, *out[:3]))
     if world:
+      replies = policies.decoded(base.tokenizer, *out[:3])
       found['gold'] = sources.gold_scores(world, texts, kinds, replies)
     batches.append(found)
-  joined = {
-    name: np.concatenate([b[name].reshape(-1, len(few)) for b in batches]).T
-    for name in batches[0]
-  }
-  return joined, joined.pop('nats')
+  scores = by_prompt(batches, len(few))
+  return scores, list(kinds[: len(few)]), scores.pop('nats')
 
 
-def tables_of(scores):
-  """(rows of frontier.csv, rows of best_of_n.csv)."""
-  edges, best = [], []
-  for name, score_PN in scores.items():
-    rows = frontier.curve(score_PN).to_dict('records')
-    edges += [{'scorer': name, **row} for row in rows]
-    sizes = [2**k for k in range(1, 8) if 2 ** (k + 2) <= score_PN.shape[1]]
-    rows = frontier.best_of(score_PN, sizes).to_dict('records')
-    best += [{'scorer': name, **row} for row in rows]
-  return edges, best
+def labels_of(config):
+  """{'world', 'pm'}: what a run's replies and scores are of.
 
-
-def lines_of(scores, edges, curve):
-  """Yields what is printed of each scorer.
+  The world is the simulated one's name or the source of the data, the train
+  PM its size, kind of pairs and number of them.
 
   Args:
-    scores: {scorer: score_PN}.
-    edges: rows of frontier.csv.
-    curve: rl_curve of the run; None: there is no policy of RL.
+    config: of a PPO run, or data, world, train_pm_dir ('': none) and pm_pairs.
   """
-  for name, score_PN in scores.items():
-    edge = pd.DataFrame([row for row in edges if row['scorer'] == name])
-    found, shape = frontier.moments(score_PN), frontier.shape(edge)
-    tilted = frontier.tilted_moments(edge)
-    yield (
-      f'{name}: to sqrt(KL) {shape["sqrt_kl"]:.2f}, bow {shape["bow"]:+.3f}, '
-      f'exponent {shape["p"]:.3f}; within prompts: standard deviation '
-      f'{math.sqrt(found["variance"]):.3f}, skew {found["skew"]:+.2f}, '
-      f'excess kurtosis {found["kurtosis"]:+.2f}; tilted to the end: skew '
-      f'{tilted["tilted_skew"]:+.2f}, '
-      f'excess kurtosis {tilted["tilted_kurtosis"]:+.2f}'
-    )
-    if curve is None:
-      continue
-    own = curve.sort_values('kl')
-    gain_N = own[COLUMN[name]] - score_PN.mean()
-    share_N = frontier.efficiency(edge, own['kl'], gain_N)
-    root_N = np.sqrt(np.maximum(own['kl'].to_numpy(), 0))
-    known = np.isfinite(share_N)
-    if known.any():
-      shown = [
-        f'{np.interp(x, root_N[known], share_N[known]):.0%} at {x:g}'
-        for x in SQRT_KL
-        if x <= root_N[known].max()
-      ]
-      yield f'  gain of the policy over it at sqrt(KL): {", ".join(shown)}'
+  world = config['data']['source']
+  if world == 'simulated':
+    world = (config['world'] or {}).get('name', 'classic')
+  if config['hashed_rewards']:
+    return {'world': world, 'pm': 'hashed'}
+  if not config['train_pm_dir']:
+    return {'world': world, 'pm': 'none'}
+  pm = about.read(config['train_pm_dir'])
+  count = config['pm_pairs'] or pm.config['reading']['train_pairs']
+  name = f'{pm.row["size"]} {pm.config["train_subset"]} {count}'
+  return {'world': world, 'pm': name}
 
 
-def checked(options):
-  """The RunFile that is asked about, and its rl_curve.csv or None.
+def check(config):
+  """(row of what is asked about, config of its labels, its rl_curve or None).
 
   Raises:
     ValueError, RunError: saying what is missing or wrong.
   """
   for name in ('prompts', 'replies'):
-    if options[name] < 2:
-      raise ValueError(f'--{name}: wanted 2 or more, got {options[name]}')
-  if bool(options['run']) == bool(options['policy']):
+    if config[name] < 2:
+      raise ValueError(f'--{name}: wanted 2 or more, got {config[name]}')
+  if bool(config['run_dir']) == bool(config['policy']):
     raise ValueError('wanted --run=RL_RUN, or --policy=LM, and not both')
-  if options['policy']:
+  if config['policy']:
     row = {'role': 'frontier', 'seed': 0, 'size': '', 'n_params': 0}
-    if about.is_run(options['policy']):
-      row |= about.read(options['policy']).row
-    return about.RunFile(None, {}, row | {'half': 'all'}), None
-  found = about.read(options['run'])
+    if about.is_run(config['policy']):
+      row |= about.read(config['policy']).row
+    data, world, *_ = settings_of(config['policy'], config['pm'])
+    labels = {'data': data, 'world': world, 'hashed_rewards': False}
+    labels |= {'train_pm_dir': config['pm'], 'pm_pairs': 0}
+    return row | {'half': 'all'}, labels, None
+  found = about.read(config['run_dir'])
   if found.about.holds != 'policy':
     raise about.RunError(
-      f'{options["run"]} holds {found.about.holds}: wanted the workdir of a '
+      f'{config["run_dir"]} holds {found.about.holds}: wanted the workdir of a '
       'finished train_ppo'
     )
-  file = Path(options['run']) / 'rl_curve.csv'
+  file = Path(config['run_dir']) / 'rl_curve.csv'
   if not file.exists():
-    raise about.RunError(f'{options["run"]} is not finished: no {file.name}')
-  return found, pd.read_csv(file)
+    raise about.RunError(f'{config["run_dir"]} is not finished: no {file.name}')
+  return found.row, found.config, pd.read_csv(file)
 
 
-def run(options):
-  """Samples, scores, writes and prints; `options` has the flags' names.
+def run(config, workdir):
+  """Samples, scores, writes and prints.
+
+  Args:
+    config: prompts, replies, and run_dir; or policy, and pm or ''; kind.
+    workdir: of the result.
 
   Raises:
     ValueError, OSError, RunError: saying what is missing or wrong.
   """
-  options = {'run': '', 'policy': '', 'pm': '', 'kind': 'all'} | options
-  found, curve = checked(options)
-  names = ('run', 'policy', 'pm', 'kind', 'prompts', 'replies')
-  config = {key: options[key] for key in names}
-  row = {k: found.row[k] for k in ('role', 'seed', 'size', 'n_params', 'half')}
-  base = options['run'] or options['policy']
+  asked = DEFAULTS | config
+  row, about_it, curve = check(asked)
+  row = {k: row[k] for k in ('role', 'seed', 'size', 'n_params', 'half')}
+  base = asked['run_dir'] or asked['policy']
   kind = about.About('frontier', 'table', base=base)
-  with Run(Path(options['workdir']), config, row, about=kind) as run_:
+  with Run(Path(workdir), config, row, about=kind) as run_:
     if run_.done:
       print(f'{run_.path} is finished: its tables are there')
       return
-    many, more = (options['prompts'], options['replies']), {}
+    count, more = [asked[k] for k in ('prompts', 'replies', 'kind')], {}
     if curve is None:
-      scores, more['nats'] = policy_scores(options, run_.progress)
+      scores, kinds, more['nats'] = policy_scores(asked, run_.progress)
       print(f'{more["nats"].mean():.1f} nats a reply')
     else:
-      scores = sampled_scores(
-        found.config, *many, options['kind'], run_.progress
-      )
-    edges, best = tables_of(scores)
+      scores, kinds = run_scores(about_it, *count, run_.progress)
+    edges, best, without = frontier_tables.tables_of(
+      scores, kinds, labels_of(about_it)
+    )
     write_csv(run_.path / 'frontier.csv', edges)
     write_csv(run_.path / 'best_of_n.csv', best)
     np.savez(run_.path / 'scores.npz', **scores, **more)
-    for line in lines_of(scores, edges, curve):
+    for line in (
+      *frontier_tables.lines_of(scores, edges, kinds, curve),
+      *without,
+    ):
       print(line)
-    run_.finish(prompts=many[0], replies=many[1])
-
-
-KINDS = ('all', 'helpful', 'harmless')
+    run_.finish(prompts=asked['prompts'], replies=asked['replies'])
 
 
 def main():
@@ -308,7 +297,13 @@ def main():
     flags.DEFINE_integer('prompts', 32, 'Held-out prompts.'),
     flags.DEFINE_integer('replies', 1024, 'Replies of pi_0 to each.'),
   ]
-  command.main_of_flags(run, values, ('workdir',))
+
+  def started(options):
+    names = ('policy', 'pm', 'kind', 'prompts', 'replies')
+    config = {'run_dir': options['run']} | {key: options[key] for key in names}
+    run(config, options['workdir'])
+
+  command.main_of_flags(started, values, ('workdir',))
 
 
 if __name__ == '__main__':

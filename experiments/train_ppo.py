@@ -130,7 +130,7 @@ def programs_of(config, base, way, scorers, mesh):
 
 
 def run(config, workdir):
-  """Trains; writes `params`, rl_curve, rl_pi0 and samples.json."""
+  """Trains; writes `params`, rl_curve, rl_subsets, rl_pi0 and samples."""
   comparisons.require_data(config)
   base = open_base(config, weights=False)
   row = {k: config[k] for k in ('role', 'seed', 'half')}
@@ -161,11 +161,14 @@ def train(config, run_, base, held_out, running):
   points, total = evaluated_iterations(config), config['iterations']
   start = trained.policy(config, base)
   pi0, before = held_out.measure_pi0(start), held_out.measure(start, 0)
-  note = lambda out, iteration: run_.log(
-    iteration * updates,
-    rl_tables.curve_row(config, held_out, out, pi0, iteration),
-    kind='checkpoint',
-  )
+
+  def note(out, iteration):
+    step, measured = iteration * updates, (held_out, out, pi0, iteration)
+    row = rl_tables.curve_row(config, *measured)
+    run_.log(step, row, kind='checkpoint')
+    for row in rl_tables.subset_rows(config, *measured):
+      run_.log(step, row, kind='subset')
+
   if int(state.step) == 0:
     note(before, 0)
   after = None

@@ -83,7 +83,7 @@ def model_rows(root):
   rows = []
   for path in finished(root, 'frontier/*'):
     run = about.read(path)
-    if run.config['pm']:
+    if not run.config.get('policy') or run.config['pm']:
       continue
     with np.load(path / 'scores.npz') as scores:
       gold_PN, nats_PN = scores['gold'], scores['nats']

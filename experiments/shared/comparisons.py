@@ -76,7 +76,7 @@ def write_splits(path, splits, tokenizer, seed, size, coin_flip_labels=False):
     items = [items[i] for i in shuffle.permutation(len(items))]
     pairs, counts = encode_pairs(items, tokenizer, sum(size), size[1])
     if coin_flip_labels:
-      pairs = coin_flips(pairs)
+      pairs = coin_flips(pairs, np.random.default_rng([seed, len(items)]))
     np.savez(path / f'{split}.npz', **pairs._asdict())
     summary[split] = dict(counts)
   prompts = {s: sources.prompts_of(items) for s, items in splits.items()}
@@ -129,7 +129,8 @@ def _read_released(base, settings, folder):
   )
   arrays = {side: encode(items) for side, items in sides.items()}
   if reading['coin_flip_labels']:
-    arrays = {side: (coin_flips(x), n) for side, (x, n) in arrays.items()}
+    rng = np.random.default_rng(data['split_seed'])
+    arrays = {side: (coin_flips(x, rng), n) for side, (x, n) in arrays.items()}
   counts = {side: dict(n) for side, (_, n) in arrays.items()}
   prompts = {side: sources.prompts_of(items) for side, items in sides.items()}
   if data['on_error'] != 'raise':
@@ -166,9 +167,22 @@ def _count_rows(counts, *parts):
       yield {'part': ' '.join(parts), 'count': name, 'rows': value}
 
 
-def coin_flips(pairs):
-  """The pairs with labels that each seed draws anew, even: nobody knows."""
-  return pairs._replace(p_label_N=np.full_like(pairs.p_label_N, 0.5))
+def coin_flips(pairs, rng):
+  """The pairs with rates of preference that have nothing to do with them.
+
+  The rates are those of the pairs, dealt out anew and turned round by a fair
+  coin: as far from one half as before, so that labels are sampled from them as
+  everywhere else and expected accuracies can differ from one half by chance.
+  Where none are known (real pairs) they are uniform on [0, 1].
+
+  Args:
+    pairs: of which only `p_label_N` changes.
+    rng: NumPy generator.
+  """
+  p_N = pairs.p_label_N[rng.permutation(len(pairs.p_label_N))]
+  p_N = np.where(np.isnan(p_N), rng.random(len(p_N)), p_N)
+  p_N = np.where(rng.random(len(p_N)) < 0.5, p_N, 1 - p_N)
+  return pairs._replace(p_label_N=p_N.astype(np.float32))
 
 
 def redraw_labels(pairs, rng):

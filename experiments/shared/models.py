@@ -27,9 +27,9 @@ from experiments.shared.imported import (
 )
 from experiments.shared.trained import (
   Way,
-  as_scalar_head,
   fresh_adapters,
   frozen_of,
+  last_token_params,
   way_of,
   zero_pooled_head,
 )
@@ -306,26 +306,6 @@ def open_run(path) -> Opened:
   return Opened(
     base.functions, base.params, base.tokenizer, context, run.about.holds
   )
-
-
-def last_token_params(found: Network, path):
-  """Parameters of a preference model whose head reads one last token.
-
-  Raises:
-    RunError: if it reads other layers, means, or the kind of the prompt: no
-      scalar head does.
-  """
-  params = found.way.merge(found.frozen, found.trained)
-  if found.way.layers is None:
-    return params
-  kernel = as_scalar_head(params['head'], found.way.layers, found.functions)
-  if kernel is None:
-    raise RunError(
-      f'{path} holds a head on pooled features, which no scalar head at the '
-      'last token is: for a model to export, fit one with --config.head.pools='
-      '"(\'last\',)", --config.head.layers=() and no head.conditional'
-    )
-  return params | {'head': kernel}
 
 
 def open_writer(name, *, tokenizer='', system=None, pad_token=None) -> Opened:

@@ -186,14 +186,18 @@ def ppo_iteration(
 
 
 @functools.cache
-def policy_eval(functions, way: Way, label, rewards, sampling, parts, mesh):
+def policy_eval(
+  functions, way: Way, label, rewards, sampling, parts, mesh, divergences=True
+):
   """Jitted evaluation of what a policy has trained, by train PM and test PM.
 
   evaluate(trained, ref, reward_params, prompts, rng); see `make_evaluate`.
+  Without `divergences` the scores alone: half the work, for many replies of
+  pi_0.
   """
   evaluate = policy.make_policy_evaluation(
     _collect(functions, sampling),
-    split_model(functions),
+    split_model(functions) if divergences else None,
     rewards,
     sampling,
     parts=parts,
@@ -205,10 +209,11 @@ def policy_eval(functions, way: Way, label, rewards, sampling, parts, mesh):
 
   if mesh:
     measured = on_mesh(measured, mesh)
-  return jit_named(measured, f'policy_eval_{label}')
+  name = 'policy_eval' if divergences else 'pi0_scores'
+  return jit_named(measured, f'{name}_{label}')
 
 
-def evaluation_of(config, base, way, scorers, mesh):
+def evaluation_of(config, base, way, scorers, mesh, divergences=True):
   """The `policy_eval` of a PPO run's config."""
   sampling = sampling_of(
     base.tokenizer, config['max_reply'], config['temperature']
@@ -221,6 +226,7 @@ def evaluation_of(config, base, way, scorers, mesh):
     sampling,
     config['scoring_parts'],
     mesh,
+    divergences,
   )
 
 

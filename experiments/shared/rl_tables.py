@@ -1,4 +1,4 @@
-"""Tables of a policy's run: rl_curve, rl_pi0, and samples for the report."""
+"""Tables of a policy's run: rl_curve, rl_subsets, rl_pi0, and samples."""
 
 import json
 
@@ -73,6 +73,28 @@ def curve_row(config, held_out, out, pi0, iteration):
   return row
 
 
+def subset_rows(config, held_out, out, pi0, iteration):
+  """Rows of rl_subsets: one for each kind that two prompts or more are of.
+
+  Args: as of `curve_row`; of the config, batch_size.
+  """
+  kinds, rows = np.array(held_out.kinds), []
+  for subset in sorted(set(held_out.kinds)):
+    own_N = kinds == subset
+    if own_N.sum() < 2:
+      continue
+    row = {'subset': subset, 'n_prompts': int(own_N.sum())}
+    row |= {'iteration': iteration, 'samples': iteration * config['batch_size']}
+    row['kl'] = float(out['kl'][own_N].mean())
+    row['kl_se'] = policy.standard_error(out['kl'][own_N])
+    for name, key in SCORERS.items():
+      gain_N = (out[key] - pi0[key].mean(1))[own_N]
+      row[f'{name}_gain'] = float(gain_N.mean())
+      row[f'{name}_gain_se'] = policy.standard_error(gain_N)
+    rows.append(row)
+  return rows
+
+
 def sample_replies(texts, before, after, count=SHOWN):
   """Replies of pi_0 and of the final policy, for the report."""
   return [
@@ -97,6 +119,12 @@ def write_tables(run, texts, pi0, before, after):
   lines = [{k: v for k, v in line.items() if k != 'step'} for line in curve]
   write_csv(run.path / 'rl_curve.csv', lines)
   write_csv(run.path / 'rl_pi0.csv', pi0_rows(pi0))
+  subsets = [
+    {k: v for k, v in line.items() if k != 'step'}
+    for line in run.rows('subset')
+  ]
+  if subsets:
+    write_csv(run.path / 'rl_subsets.csv', subsets)
   samples = sample_replies(texts, before, after)
   (run.path / 'samples.json').write_text(json.dumps(samples, indent=1))
   return curve

@@ -20,6 +20,7 @@ import numpy as np
 
 from rlhf_jax.linear import head
 from rlhf_jax.models import lora, pooled
+from rlhf_jax.train.about import RunError
 from rlhf_jax.train.pieces import whole
 
 
@@ -218,3 +219,27 @@ def seed_key(seed, *names):
   return jax.random.fold_in(
     jax.random.key(seed), int.from_bytes(digest[:4], 'big')
   )
+
+
+def last_token_params(found, path):
+  """Parameters of a preference model whose head reads one last token.
+
+  Args:
+    found: Network of `models.open_scorer`.
+    path: of its run, for the error.
+
+  Raises:
+    RunError: if it reads other layers, means, or the kind of the prompt: no
+      scalar head does.
+  """
+  params = found.way.merge(found.frozen, found.trained)
+  if found.way.layers is None:
+    return params
+  kernel = as_scalar_head(params['head'], found.way.layers, found.functions)
+  if kernel is None:
+    raise RunError(
+      f'{path} holds a head on pooled features, which no scalar head at the '
+      'last token is: for a model to export, fit one with --config.head.pools='
+      '"(\'last\',)", --config.head.layers=() and no head.conditional'
+    )
+  return params | {'head': kernel}

@@ -185,3 +185,62 @@ def linear_runs(config, root, seed):
     pi0_samples=block.get('pi0_samples', config['rl']['pi0_samples']),
   )
   return [make(size) for size in block['sizes']]
+
+
+def robust_runs(config, root, seed):
+  """Long runs of one policy on PMs of few pairs, in both directions."""
+  block = config['robustness']
+  size, pairs = block['size'], block['pm_pairs']
+  make = lambda role, size, half: pm_job(
+    config, root, role, size, seed, half, pairs=pairs
+  )
+  judges = {half: make('robust', block['pm_size'], half) for half in 'ab'}
+  changes = {key: block[key] for key in ('iterations', 'lr_multiple')}
+  return [
+    rl_job(
+      config,
+      root,
+      'robust',
+      size,
+      seed,
+      half,
+      (judges[half], judges[other], make('value', size, half)),
+      **changes,
+    )
+    for half, other in ('ab', 'ba')
+  ]
+
+
+def single_pms(config, root, seed):
+  """A helpful-only and a harmless-only model of as many pairs."""
+  block = config['tension']
+  changes = {key: block[key] for key in ('pairs', 'final_eval_pairs')}
+  return [
+    pm_job(
+      config, root, 'single', block['size'], seed, 'all', subset, **changes
+    )
+    for subset in ('helpful', 'harmless')
+  ]
+
+
+def frontier_jobs(config, root, runs):
+  """What pi_0 allows under the train PM of each RL run, where it is asked for.
+
+  Args:
+    config: of the study; without a section `frontier` there are none.
+    root: of the study.
+    runs: of `rl_job`.
+  """
+  if 'frontier' not in config:
+    return []
+  return [
+    Job(
+      name=run.name.replace('rl/', 'frontier/'),
+      module='experiments.frontier',
+      config=filled(config, 'frontier', {'run_dir': f'{root}/{run.name}'}, {}),
+      needs=(run,),
+      program=run.program,
+      weight=_weight(config['linear']['pm_size']),
+    )
+    for run in runs
+  ]

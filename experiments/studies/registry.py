@@ -10,6 +10,7 @@ a section of the config. The module has one of
 or both.
 """
 
+import dataclasses
 import importlib
 import importlib.util
 
@@ -32,13 +33,45 @@ def all_jobs(config, root) -> list[Job]:
 
   Args:
     config: of the study, a plain dict; `themes` names them (a name may be
-      several, with commas between, as a flag has them), `seeds` repeats them.
+      several, with commas between, as a flag has them), `seeds` repeats them;
+      of several `draws` of what all seeds share each has its part of the seeds.
     root: of the study; absolute.
 
   Raises:
     ValueError: if there is no such theme, or two themes make different jobs of
-      one name.
+      one name, or the seeds cannot be dealt out to the draws.
   """
+  if config.get('draws', 1) == 1:
+    return _jobs_of(config, root)
+  return [job for draw in _draws(config, root) for job in draw]
+
+
+def _draws(config, root):
+  """Yields the jobs of each draw, in a folder of its own: 'draw0/lm/13K'."""
+  draws, seeds = config['draws'], config['seeds']
+  if 'comparisons' not in config or len(seeds) % draws:
+    raise ValueError(
+      f'draws={draws}: wanted a study that makes its own comparisons, and a '
+      f'multiple of so many seeds, got {len(seeds)}'
+    )
+  each = len(seeds) // draws
+  for draw in range(draws):
+    own = {'seeds': seeds[draw * each : (draw + 1) * each]}
+    for section in ('text', 'lm', 'comparisons'):
+      part = config[section]
+      own[section] = part | {'seed': part['seed'] + draw}
+    limit = max(0, config['rl_seeds'] - draw * each)
+    jobs = _jobs_of(config | own | {'rl_seeds': limit}, f'{root}/draw{draw}')
+    made = {}
+    for job in jobs:
+      needs = tuple(made[need.name] for need in job.needs)
+      name = f'draw{draw}/{job.name}'
+      made[job.name] = dataclasses.replace(job, name=name, needs=needs)
+    yield made.values()
+
+
+def _jobs_of(config, root):
+  """The jobs of one draw."""
   themes = [theme_of(name) for name in names_of(config['themes'])]
   jobs = []
   for seed in config['seeds']:

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from rlhf_jax.analysis.intervals import NOT_RUN
 
-PAPERS = range(1, 66)  # the claims of the papers, which every file lists
+# Of the papers: every file lists them. Our own, 66 and up, came later.
+PAPERS = range(1, 66)
 # What the columns of a table of claims say, wherever one is shown.
 LEGEND = {
   'measured': 'mean over seeds of the number that decides: of several the one '

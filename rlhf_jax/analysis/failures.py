@@ -18,7 +18,8 @@ FAILED, LIST = 'failed.json', 'jobs.json'
 TABLES = {
   'train_lm': ('lm',),
   'train_pm': ('pm_curve', 'pm_pairs', 'floors'),
-  'train_ppo': ('rl_curve', 'rl_pi0'),
+  'train_ppo': ('rl_curve', 'rl_subsets', 'rl_pi0'),
+  'frontier': ('frontier', 'best_of_n'),
 }
 
 

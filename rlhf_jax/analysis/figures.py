@@ -31,6 +31,8 @@ STYLE = {
 }
 # Panels of the training of one run, those that it logs.
 LOGGED = ('loss', 'policy_loss', 'value_loss', 'accuracy', 'score', 'kl_k1')
+# Also saved as a PNG, for places that show no SVG.
+ALSO_PNG = ('frontier_and_policies',)
 PANEL_INCHES = (3.6, 3.4)
 LEGEND_INCHES = 1.8
 
@@ -42,7 +44,8 @@ def save(draw, tables, out_dir, suffix='svg') -> pathlib.Path | None:
     draw: a drawing of a theme (see `drawings.marks`).
     tables: name -> frame, from `runs.read_tables`.
     out_dir: made if missing.
-    suffix: 'svg' or 'png'. Equal tables give equal bytes.
+    suffix: 'svg' or 'png'. Equal tables give equal bytes. Those of `ALSO_PNG`
+      are saved as a PNG besides.
 
   Returns:
     The path, or None when the tables hold nothing to draw.
@@ -59,6 +62,8 @@ def save(draw, tables, out_dir, suffix='svg') -> pathlib.Path | None:
     # The date of drawing would make every redrawn file differ.
     metadata = {'Date': None} if suffix == 'svg' else {}
     canvas.figure.savefig(path, metadata=metadata)
+    if draw.__name__ in ALSO_PNG:
+      canvas.figure.savefig(path.with_suffix('.png'))
   return path
 
 

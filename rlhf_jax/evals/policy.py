@@ -15,6 +15,8 @@ from rlhf_jax.types import Prompts
 
 def _make_measure(logits_fn, temperature, max_reply):
   """Builds measure(params, ref_params, rows) -> the divergences and entropy."""
+  if logits_fn is None:
+    return lambda *_: {}
   model = chunked.split_model(logits_fn)
 
   def of_tokens(logits, tokens_BT):
@@ -66,7 +68,8 @@ def make_evaluate(
 
   Args:
     collect: (params, prompts, rng) -> Rollout.
-    logits_fn: (params, tokens_BT, length_B) -> logits_BTV, or a SplitModel.
+    logits_fn: (params, tokens_BT, length_B) -> logits_BTV, or a SplitModel;
+      None: only the scores are wanted, as of pi_0, and no logits are made.
     rewards: tuple of (reward_params, tokens_BT, prompt_length_B, length_B) ->
       score_B.
     temperature: the sampler's.
@@ -76,7 +79,8 @@ def make_evaluate(
 
   Returns:
     The function; its dict holds, per row: `kl`, `kl_k1`, `kl_k3`, `entropy`
-    (nats per token), `length` (tokens), `truncated`, `score_<i>`, and
+    (nats per token), which need `logits_fn`; `length` (tokens), `truncated`,
+    `score_<i>`, and
     `tokens`, `prompt_length`, `total_length`.
   """
   measure = _make_measure(logits_fn, temperature, max_reply)
@@ -113,7 +117,7 @@ def make_policy_evaluation(
 
   Args:
     generate: of `make_collect`, with `sampling`.
-    policy: logits_fn or SplitModel.
+    policy: logits_fn or SplitModel, or None, as there.
     rewards: of `make_evaluate`.
     sampling: SamplingConfig of the replies: they are scored at its temperature,
       and logits are made for its `max_reply` positions a row.

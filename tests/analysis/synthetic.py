@@ -14,11 +14,14 @@ from rlhf_jax.analysis.operating.tables import (
   POLICIES,
   SIZES,
   accuracy_row,
+  bent,
+  bent_frontier,
   checkpoints,
   gaussian_frontier,
   pi0_row,
   run_of,
   scored_pairs,
+  subset_rows,
 )
 
 INERT = ('13K', 'inert')
@@ -36,7 +39,7 @@ def make_tables(seed=0, truth=True, seeds=SEEDS, n_pairs=N_PAIRS):
     'pm_pairs': _pm_pairs(rng, seeds, truth, n_pairs),
     'rl_curve': _rl_curve(rng, seeds, truth),
     'rl_pi0': _rl_pi0(seeds, truth),
-    'frontier': _frontier(seeds, truth),
+    **_frontier(seeds, truth),
     'programs': pd.DataFrame(
       {'program': ['lm_step'], 'seconds': [3.0], 'count': [1], 'worker': [0]}
     ),
@@ -60,6 +63,9 @@ def make_null_tables(seed=0, seeds=SEEDS, n_pairs=N_PAIRS):
     rl[column] = 0.1 * rng.standard_normal(len(rl))
   for column in ('pm_win_rate', 'win_rate'):
     rl[column] = 0.5 + 0.01 * rng.standard_normal(len(rl))
+  subsets = tables['rl_subsets']
+  for column in ('train_gain', 'test_gain', 'gold_gain'):
+    subsets[column] = 0.1 * rng.standard_normal(len(subsets))
   tables['rl_pi0']['mean'] = 0.0
   return tables
 
@@ -70,6 +76,7 @@ def real(tables):
     'pm_curve': ['expected_accuracy'],
     'pm_pairs': ['p_label'],
     'rl_curve': ['gold', 'gold_se', 'win_rate', 'win_rate_se'],
+    'rl_subsets': ['gold_gain', 'gold_gain_se'],
   }
   return {
     name: table.assign(**dict.fromkeys(unknown.get(name, []), np.nan))
@@ -237,16 +244,40 @@ def _variance(truth):
   return 0.5 if truth else 0.005
 
 
+# Role of the run -> bows of its frontier on helpful and on harmless prompts.
+BOWS = {
+  'linear': (0.0, -0.1),
+  'robust': (-0.02, -0.08),
+  'helpful_pm': (-0.01, -0.06),
+}
+
+
 def _frontier(seeds, truth):
+  """Frontiers of all prompts and of each kind, and the policies on the latter.
+
+  A true policy has half of its frontier's gain at each KL; a false one bends
+  the other way.
+  """
   V, b_N = _variance(truth), np.geomspace(1e-2, 1e3, 240)
-  return pd.concat(
-    [
-      gaussian_frontier(run_of('linear', size, seed, 'a'), V, b_N)
-      for seed in seeds
-      for size in POLICIES
-    ],
-    ignore_index=True,
-  )
+  edges, curves = [], []
+  root_N = np.linspace(0, 2, 21)
+  for seed in seeds:
+    for size in POLICIES:
+      run = run_of('linear', size, seed, 'a')
+      edges.append(gaussian_frontier(run, V, b_N))
+    for role, pair in BOWS.items():
+      run = run_of(role, '13K', seed, 'a')
+      for subset, bow in zip(('helpful', 'harmless'), pair, strict=True):
+        labels = {'pm': f'the PM of {role}', 'subset': subset}
+        edges.append(bent_frontier(run, bow, 1.0, **labels))
+        own = bow + 0.001 * (seed % 3) if truth else -bow
+        gain_N = bent(root_N / 2, own)
+        args = run, subset, 256 * np.arange(21), root_N, gain_N
+        curves.append(subset_rows(*args))
+  return {
+    'frontier': pd.concat(edges, ignore_index=True),
+    'rl_subsets': pd.concat(curves, ignore_index=True),
+  }
 
 
 def _rl_pi0(seeds, truth):

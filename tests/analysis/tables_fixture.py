@@ -174,6 +174,43 @@ def rl_pi0():
   )
 
 
+def _edges(rows):
+  """Rows of each scorer for each linear run, on prompts of all kinds."""
+  return pd.DataFrame(
+    {
+      **_run('linear', size, seed, 'a'),
+      'world': 'classic',
+      'pm': '13K mix 1600',
+      'scorer': scorer,
+      'subset': 'all',
+      'n_prompts': 16,
+      'n_replies': 512,
+      **row,
+    }
+    for seed in SEEDS
+    for size in SIZES
+    for scorer in ('train', 'test', 'gold')
+    for row in rows
+  )
+
+
+def frontier():
+  """Gaussian scores of variance .5: the best gain is sqrt(KL)."""
+  return _edges(
+    [
+      {'b': b, 'log_mgf': b**2 / 4, 'gain': b / 2, 'kl': b**2 / 4, 'ess': 99.0}
+      for b in BETAS
+    ]
+  )
+
+
+def best_of_n():
+  """A gain of .9 sqrt(KL)."""
+  rows = [{'n': n, 'kl': np.log(n) - (n - 1) / n} for n in (2, 8, 32)]
+  return _edges([r | {'gain': 0.9 * np.sqrt(r['kl'])} for r in rows])
+
+
+BETAS = np.linspace(0.1, 4, 12)
 LM_SHAPES = 'batch/tokens_BT: int32[40,52] | int32[48,52]'
 
 
@@ -195,13 +232,15 @@ def programs():
 
 
 def tables():
-  """All six tables."""
+  """Every table of the house, but for those of real data."""
   return {
     'lm': lm(),
     'pm_curve': pm_curve(),
     'pm_pairs': pm_pairs(),
     'rl_curve': rl_curve(),
     'rl_pi0': rl_pi0(),
+    'frontier': frontier(),
+    'best_of_n': best_of_n(),
     'programs': programs(),
   }
 

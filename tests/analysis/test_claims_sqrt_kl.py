@@ -70,6 +70,7 @@ def frontier_of(gains, seeds, variance=0.5, ess=1000.0, scorer='train', **more):
       'size': size,
       'seed': seed,
       'scorer': scorer,
+      'subset': 'all',
       'b': b,
       'log_mgf': b**2 * variance / 2,
       'ess': ess,
@@ -230,6 +231,13 @@ def test_only_the_train_pm_of_the_run_bounds_its_gain():
   tables['frontier'] = pd.concat(frames, ignore_index=True)
   found = sqrt_kl.slope_bound(tables)
   assert small.numbers(found)['excess_L'] == pytest.approx(-0.6, abs=1e-3)
+  # Of another kind of prompts, or of policies of another half.
+  for change in ({'subset': 'helpful'}, {'half': 'b'}):
+    tables['frontier'] = pd.concat(
+      [odd.assign(scorer='train', **change), other]
+    )
+    with pytest.raises(NotRunError, match='has no rows'):
+      sqrt_kl.slope_bound(tables)
   tables['frontier'] = frames[0]
   with pytest.raises(NotRunError, match='scorer=train'):
     sqrt_kl.slope_bound(tables)

@@ -10,6 +10,7 @@ from rlhf_jax.analysis import figures, kl_reward, runs
 from rlhf_jax.analysis.drawings import (
   calibration,
   common,
+  frontier,
   ppo,
   robustness,
   scaling,
@@ -17,6 +18,7 @@ from rlhf_jax.analysis.drawings import (
   tension,
 )
 from tests.analysis import crossed_tables, tables_fixture
+from tests.analysis.tables_fixture import SIZES
 
 
 @pytest.fixture(scope='module')
@@ -63,6 +65,41 @@ def test_png_is_drawn_too(tables, tmp_path):
   assert path.read_bytes().startswith(b'\x89PNG')
 
 
+def test_the_figure_to_take_away_has_three_panels_and_no_need_of_colour(tables):
+  """Means over seeds: the frontier sqrt(KL), best-of-n .9 of it, PPO .5."""
+  canvas = _canvas(frontier.frontier_and_policies, tables)
+  *panels, corner = canvas.figure.axes
+  names = [axis.get_title() for axis in panels]
+  assert names == ['train PM', 'test PM', 'gold']
+  for axis in panels:
+    lines = [line for line in axis.lines if line.get_label().startswith('_1')]
+    edge, best, policy = lines
+    np.testing.assert_allclose(edge.get_xdata(), edge.get_ydata())
+    np.testing.assert_allclose(best.get_ydata(), 0.9 * best.get_xdata())
+    assert (edge.get_linestyle(), best.get_linestyle()) == ('-', 'None')
+    assert policy.get_linestyle() == '--'
+  x_N, y_N = panels[0].lines[2].get_data()
+  # Noise .02 of each score and of its start, over three seeds.
+  assert abs(y_N[5] - 0.5 * x_N[5]) < 0.08
+  sizes = {line.get_marker() for line in panels[0].lines} - {'', 'None'}
+  assert {'o', 's', 'v'} <= sizes
+  shades = [canvas.colours[size] @ [0.3, 0.6, 0.1, 0] for size in SIZES]
+  assert min(np.abs(np.diff(shades))) > 0.15  # told apart in grey
+  words = [text.get_text() for text in corner.get_legend().get_texts()]
+  assert words[2:] == ['PPO', *(f'policy of {size}' for size in SIZES)]
+  width = canvas.figure.get_size_inches()[0]
+  letters = [text.get_fontsize() for text in corner.get_legend().get_texts()]
+  assert min(letters) / 72 * 400 / width >= 9  # pixels high at a width of 400
+
+
+def test_the_figure_to_take_away_is_also_a_png(drawn, tables, tmp_path):
+  other = drawn['frontier_and_policies'].with_suffix('.png')
+  assert other.read_bytes().startswith(b'\x89PNG')
+  real = tables | {'frontier': tables['frontier'].query('scorer != "gold"')}
+  canvas = _canvas(frontier.frontier_and_policies, real)
+  assert not canvas.figure.axes[2].axison  # without gold its panel is empty
+
+
 def test_a_figure_without_its_table_or_rows_is_none(tables, tmp_path):
   assert set(figures.draw_all({}, tmp_path).values()) == {None}
   other = {**tables, 'rl_curve': tables['rl_curve'].query('role == "inert"')}
@@ -74,6 +111,7 @@ def test_a_figure_without_its_table_or_rows_is_none(tables, tmp_path):
     'overoptimisation',
     'gap_vs_samples',
     'entropy_length',
+    'frontier_and_policies',
   }
 
 

@@ -124,9 +124,13 @@ ON_BOUND = {
   (24, 'elo'): 'elo_excess',
   (27, 'none'): 'entropy_change_197K',
   (37, 'harmless'): 'harmless_on_helpful',
+  (66, 'flat'): 'slope',
+  (66, 'steep'): 'slope',
+  (67, 'small'): 'efficiency_197K_over_13K',
 }
-# What random labels and replies leave where the other noise is off.
-LEFT = {7: 0.006, 17: 0.03}
+# What random labels and replies leave where the other noise is off; of 66, that
+# windows of several lengths see several parts of a parabola.
+LEFT = {7: 0.006, 17: 0.03, 66: 0.02}
 
 
 @pytest.mark.parametrize(('number', 'where'), ON_BOUND)

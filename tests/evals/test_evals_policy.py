@@ -55,6 +55,18 @@ def test_every_number_of_a_row_equals_a_loop(given):
   assert np.all(np.asarray(out['entropy']) >= 0)
 
 
+def test_without_logits_there_are_the_same_scores_and_nothing_else(given):
+  collect = lambda params, rollout, rng: rollout
+  rewards = (bigram.reward, bigram.reward)
+  alone = policy.make_evaluate(collect, None, rewards)
+  rollout = bigram.fixed_rollout()
+  both = given.whole(TABLE_VV, REF_VV, WEIGHTS, rollout, RNG)
+  out = alone(TABLE_VV, REF_VV, WEIGHTS, rollout, RNG)
+  assert set(both) - set(out) == {'kl', 'kl_k1', 'kl_k3', 'entropy'}
+  for name in out:
+    np.testing.assert_array_equal(out[name], both[name], err_msg=name)
+
+
 def test_equal_policies_have_no_divergence(given):
   """All three estimators are exactly 0 (checklist 43)."""
   rollout = bigram.fixed_rollout()

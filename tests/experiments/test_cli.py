@@ -68,7 +68,7 @@ def lm(texts, tmp_path_factory):
 def test_an_unknown_preset(tmp_path):
   config = '--config=configs/reproduce.py:huge'
   line = error_line(call('reproduce', config, f'--workdir={tmp_path}/x'))
-  assert "unknown preset 'huge': one of gpu, hh, micro, null, smoke" in line
+  assert "unknown preset 'huge': one of gpu, headline, hh, micro, null" in line
   assert not list(tmp_path.iterdir())
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from experiments import frontier as script
 from rlhf_jax.analysis import frontier
+from rlhf_jax.analysis.claims.registry import load
 from rlhf_jax.crowd.prompt import Prompt
 from rlhf_jax.crowd.worlds import make_world, rules_of
 from rlhf_jax.train import about
@@ -23,7 +24,9 @@ def rl_run(tmp_path):
   path.mkdir()
   row = {'role': 'linear', 'seed': 3, 'size': '3K', 'n_params': 9, 'half': 'a'}
   kind = about.About('train_ppo', 'policy')._asdict()
-  content = kind | {'config': {'seed': 3}, 'row': row}
+  config = {'hashed_rewards': True, 'data': {'source': 'simulated'}}
+  config |= {'world': {'name': 'rich'}}
+  content = kind | {'config': config, 'row': row}
   (path / 'config.json').write_text(json.dumps(content))
   kl = np.array([0.0, 0.25, 1.0, 2.25])
   gain = 0.5 * np.sqrt(2 * kl)
@@ -37,40 +40,60 @@ def normal_scores(monkeypatch):
   rng = np.random.default_rng(0)
   score_PN = rng.standard_normal((32, 4096))
   score_PN -= score_PN.mean(1, keepdims=True)
-  found = {'train': score_PN, 'test': score_PN}
-  monkeypatch.setattr(script, 'sampled_scores', lambda *_: found)
+  found = {'train': score_PN, 'test': score_PN, 'gold': 0 * score_PN}
+  kinds = ['helpful'] * 16 + ['harmless'] * 15 + ['odd']
+  monkeypatch.setattr(script, 'run_scores', lambda *_: (found, kinds))
 
 
 def test_a_run_at_half_the_frontier_is_said_to_be(
   rl_run, normal_scores, tmp_path, capsys
 ):
-  options = {'run': str(rl_run), 'workdir': str(tmp_path / 'out')}
-  script.run(options | {'prompts': 32, 'replies': 4096})
+  config = {'run_dir': str(rl_run), 'prompts': 32, 'replies': 4096}
+  script.run(config, tmp_path / 'out')
   printed = capsys.readouterr().out
   assert 'at sqrt(KL): 50% at 0.5, 50% at 1, 50% at 1.5' in printed.replace(
     '49%', '50%'
   ).replace('51%', '50%')
   edge = pd.read_csv(tmp_path / 'out' / 'frontier.csv')
-  columns = ['scorer', 'b', 'gain', 'kl', 'log_mgf', 'ess']
-  assert list(edge) == columns and set(edge['scorer']) == {'train', 'test'}
+  assert set(edge) == set(load().tables['frontier'].columns)
+  assert set(edge['scorer']) == {'train', 'test'}
+  assert 'gold, all: all replies to a prompt score the same' in printed
+  # A kind of one prompt is none.
+  rows = edge.groupby('subset')['n_prompts'].first()
+  assert rows.to_dict() == {'all': 32, 'helpful': 16, 'harmless': 15}
   best = pd.read_csv(tmp_path / 'out' / 'best_of_n.csv')
-  assert best['n'].max() == 128
+  assert set(best) == set(load().tables['best_of_n'].columns)
+  assert best['n'].max() == 128 and set(best['world']) == {'rich'}
   known = about.read(tmp_path / 'out')
   assert known.about.holds == 'table' and known.row['seed'] == 3
 
 
+def test_a_run_says_what_its_world_and_its_train_pm_are(tmp_path):
+  path = tmp_path / 'pm'
+  path.mkdir()
+  kind = about.About('train_pm', 'preference model')._asdict()
+  row = {'role': 'single', 'seed': 3, 'size': '42K', 'n_params': 9, 'half': 'a'}
+  content = kind | {'config': {'train_subset': 'helpful'}, 'row': row}
+  (path / 'config.json').write_text(json.dumps(content))
+  config = {'hashed_rewards': False, 'data': {'source': 'hh'}}
+  config |= {'train_pm_dir': str(path), 'pm_pairs': 3840}
+  assert script.labels_of(config) == {'world': 'hh', 'pm': '42K helpful 3840'}
+  config |= {'data': {'source': 'simulated'}, 'world': {'seed': 0}}
+  assert script.labels_of(config)['world'] == 'classic'  # before worlds had one
+
+
 def test_what_is_no_finished_policy_is_refused(rl_run, tmp_path):
-  options = {'run': str(rl_run), 'workdir': str(tmp_path / 'out')}
+  config, out = {'run_dir': str(rl_run)}, tmp_path / 'out'
   with pytest.raises(ValueError, match='--replies: wanted 2 or more, got 1'):
-    script.run(options | {'prompts': 2, 'replies': 1})
+    script.run(config | {'prompts': 2, 'replies': 1}, out)
   (rl_run / 'rl_curve.csv').unlink()
   with pytest.raises(about.RunError, match='is not finished: no rl_curve.csv'):
-    script.run(options | {'prompts': 2, 'replies': 2})
+    script.run(config | {'prompts': 2, 'replies': 2}, out)
   content = json.loads((rl_run / 'config.json').read_text())
   content['holds'] = 'preference model'
   (rl_run / 'config.json').write_text(json.dumps(content))
   with pytest.raises(about.RunError, match='wanted the workdir of a finished'):
-    script.run(options | {'prompts': 2, 'replies': 2})
+    script.run(config | {'prompts': 2, 'replies': 2}, out)
 
 
 def test_replies_of_a_batch_go_to_their_prompts(monkeypatch):
@@ -80,6 +103,8 @@ def test_replies_of_a_batch_go_to_their_prompts(monkeypatch):
   class HeldOut:
     def __init__(self, config, base, scorers, evaluate, found):
       self.rows = config['eval_prompts']
+      assert self.rows % config['scoring_parts'] == 0
+      self.kinds = ['helpful', 'harmless', 'helpful'] * (self.rows // 3)
       assert len(found) == 3 and config['eval_batch'] == self.rows
 
     def measure(self, trained, iteration, row_offset):
@@ -104,8 +129,10 @@ def test_replies_of_a_batch_go_to_their_prompts(monkeypatch):
     ),
   ):
     monkeypatch.setattr(module, name, lambda *_, v=value, **__: v)
+  config = {'mesh': None, 'eval_batch': 256, 'scoring_parts': 8}
   monkeypatch.setattr(script.policies, 'HeldOut', HeldOut)
-  found = script.sampled_scores({'mesh': None}, 3, 100, 'all', range)
+  found, kinds = script.run_scores(config, 3, 100, 'all', range)
+  assert kinds == ['helpful', 'harmless', 'helpful']
   assert set(found) == {'train', 'test'}  # without gold on real data
   rows = 85 * 3  # as often as 256 rows have room
   assert calls == [rows, 2 * rows]
@@ -160,11 +187,11 @@ def authors(monkeypatch):
 def test_a_language_model_has_a_frontier_of_gold_without_any_rl(
   authors, tmp_path, capsys
 ):
-  options = {'policy': lm_run(tmp_path / 'lm', name='parts'), 'kind': 'helpful'}
-  options |= {'workdir': str(tmp_path / 'out'), 'prompts': 4, 'replies': 128}
-  script.run(options)
+  config = {'policy': lm_run(tmp_path / 'lm', name='parts'), 'kind': 'helpful'}
+  config |= {'prompts': 4, 'replies': 128}
+  script.run(config, tmp_path / 'out')
   printed = capsys.readouterr().out
-  assert '3.0 nats a reply' in printed and 'gold: to sqrt(KL)' in printed
+  assert '3.0 nats a reply' in printed and 'gold, all: to sqrt(KL)' in printed
   assert 'gain of the policy' not in printed
   with np.load(tmp_path / 'out' / 'scores.npz') as scores:
     assert scores['gold'].shape == scores['nats'].shape == (4, 128)
@@ -188,11 +215,10 @@ def test_prompts_of_a_model_are_of_the_kind_that_is_asked_for(tmp_path):
     script.of_kind([('x', 'helpful')], 'harmless')
 
 
-@pytest.mark.parametrize('given', [{}, {'run': 'a', 'policy': 'b'}])
+@pytest.mark.parametrize('given', [{}, {'run_dir': 'a', 'policy': 'b'}])
 def test_a_run_or_a_policy_is_wanted_and_not_both(tmp_path, given):
-  options = {'workdir': str(tmp_path), 'prompts': 2, 'replies': 2} | given
   with pytest.raises(ValueError, match='and not both'):
-    script.run(options)
+    script.run({'prompts': 2, 'replies': 2} | given, tmp_path)
 
 
 def test_an_imported_policy_needs_a_pm_that_has_prompts(tmp_path):

@@ -67,13 +67,39 @@ def test_sure_labels_are_drawn_as_they_are():
   assert (after.p_label_N == 1).all()
 
 
-def test_coin_flips_are_even_labels_and_nothing_else():
-  before = tiny.pairs([0.9, np.nan])
-  after = comparisons.coin_flips(before)
-  assert after.p_label_N.tolist() == [0.5, 0.5]
+def test_coin_flips_keep_the_rates_and_say_nothing_of_the_pairs():
+  """Of .9 and .3 there are as many as before, each of them turned or not."""
+  before = tiny.pairs([0.9] * 200 + [0.3] * 200)
+  after = comparisons.coin_flips(before, np.random.default_rng(0))
+  rates, count = np.unique(after.p_label_N.round(6), return_counts=True)
+  np.testing.assert_allclose(rates, [0.1, 0.3, 0.7, 0.9])
+  assert count[0] + count[3] == 200 and count[1] + count[2] == 200
+  # Standard error of 400 rates whose square is .4^2 and .2^2 in the mean: .016.
+  assert abs(after.p_label_N.mean() - 0.5) < 0.064
+  first, second = after.p_label_N[:200].mean(), after.p_label_N[200:].mean()
+  assert abs(first - second) < 0.128
   assert after.p_label_N.dtype == np.float32
   same = [a is b for a, b in zip(after, before, strict=True)]
   assert same.count(False) == 1 and not same[5]
+
+
+def test_an_expected_accuracy_under_coin_flips_is_not_one_half_identically():
+  """It is one half in the mean, with the spread of so many rates."""
+  before = tiny.pairs(np.full(400, 0.9))
+  found = [
+    comparisons.coin_flips(before, np.random.default_rng(i)).p_label_N.mean()
+    for i in range(50)
+  ]
+  # One mean of 400 values .5 +- .4 varies by .02.
+  assert 0.012 < np.std(found) < 0.028
+  assert abs(np.mean(found) - 0.5) < 4 * 0.02 / 50**0.5
+
+
+def test_pairs_without_rates_get_even_ones():
+  before = tiny.pairs(np.full(400, np.nan))
+  p_N = comparisons.coin_flips(before, np.random.default_rng(0)).p_label_N
+  # Uniform on [0, 1]: variance 1 / 12, standard errors .014 and .004.
+  assert abs(p_N.mean() - 0.5) < 0.058 and abs(p_N.var() - 1 / 12) < 0.016
 
 
 def test_halves_share_no_prompt_and_leave_none_out():
@@ -258,8 +284,8 @@ def test_the_order_is_the_seed_s_and_flips_of_a_coin_are_wanted(tmp_path):
     )
     pairs = comparisons.load_pairs(tmp_path / name, 'train')
     tokens[name] = pairs.chosen_tokens_NT
-    even = 0.5 if name == 'again' else 0.75
-    assert (pairs.p_label_N == even).all()
+    turned = (0.75, 0.25) if name == 'again' else (0.75,)
+    assert set(pairs.p_label_N.tolist()) == set(turned)
   np.testing.assert_array_equal(tokens['one'], tokens['again'])
   assert not np.array_equal(tokens['one'], tokens['two'])
 
@@ -350,9 +376,10 @@ def test_released_pairs_are_cut_to_so_many_by_the_split_seed(released):
     (tiny.prompt(f'draw {i} {tiny.ANIMALS[i]}s'), 'helpful') for i in order
   ]
   coins = {'reading': config['reading'] | {'coin_flip_labels': True}}
-  even = comparisons.read_pairs(config | coins, tiny.base())
-  assert (even.train.p_label_N == 0.5).all()
-  assert (even.test.p_label_N == 0.5).all()
+  coins = comparisons.read_pairs(config | coins, tiny.base())
+  for side in (coins.train, coins.test):
+    assert ((side.p_label_N >= 0) & (side.p_label_N <= 1)).all()
+    assert len(np.unique(side.p_label_N)) == len(side.p_label_N)
   assert np.isnan(pairs.train.p_label_N).all()
 
 

@@ -74,6 +74,28 @@ def test_errors_of_scores_are_those_of_the_gain_on_the_same_prompt():
   assert found['gold_se'] == pytest.approx(math.sqrt(1.5 / 3 / 4))
 
 
+def test_rows_of_each_kind_are_those_of_its_prompts():
+  """Helpful are the first and the third; gains of the test PM 0 and 1."""
+  args = CONFIG, held_out(), OUT, PI0, 3
+  harmless, helpful = rl_tables.subset_rows(*args)
+  assert (harmless['subset'], helpful['subset']) == ('harmless', 'helpful')
+  assert helpful['n_prompts'] == 2 and helpful['samples'] == 48
+  assert helpful['kl'] == 2.0 and helpful['kl_se'] == pytest.approx(1)
+  assert helpful['train_gain'] == pytest.approx(0.5)
+  assert helpful['test_gain'] == pytest.approx(0.5)
+  assert helpful['test_gain_se'] == pytest.approx(0.5)
+  assert harmless['test_gain'] == pytest.approx(3.5)
+  # The mean over kinds of equal size is that of all prompts.
+  assert (harmless['kl'] + helpful['kl']) / 2 == row()['kl']
+  assert set(helpful) == set(load().tables['rl_subsets'].columns)
+
+
+def test_a_kind_of_one_prompt_has_no_rows():
+  lone = tiny.namespace(kinds=['helpful', 'helpful', 'helpful', 'harmless'])
+  rows = rl_tables.subset_rows(CONFIG, lone, OUT, PI0, 3)
+  assert [line['subset'] for line in rows] == ['helpful']
+
+
 def sigmoid(x):
   return 1 / (1 + math.exp(-x))
 
@@ -171,6 +193,8 @@ def run(tmp_path):
     run.log(0, row() | {'iteration': 0, 'kl': 0.0}, kind='checkpoint')
     run.log(1, {'loss': 1.0})
     run.log(4, row(), kind='checkpoint')
+    for line in rl_tables.subset_rows(CONFIG, held_out(), OUT, PI0, 3):
+      run.log(4, line, kind='subset')
     yield run
 
 
@@ -182,6 +206,9 @@ def test_the_checkpoints_of_a_run_are_its_curve(run):
   assert list(table) == list(row())  # no column `step`
   assert table['train_pm'].tolist() == [1.75, 1.75]
   assert table['kl'].tolist() == [0.0, 3.0]
+  subsets = pd.read_csv(run.path / 'rl_subsets.csv')
+  assert subsets['subset'].tolist() == ['harmless', 'helpful']
+  assert 'step' not in subsets
   pi0 = pd.read_csv(run.path / 'rl_pi0.csv').set_index('scorer')
   assert pi0.loc['train', 'mean'] == 1.25
   text = (run.path / 'samples.json').read_text()

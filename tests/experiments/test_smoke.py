@@ -12,10 +12,19 @@ from rlhf_jax.analysis import runs
 pytestmark = pytest.mark.slow  # a whole study: four minutes
 
 CONFIG = '--config=configs/reproduce.py:smoke'
-TABLES = ('lm', 'pm_curve', 'pm_pairs', 'rl_curve', 'rl_pi0')
+TABLES = (
+  'lm',
+  'pm_curve',
+  'pm_pairs',
+  'rl_curve',
+  'rl_subsets',
+  'rl_pi0',
+  'frontier',
+  'best_of_n',
+)
 
 # What two model sizes and two seeds suffice to judge.
-MEASURED = {1, 4, 5, 6, 11, 12, 13, 14, 15, 17, 19, 20, 24, 27, 37}
+MEASURED = {1, 4, 5, 6, 11, 12, 13, 14, 15, 17, 19, 20, 24, 27, 37, 67}
 
 
 @pytest.fixture(scope='session')
@@ -34,7 +43,7 @@ def _files_of_jobs(path):
   """Time of the last change of every file that a job wrote."""
   return {
     file: file.stat().st_mtime_ns
-    for stage in ('text', 'lm', 'comparisons', 'pm', 'rl')
+    for stage in ('text', 'lm', 'comparisons', 'pm', 'rl', 'frontier')
     for file in (path / stage).rglob('*')
     if file.is_file() and file.name != '.lock'
   }
@@ -49,7 +58,7 @@ def _table(path, name):
 def test_the_study_ends_with_a_report_and_all_claims(study):
   path, printed = study
   claims = _claims(path)
-  assert [claim['id'] for claim in claims] == list(range(1, 66))
+  assert [claim['id'] for claim in claims] == list(range(1, 68))
   judged = {c['id'] for c in claims if c['verdict'] != 'not run'}
   assert MEASURED <= judged
   assert 'data:image/svg+xml' in (path / 'report' / 'index.html').read_text()
@@ -61,11 +70,21 @@ def test_the_study_ends_with_a_report_and_all_claims(study):
 def test_the_tables_hold_every_run_and_every_checkpoint(study):
   path, _ = study
   curve = _table(path, 'rl_curve')
-  assert set(curve['role']) == {'linear', 'inert', 'robust'}
+  assert set(curve['role']) == {
+    'linear',
+    'inert',
+    'robust',
+    'helpful_pm',
+    'harmless_pm',
+  }
   assert (curve.groupby('run_id')['iteration'].min() == 0).all()
   assert (curve.groupby('run_id')['iteration'].max() == 8).all()
   assert (curve.loc[curve['iteration'] == 0, 'kl'].abs() < 1e-5).all()
   assert (curve.loc[curve['iteration'] == 8, 'kl'] > 0).all()
+  edges = _table(path, 'frontier')
+  assert set(edges['scorer']) == {'train', 'test', 'gold'}
+  assert {'all', 'helpful', 'harmless'} == set(edges['subset'])
+  assert set(edges['role']) == set(curve['role']) - {'inert'}
   programs = runs.read_tables(path / 'tables')['programs']
   assert (programs['seconds'] >= 0).all() and len(programs) > 5
 

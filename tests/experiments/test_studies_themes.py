@@ -21,12 +21,12 @@ HERE = pathlib.Path(__file__).parent
 TENSION = {
   f'pm/single-42K-{subset}-all-s{seed}'
   for subset in ('helpful', 'harmless')
-  for seed in range(120, 125)
+  for seed in range(200, 208)
 }
 ROBUST = {
-  *(f'pm/robust-197K-mix-{half}-s120' for half in 'ab'),
-  *(f'pm/value-13K-mix-{half}-s120' for half in 'ab'),
-  *(f'rl/robust-13K-{half}-s120' for half in 'ab'),
+  *(f'pm/robust-197K-mix-{half}-s200' for half in 'ab'),
+  *(f'pm/value-13K-mix-{half}-s200' for half in 'ab'),
+  *(f'rl/robust-13K-{half}-s200' for half in 'ab'),
 }
 
 
@@ -41,17 +41,17 @@ def names(themes, preset='micro'):
 def test_a_theme_comes_with_what_it_needs_and_nothing_else():
   start = {'text', 'lm/197K', 'comparisons'}
   assert names(['tension']) == start | {'lm/42K'} | TENSION
-  found = {name for name in names(['robustness']) if '-s12' not in name}
+  found = {name for name in names(['robustness']) if '-s20' not in name}
   assert found == start | {'lm/13K'}
-  assert {x for x in names(['robustness']) if x.endswith('s120')} == ROBUST
+  assert {x for x in names(['robustness']) if x.endswith('s200')} == ROBUST
 
 
 def test_themes_share_their_jobs():
   """The linear runs are those of two themes; the test PM comes with them."""
   both, one = names(['ppo', 'sqrt_kl']), names(['sqrt_kl'])
-  assert both - one == {f'rl/inert-13K-a-s{s}' for s in (120, 121, 122)}
+  assert both - one == {f'rl/inert-13K-a-s{s}' for s in range(200, 208)}
   assert (
-    'pm/rl-197K-mix-b-s120' in one and 'pm/scaling-3K-mix-a-s120' not in one
+    'pm/rl-197K-mix-b-s200' in one and 'pm/scaling-3K-mix-a-s200' not in one
   )
 
 
@@ -65,9 +65,78 @@ def test_the_themes_are_the_modules_that_have_jobs():
     if {'jobs', 'evaluations'}
     & vars(importlib.import_module(f'experiments.studies.{name}')).keys()
   }
-  assert set(registry.THEMES) == have and len(have) == 7
+  assert set(registry.THEMES) == have and len(have) == 9
   claimed = [name for name in claims.THEMES if name in have]
   assert list(registry.THEMES) == [*claimed, 'hhh']
+
+
+def test_every_linear_policy_has_its_frontier():
+  """Of each size under the one train PM; without a section there is none."""
+  linear = {
+    f'linear-{size}-a-s{seed}'
+    for size in ('13K', '42K', '197K')
+    for seed in range(200, 208)
+  }
+  found = names(['sqrt_kl'])
+  assert {x[9:] for x in found if x.startswith('frontier/')} == linear
+  assert {x[3:] for x in found if x.startswith('rl/')} == linear
+  config = _config('reproduce', 'headline') | {'themes': ['sqrt_kl']}
+  jobs = {job.name: job for job in registry.all_jobs(config, '/r')}
+  job = jobs['frontier/linear-42K-a-s203']
+  run = '/r/rl/linear-42K-a-s203'
+  wanted = {'run_dir': run, 'prompts': 64, 'replies': 2048}
+  assert job.config == wanted
+  assert [need.name for need in job.needs] == ['rl/linear-42K-a-s203']
+  del config['frontier']
+  jobs = registry.all_jobs(config, '/r')
+  assert not [job.name for job in jobs if 'frontier' in job.name]
+
+
+def test_bows_are_of_eight_combinations_a_seed():
+  """Four train PMs, each on helpful and on harmless prompts."""
+  config = _config('reproduce', 'headline')
+  config |= {'seeds': [200], 'themes': ['sqrt_kl', 'bows']}
+  jobs = {job.name: job for job in registry.all_jobs(config, '/r')}
+  found = {
+    jobs[job.config['run_dir'].removeprefix('/r/')].config['train_pm_dir']
+    for job in jobs.values()
+    if job.module == 'experiments.frontier'
+  }
+  assert {path.removeprefix('/r/pm/') for path in found} == {
+    'scaling-197K-mix-a-s200',
+    'robust-197K-mix-a-s200',
+    'single-42K-helpful-all-s200',
+    'single-42K-harmless-all-s200',
+  }
+  short = jobs['rl/helpful_pm-13K-a-s200'].config
+  assert (short['role'], short['iterations']) == ('helpful_pm', 18)
+  assert short['test_pm_dir'] == '/r/pm/rl-197K-mix-b-s200'
+
+
+def test_draws_deal_out_the_seeds_and_share_nothing():
+  """Each has its own texts, language model and comparisons, in a folder."""
+  config = _config('reproduce', 'shared_variance')
+  jobs = {job.name: job for job in registry.all_jobs(config, '/r')}
+  assert {name.split('/')[0] for name in jobs} == {f'draw{i}' for i in range(6)}
+  seeds = {}
+  for name, job in jobs.items():
+    draw = name.split('/')[0]
+    assert all(need.name.startswith(f'{draw}/') for need in job.needs)
+    paths = [v for k, v in job.config.items() if k.endswith('_dir') and v]
+    assert all(path.startswith(f'/r/{draw}/') for path in paths)
+    seeds.setdefault(name.split('/', 1)[1].split('-')[0], []).append(
+      job.config['seed']
+    )
+  assert seeds['comparisons'] == list(range(200, 206))
+  assert seeds['text'] == list(range(6))
+  assert sorted(seeds['rl/linear']) == list(range(400, 424))
+  one = config | {'seeds': config['seeds'][:4], 'draws': 1}
+  names = {job.name for job in registry.all_jobs(one, '/r/draw0')}
+  assert {f'draw0/{x}' for x in names} == {
+    x for x in jobs if x.startswith('draw0/')
+  }
+  with pytest.raises(ValueError, match='draws=5: wanted a study that makes'):
+    registry.all_jobs(config | {'draws': 5}, '/r')
 
 
 def test_a_flag_names_themes_with_commas_between():
@@ -82,11 +151,19 @@ def test_a_flag_names_themes_with_commas_between():
     registry.names_of([''])
 
 
-@pytest.mark.parametrize('preset', ['micro', 'smoke', 'null', 'hh', 'gpu'])
+@pytest.mark.parametrize('preset', ['headline', 'smoke', 'null', 'gpu'])
 def test_a_preset_of_a_study_runs_all_themes(preset):
-  real_data = {'hhh'}
+  real_data = {'hhh', 'real_pairs'}
   themes = _config('reproduce', preset)['themes']
   assert set(themes) == set(registry.THEMES) - real_data
+
+
+def test_the_default_trains_no_policy_and_has_eight_seeds():
+  """Claims on RL want more time than it has; what it claims has its seeds."""
+  config = _config('reproduce', 'micro')
+  jobs = registry.all_jobs(config, '/r')
+  assert not [job.name for job in jobs if 'ppo' in job.module]
+  assert len(config['seeds']) == 8
 
 
 @pytest.mark.slow  # processes
@@ -194,7 +271,7 @@ def test_a_new_theme_runs_to_its_report(reproduce, tmp_path, on):
     assert not (root / 'report').exists()
   done = reproduce(f'--on={on}')
   assert done.returncode == 0, done.stderr[-2000:]
-  assert '[4/4] fake/b-s' in done.stderr and '65 not run' in done.stdout
+  assert '[4/4] fake/b-s' in done.stderr and '67 not run' in done.stdout
   assert (root / 'report' / 'index.html').exists()
   jobs = json.loads((root / 'ledger.json').read_text())['jobs']
   assert set(jobs) == {f'fake/{x}-s{seed}' for x in 'ab' for seed in (0, 1)}

@@ -131,6 +131,31 @@ RL_CURVE = Table(
   },
   text=('pm_size',),
 )
+RL_SUBSETS = Table(
+  name='rl_subsets',
+  meaning='a checkpoint of a policy on the held-out prompts of one kind',
+  columns={
+    'subset': 'kind of prompts: `helpful` or `harmless`',
+    'n_prompts': 'of that kind',
+    'iteration': 'of PPO; 0 is pi_0',
+    'samples': 'replies sampled for training so far',
+    'kl': 'KL(pi || pi_0), exact per-prefix sum, nats per reply',
+    'kl_se': 'its standard error over prompts',
+  }
+  | {
+    column: meaning
+    for name, scorer in (
+      ('train', 'train PM'),
+      ('test', 'test PM'),
+      ('gold', 'gold scorer; NaN on real data'),
+    )
+    for column, meaning in (
+      (f'{name}_gain', f"gain over pi_0's mean by the {scorer}"),
+      (f'{name}_gain_se', 'its standard error over prompts'),
+    )
+  },
+  text=('subset',),
+)
 RL_PI0 = Table(
   name='rl_pi0',
   meaning='the scores of pi_0 by one scorer, before an RL run',
@@ -185,7 +210,7 @@ THEME = Theme(
       pm_role=PM_ROLE,
     ),
   ),
-  tables=(RL_CURVE, RL_PI0),
+  tables=(RL_CURVE, RL_SUBSETS, RL_PI0),
   drawings=(entropy_length, kl_estimators),
   roles={
     'rl': 'the test PM of the linear RL runs: largest size, half b',

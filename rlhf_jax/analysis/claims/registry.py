@@ -25,6 +25,7 @@ THEMES = (
   'skills',
   'ppo',
   'sqrt_kl',
+  'bows',
   'robustness',
   'scans',
   'online',

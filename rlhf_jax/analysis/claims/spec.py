@@ -14,6 +14,7 @@ ASKELL = 'Askell et al. 2021'
 OUYANG = 'Ouyang et al. 2022'
 WANG = 'Wang et al. 2016'
 GAO = 'Gao et al. 2022'
+OURS = 'this project'
 
 # Which run a row is of: the columns in front of every table.
 RUN_COLUMNS = {
@@ -47,7 +48,7 @@ class ClaimSpec:
   """One claim.
 
   Attributes:
-    id: its number; 1 to 65 are those of the papers.
+    id: its number; 1 to 65 are those of the papers, the next ones our own.
     title: a few words.
     statement: the claim as a sentence.
     source: paper and figure or section.

@@ -5,7 +5,7 @@ import math
 import pandas as pd
 
 from rlhf_jax.analysis import bounded, gain_bound, kl_reward
-from rlhf_jax.analysis.claims.spec import BAI, ClaimSpec, Table, Theme
+from rlhf_jax.analysis.claims.spec import BAI, ClaimSpec, Theme
 from rlhf_jax.analysis.drawings.sqrt_kl import reward_vs_sqrt_kl
 from rlhf_jax.analysis.findings import (
   Finding,
@@ -131,11 +131,12 @@ def slope_bound(tables) -> Finding:
 
   Beside it `ratio`, the slope over sqrt(2 V), the bound of Gaussian rewards.
   """
-  table = select(tables, 'frontier', scorer='train')
+  table = select(tables, 'frontier', scorer='train', subset='all')
   rows = fitted(tables, 'train')
   found = []
   for row in _named(rows):
-    own = keep(table, 'frontier.csv', run_id=row.run_id)
+    run = {'size': row.size_, 'half': row.half, 'seed': row.seed}
+    own = keep(table, 'frontier.csv', role='linear', **run)
     window = kl_reward.early_window(row.run)
     found.append(gain_bound.window_excess(window, row.s0, own))
   rows = pd.concat([rows, pd.DataFrame(found)], axis=1)
@@ -178,20 +179,6 @@ def forecast(tables) -> Finding:
     _window_note(rows),
   )
 
-
-FRONTIER = Table(
-  name='frontier',
-  meaning='what pi_0 exp(b r) gains by one scorer r, from replies of pi_0',
-  columns={
-    'scorer': '`train` or `test` PM, or `gold`',
-    'b': 'inverse temperature of the tilt, one for all prompts',
-    'log_mgf': 'mean over prompts of log E exp(b (r - mean of the prompt))',
-    'gain': 'mean score of the tilted policy less that of pi_0',
-    'kl': 'KL(tilted || pi_0), nats per reply',
-    'ess': 'effective number of replies to a prompt under the tilt, its mean',
-  },
-  text=('scorer',),
-)
 
 READS = {
   'tables': ('rl_curve', 'rl_pi0'),
@@ -269,6 +256,5 @@ THEME = Theme(
       **READS,
     ),
   ),
-  tables=(FRONTIER,),
   drawings=(reward_vs_sqrt_kl,),
 )

@@ -119,18 +119,68 @@ def pi0_row(run, scorer, mean, variance) -> dict:
   }
 
 
+LABELS = {'world': 'classic', 'pm': '197K mix 12288', 'scorer': 'train'}
+
+
+def frontier_rows(run, b_N, log_mgf_N, gain_N, kl_N, ess=100.0, **labels):
+  """Rows of frontier, or of a frame of its columns."""
+  columns = {
+    **LABELS,
+    'subset': 'all',
+    'n_prompts': 64,
+    'n_replies': 1024,
+    'b': b_N,
+    'log_mgf': log_mgf_N,
+    'gain': gain_N,
+    'kl': kl_N,
+    'ess': ess,
+    **labels,
+    **run,
+  }
+  return pd.DataFrame(columns)
+
+
 def gaussian_frontier(run, variance, b_N, ess_N=100.0) -> pd.DataFrame:
   """Rows of frontier of Gaussian scores: log E exp(b (r - mean)) = b^2 V / 2.
 
   The tilted policy gains b V at KL = b^2 V / 2.
   """
+  half_N = b_N**2 * variance / 2
+  return frontier_rows(run, b_N, half_N, b_N * variance, half_N, ess_N)
+
+
+def bent_frontier(run, bow, slope, last=2.0, **labels) -> pd.DataFrame:
+  """Rows of frontier whose gain over sqrt(KL) has a bow up to `last`.
+
+    gain = slope last ((1 - 4 bow) u + 4 bow u^2),   u = sqrt(KL) / last
+
+  b is the slope of the gain on KL, as it is of any frontier: the cost of one
+  more nat is its gain times b.
+  """
+  u_N = np.linspace(0, 1, 41)[1:]
+  gain_N = slope * last * bent(u_N, bow)
+  kl_N = (last * u_N) ** 2
+  rise_N = slope * (1 - 4 * bow + 8 * bow * u_N) / (2 * last * u_N)
+  b_N = 1 / rise_N
+  return frontier_rows(run, b_N, b_N * gain_N - kl_N, gain_N, kl_N, **labels)
+
+
+def bent(u_N, bow):
+  """A parabola through (0, 0) and (1, 1) whose bow there is `bow`."""
+  return (1 - 4 * bow) * u_N + 4 * bow * u_N**2
+
+
+def subset_rows(run, subset, samples_N, root_N, gain_N) -> pd.DataFrame:
+  """Rows of rl_subsets of one run, all scorers alike."""
+  kl_N = np.asarray(root_N) ** 2
   columns = {
-    'scorer': 'train',
-    'b': b_N,
-    'log_mgf': b_N**2 * variance / 2,
-    'gain': b_N * variance,
-    'kl': b_N**2 * variance / 2,
-    'ess': ess_N,
-    **run,
+    'subset': subset,
+    'n_prompts': 512,
+    'iteration': np.arange(len(kl_N)),
+    'samples': samples_N,
+    'kl': kl_N,
+    'kl_se': 0.02 * kl_N + 0.0003,
   }
-  return pd.DataFrame(columns)
+  for name in ('train', 'test', 'gold'):
+    columns |= {f'{name}_gain': gain_N, f'{name}_gain_se': 0.04}
+  return pd.DataFrame({**columns, **run})

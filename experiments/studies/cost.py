@@ -1,0 +1,109 @@
+"""What the jobs of a study should take, from rates of two quiet CPU cores.
+
+Seconds are those of both cores together: a study of two workers takes about
+their sum. Rates of shape 197K, vocabulary 1,024, are those of
+benchmarks/results/cpu-2-cores (363 pairs/s of training, 135 samples/s of PPO,
+60,000 tokens/s of sampling); other rungs are cheaper by `blocks.COST`. The
+whole is scaled so that the micro study of ae98915 (five seeds of preference
+models, three of PPO) takes its 938 s (docs/reproduction.md). An estimate is
+good to a third or so; on a machine that does other things, to nothing.
+"""
+
+from experiments.studies import blocks
+
+SCALE = 0.4  # what a whole study took over the sum of the rates
+PAIR = 1 / 363  # of training, 197K
+FORWARD = PAIR / 6  # of one sequence: a third of the step, two in a pair
+PPO_SAMPLE = 1 / 135
+REPLY = 15 / 60_000  # of sampling, 15 tokens
+LM_TEXT = 1 / 700  # a row of training
+GOLD = 5e-5  # of one reply, plain Python
+COMPILE = 6.0  # seconds a program, counted once a size and stage
+START = 1.0  # seconds a job: reading what it needs, writing what it leaves
+
+
+def share(size):
+  """The cost of a rung over that of 197K."""
+  return blocks.COST.get(size, 50) / blocks.COST['197K']
+
+
+def seconds(job) -> float:
+  """Seconds of one job, without compiling; its start where nothing is known.
+
+  Args:
+    job: Job of a study that trains its own language models.
+  """
+  stage = job.module.rpartition('.')[2]
+  work = OF_STAGE.get(stage, lambda config, job: 0.0)(job.config, job)
+  return START + SCALE * work
+
+
+def _lm(config, job):
+  rows = config['steps'] * config['batch_size']
+  return rows * LM_TEXT * share(config['size'])
+
+
+def _comparisons(config, job):
+  each = 2 * (REPLY * share(config['lm_size']) + GOLD)
+  return config['pairs'] * each
+
+
+def _pm(config, job):
+  tests = config['curve_points'] * config['curve_eval_pairs']
+  tests += max(config['final_eval_pairs'], 0)
+  pairs = config['pairs'] * config['epochs']
+  return share(config['size']) * (pairs * PAIR + 2 * tests * FORWARD)
+
+
+def evaluation_count(config) -> int:
+  """Checkpoints of a PPO run that are measured, pi_0 included."""
+  dense = min(config['dense_iterations'], config['iterations'])
+  sparse = max(0, config['iterations'] - config['dense_iterations'])
+  return 2 + dense // config['dense_every'] + sparse // config['sparse_every']
+
+
+def _ppo(config, job):
+  samples = config['iterations'] * config['batch_size']
+  own, judge = share(config['size']), share(config['pm_size'])
+  # Of a sample: its policy and value network, and one score.
+  trained = samples * (own * (PPO_SAMPLE - FORWARD) + judge * FORWARD)
+  measured = evaluation_count(config) + config['pi0_samples']
+  replies = measured * config['eval_prompts']
+  each = own * (REPLY + 2 * FORWARD) + 2 * judge * FORWARD + GOLD
+  return trained + replies * each
+
+
+def _frontier(config, job):
+  [run] = job.needs
+  own, judge = share(run.config['size']), share(run.config['pm_size'])
+  each = own * REPLY + (judge + 1) * FORWARD + GOLD  # the test PM is 197K
+  return config['prompts'] * config['replies'] * each
+
+
+OF_STAGE = {
+  'make_text': lambda config, job: config['dialogues'] * 3e-4,
+  'train_lm': _lm,
+  'make_comparisons': _comparisons,
+  'train_pm': _pm,
+  'train_ppo': _ppo,
+  'frontier': _frontier,
+}
+
+
+def kind_of(job) -> str:
+  """'rl/linear', 'pm/scaling', 'lm': stage and role."""
+  parts = [p for p in job.name.split('/') if not p.startswith('draw')]
+  return '/'.join([*parts[:-1][:1], parts[-1].split('-')[0]])
+
+
+def table(jobs) -> list[tuple[str, int, float]]:
+  """(kind, jobs, seconds) of each kind, in order, and of compiling."""
+  found = {}
+  for job in jobs:
+    kind = kind_of(job)
+    kind = 'lm' if kind.startswith('lm/') else kind
+    count, total = found.get(kind, (0, 0.0))
+    found[kind] = count + 1, total + seconds(job)
+  programs = {(job.module, job.config.get('size')) for job in jobs}
+  rows = [(kind, *pair) for kind, pair in found.items()]
+  return [*rows, ('compiling', len(programs), COMPILE * len(programs))]

@@ -1,0 +1,126 @@
+"""Variance between and within draws, where it is known."""
+
+import math
+
+import numpy as np
+import pytest
+
+from rlhf_jax.analysis import nested
+from rlhf_jax.analysis.findings import NotRunError
+from scripts import make_variance_doc as page
+from tests.analysis import small
+
+BY_HAND = [[1.0, 3.0], [5.0, 7.0], [0.0, 2.0]]
+
+
+def test_components_by_hand():
+  """Means 2, 6, 1: variance 7, MSB 14; within 2 each; between (14 - 2) / 2."""
+  found = nested.one_way(BY_HAND)
+  assert found.mean == 3 and (found.draws, found.seeds) == (3, 2)
+  assert found.within == pytest.approx(2)
+  assert found.between == pytest.approx(6)
+  assert found.share == pytest.approx(0.75)
+  # F = 7; of F at (2, 3): .025 quantile 1 / 39.1655, .975 quantile 16.0441.
+  assert found.high == pytest.approx(
+    (7 * 39.1655 - 1) / (7 * 39.1655 + 1), 1e-4
+  )
+  assert found.low == 0  # 7 / 16 is below 1
+  error = 2 / 8
+  assert found.widening(8) == pytest.approx(math.sqrt((6 + error) / error))
+
+
+def by_loops(value_SR):
+  """Sums of squares, one value after the other."""
+  S, R = len(value_SR), len(value_SR[0])
+  mean = sum(map(sum, value_SR)) / (S * R)
+  between = within = 0.0
+  for row in value_SR:
+    own = sum(row) / R
+    between += R * (own - mean) ** 2 / (S - 1)
+    for value in row:
+      within += (value - own) ** 2 / (S * (R - 1))
+  return max(0.0, (between - within) / R), within
+
+
+def test_it_equals_its_naive_twin():
+  value_SR = np.random.default_rng(0).standard_normal((5, 4))
+  value_SR += np.arange(5)[:, None]
+  found = nested.one_way(value_SR)
+  twin = by_loops(value_SR.tolist())
+  assert (found.between, found.within) == pytest.approx(twin)
+
+
+@pytest.mark.parametrize('share', [0.0, 0.5])
+def test_the_interval_covers_the_share_of_gaussians_in_95_percent(share):
+  """400 studies: the binomial standard error of .95 is .011."""
+  rng = np.random.default_rng(1)
+  hits = []
+  for _ in range(400):
+    a_S1 = math.sqrt(share) * rng.standard_normal((6, 1))
+    e_SR = math.sqrt(1 - share) * rng.standard_normal((6, 4))
+    found = nested.one_way(a_S1 + e_SR)
+    hits.append(found.low <= share <= found.high)
+  low = 0.95 if share else 0.97  # at 0 only the lower end can miss
+  assert abs(np.mean(hits) - low) < 0.035
+
+
+def test_no_seed_beside_the_shared_part_is_a_share_of_one():
+  found = nested.one_way([[1.0, 1.0], [2.0, 2.0]])
+  assert (found.share, found.low, found.high) == (1, 1, 1)
+  assert math.isnan(found.widening())
+
+
+def test_one_draw_or_one_seed_tells_nothing():
+  for shape in ((1, 4), (4, 1)):
+    with pytest.raises(ValueError, match='wanted two draws of two seeds or mo'):
+      nested.one_way(np.zeros(shape))
+
+
+def draws_study(top='draw'):
+  """Two draws of two seeds; gains 1, 3 and 5, 7 in a straight line."""
+  pm, curve, pi0 = [], [], []
+  for seed, end in enumerate((1.0, 3.0, 5.0, 7.0)):
+    folder = f'{top}{seed // 2}'
+    run = {'seed': seed, 'run_id': f'{folder}/pm/x-s{seed}'}
+    own = {'train_subset': 'mix', 'eval_subset': 'mix'}
+    accuracy = 0.6 + end / 100
+    for pairs in (1, 2):  # the last point counts
+      row = {**run, **own, 'pairs': pairs}
+      pm.append(row | {'expected_accuracy': accuracy * (pairs == 2)})
+    run = {'seed': seed, 'role': 'linear', 'run_id': f'{folder}/rl/x-s{seed}'}
+    for i, root in enumerate(np.linspace(0, 4, 17)):
+      row = {**run, 'samples': i, 'kl': root**2, 'train_pm': end * root / 4}
+      curve.append(row)
+    pi0.append(run | {'scorer': 'train', 'mean': 0.0, 'within_variance': 1.0})
+  return {
+    'pm_curve': small.table('pm_curve', pm),
+    'rl_curve': small.table('rl_curve', curve),
+    'rl_pi0': small.table('rl_pi0', pi0),
+  }
+
+
+def test_a_study_of_draws_has_a_row_a_quantity():
+  table = nested.table(draws_study()).set_index('quantity')
+  gain = table.loc['gain of PPO']
+  assert gain['mean'] == 4 and gain['within'] == pytest.approx(2)
+  assert gain['between'] == pytest.approx((16 - 2) / 2)
+  accuracy = table.loc['PM expected accuracy']
+  assert accuracy['mean'] == pytest.approx(0.64)
+  slope = table.loc['slope of reward on KL']
+  assert slope['mean'] == pytest.approx(1)
+  assert table.loc['score of pi_0', 'mean'] == 0
+  assert len(table) == 6
+
+
+def test_a_study_without_draws_is_refused():
+  with pytest.raises(NotRunError, match='run0/pm/x-s0 is of no draw'):
+    nested.table(draws_study('run'))
+
+
+def test_the_page_has_the_table_of_the_study_or_says_how_it_is_made(tmp_path):
+  text = page.generate(tmp_path)
+  assert 'make reproduce PRESET=shared_variance' in text
+  found = nested.table(draws_study())
+  rows = list(page.rows_of(found))
+  assert rows[1].startswith('| gain of PPO | 4 | 7 | 2 | 0.78 | 0.00 to ')
+  assert page.generate() == page.OUT.read_text()

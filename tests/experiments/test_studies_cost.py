@@ -1,0 +1,85 @@
+"""What a study is reckoned to take: sums by hand, and its budget."""
+
+import pytest
+
+from experiments.studies import cost, registry
+from experiments.studies.job import Job
+from scripts import estimate_study
+from tests.test_configs import _config, _jobs
+
+RL = {
+  'size': '13K',
+  'pm_size': '197K',
+  'iterations': 10,
+  'batch_size': 20,
+  'dense_iterations': 6,
+  'dense_every': 2,
+  'sparse_every': 4,
+  'pi0_samples': 3,
+  'eval_prompts': 50,
+}
+
+
+def test_checkpoints_are_those_that_the_stage_measures():
+  """0, 2, 4, 6 and 10, and one at iteration 1: none is counted twice."""
+  from experiments.train_ppo import evaluated_iterations
+
+  for changes in ({}, {'dense_every': 1}, {'iterations': 5}):
+    config = RL | changes
+    found = len(evaluated_iterations(config))
+    assert abs(cost.evaluation_count(config) - found) <= 1
+
+
+def test_a_frontier_takes_replies_times_the_cost_of_each():
+  run = Job('rl/x', 'experiments.train_ppo', RL)
+  config = {'prompts': 3, 'replies': 100}
+  job = Job('frontier/x', 'experiments.frontier', config, (run,))
+  own = 1.3 / 6
+  each = own * cost.REPLY + 2 * cost.FORWARD + cost.GOLD
+  wanted = cost.START + cost.SCALE * 300 * each
+  assert cost.seconds(job) == pytest.approx(wanted)
+  twice = Job('frontier/x', job.module, config | {'replies': 200}, (run,))
+  difference = cost.seconds(twice) - cost.seconds(job)
+  assert difference == pytest.approx(wanted - cost.START)
+
+
+def test_kinds_are_stages_and_roles():
+  name = lambda text: cost.kind_of(Job(text, 'm', {}))
+  assert name('rl/linear-13K-a-s1') == 'rl/linear'
+  assert name('draw3/pm/scaling-13K-mix-a-s1') == 'pm/scaling'
+  assert name('comparisons') == 'comparisons'
+
+
+def test_the_study_that_was_timed_took_what_is_reckoned():
+  """Seeds 120-124 at ae98915: 938 s (docs/reproduction.md)."""
+  config = _config('reproduce', 'headline')
+  config |= {'seeds': list(range(120, 125)), 'rl_seeds': 3}
+  config['themes'] = [t for t in config['themes'] if t != 'bows']
+  config['rl'] |= {'eval_prompts': 256, 'dense_iterations': 32}
+  config['rl'] |= {'dense_every': 2}
+  config['linear'] |= {'pi0_samples': 8}
+  del config['frontier']
+  jobs = registry.all_jobs(config, '/r')
+  assert len(jobs) == 79
+  seconds = sum(row[2] for row in cost.table(jobs))
+  assert seconds == pytest.approx(938, rel=0.05)
+
+
+@pytest.mark.parametrize(
+  ('preset', 'minutes'), [('micro', 20), ('headline', 180)]
+)
+def test_a_preset_keeps_within_its_budget(preset, minutes, capsys):
+  """With a third more than is reckoned."""
+  seconds = sum(row[2] for row in cost.table(_jobs(preset)))
+  assert 4 / 3 * seconds < 60 * minutes
+  assert estimate_study.main([preset]) == 0
+  last = capsys.readouterr().out.splitlines()[-1]
+  assert last.endswith(f'{seconds / 60:.1f} min on two cores')
+
+
+def test_a_setting_changes_what_is_reckoned(capsys):
+  assert estimate_study.main(['headline', 'frontier.replies=4096']) == 0
+  more = float(capsys.readouterr().out.split()[-5])
+  assert more > sum(row[2] for row in cost.table(_jobs('headline'))) / 60
+  assert estimate_study.main(['huge']) == 2
+  assert "unknown preset 'huge'" in capsys.readouterr().err
