@@ -2,6 +2,7 @@ import pathlib
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 
 from rlhf_jax.analysis import claims_io
@@ -102,3 +103,21 @@ def test_reading_the_registry_needs_no_jax():
     [sys.executable, '-c', code], cwd=ROOT, capture_output=True, text=True
   )
   assert out.stdout == 'False\n', out.stderr
+
+
+def test_the_page_of_real_pairs_shows_the_table_of_its_study():
+  """Each accuracy with its interval; a row a head and kind of pairs."""
+  page = (ROOT / 'docs' / 'real-pairs.md').read_text()
+  table = pd.read_csv(ROOT / 'results/smollm2/tables/cross_floors.csv')
+  most = table.groupby('model')['pairs'].transform('max')
+  names = {'mix': 'both kinds'}
+  short = lambda x: f'{x:.3f}'.replace('0.', '.')
+  wanted = [
+    f'| {row.model} | {names.get(row.subset, row.subset)} '
+    f'| {short(row.accuracy)} [{short(row.accuracy_low)}, '
+    f'{short(row.accuracy_high)}] |'
+    for row in table[table['pairs'] == most].itertuples()
+    if row.model == 'conditional' or 'mix' not in (row.model, row.subset)
+  ]
+  assert len(wanted) == 7
+  assert [line for line in wanted if line not in page] == []

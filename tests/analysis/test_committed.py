@@ -51,7 +51,8 @@ def by_name(document):
 
 def has_exponent(document):
   """Whether the interval of claim 14's exponent says anything."""
-  interval = document['claims']['14']['contrasts'].get('p', {}).get('ci')
+  contrasts = document['claims']['14']['contrasts'] or {}
+  interval = contrasts.get('p', {}).get('ci')
   return interval is None or interval[1] - interval[0] < WIDE
 
 

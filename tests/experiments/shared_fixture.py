@@ -21,6 +21,7 @@ PM = {
   'seed': 3,
   'half': 'all',
   'trained': 'head',
+  'read': 'tokens',
   'mesh': {'data': 1, 'fsdp': 1, 'model': 1},
   'data': {'source': 'simulated'},
   'train_subset': 'mix',

@@ -162,7 +162,7 @@ def test_every_knob_of_the_simulated_stages_is_read(simulated, monkeypatch):
   """And what is not, is read where the data are real; see below."""
   found, root = simulated
   assert found['train_lm'] == found['make_comparisons'] == set()
-  assert found['train_pm'] == IMPORTED | {'features', 'data'}
+  assert found['train_pm'] == IMPORTED | {'features', 'data', 'head'}
   assert found['train_ppo'] == IMPORTED
   assert found['make_text'] == {'test_fraction'}
   monkeypatch.setattr(sources, 'real_comparisons', released)
@@ -184,7 +184,7 @@ def test_every_knob_of_the_imported_stages_is_read(uncompiled, tmp_path):
   for half in 'ab':
     config = imported_fixture.pm(tmp_path, half=half, learning_rate=0.0)
     found = unread(train_pm, config, tmp_path / f'pm-{half}')
-    assert found == set()
+    assert found == {'head'}  # read where read=pooled is
   config = imported_fixture.ppo(tmp_path, learning_rate=0.0)
   config |= {'batch_size': 8, 'minibatch_size': 4}
   assert unread(train_ppo, config, tmp_path / 'ppo') == {'world'}

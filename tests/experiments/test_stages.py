@@ -195,6 +195,7 @@ def test_a_sweep_of_policies_compiles_one_iteration(study):
         train_ppo.run(config, study / f'ppo-sweep-{seed}-{kl_coef}')
 
 
+@pytest.mark.slow  # compiles PPO; that a stage hands it on: shared_policies
 def test_at_any_temperature_the_policy_starts_at_pi_0(study):
   """Ratio 1 and KL 0 in the first step, through the stage's own assembly.
 

@@ -28,10 +28,10 @@ def study(tmp_path):
     tmp_path / 'text', 'make_text', 'texts', {'world': {'name': 'parts'}}
   )
   path = tmp_path / 'frontier' / 'a'
-  config = {'pm': '', 'kind': 'helpful'}
+  config = {'policy': 'lm/3K', 'pm': '', 'kind': 'helpful'}
   finished_run(path, 'frontier', 'table', config)
-  gold = np.random.default_rng(0).standard_normal((16, 512))
-  np.savez(path / 'scores.npz', gold=gold, nats=np.full((16, 512), 47.0))
+  gold = np.random.default_rng(0).standard_normal((32, 4096))
+  np.savez(path / 'scores.npz', gold=gold, nats=np.full((32, 4096), 47.0))
   return tmp_path
 
 

@@ -214,8 +214,9 @@ def test_our_own_tokenizers_load_as_before(tokenizer, tmp_path):
 def test_a_template_runs_in_a_sandbox(tmp_path):
   escape = "{{ ''.__class__.__mro__[1].__subclasses__() }}"
   folder = write_folder(tmp_path, template=escape)
-  with pytest.raises(DialogueError, match='chat template refuses'):
+  with pytest.raises(ValueError, match='chat template refuses') as error:
     PretrainedTokenizer.from_folder(folder)
+  assert str(error.value).startswith(f'{folder}: ')
 
 
 def test_a_template_that_refuses_the_turns_says_so(tmp_path):
