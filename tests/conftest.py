@@ -56,6 +56,7 @@ NEED_TORCH = [
   'models/pretrained',
   'models/test_models_lora_parity.py',
   'text/test_text_real_tokenizers.py',
+  'text/test_text_templates_beside.py',
   'text/test_text_tokenizer_export.py',
 ]
 WITHOUT = [

@@ -115,6 +115,7 @@ def test_a_figure_without_its_table_or_rows_is_none(tables, tmp_path):
   }
 
 
+@pytest.mark.slow  # draws every figure again
 def test_one_seed_is_drawn_without_a_band(tables, tmp_path):
   one = {name: frame.query('seed == 0') for name, frame in tables.items()}
   assert None not in figures.draw_all(one, tmp_path).values()
@@ -122,6 +123,7 @@ def test_one_seed_is_drawn_without_a_band(tables, tmp_path):
   assert not any(len(band.get_paths()) for band in axis.collections)
 
 
+@pytest.mark.slow  # draws every figure again
 def test_real_data_without_gold_or_label_probabilities_is_drawn(
   tables, tmp_path
 ):

@@ -68,7 +68,16 @@ def test_a_claim_that_cannot_reach_80_percent_says_so_in_its_row():
   assert said == weak()
 
 
-@pytest.mark.parametrize('number', SCENARIOS)
+LONG = {17, 66}  # seconds a study
+
+
+@pytest.mark.parametrize(
+  'number',
+  [
+    pytest.param(n, marks=pytest.mark.slow if n in LONG else ())
+    for n in SCENARIOS
+  ],
+)
 def test_the_studies_of_the_page_can_be_made_again(number):
   """The first two of each, verdict by verdict."""
   scenario = SCENARIOS[number]

@@ -24,6 +24,7 @@ def root(tmp_path_factory):
   return root
 
 
+@pytest.mark.slow  # compiles a whole stage
 def test_all_of_an_imported_model_is_trained_and_has_floors(root):
   """As tokens, with an average; the run is opened as a scorer and as a base."""
   config = tiny.pm(

@@ -69,6 +69,7 @@ def states(cluster):
     time.sleep(0.1)
 
 
+@pytest.mark.slow  # processes; the other way round is quick
 def test_a_study_begun_on_the_pool_goes_on_in_slurm(root, cluster, capsys):
   (root / 'no-c').touch()
   with pytest.raises(RunError, match='^c: .*no-c is in the way'):
@@ -126,6 +127,7 @@ def test_a_study_goes_on_without_a_run_whose_numbers_are_not_finite(
   assert counting_stage.values(root) == VALUES
 
 
+@pytest.mark.slow  # processes
 def test_another_takes_over_for_a_worker_that_is_killed_while_it_waits(root):
   jobs, said = with_needs(counting_stage.study(root)), []
   workers = pool.Pool(1, root, root / 'cache', said.append)

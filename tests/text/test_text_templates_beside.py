@@ -9,14 +9,10 @@ import itertools
 
 import jinja2
 import pytest
+from transformers.utils import chat_template_utils
 
 from rlhf_jax.text.chat import ChatTemplate
 from rlhf_jax.text.dialogue import DialogueError, Turn
-from tests.pretrained_files import need_or_skip
-
-need_or_skip('transformers')
-
-from transformers.utils import chat_template_utils  # noqa: E402
 
 pytestmark = pytest.mark.slow  # imports transformers; a process each
 
