@@ -4,7 +4,7 @@
 #   make reproduce [PRESET=micro|headline|smoke|null|hh|smollm2|gpu] \
 #     [DATA=folder] [WORKDIR=dir]; more presets: configs/reproduce.py
 #   make help       # this
-#   make test       # some twelve minutes on two cores
+#   make test       # some ten minutes on two cores
 #   make test-all   # the slow tests
 #   make smollm2    # a small real model, for experiments.generate and the tests
 #   make figures [STUDIES="dir ..."]
