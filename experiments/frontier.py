@@ -211,7 +211,7 @@ def labels_of(config):
   if not config['train_pm_dir']:
     return {'world': world, 'pm': 'none'}
   pm = about.read(config['train_pm_dir'])
-  count = config['pm_pairs'] or pm.config['reading']['train_pairs']
+  count = config['pm_pairs'] or pm.config['pairs'] or 'all'
   name = f'{pm.row["size"]} {pm.config["train_subset"]} {count}'
   return {'world': world, 'pm': name}
 

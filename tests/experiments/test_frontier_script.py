@@ -73,11 +73,15 @@ def test_a_run_says_what_its_world_and_its_train_pm_are(tmp_path):
   path.mkdir()
   kind = about.About('train_pm', 'preference model')._asdict()
   row = {'role': 'single', 'seed': 3, 'size': '42K', 'n_params': 9, 'half': 'a'}
-  content = kind | {'config': {'train_subset': 'helpful'}, 'row': row}
+  own = {'train_subset': 'helpful', 'pairs': 768}
+  content = kind | {'config': own, 'row': row}
   (path / 'config.json').write_text(json.dumps(content))
   config = {'hashed_rewards': False, 'data': {'source': 'hh'}}
   config |= {'train_pm_dir': str(path), 'pm_pairs': 3840}
   assert script.labels_of(config) == {'world': 'hh', 'pm': '42K helpful 3840'}
+  found = script.labels_of(config | {'pm_pairs': 0})  # what it was trained on
+  assert found['pm'] == '42K helpful 768'
+  assert script.labels_of(config | {'train_pm_dir': ''})['pm'] == 'none'
   config |= {'data': {'source': 'simulated'}, 'world': {'seed': 0}}
   assert script.labels_of(config)['world'] == 'classic'  # before worlds had one
 

@@ -7,7 +7,7 @@ import re
 from rlhf_jax.crowd.classic import tables
 from rlhf_jax.crowd.classic.families import HELPFUL, SHARES
 from rlhf_jax.crowd.classic.task import Task
-from rlhf_jax.crowd.draw import pick
+from rlhf_jax.crowd.draw import pick, pick_family
 from rlhf_jax.crowd.prompt import Prompt, human_turn
 from rlhf_jax.text.dialogue import ASSISTANT, HUMAN
 
@@ -70,16 +70,8 @@ def sample_prompt(world, rng, kind=None, family=None):
   """
   config = world.config
   if family is None:
-    if kind is None:
-      harmful = rng.random() < config.harmful_share
-    else:
-      harmful = kind == 'harmful'
-    if harmful:
-      family = pick(rng, HARMFUL_FAMILIES)
-    elif rng.random() < config.followup_share:
-      family = 'followup'
-    else:
-      family = pick(rng, tuple(HELPFUL), _CUMULATIVE)
+    helpful = tuple(HELPFUL), _CUMULATIVE
+    family = pick_family(rng, config, kind, HARMFUL_FAMILIES, *helpful)
   if family in tables.HARMFUL:
     template, first, second, *_ = tables.HARMFUL[family]
     slots = (first, second, tables.ENTITIES)

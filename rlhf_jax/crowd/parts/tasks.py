@@ -3,7 +3,7 @@
 import dataclasses
 import re
 
-from rlhf_jax.crowd.draw import pick
+from rlhf_jax.crowd.draw import pick, pick_family
 from rlhf_jax.crowd.parts import families, tables
 from rlhf_jax.crowd.prompt import Prompt, human_turn
 from rlhf_jax.text.dialogue import ASSISTANT, HUMAN
@@ -57,16 +57,8 @@ def sample_prompt(world, rng, kind=None, family=None):
   """
   config = world.config
   if family is None:
-    if kind is None:
-      harmful = rng.random() < config.harmful_share
-    else:
-      harmful = kind == 'harmful'
-    if harmful:
-      family = pick(rng, HARMFUL_FAMILIES)
-    elif rng.random() < config.followup_share:
-      family = 'followup'
-    else:
-      family = pick(rng, families.NAMES)
+    names = HARMFUL_FAMILIES, families.NAMES
+    family = pick_family(rng, config, kind, *names)
   fields = {name: pick(rng, words) for name, words in tables.FIELDS.items()}
   tail = tables.TAIL.format(**fields, count=pick(rng, tables.COUNTS))
   if family in tables.HARMFUL:
