@@ -6,6 +6,7 @@ them one. What a study says once (`common`) is referred to by its sections, so
 that --config.dtype=bfloat16 or --config.data.path=DIR reach all of its stages.
 """
 
+import importlib
 import importlib.util
 from pathlib import Path
 
@@ -39,6 +40,20 @@ def stage(name, preset):
     raise ValueError(f'the study {preset!r} has no {name}: choose another')
   root = 'runs/reproduce' + ('' if preset == 'micro' else f'-{preset}')
   return found, ml_collections.ConfigDict(found[name].to_dict()), root
+
+
+def chapters():
+  """{name: module} of configs/chapters, a file a theme, in order of name.
+
+  Each has `sections(config)`, a dict of what the theme adds to the config of a
+  study (its own settings, under its name, and the sections of stages that only
+  it runs), and `small(config)`, which cuts them down for a smoke test.
+  """
+  found = sorted(Path(__file__).with_name('chapters').glob('[a-z]*.py'))
+  return {
+    file.stem: importlib.import_module(f'configs.chapters.{file.stem}')
+    for file in found
+  }
 
 
 def start(config, study, root):

@@ -27,6 +27,7 @@ which it says 15.8):
              well, which is no matter of minutes: headline.
   headline   every claim that has an evaluator, eight seeds, under three hours.
              87: preference models 13, policies 29, frontiers 42, the rest 3.
+  full       headline and every further chapter (configs/chapters).
   null       headline with coin-flip labels and hashed rewards.
   shared_variance
              six draws of what all seeds share, four seeds of each, smallest
@@ -155,6 +156,36 @@ def smoke():
   config.bows.update(iterations=8)
   config.frontier.update(prompts=16, replies=128)
   return config
+
+
+def full():
+  """The headline study and every chapter, one after another.
+
+  In the folder of a finished headline study it goes on from there;
+  --config.themes=NAME runs one chapter alone, and what that needs.
+  """
+  config = headline()
+  config.preset = 'full'
+  _add_chapters(config)
+  return config
+
+
+def full_smoke():
+  """Every chapter once, tiny."""
+  config = smoke()
+  config.preset = 'full_smoke'
+  for chapter in _add_chapters(config):
+    chapter.small(config)
+  return config
+
+
+def _add_chapters(config):
+  """Adds the sections and the names of all chapters; their modules."""
+  found = blocks.chapters()
+  for chapter in found.values():
+    config.update(chapter.sections(config))
+  config.themes += tuple(name for name in found if name not in config.themes)
+  return found.values()
 
 
 def null():
@@ -346,7 +377,7 @@ def parts():
 
 
 _MADE = (
-  *(micro, headline, smoke, null, hh, gpu, shared_variance),
+  *(micro, headline, full, full_smoke, smoke, null, hh, gpu, shared_variance),
   *(parts, smollm2, smollm2_full),
 )
 PRESETS = {f.__name__: f for f in _MADE}

@@ -21,7 +21,7 @@ from tests.test_layering import imports_of
 ROOT = pathlib.Path(__file__).parents[1]
 STUDIES = (
   *('micro', 'headline', 'smoke', 'null', 'hh', 'gpu', 'shared_variance'),
-  *('parts', 'smollm2', 'smollm2_full'),
+  *('full', 'full_smoke', 'parts', 'smollm2', 'smollm2_full'),
 )
 RL = tuple(name for name in STUDIES if name != 'parts')
 OWN = STUDIES[:-2]  # those that train their own language models
@@ -124,6 +124,20 @@ def read_by(stage):
 
 def _jobs(preset, root='ROOT'):
   return registry.all_jobs(_config('reproduce', preset), root)
+
+
+def test_every_chapter_is_a_theme_that_full_adds_to_headline():
+  load, chapters = _load('reproduce').get_config, _load('blocks').chapters()
+  for full, start in (('full', 'headline'), ('full_smoke', 'smoke')):
+    more, base = load(full), load(start)
+    added = tuple(x for x in more.themes if x not in base.themes)
+    assert more.themes == base.themes + added
+    assert set(added) <= set(chapters) <= set(more.themes)
+    assert set(chapters) <= set(registry.THEMES)
+    changed = {'preset', 'themes'}
+    for key in set(base) - changed:
+      if full == 'full':  # a chapter changes nothing that is there
+        assert more[key] == base[key], key
 
 
 def test_the_presets_are_all_of_them():
