@@ -4,20 +4,24 @@ Everything is inlined (style, figures as data URIs), so the page works without
 a network; everything a model wrote is escaped.
 """
 
-import base64
 import pathlib
 from collections import Counter
 from collections.abc import Mapping
 
-import jinja2
 import pandas as pd
 
-from rlhf_jax.analysis import chapters, claims_io, intervals, kl_reward, runs
+from rlhf_jax.analysis import (
+  chapters,
+  claims_io,
+  intervals,
+  kl_reward,
+  page,
+  runs,
+)
 from rlhf_jax.analysis.cells import cell, duration, many
 from rlhf_jax.analysis.claims.registry import Registry, load
 from rlhf_jax.analysis.notes import NOTES
 
-TEMPLATE = pathlib.Path(__file__).with_name('report.html.j2')
 VERDICTS = (
   intervals.PASS,
   intervals.FAIL,
@@ -25,7 +29,6 @@ VERDICTS = (
   intervals.NOT_RUN,
 )
 GAINS = 'Gain over pi_0 and KL, on held-out prompts'
-MEDIA_TYPES = {'.svg': 'image/svg+xml', '.png': 'image/png'}
 
 
 def write_report(
@@ -128,8 +131,8 @@ def _write(
     chapter['beside'] = beside(tables, registry, chapter['tables'])
   shown = {c['id']: c for chapter in found for c in chapter['claims']}
   rows = document['claims']
-  page = _environment().get_template(TEMPLATE.name)
   html = page.render(
+    'report.html.j2',
     **head,
     headline=chapters.headline(found),
     chapters=found,
@@ -138,7 +141,7 @@ def _write(
     waiting=[row for row in rows if row['id'] not in shown],
     checks=[chapters.claim(row, {}) for row in document.get('checks', [])],
     legend=claims_io.LEGEND,
-    images={name: data_uri(file) for name, file in files.items()},
+    images={name: page.data_uri(file) for name, file in files.items()},
     samples=extras.get('samples', []),
     pairs=extras.get('pairs', []),
     ledger=compile_ledger(tables),
@@ -267,28 +270,3 @@ def compile_ledger(tables) -> list[dict]:
 def _records(frame):
   """Rows as dicts of plain values, missing ones None."""
   return frame.astype(object).where(frame.notna(), None).to_dict('records')
-
-
-def data_uri(path) -> str:
-  """A figure file as a data URI, which needs no network."""
-  path = pathlib.Path(path)
-  data = base64.b64encode(path.read_bytes()).decode('ascii')
-  return f'data:{MEDIA_TYPES[path.suffix]};base64,{data}'
-
-
-def _environment():
-  environment = jinja2.Environment(
-    loader=jinja2.FileSystemLoader(TEMPLATE.parent),
-    autoescape=True,
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-  )
-  environment.filters |= {
-    'bound': claims_io.bound_text,
-    'cell': cell,
-    'deciding': claims_io.deciding,
-    'duration': duration,
-    'seeds': claims_io.seeds_text,
-  }
-  return environment
