@@ -20,7 +20,16 @@ from tests.test_layering import imports_of
 
 ROOT = pathlib.Path(__file__).parents[1]
 STUDIES = (
-  *('micro', 'headline', 'smoke', 'null', 'hh', 'gpu', 'shared_variance'),
+  *(
+    'micro',
+    'headline',
+    'classic',
+    'smoke',
+    'null',
+    'hh',
+    'gpu',
+    'shared_variance',
+  ),
   *('full', 'full_smoke', 'parts', 'smollm2', 'smollm2_full'),
 )
 RL = tuple(name for name in STUDIES if name != 'parts')
@@ -128,7 +137,7 @@ def _jobs(preset, root='ROOT'):
 
 def test_every_chapter_is_a_theme_that_full_adds_to_headline():
   load, chapters = _load('reproduce').get_config, _load('blocks').chapters()
-  for full, start in (('full', 'headline'), ('full_smoke', 'smoke')):
+  for full, start in (('full', 'classic'), ('full_smoke', 'smoke')):
     more, base = load(full), load(start)
     added = tuple(x for x in more.themes if x not in base.themes)
     assert more.themes == base.themes + added

@@ -84,7 +84,7 @@ def test_every_linear_policy_has_its_frontier():
   jobs = {job.name: job for job in registry.all_jobs(config, '/r')}
   job = jobs['frontier/linear-42K-a-s203']
   run = '/r/rl/linear-42K-a-s203'
-  wanted = {'run_dir': run, 'prompts': 64, 'replies': 2048}
+  wanted = {'run_dir': run, 'prompts': 32, 'replies': 1536}
   assert job.config == wanted
   assert [need.name for need in job.needs] == ['rl/linear-42K-a-s203']
   del config['frontier']
