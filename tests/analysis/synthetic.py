@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
+from rlhf_jax.analysis.operating.methods import method_rows
 from rlhf_jax.analysis.operating.tables import (
   POLICIES,
   SIZES,
@@ -40,6 +41,7 @@ def make_tables(seed=0, truth=True, seeds=SEEDS, n_pairs=N_PAIRS):
     'rl_curve': _rl_curve(rng, seeds, truth),
     'rl_pi0': _rl_pi0(seeds, truth),
     **_frontier(seeds, truth),
+    'methods': _methods(rng, seeds, truth),
     'programs': pd.DataFrame(
       {'program': ['lm_step'], 'seconds': [3.0], 'count': [1], 'worker': [0]}
     ),
@@ -67,6 +69,8 @@ def make_null_tables(seed=0, seeds=SEEDS, n_pairs=N_PAIRS):
   for column in ('train_gain', 'test_gain', 'gold_gain'):
     subsets[column] = 0.1 * rng.standard_normal(len(subsets))
   tables['rl_pi0']['mean'] = 0.0
+  methods = tables['methods']
+  methods['accuracy'] = 0.5 + 0.01 * rng.standard_normal(len(methods))
   return tables
 
 
@@ -237,6 +241,18 @@ def _rl_curve(rng, seeds, truth):
     for half in 'ab':
       frames.append(_robust_rows(rng, seed, half, pair_noise, truth))
   return pd.concat(frames, ignore_index=True)
+
+
+def _methods(rng, seeds, truth):
+  """Ranking leads by more at larger sizes; in a false study it falls behind."""
+  sign, noise = 1 if truth else -1, lambda: 0.002 * rng.standard_normal()
+  lead = {'binary': 0.0 if truth else 0.1}
+  rows = []
+  for seed in seeds:
+    for place, size in enumerate(SIZES):
+      lead['ranked'] = sign * 0.05 * (1 + place)
+      rows += method_rows(seed, size, lead, noise)
+  return pd.DataFrame(rows)
 
 
 def _variance(truth):

@@ -136,6 +136,9 @@ ON_BOUND = {
   (66, 'flat'): 'slope',
   (66, 'steep'): 'slope',
   (67, 'small'): 'efficiency_197K_over_13K',
+  (52, 'smallest'): 'ranked_3K',
+  (52, 'level'): 'slope',
+  (52, 'binary'): 'binary_3K',
 }
 # What random labels and replies leave where the other noise is off; of 66, that
 # windows of several lengths see several parts of a parabola.
