@@ -37,6 +37,7 @@ PRESETS = {
   'plan': ('paper',),
   'tasks': ('full', 'full_smoke'),
   'methods': ('full', 'full_smoke'),
+  'forum': ('full', 'full_smoke'),
 }
 ALL = [(name, preset) for name in PRESETS for preset in PRESETS[name]]
 # A section of a study is what its stage is told.
@@ -51,6 +52,7 @@ SECTIONS = {
   'experiments.cross_fit': 'cross_fit',
   'experiments.make_tasks': 'tasks',
   'experiments.compare_methods': 'methods',
+  'experiments.make_forum': 'forum',
 }
 # Knobs that are read when the jobs are run, and when they are analysed.
 BEYOND_JOBS = {'preset', 'workers', 'claims.rl_requires_test_pm'}
@@ -358,6 +360,7 @@ def test_a_preset_of_a_stage_is_the_study_s_largest_run(name, preset):
     'ppo': f'rl/linear{part(policy)}-a-s{seed}',
     'hhh': f'hhh/s{seed}',
     'tasks': 'tasks',
+    'forum': 'forum/ranked',
     'methods': f'methods/compared-{top}-s{seed}',
   }[name]
   if name == 'ppo':  # micro trains no policy, but says how one would be

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from rlhf_jax.analysis.operating.methods import method_rows
+from rlhf_jax.analysis.operating.methods import GAIN, after_rows, method_rows
 from rlhf_jax.analysis.operating.tables import (
   POLICIES,
   SIZES,
@@ -36,7 +36,10 @@ def make_tables(seed=0, truth=True, seeds=SEEDS, n_pairs=N_PAIRS):
   rng = np.random.default_rng(seed)
   return {
     'lm': _lm(),
-    'pm_curve': _pm_curve(rng, seeds, truth),
+    'pm_curve': pd.concat(
+      [_pm_curve(rng, seeds, truth), _after(seed, seeds, truth)],
+      ignore_index=True,
+    ),
     'pm_pairs': _pm_pairs(rng, seeds, truth, n_pairs),
     'rl_curve': _rl_curve(rng, seeds, truth),
     'rl_pi0': _rl_pi0(seeds, truth),
@@ -71,6 +74,9 @@ def make_null_tables(seed=0, seeds=SEEDS, n_pairs=N_PAIRS):
   tables['rl_pi0']['mean'] = 0.0
   methods = tables['methods']
   methods['accuracy'] = 0.5 + 0.01 * rng.standard_normal(len(methods))
+  after = curve['role'].str.startswith('after_')
+  noise_N = 0.01 * rng.standard_normal(after.sum())
+  curve.loc[after, 'expected_accuracy'] += noise_N
   return tables
 
 
@@ -241,6 +247,16 @@ def _rl_curve(rng, seeds, truth):
     for half in 'ab':
       frames.append(_robust_rows(rng, seed, half, pair_noise, truth))
   return pd.concat(frames, ignore_index=True)
+
+
+def _after(seed, seeds, truth):
+  """Pretraining helps, most with few pairs; in a false study it does harm."""
+  rng = np.random.default_rng([seed, 53])
+  noise = lambda: 0.002 * rng.standard_normal()
+  gain_D = np.array(GAIN) if truth else np.array([-0.2, -0.15, -0.1, -0.05])
+  behind = 0.03 if truth else -0.03
+  rows = [row for s in seeds for row in after_rows(s, gain_D, behind, noise)]
+  return pd.DataFrame(rows)
 
 
 def _methods(rng, seeds, truth):
