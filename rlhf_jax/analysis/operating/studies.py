@@ -1,9 +1,13 @@
-"""All scenarios: one for every claim that is measured."""
+"""All scenarios: one for every claim that is measured.
 
-from rlhf_jax.analysis.operating import frontier, methods, pm, rl, robust
+REAL are those of claims that are judged over conversations as well.
+"""
+
+from rlhf_jax.analysis.operating import frontier, methods, pm, real, rl, robust
 
 SCENARIOS = {
   scenario.claim: scenario
   for module in (pm, rl, robust, frontier, methods)
   for scenario in module.SCENARIOS
 }
+REAL = {scenario.claim: scenario for scenario in real.SCENARIOS}
