@@ -17,6 +17,7 @@ import pandas as pd
 from experiments.shared import command, comparisons, methods
 from experiments.shared.files import read_json, write_csv
 from experiments.shared.models import open_base
+from rlhf_jax import digests
 from rlhf_jax.crowd.exact import TASKS
 from rlhf_jax.train.about import About, RunError
 from rlhf_jax.train.run import Run, write_json
@@ -128,6 +129,7 @@ def chosen_rates(config):
     RunError: if it tried another grid, or lacks a task or method.
   """
   folder = config['tuned_dir']
+  digests.check(folder, 'method_rates.csv')
   table = pd.read_csv(f'{folder}/method_rates.csv', dtype={'grid': str})
   rows = table.to_dict('records')
   found = {(row['task'], row['method']): row['chosen'] for row in rows}

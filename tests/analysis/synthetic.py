@@ -56,8 +56,11 @@ def make_null_tables(seed=0, seeds=SEEDS, n_pairs=N_PAIRS):
   rng = np.random.default_rng(seed)
   tables = make_tables(seed, seeds=seeds, n_pairs=n_pairs)
   curve = tables['pm_curve']
-  curve['accuracy'] = 0.5 + 0.01 * rng.standard_normal(len(curve))
-  curve['expected_accuracy'] = 0.5
+  own = ~curve['role'].str.startswith('after_')
+  noise_N = 0.01 * rng.standard_normal(own.sum())
+  curve.loc[own, 'accuracy'] = 0.5 + noise_N
+  curve.loc[own, 'expected_accuracy'] = 0.5
+  _learn_nothing(np.random.default_rng([seed, 54]), curve[~own], tables)
   pairs = tables['pm_pairs']
   flip = rng.random(len(pairs)) < 0.5
   columns = ['score_chosen', 'score_rejected']
@@ -72,12 +75,16 @@ def make_null_tables(seed=0, seeds=SEEDS, n_pairs=N_PAIRS):
   for column in ('train_gain', 'test_gain', 'gold_gain'):
     subsets[column] = 0.1 * rng.standard_normal(len(subsets))
   tables['rl_pi0']['mean'] = 0.0
-  methods = tables['methods']
-  methods['accuracy'] = 0.5 + 0.01 * rng.standard_normal(len(methods))
-  after = curve['role'].str.startswith('after_')
-  noise_N = 0.01 * rng.standard_normal(after.sum())
-  curve.loc[after, 'expected_accuracy'] += noise_N
   return tables
+
+
+def _learn_nothing(rng, after, tables):
+  """Pretrained models and methods at chance, changed in place."""
+  chance = lambda rows: 0.5 + 0.01 * rng.standard_normal(len(rows))
+  curve, methods = tables['pm_curve'], tables['methods']
+  for column in ('accuracy', 'expected_accuracy'):
+    curve.loc[after.index, column] = chance(after)
+  methods['accuracy'] = chance(methods)
 
 
 def real(tables):
