@@ -2,7 +2,9 @@
 
     python -m experiments.train_pm --config=configs/pm.py --workdir=DIR
 
-The base may be a run of ours, a Hugging Face folder, a GGUF file or smollm2;
+The base may be a run of ours (a preference model's too, which then goes on with
+its head: preference-model pretraining), a Hugging Face folder, a GGUF file or
+smollm2;
 trained is all of it, or adapters or a head over it frozen; pairs are read as
 tokens, as features that the frozen blocks made once, or as these pooled: a head
 on several layers is then fitted at once (docs/real-pairs.md).
@@ -83,7 +85,8 @@ def rate_at(config, base, step, total):
 def run(config, workdir):
   """Trains; writes `params`, pm_curve, pm_pairs, and floors on real pairs."""
   comparisons.require_data(config)
-  base = open_base(config, weights=False)
+  scored = config['trained'] == 'all'
+  base = open_base(config, weights=False, scored=scored)
   row = {k: config[k] for k in ('role', 'seed', 'half')}
   row |= {'size': base.size, 'n_params': base.n_params}
   about = About(
@@ -94,7 +97,7 @@ def run(config, workdir):
       export(config, run_.path)
       return
     mesh, way = mesh_from(config['mesh']), trained.way_of(config)
-    base = open_base(config, mesh)
+    base = open_base(config, mesh, scored=scored)
     pairs = comparisons.read_pairs(config, base)
     comparisons.write_reading(run_.path, pairs.counts)
     drawn = known, test, rows = comparisons.drawn_pairs(config, pairs)

@@ -110,13 +110,14 @@ def preference_init(functions):
   return lambda rng: functions.init(rng) | {'head': functions.init_head(rng)}
 
 
-def open_base(config, mesh=None, weights=True) -> Base:
+def open_base(config, mesh=None, weights=True, scored=False) -> Base:
   """The Base that a stage's config names.
 
   Args:
     config: base, size, dtype, matmul and pad_token.
     mesh: of `devices.mesh_from`; the parameters are cut over it.
     weights: whether the parameters are wanted.
+    scored: whether a preference model will do, whose head comes with it.
 
   Raises:
     ValueError, OSError, RunError: saying what is missing or wrong.
@@ -125,7 +126,7 @@ def open_base(config, mesh=None, weights=True) -> Base:
   if name.startswith(RUNG):
     return _of_rung(config, name.removeprefix(RUNG), mesh, weights)
   if about.is_run(name):
-    return _of_run(config, name, mesh, weights)
+    return _of_run(config, name, mesh, weights, scored)
   if config['size']:
     return _of_ladder(config, name, mesh, weights)
   base = _of_file(name, config['pad_token'], **arithmetic(config))
@@ -164,17 +165,21 @@ def text_tokenizer(config):
   return text_tokenizer({'comparisons_dir': ''} | about.read(folder).config)
 
 
-def _of_run(config, path, mesh, weights):
-  """What a language model's or a policy's run has trained."""
+def _of_run(config, path, mesh, weights, scored=False):
+  """What a language model's or a policy's run has trained.
+
+  With `scored`, also a preference model's.
+  """
   run = about.read(path)
-  if run.about.holds not in ('language model', 'policy'):
+  has_head = scored and run.about.holds == 'preference model'
+  if run.about.holds not in ('language model', 'policy') and not has_head:
     raise RunError(
       f'{path} holds {run.about.holds}: wanted a run of train_lm or train_ppo'
     )
   own = {'pad_token': ''} | run.config
   own |= {'base': run.about.base, **arithmetic(config)}
   frozen = run.about.trained == 'adapters'
-  base = open_base(own, mesh, weights=weights and frozen)
+  base = open_base(own, mesh, weights and frozen, has_head)
   if config['size'] not in ('', base.size):
     raise ValueError(
       f'{path} holds a model of size {base.size}, got size {config["size"]}: '
@@ -182,7 +187,9 @@ def _of_run(config, path, mesh, weights):
     )
   params = None
   if weights:
-    params = _whole(path, run, base, base.functions.init, mesh)
+    functions = base.functions
+    init = preference_init(functions) if has_head else functions.init
+    params = _whole(path, run, base, init, mesh)
   return dataclasses.replace(base, params=params)
 
 
@@ -266,7 +273,8 @@ def open_scorer(path, mesh=None, computes=None) -> Network:
       f'{run.about.holds}: give the workdir of a preference model'
     )
   config = run.config | (computes or {})
-  base = open_base(config, mesh, weights=run.about.trained != 'all')
+  whole = run.about.trained == 'all'
+  base = open_base(config, mesh, weights=not whole, scored=whole)
   init = preference_init(base.functions)
   parts = _parts(path, run, base, init, mesh)
   return Network(base.functions, *parts, base.tokenizer, base.size)

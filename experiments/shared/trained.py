@@ -137,7 +137,8 @@ def preference_model(config, base, rng):
   """What a new preference model trains, as it starts.
 
   Halves start from heads of their own: a shared one would be a direction in
-  which train and test PM agree for no reason. Heads over a frozen base start at
+  which train and test PM agree for no reason. That of a base which is a
+  preference model goes on. Heads over a frozen base start at
   zero, adapters change nothing yet.
 
   Args:
@@ -148,7 +149,7 @@ def preference_model(config, base, rng):
   half = config['half']
   if config['trained'] == 'all':
     head_rng = jax.random.fold_in(rng, ('all', 'a', 'b').index(half))
-    return base.params | {'head': base.functions.init_head(head_rng)}
+    return {'head': base.functions.init_head(head_rng)} | base.params
   key = seed_key(config['seed'], half, config['train_subset'])
   start = {'head': base.functions.init_head(key, 'zero')}
   if config['trained'] == 'head':

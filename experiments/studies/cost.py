@@ -82,6 +82,14 @@ def _ppo(config, job):
   return trained + replies * each
 
 
+def _methods(config, job):
+  models = len(config['tasks']) * len(config['methods'])
+  if not config['tuned_dir']:
+    models *= len(config['rates']) * len(config['tuning_seeds'])
+  each = config['pairs'] * PAIR + 2 * config['eval_pairs'] * FORWARD
+  return models * share(config['size']) * each
+
+
 def _frontier(config, job):
   [run] = job.needs
   own, judge = share(run.config['size']), share(run.config['pm_size'])
@@ -96,6 +104,7 @@ OF_STAGE = {
   'train_pm': _pm,
   'train_ppo': _ppo,
   'frontier': _frontier,
+  'compare_methods': _methods,
 }
 
 

@@ -3,7 +3,8 @@
 import jax
 import numpy as np
 
-from rlhf_jax.types import PairBatch, SharedPairs
+from rlhf_jax.losses import language, masked
+from rlhf_jax.types import LMBatch, PairBatch, SharedPairs
 
 
 def score_all(pair_score_fn, params, pairs, batch_size):
@@ -29,6 +30,45 @@ def score_all(pair_score_fn, params, pairs, batch_size):
     rows = SharedPairs(*(column[i : i + batch_size] for column in pairs))
     parts.append(jax.device_get(pair_score_fn(params, rows)))
   return tuple(np.concatenate(side)[:N] for side in zip(*parts, strict=True))
+
+
+def make_imitation_score(logits_fn):
+  """Builds score(params, LMBatch) -> (whole_B, each_B), of replies as texts.
+
+    whole[b] = log p(reply | prompt) in nats, each[b] = that per token
+
+  Reference: Askell et al. 2021 (arXiv:2112.00861), section 3, imitation.
+
+  Args:
+    logits_fn: (params, tokens_BT, length_B) -> logits_BTV.
+  """
+
+  def score(params, texts):
+    logits_BTV = logits_fn(params, texts.tokens_BT, texts.length_B)
+    logp_BT = language.token_logps(logits_BTV, texts.tokens_BT)
+    start_B, T = texts.loss_start_B, texts.tokens_BT.shape[1]
+    mask_BT = masked.reply_mask(start_B, texts.length_B, T)
+    return language.sequence_logps(logp_BT, mask_BT)
+
+  return score
+
+
+def score_texts(score_fn, params, texts, batch_size):
+  """Both numbers of `make_imitation_score` for N texts, float32.
+
+  Args:
+    score_fn: jitted by the caller.
+    params: of the language model.
+    texts: LMBatch of N rows, NumPy.
+    batch_size: texts a call; the last call is padded to keep one shape.
+  """
+  N = len(texts.length_B)
+  grow = lambda x: np.pad(x, [(0, -N % batch_size)] + [(0, 0)] * (x.ndim - 1))
+  columns, parts = [grow(column) for column in texts], []
+  for i in range(0, N, batch_size):
+    rows = LMBatch(*(column[i : i + batch_size] for column in columns))
+    parts.append(jax.device_get(score_fn(params, rows)))
+  return tuple(np.concatenate(part)[:N] for part in zip(*parts, strict=True))
 
 
 def pair_batch(arrays):

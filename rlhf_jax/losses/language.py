@@ -98,6 +98,27 @@ def next_token_loss(logits_BTV, tokens_BT, mask_BT, temperature=1.0):
   return -masked.masked_mean(logp_BT, mask_BT)
 
 
+def sequence_logps(logp_BT, mask_BT):
+  """Log-probability of each reply, whole and per token.
+
+    whole[b] = sum_t m[b, t] logp[b, t],   each[b] = whole[b] / sum_t m[b, t]
+
+  As scores of an imitator the whole one prefers short replies; the mean does
+  not know their length.
+
+  Args:
+    logp_BT: [B, T], of `token_logps`.
+    mask_BT: [B, T], 1 on the tokens of the reply.
+
+  Returns:
+    (whole_B, each_B), float32, nats and nats per token; 0 without tokens.
+  """
+  chex.assert_rank([logp_BT, mask_BT], 2)
+  whole_B = masked.zero_masked(logp_BT, mask_BT).sum(axis=1)
+  count_B = (jnp.asarray(mask_BT) > 0).sum(axis=1)
+  return whole_B, whole_B / jnp.maximum(count_B, 1)
+
+
 def entropy(logits_BTV, temperature=1.0):
   """Entropy of the distribution that each token was drawn from.
 

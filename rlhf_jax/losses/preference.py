@@ -48,6 +48,31 @@ def pairwise_accuracy(score_chosen_B, score_rejected_B):
   return (0.5 * (jnp.sign(difference_B) + 1.0)).mean()
 
 
+def binary_loss(score_good_B, score_bad_B):
+  """Negative log-likelihood of 'good' and 'bad', each sequence by itself.
+
+    loss = mean_b 1/2 [-log sigmoid(r_good) - log sigmoid(-r_bad)]
+
+  A score is the log-odds that a sequence is good, with a zero that means
+  something: a shift of all scores changes the loss, unlike `pairwise_loss`.
+
+  Reference: Askell et al. 2021 (arXiv:2112.00861), section 3, binary
+  discrimination.
+
+  Args:
+    score_good_B: [B], log-odds.
+    score_bad_B: [B], log-odds.
+
+  Returns:
+    A float32 scalar, nats per sequence; log 2 at chance.
+  """
+  chex.assert_rank([score_good_B, score_bad_B], 1)
+  chex.assert_equal_shape([score_good_B, score_bad_B])
+  good_B = jax.nn.softplus(-jnp.asarray(score_good_B, jnp.float32))
+  bad_B = jax.nn.softplus(jnp.asarray(score_bad_B, jnp.float32))
+  return (good_B.mean() + bad_B.mean()) / 2
+
+
 def candidates_loss(score_BC, rank_BC):
   """Negative log-likelihood of all comparisons among a prompt's candidates.
 

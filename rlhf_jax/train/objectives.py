@@ -130,7 +130,13 @@ def score_pairs(score_fn, params, batch):
   return score[:B], score[B:]
 
 
-def preference_objective(score_fn, *, microbatches=1, shared=False):
+def preference_objective(
+  score_fn,
+  *,
+  microbatches=1,
+  shared=False,
+  loss_of=preference.pairwise_loss,
+):
   """Objective of a preference model on comparisons.
 
     L = mean log(1 + exp(r_rejected - r_chosen))
@@ -142,6 +148,8 @@ def preference_objective(score_fn, *, microbatches=1, shared=False):
       (params, SharedPairs) -> (chosen_B, rejected_B).
     microbatches: see `Objective`.
     shared: whether the batches are SharedPairs in place of PairBatch.
+    loss_of: (chosen_B, rejected_B) -> L; `preference.binary_loss` for binary
+      discrimination, where each side is judged by itself.
 
   Returns:
     Objective, with the metrics `accuracy` and `score` (mean).
@@ -150,7 +158,7 @@ def preference_objective(score_fn, *, microbatches=1, shared=False):
 
   def loss_fn(params, batch):
     chosen_B, rejected_B = scores_of(params, batch)
-    loss = preference.pairwise_loss(chosen_B, rejected_B)
+    loss = loss_of(chosen_B, rejected_B)
     accuracy = preference.pairwise_accuracy(chosen_B, rejected_B)
     score = (chosen_B.mean() + rejected_B.mean()) / 2
     return loss, {'accuracy': accuracy, 'score': score}

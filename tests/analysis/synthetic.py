@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
+from rlhf_jax.analysis.operating.methods import GAIN, after_rows, method_rows
 from rlhf_jax.analysis.operating.tables import (
   POLICIES,
   SIZES,
@@ -35,11 +36,15 @@ def make_tables(seed=0, truth=True, seeds=SEEDS, n_pairs=N_PAIRS):
   rng = np.random.default_rng(seed)
   return {
     'lm': _lm(),
-    'pm_curve': _pm_curve(rng, seeds, truth),
+    'pm_curve': pd.concat(
+      [_pm_curve(rng, seeds, truth), _after(seed, seeds, truth)],
+      ignore_index=True,
+    ),
     'pm_pairs': _pm_pairs(rng, seeds, truth, n_pairs),
     'rl_curve': _rl_curve(rng, seeds, truth),
     'rl_pi0': _rl_pi0(seeds, truth),
     **_frontier(seeds, truth),
+    'methods': _methods(rng, seeds, truth),
     'programs': pd.DataFrame(
       {'program': ['lm_step'], 'seconds': [3.0], 'count': [1], 'worker': [0]}
     ),
@@ -51,8 +56,11 @@ def make_null_tables(seed=0, seeds=SEEDS, n_pairs=N_PAIRS):
   rng = np.random.default_rng(seed)
   tables = make_tables(seed, seeds=seeds, n_pairs=n_pairs)
   curve = tables['pm_curve']
-  curve['accuracy'] = 0.5 + 0.01 * rng.standard_normal(len(curve))
-  curve['expected_accuracy'] = 0.5
+  own = ~curve['role'].str.startswith('after_')
+  noise_N = 0.01 * rng.standard_normal(own.sum())
+  curve.loc[own, 'accuracy'] = 0.5 + noise_N
+  curve.loc[own, 'expected_accuracy'] = 0.5
+  _learn_nothing(np.random.default_rng([seed, 54]), curve[~own], tables)
   pairs = tables['pm_pairs']
   flip = rng.random(len(pairs)) < 0.5
   columns = ['score_chosen', 'score_rejected']
@@ -68,6 +76,15 @@ def make_null_tables(seed=0, seeds=SEEDS, n_pairs=N_PAIRS):
     subsets[column] = 0.1 * rng.standard_normal(len(subsets))
   tables['rl_pi0']['mean'] = 0.0
   return tables
+
+
+def _learn_nothing(rng, after, tables):
+  """Pretrained models and methods at chance, changed in place."""
+  chance = lambda rows: 0.5 + 0.01 * rng.standard_normal(len(rows))
+  curve, methods = tables['pm_curve'], tables['methods']
+  for column in ('accuracy', 'expected_accuracy'):
+    curve.loc[after.index, column] = chance(after)
+  methods['accuracy'] = chance(methods)
 
 
 def real(tables):
@@ -237,6 +254,28 @@ def _rl_curve(rng, seeds, truth):
     for half in 'ab':
       frames.append(_robust_rows(rng, seed, half, pair_noise, truth))
   return pd.concat(frames, ignore_index=True)
+
+
+def _after(seed, seeds, truth):
+  """Pretraining helps, most with few pairs; in a false study it does harm."""
+  rng = np.random.default_rng([seed, 53])
+  noise = lambda: 0.002 * rng.standard_normal()
+  gain_D = np.array(GAIN) if truth else np.array([-0.2, -0.15, -0.1, -0.05])
+  behind = 0.03 if truth else -0.03
+  rows = [row for s in seeds for row in after_rows(s, gain_D, behind, noise)]
+  return pd.DataFrame(rows)
+
+
+def _methods(rng, seeds, truth):
+  """Ranking leads by more at larger sizes; in a false study it falls behind."""
+  sign, noise = 1 if truth else -1, lambda: 0.002 * rng.standard_normal()
+  lead = {'binary': 0.0 if truth else 0.1}
+  rows = []
+  for seed in seeds:
+    for place, size in enumerate(SIZES):
+      lead['ranked'] = sign * 0.05 * (1 + place)
+      rows += method_rows(seed, size, lead, noise)
+  return pd.DataFrame(rows)
 
 
 def _variance(truth):

@@ -142,6 +142,12 @@ ON_BOUND = {
   (66, 'flat'): 'slope',
   (66, 'steep'): 'slope',
   (67, 'small'): 'efficiency_197K_over_13K',
+  (52, 'smallest'): 'ranked_3K',
+  (52, 'level'): 'slope',
+  (52, 'binary'): 'binary_3K',
+  (53, 'none'): 'gain_many',
+  (53, 'level'): 'gain_few_minus_many',
+  (54, 'equal'): 'binary_minus_ranked',
 }
 # What random labels and replies leave where the other noise is off; of 66, that
 # windows of several lengths see several parts of a parabola.

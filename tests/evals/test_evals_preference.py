@@ -5,7 +5,7 @@ import pytest
 
 from rlhf_jax.data.shared import share_prefix
 from rlhf_jax.evals import preference
-from rlhf_jax.types import PairBatch
+from rlhf_jax.types import LMBatch, PairBatch
 
 
 def score_fn(weight_V, tokens_BT, length_B):
@@ -96,3 +96,34 @@ def test_expected_accuracy_by_hand():
 def test_expected_accuracy_is_unknown_on_real_data():
   p_N = np.full(4, np.nan)
   assert np.isnan(preference.expected_accuracy(CHOSEN_N, REJECTED_N, p_N))
+
+
+def bigram_logits(logits_VV, tokens_BT, length_B):
+  """The next token depends on this one alone."""
+  del length_B
+  return logits_VV[tokens_BT]
+
+
+@pytest.mark.parametrize('batch_size', [2, 5])
+def test_an_imitator_scores_replies_by_their_log_probability(batch_size):
+  """Equal to a loop over reply tokens, whatever the batches and the pads."""
+  rng = np.random.default_rng(1)
+  logits_VV = rng.normal(size=(8, 8)).astype(np.float32)
+  texts = LMBatch(
+    rng.integers(0, 8, (5, 6)).astype(np.int32),
+    np.int32([6, 4, 3, 5, 2]),
+    np.int32([2, 1, 2, 3, 1]),
+  )
+  score = preference.make_imitation_score(bigram_logits)
+  whole_N, each_N = preference.score_texts(score, logits_VV, texts, batch_size)
+  logp_VV = logits_VV - np.log(np.exp(logits_VV).sum(1, keepdims=True))
+  for n in range(5):
+    ids, span = texts.tokens_BT[n], range(*texts_span(texts, n))
+    terms = [logp_VV[ids[t - 1], ids[t]] for t in span]
+    assert whole_N[n] == pytest.approx(sum(terms), abs=1e-5)
+    assert each_N[n] == pytest.approx(sum(terms) / len(terms), abs=1e-5)
+
+
+def texts_span(texts, n):
+  """(first, last + 1) of the reply tokens of a row."""
+  return int(texts.loss_start_B[n]), int(texts.length_B[n])

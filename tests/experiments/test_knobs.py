@@ -15,6 +15,9 @@ STAGES = {
   'pm': 'train_pm',
   'ppo': 'train_ppo',
   'hhh': 'evaluate_hhh',
+  'tasks': 'make_tasks',
+  'methods': 'compare_methods',
+  'forum': 'make_forum',
   'reproduce': 'reproduce',
 }
 PRESETS = [(name, preset) for name, preset in ALL if name in STAGES]

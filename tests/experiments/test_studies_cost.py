@@ -43,6 +43,16 @@ def test_a_frontier_takes_replies_times_the_cost_of_each():
   assert difference == pytest.approx(wanted - cost.START)
 
 
+def test_a_grid_of_methods_takes_rates_times_seeds_times_the_models():
+  one = {'tasks': 'abcd', 'methods': 'xyz', 'size': '197K', 'pairs': 363}
+  one |= {'eval_pairs': 0, 'tuned_dir': 'there'}
+  grid = one | {'tuned_dir': '', 'rates': (1, 2, 3), 'tuning_seeds': (0, 1)}
+  job = lambda config: Job('m', 'experiments.compare_methods', config)
+  single, tuned = (cost.seconds(job(x)) - cost.START for x in (one, grid))
+  assert single == pytest.approx(cost.SCALE * 12)  # models, a second each
+  assert tuned == pytest.approx(6 * single)
+
+
 def test_longer_rows_take_longer_also_where_only_a_need_says_how_long():
   lengths = {'max_prompt': 2 * 24, 'max_reply': 2 * 28}
   text = Job('text', 'experiments.make_text', {'dialogues': 1000} | lengths)

@@ -138,3 +138,21 @@ def test_a_temperature_that_is_not_positive_is_refused(temperature):
   logits_BTV, tokens_BT = inputs()
   with pytest.raises(ValueError, match='temperature must be positive'):
     language.token_logps(logits_BTV, tokens_BT, temperature)
+
+
+def test_sequence_logps_equal_a_loop():
+  rng = np.random.default_rng(0)
+  logp_BT = rng.normal(size=(B, T)).astype(np.float32)
+  mask_BT = np.array([[0, 1, 1, 0, 0], [0, 0, 1, 1, 1], [0, 0, 0, 0, 0]])
+  whole_B, each_B = language.sequence_logps(logp_BT, mask_BT)
+  for b in range(B):
+    terms = [logp_BT[b, t] for t in range(T) if mask_BT[b, t]]
+    np.testing.assert_allclose(whole_B[b], sum(terms), atol=1e-6)
+    mean = sum(terms) / len(terms) if terms else 0.0
+    np.testing.assert_allclose(each_B[b], mean, atol=1e-6)
+
+
+def test_a_masked_nan_reaches_no_sequence():
+  logp_BT = np.float32([[-1.0, np.nan, -3.0]])
+  found = language.sequence_logps(logp_BT, np.array([[1, 0, 1]]))
+  assert [float(x[0]) for x in found] == [-4.0, -2.0]

@@ -140,3 +140,35 @@ def test_prompts_without_a_pair_count_nothing():
   assert float(np.abs(slope_BC[0, :2]).min()) > 0.1
   assert preference.candidates_loss(score_BC[1:], rank_BC[1:]) == 0.0
   assert preference.ranked_prompts(rank_BC) == 1
+
+
+def test_binary_loss_equals_a_loop():
+  terms = []
+  for scores, good in ((CHOSEN_B, 1), (REJECTED_B, 0)):
+    for score in scores:
+      p = 1.0 / (1.0 + math.exp(-float(score)))
+      terms.append(-math.log(p if good else 1.0 - p))
+  loss = preference.binary_loss(CHOSEN_B, REJECTED_B)
+  assert np.isclose(loss, np.mean(terms))
+
+
+def test_binary_loss_hand_values_and_extremes():
+  """log 2 at zero scores; the mean of both sides; finite far out."""
+  function = jax.value_and_grad(preference.binary_loss, argnums=(0, 1))
+  for good, bad, expected, slopes in [
+    (0.0, 0.0, math.log(2), (-0.25, 0.25)),
+    (math.log(3), math.log(3), (math.log(4 / 3) + math.log(4)) / 2, None),
+    (1e4, -1e4, 0.0, (0.0, 0.0)),
+    (-1e4, 1e4, 1e4, (-0.5, 0.5)),
+  ]:
+    loss, gradient = function(np.float32([good]), np.float32([bad]))
+    assert np.isclose(loss, expected, atol=1e-6)
+    if slopes:
+      np.testing.assert_allclose(np.ravel(gradient), slopes, atol=1e-6)
+
+
+def test_a_common_shift_changes_the_binary_loss_and_not_the_ranked_one():
+  shifted = CHOSEN_B + 1.0, REJECTED_B + 1.0
+  ranked, binary = preference.pairwise_loss, preference.binary_loss
+  assert np.isclose(ranked(*shifted), ranked(CHOSEN_B, REJECTED_B))
+  assert not np.isclose(binary(*shifted), binary(CHOSEN_B, REJECTED_B))

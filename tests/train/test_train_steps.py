@@ -8,7 +8,8 @@ import pytest
 import train_fixture as fixture
 
 from rlhf_jax.data.shared import candidates_of
-from rlhf_jax.train.objectives import score_pairs
+from rlhf_jax.losses.preference import binary_loss
+from rlhf_jax.train.objectives import preference_objective, score_pairs
 from rlhf_jax.train.optimiser import make_optimiser
 from rlhf_jax.train.steps import (
   init_state,
@@ -86,6 +87,18 @@ def test_pm_metrics_have_hand_values():
   expected = (np.log1p(np.exp(-2.0)) + np.log1p(np.exp(2.0))) / 2
   assert float(metrics['loss']) == pytest.approx(expected, rel=1e-6)
   assert int(state.step) == 1
+
+
+def test_the_objective_takes_another_loss_of_the_two_scores():
+  """Scores 3 against 1 and 1 against 3, each a log loss by itself."""
+  pairs = PairBatch(*map(np.int32, ([[2], [0]], [1, 1], [[0], [2]], [1, 1])))
+  objective = preference_objective(fixture.count_score, loss_of=binary_loss)
+  params = {'worth_V': jnp.float32([1.0, 2.0, 3.0])}
+  loss, metrics = objective.loss_fn(params, pairs)
+  log1p = lambda x: float(np.log1p(np.exp(x)))
+  expected = (log1p(-3.0) + log1p(-1.0) + log1p(1.0) + log1p(3.0)) / 4
+  assert float(loss) == pytest.approx(expected, rel=1e-6)
+  assert float(metrics['accuracy']) == 0.5
 
 
 WINNER, LENGTH, STEPS = 5, 6, 150

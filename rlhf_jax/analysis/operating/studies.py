@@ -3,11 +3,11 @@
 REAL are those of claims that are judged over conversations as well.
 """
 
-from rlhf_jax.analysis.operating import frontier, pm, real, rl, robust
+from rlhf_jax.analysis.operating import frontier, methods, pm, real, rl, robust
 
 SCENARIOS = {
   scenario.claim: scenario
-  for module in (pm, rl, robust, frontier)
+  for module in (pm, rl, robust, frontier, methods)
   for scenario in module.SCENARIOS
 }
 REAL = {scenario.claim: scenario for scenario in real.SCENARIOS}

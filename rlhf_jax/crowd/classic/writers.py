@@ -69,16 +69,26 @@ def _helpful_core(world, rng, task, quality):
   return _answer(rng, task, p_right)
 
 
-def _write(world, rng, prompt, core, draws):
-  """A reply: [opener] core [tip] [closer]."""
+def _write_each(world, rng, cores, draws):
+  """Replies [opener] core [tip] [closer], a core each, all else the same."""
   config = world.config
-  parts = (
-    *_slot(rng, world, 'opener', config.opener_share, draws),
-    core,
+  before = _slot(rng, world, 'opener', config.opener_share, draws)
+  after = (
     *_slot(rng, world, 'tip', config.tip_share, draws),
     *_slot(rng, world, 'closer', config.closer_share, draws),
   )
-  return ' ' + ' '.join(parts)
+  return [' ' + ' '.join((*before, core, *after)) for core in cores]
+
+
+def write_around(world, rng, cores):
+  """Replies in one style that differ in their cores alone.
+
+  Args:
+    world: the World.
+    rng: numpy Generator.
+    cores: sentences that answer, one a reply.
+  """
+  return _write_each(world, rng, cores, 1)
 
 
 def write_reply(world, rng, prompt, quality):
@@ -96,7 +106,8 @@ def write_reply(world, rng, prompt, quality):
   """
   task = recognise(world, prompt.text)
   make = _harmful_core if task.kind == 'harmful' else _helpful_core
-  return _write(world, rng, prompt, make(world, rng, task, quality), 1)
+  core = make(world, rng, task, quality)
+  return _write_each(world, rng, [core], 1)[0]
 
 
 def human_reply(world, rng, prompt):
@@ -111,7 +122,7 @@ def human_reply(world, rng, prompt):
     core = _answer(rng, task, config.human_quality)
   else:
     core = pick(rng, tables.REFUSALS)
-  return _write(world, rng, prompt, core, config.human_draws)
+  return _write_each(world, rng, [core], config.human_draws)[0]
 
 
 def dialogue(world, rng):

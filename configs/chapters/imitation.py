@@ -1,0 +1,67 @@
+"""Imitation, binary discrimination and ranking on the same pairs: claim 52.
+
+What: two ranked and two binary tasks of the simulated world with exact answers,
+every method and rung with the same grid of rates, chosen on development seeds.
+A rate is a multiple of the rung's own; the rates of the preference models of
+the study (.25 to .4) lie inside the grid.
+
+    python -m experiments.reproduce --config=configs/reproduce.py:full \
+        --config.themes=imitation --workdir=DIR
+"""
+
+from configs import blocks
+
+
+def sections(config):
+  """Settings of the theme, and of the stages that only it runs."""
+  return dict(
+    imitation=dict(sizes=('3K', '13K', '42K', '197K')),
+    tasks=tasks(config),
+    methods=methods(config),
+  )
+
+
+def tasks(config):
+  """Section of `make_tasks`."""
+  named = {key: config.get_ref(key) for key in ('max_prompt', 'max_reply')}
+  return dict(
+    text_dir=blocks.to_set(str),
+    world=config.world,
+    **named,
+    seed=0,
+    pairs=8000,  # of each task
+    held_out=0.25,  # share of the prompts, of valid and of test each
+  )
+
+
+def methods(config):
+  """Section of `compare_methods`."""
+  named = ('base', 'pad_token', 'dtype', 'matmul')
+  return {key: config.get_ref(key) for key in named} | dict(
+    role=blocks.to_set(str),
+    half=blocks.to_set(str),
+    size=blocks.to_set(str),
+    seed=blocks.to_set(int),
+    tasks_dir=blocks.to_set(str),
+    tuned_dir=blocks.to_set(str),
+    tasks=('helpful', 'harmless', 'answer', 'refusal'),
+    methods=('ranked', 'binary', 'imitation'),
+    rates=(0.03, 0.1, 0.3, 1.0),
+    tuning_seeds=(0, 1),
+    pairs=2048,
+    batch_size=32,
+    warmup=0.05,
+    b2=0.98,
+    eval_pairs=1500,
+    eval_batch=250,
+  )
+
+
+def small(config):
+  """Cuts it down to a smoke test."""
+  config.imitation.sizes = ('3K', '13K')
+  config.tasks.pairs = 800
+  config.methods.update(
+    rates=(0.1, 1.0), tuning_seeds=(0,), pairs=256, eval_pairs=128
+  )
+  config.methods.eval_batch = 64

@@ -1,0 +1,46 @@
+"""Preference-model pretraining (PMP) on a simulated forum: claims 53 and 54.
+
+What: language model -> PMP on ranked or on tagged (binary) pairs of a forum, at
+a tenth of the language model's rate, one pass (Bai et al. 2022, appendix A.2)
+-> a preference model on 128 to 10,240 comparisons, with the same rates whether
+it was pretrained or not. Each seed has a PMP of its own.
+
+    python -m experiments.reproduce --config=configs/reproduce.py:full \
+        --config.themes=pretraining --workdir=DIR
+"""
+
+from configs import blocks
+
+
+def sections(config):
+  """Settings of the theme, and of the stage that only it runs."""
+  return dict(
+    pretraining=dict(
+      size='42K',
+      pairs=(128, 512, 2048, 10240),
+      lr_multiple=0.1,
+    ),
+    forum=forum(config),
+  )
+
+
+def forum(config):
+  """Section of `make_forum`."""
+  keys = ('test_fraction', 'max_prompt', 'max_reply')
+  named = {key: config.get_ref(key) for key in keys}
+  return dict(
+    text_dir=blocks.to_set(str),
+    world=config.world,
+    **named,
+    variant=blocks.to_set(str),
+    seed=0,
+    pairs=20000,
+    edits=0.25,
+    most=2,
+  )
+
+
+def small(config):
+  """Cuts it down to a smoke test."""
+  config.pretraining.update(size='13K', pairs=(128, 512))
+  config.forum.pairs = 1200

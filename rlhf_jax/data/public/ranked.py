@@ -1,0 +1,102 @@
+"""Comparisons out of texts that the public has ranked, and their tags.
+
+    thread: a prompt, and texts with a score     A > B where score(A) > score(B)
+    tags:   A > B  ->  GOOD: A > BAD: A  and  BAD: B > GOOD: B
+
+Reference: Askell et al. 2021 (arXiv:2112.00861), section 4 and appendix C.1.
+"""
+
+import itertools
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from rlhf_jax.data.records import Comparison, make_comparison
+from rlhf_jax.text.dialogue import ASSISTANT, HUMAN, split_reply
+
+GOOD, BAD = 'GOOD:', 'BAD:'
+
+
+class Thread(NamedTuple):
+  """A prompt, and texts that answer it.
+
+  Attributes:
+    prompt: words of the human turn.
+    texts: list of (text, score).
+    source: where it is from.
+  """
+
+  prompt: str
+  texts: list[tuple[str, float]]
+  source: str
+
+
+def as_dialogue(prompt: str, reply: str) -> str:
+  """A transcript; lines of two turns that the words hold are joined."""
+  prompt, reply = (_plain(text) for text in (prompt, reply))
+  return f'{HUMAN} {prompt}{ASSISTANT} {reply}'
+
+
+def _plain(text):
+  for marker in (HUMAN, ASSISTANT):
+    text = text.replace(marker, marker[1:])
+  return text.strip()
+
+
+def thread_pairs(thread: Thread, most: int, rng) -> list[Comparison]:
+  """Pairs of the texts of a thread whose scores differ, the better one chosen.
+
+  Args:
+    thread: the thread.
+    most: pairs of it at most, drawn evenly; 0: all.
+    rng: NumPy generator.
+  """
+  found = [
+    (one, other) if one[1] > other[1] else (other, one)
+    for one, other in itertools.combinations(thread.texts, 2)
+    if one[1] != other[1] and one[0].strip() and other[0].strip()
+  ]
+  if most and len(found) > most:
+    kept = sorted(rng.permutation(len(found))[:most])
+    found = [found[i] for i in kept]
+  return [
+    make_comparison(
+      *(as_dialogue(thread.prompt, text) for text, _ in pair), thread.source
+    )
+    for pair in found
+  ]
+
+
+def pairs_of_threads(
+  threads: Iterable[Thread], most: int, seed: int = 0
+) -> Iterator[Comparison]:
+  """Yields `thread_pairs` of one thread after the other."""
+  rng = np.random.default_rng(seed)
+  for thread in threads:
+    yield from thread_pairs(thread, most, rng)
+
+
+def tagged(pair: Comparison) -> tuple[Comparison, Comparison]:
+  """The two comparisons of one text each, told apart by a tag alone.
+
+  That of the chosen text prefers GOOD, that of the rejected one BAD: nothing is
+  left of which text was set against which.
+  """
+  return tuple(
+    make_comparison(
+      _with_tag(text, better),
+      _with_tag(text, worse),
+      pair.source,
+      kind=pair.kind,
+    )
+    for text, better, worse in (
+      (pair.chosen, GOOD, BAD),
+      (pair.rejected, BAD, GOOD),
+    )
+  )
+
+
+def _with_tag(text, tag):
+  prompt, reply = split_reply(text)
+  return f'{prompt} {tag}{reply}'
