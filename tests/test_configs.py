@@ -25,6 +25,7 @@ STUDIES = (
 )
 RL = tuple(name for name in STUDIES if name != 'parts')
 OWN = STUDIES[:-2]  # those that train their own language models
+FULL = ('full', 'full_smoke')  # those that have the chapters
 PRESETS = {
   'reproduce': STUDIES,
   'text': OWN,
@@ -35,6 +36,7 @@ PRESETS = {
   'hhh': ('smollm2', 'smollm2_full'),
   'cross_fit': ('smollm2',),
   'plan': ('paper',),
+  **dict.fromkeys(('pages', 'targets', 'distil', 'prompted'), FULL),
 }
 ALL = [(name, preset) for name in PRESETS for preset in PRESETS[name]]
 # A section of a study is what its stage is told.
@@ -47,6 +49,10 @@ SECTIONS = {
   'experiments.frontier': 'frontier',
   'experiments.evaluate_hhh': 'hhh',
   'experiments.cross_fit': 'cross_fit',
+  'experiments.make_pages': 'pages',
+  'experiments.make_targets': 'targets',
+  'experiments.distil': 'distil',
+  'experiments.evaluate_prompted': 'prompted',
 }
 # Knobs that are read when the jobs are run, and when they are analysed.
 BEYOND_JOBS = {'preset', 'workers', 'claims.rl_requires_test_pm'}
@@ -353,6 +359,10 @@ def test_a_preset_of_a_stage_is_the_study_s_largest_run(name, preset):
     'pm': f'pm/scaling{part(top)}-mix-a-s{seed}',
     'ppo': f'rl/linear{part(policy)}-a-s{seed}',
     'hhh': f'hhh/s{seed}',
+    'pages': 'pages',
+    'targets': f'targets/s{seed}',
+    'distil': f'distil/{top}-s{seed}',
+    'prompted': f'prompted/s{seed}',
   }[name]
   if name == 'ppo':  # micro trains no policy, but says how one would be
     study['themes'] = ['ppo']

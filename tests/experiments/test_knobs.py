@@ -15,6 +15,10 @@ STAGES = {
   'pm': 'train_pm',
   'ppo': 'train_ppo',
   'hhh': 'evaluate_hhh',
+  'pages': 'make_pages',
+  'targets': 'make_targets',
+  'distil': 'distil',
+  'prompted': 'evaluate_prompted',
   'reproduce': 'reproduce',
 }
 PRESETS = [(name, preset) for name, preset in ALL if name in STAGES]
