@@ -10,7 +10,9 @@ there are of: lm/*, runs of train_lm; frontier/*, runs of `experiments.frontier
                   replies are written here) and language models, with the mean
                   of gold, its spread within prompts, and the frontier's bow,
                   exponent and end, skew and excess kurtosis of the scores, of
-                  pi_0 and tilted to the end
+                  pi_0 and tilted: to where INNER effective replies carry the
+                  curve, and to its end, where normal scores, drawn as often,
+                  lie between `normal_skew_low` and `normal_skew_high`
     families.csv  accuracy of each preference model by family of request, beside
                   the best that any could expect there
 """
@@ -27,12 +29,15 @@ from experiments.shared import command, comparisons, sources
 from experiments.shared.files import write_csv
 from experiments.shared.models import text_tokenizer
 from rlhf_jax.analysis import frontier
+from rlhf_jax.analysis.gain_bound import MIN_ESS
 from rlhf_jax.crowd.worlds import rules_of
 from rlhf_jax.evals import preference
 from rlhf_jax.train import about
 from rlhf_jax.train.run import Run
 
 KINDS = {'helpful': 'helpful', 'harmless': 'harmful'}
+INNER = 8 * MIN_ESS
+normal_moments = functools.cache(frontier.normal_moments)
 
 
 def row_of(writer, kind, score_PN, **more):
@@ -42,8 +47,24 @@ def row_of(writer, kind, score_PN, **more):
   row = {'writer': writer, 'kind': kind, 'gold': float(score_PN.mean())}
   row |= {'spread': math.sqrt(found['variance'])} | frontier.shape(edge)
   row |= {key: found[key] for key in ('skew', 'kurtosis')}
+  row |= inner_moments(edge)
   row |= frontier.tilted_moments(edge)
+  row |= renamed(normal_moments(score_PN.shape), 'tilted', 'normal')
   return row | {'nats': math.nan, 'n_params': 0} | more
+
+
+def inner_moments(edge):
+  """Moments where INNER replies carry the curve; NaN where they never do."""
+  inner = frontier.carried(edge, INNER)
+  if len(inner) < 3:  # three coefficients
+    return dict.fromkeys(('inner_skew', 'inner_kurtosis', 'inner_sqrt_kl'))
+  found = renamed(frontier.tilted_moments(inner), 'tilted', 'inner')
+  return found | {'inner_sqrt_kl': math.sqrt(inner['kl'].max())}
+
+
+def renamed(values, old, new):
+  """A dict whose keys begin with another word."""
+  return {key.replace(old, new): value for key, value in values.items()}
 
 
 def written_scores(world, kind, write, prompts, replies):

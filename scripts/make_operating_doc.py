@@ -1,10 +1,12 @@
 """Writes docs/operating.md: how often a claim passes where it is not true.
 
-python -m scripts.make_operating_doc [--claims 13,14] [--studies 200]
+python -m scripts.make_operating_doc [--claims 13,14] [--real 1,37]
+    [--studies 200]
 
 Without --claims the page is drawn from docs/operating.json alone. With it the
 missing studies of these claims are simulated first (minutes each) and their
-verdicts written there, a letter a study: p, f or i.
+verdicts written there, a letter a study: p, f or i. --real does the same of
+claims that are judged over conversations, in docs/operating_real.json.
 """
 
 import argparse
@@ -16,10 +18,11 @@ from rlhf_jax.analysis import bounded
 from rlhf_jax.analysis.claims.registry import load
 from rlhf_jax.analysis.operating.noise import NOISE
 from rlhf_jax.analysis.operating.scenario import EFFECT, verdicts
-from rlhf_jax.analysis.operating.studies import SCENARIOS
+from rlhf_jax.analysis.operating.studies import REAL, SCENARIOS
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 SOURCE = ROOT / 'docs' / 'operating.json'
+SOURCE_REAL = ROOT / 'docs' / 'operating_real.json'
 OUT = ROOT / 'docs' / 'operating.md'
 STUDIES, STEP = 200, 20
 SEEDS = (5, 8)  # of PMs in the preset micro; what a claim on RL asks for
@@ -53,9 +56,37 @@ what each is stands in the code.
 """
 
 
-def read():
+REAL_HEADER = """
+## Over conversations
+
+Where heads are cross-fitted on real pairs there is one study and no seed:
+intervals are bootstraps over its conversations, and so many pairs and
+conversations as there are really are drawn for each simulated one
+(`rlhf_jax/analysis/operating/real.py`).
+
+| # | claim | what is true | passes |
+|---|---|---|---|
+"""
+
+
+def read(source=None):
   """Claim number -> where -> seeds -> a letter a study."""
-  return json.loads(SOURCE.read_text()) if SOURCE.exists() else {}
+  source = source or SOURCE
+  return json.loads(source.read_text()) if source.exists() else {}
+
+
+def simulate_real(number, studies):
+  """Simulates what is missing of one claim over conversations."""
+  scenario = REAL[number]
+  for where in (*scenario.boundaries, EFFECT):
+    own = read(SOURCE_REAL).get(str(number), {}).get(where, '')
+    for first in range(len(own), studies, STEP):
+      more = range(first, min(first + STEP, studies))
+      own += ''.join(v[0] for v in verdicts(scenario, where, 1, more))
+      found = read(SOURCE_REAL)
+      found.setdefault(str(number), {})[where] = own
+      write(found, SOURCE_REAL)
+    print(f'claim {number}, {where}, conversations: {len(own)}', flush=True)
 
 
 def simulate(number, studies):
@@ -77,12 +108,13 @@ def simulate(number, studies):
       print(f'claim {number}, {where}, {n} seeds: {len(own)}', flush=True)
 
 
-def write(found):
+def write(found, source=None):
   """Writes the letters, claims in order; all of them or, if killed, none."""
+  source = source or SOURCE
   order = dict(sorted(found.items(), key=lambda pair: int(pair[0])))
-  part = SOURCE.with_suffix('.part')
+  part = source.with_suffix('.part')
   part.write_text(json.dumps(order, indent=1) + '\n')
-  part.replace(SOURCE)
+  part.replace(source)
 
 
 def passes(letters):
@@ -124,6 +156,20 @@ def rows_of(number, found):
     yield '| ' + ' | '.join([*head, f'{kind}: {text}', *cells]) + ' |'
 
 
+def real_rows():
+  """The rows of claims over conversations."""
+  for number, found in read(SOURCE_REAL).items():
+    scenario, spec = REAL[int(number)], load().claim(int(number))
+    words = dict(scenario.boundaries) | {EFFECT: scenario.effect}
+    for where, letters in found.items():
+      kind, text = 'boundary', words[where]
+      if where == EFFECT:
+        kind = 'effect'
+        if passes(letters).mean < ENOUGH:
+          text += ' **Cannot reach 80 % with these pairs.**'
+      yield f'| {number} | {spec.title} | {kind}: {text} | {cell(letters)} |'
+
+
 def generate():
   """The text of docs/operating.md."""
   found = read()
@@ -133,7 +179,8 @@ def generate():
     for row in rows_of(number, found[str(number)])
   ]
   noise = [f'| `{name}` | {value:g} |' for name, value in NOISE.items()]
-  text = HEADER + '\n'.join(lines) + '\n' + NOISE_HEADER
+  text = HEADER + '\n'.join(lines) + '\n'
+  text += REAL_HEADER + '\n'.join(real_rows()) + '\n' + NOISE_HEADER
   return text + '\n'.join(noise) + '\n'
 
 
@@ -141,10 +188,13 @@ def main(arguments=None):
   """Simulates the claims that are asked for, and writes the page."""
   parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
   parser.add_argument('--claims', default='', help='numbers, comma between')
+  parser.add_argument('--real', default='', help='likewise, over conversations')
   parser.add_argument('--studies', type=int, default=STUDIES, help='of each')
   args = parser.parse_args(arguments)
   for number in filter(None, args.claims.split(',')):
     simulate(int(number), args.studies)
+  for number in filter(None, args.real.split(',')):
+    simulate_real(int(number), args.studies)
   OUT.write_text(generate())
   print(f'wrote {OUT.relative_to(ROOT)}')
   return 0

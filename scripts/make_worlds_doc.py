@@ -28,10 +28,15 @@ COLUMNS = {
   'p': 'exponent',
   'skew': 'skew',
   'kurtosis': 'excess kurtosis',
+  'inner_sqrt_kl': 'inner sqrt(KL)',
+  'inner_skew': 'skew there',
+  'inner_kurtosis': 'kurtosis there',
   'tilted_skew': 'skew at the end',
+  'normal_skew': 'of normal scores',
   'tilted_kurtosis': 'kurtosis at the end',
+  'normal_kurtosis': 'of normal scores',
 }
-DIGITS = {'gold': 2, 'spread': 2, 'nats': 1, 'sqrt_kl': 2}
+DIGITS = {'gold': 2, 'spread': 2, 'nats': 1, 'sqrt_kl': 2, 'inner_sqrt_kl': 2}
 
 
 def markdown(rows):
@@ -51,6 +56,10 @@ def frontier_table(table):
   """The frontiers, a row a writer and kind of prompt."""
   rows = [list(COLUMNS.values())]
   for _, row in table.iterrows():
+    row = row.copy()
+    for name in ('normal_skew', 'normal_kurtosis'):
+      ends = (row[f'{name}_{end}'] for end in ('low', 'high'))
+      row[name] = ' to '.join(shown(end, 2) for end in ends)
     rows.append([shown(row[key], DIGITS.get(key, 3)) for key in COLUMNS])
   return markdown(rows)
 

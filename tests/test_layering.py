@@ -38,7 +38,7 @@ ONLY_IN = {
   'orbax': ('rlhf_jax/train/checkpoints.py',),
   'matplotlib': ('rlhf_jax/analysis/figures.py',),
   'jinja2': (
-    'rlhf_jax/analysis/report.py',
+    'rlhf_jax/analysis/page.py',
     'rlhf_jax/text/template_sandbox.py',
   ),
   'tokenizers': ('rlhf_jax/text/', 'benchmarks/peers/'),

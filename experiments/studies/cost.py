@@ -3,10 +3,11 @@
 Seconds are those of both cores together: a study of two workers takes about
 their sum. Rates of shape 197K, vocabulary 1,024, are those of
 benchmarks/results/cpu-2-cores (363 pairs/s of training, 135 samples/s of PPO,
-60,000 tokens/s of sampling); other rungs are cheaper by `blocks.COST`. The
-whole is scaled so that the micro study of ae98915 (five seeds of preference
-models, three of PPO) takes its 938 s (docs/reproduction.md). An estimate is
-good to a third or so; on a machine that does other things, to nothing.
+60,000 tokens/s of sampling); other rungs are cheaper by `blocks.COST`, and
+rows of other lengths take as much more as they have columns. The whole is
+scaled so that the micro study of ae98915 (five seeds of preference models,
+three of PPO) takes its 938 s (docs/reproduction.md). An estimate is good to a
+third or so; on a machine that does other things, to nothing.
 """
 
 from experiments.studies import blocks
@@ -19,6 +20,7 @@ REPLY = 15 / 60_000  # of sampling, 15 tokens
 LM_TEXT = 1 / 700  # a row of training
 GOLD = 5e-5  # of one reply, plain Python
 COMPILE = 6.0  # seconds a program, counted once a size and stage
+COLUMNS = 24 + 28  # of the rows that these rates are of
 START = 1.0  # seconds a job: reading what it needs, writing what it leaves
 
 
@@ -35,7 +37,14 @@ def seconds(job) -> float:
   """
   stage = job.module.rpartition('.')[2]
   work = OF_STAGE.get(stage, lambda config, job: 0.0)(job.config, job)
-  return START + SCALE * work
+  return START + SCALE * work * columns(job) / COLUMNS
+
+
+def columns(job) -> int:
+  """Longest prompt and longest reply of a job, or of what it reads."""
+  if 'max_reply' in job.config:
+    return job.config['max_prompt'] + job.config['max_reply']
+  return max(map(columns, job.needs), default=COLUMNS)
 
 
 def _lm(config, job):

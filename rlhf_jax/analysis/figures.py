@@ -3,10 +3,11 @@
 `FIGURES[name](tables, out_dir)` saves one figure of the house and returns its
 path, or None when the tables hold nothing to draw. Bands are 95 % t-intervals
 over seeds. A colour is a model size, the same in every figure of a study,
-unless the legend of the figure says otherwise.
+unless the legend of the figure says otherwise; a marker tells it too.
 """
 
 import functools
+import itertools
 import pathlib
 
 import matplotlib as mpl
@@ -23,8 +24,10 @@ STYLE = {
   'axes.prop_cycle': mpl.cycler(color=['#1f6fb4', '#d95f02', '#2a9d55']),
   'axes.spines.right': False,
   'axes.spines.top': False,
-  'axes.titlesize': 10,
-  'font.size': 9,
+  'axes.titlesize': 11.5,
+  'font.size': 11,
+  'xtick.labelsize': 9.5,
+  'ytick.labelsize': 9.5,
   'grid.color': '#e4e4e4',
   'legend.frameon': False,
   'svg.hashsalt': 'rlhf_jax',
@@ -33,8 +36,11 @@ STYLE = {
 LOGGED = ('loss', 'policy_loss', 'value_loss', 'accuracy', 'score', 'kl_k1')
 # Also saved as a PNG, for places that show no SVG.
 ALSO_PNG = ('frontier_and_policies',)
-PANEL_INCHES = (3.6, 3.4)
-LEGEND_INCHES = 1.8
+# The width at which a page is read: at 400 pixels letters are 9 high.
+WIDTH, COLUMNS = 6.4, 2
+PANEL_HEIGHT, LEGEND_ROW = 3.1, 0.25
+# Lines are told apart by these where colours cannot be seen.
+MARKERS = 'osv^D*'
 
 
 def save(draw, tables, out_dir, suffix='svg') -> pathlib.Path | None:
@@ -115,13 +121,16 @@ class Canvas:
   Attributes:
     figure: matplotlib figure; nothing global is touched.
     colours: size -> colour, light to dark by the number of parameters.
+    markers: size -> marker.
   """
 
   def __init__(self, tables):
     self.figure = Figure(layout='constrained', dpi=150)
     sizes = [frame[['size', 'n_params']] for frame in tables.values()]
     order = findings.by_size(pd.concat(sizes).dropna()) if sizes else []
-    self.colours = self.shades([size for size, _ in order])
+    names = [size for size, _ in order]
+    self.colours = self.shades(names)
+    self.markers = dict(zip(names, itertools.cycle(MARKERS), strict=False))
 
   @staticmethod
   def shades(keys, name='viridis_r'):
@@ -130,14 +139,26 @@ class Canvas:
     return dict(zip(keys, shade_NC, strict=True))
 
   def panels(self, titles, x_label, y_labels, **shared):
-    """One row of axes with titles and labels; one y label serves all."""
-    width, height = PANEL_INCHES
-    self.figure.set_size_inches(LEGEND_INCHES + width * len(titles), height)
-    axes = self.figure.subplots(1, len(titles), squeeze=False, **shared)[0]
+    """Axes with titles and labels, two in a row; one y label serves all."""
+    columns = min(COLUMNS, len(titles))
+    rows = -(-len(titles) // columns)
+    high = PANEL_HEIGHT if columns > 1 else 1.2 * PANEL_HEIGHT
+    self.figure.set_size_inches(WIDTH, high * rows)
+    axes = self.figure.subplots(rows, columns, squeeze=False, **shared).flat
+    for axis in axes[len(titles) :]:
+      axis.remove()
+    axes = axes[: len(titles)]
+    label = ''
     if isinstance(y_labels, str):
-      y_labels = [y_labels] * len(titles)
+      label = y_labels
+      y_labels = [label if columns == 1 else ''] * len(titles)
     for axis, title, y_label in zip(axes, titles, y_labels, strict=True):
-      axis.set(title=title, xlabel=x_label, ylabel=y_label)
+      axis.set(title=title, ylabel=y_label)
+    if columns == 1:
+      axes[0].set(xlabel=x_label)
+    else:
+      self.figure.supxlabel(x_label, fontsize='medium')
+      self.figure.supylabel(label, fontsize='medium')
     return axes
 
   def mean_line(self, axis, frame, step, x, y, **style):
@@ -156,7 +177,8 @@ class Canvas:
         for interval in (intervals.t_interval(means[y]) for means in steps)
       ]
     ).T
-    style = {'marker': 'o', 'ms': 2.5, **style}
+    marker = MARKERS[len(axis.lines) % len(MARKERS)]
+    style = {'marker': marker, 'ms': 3.5, **style}
     (line,) = axis.plot(x_N, mean_N, **style)
     some_N = np.isfinite(low_N)
     band = {'color': line.get_color(), 'alpha': 0.15, 'lw': 0}
@@ -165,8 +187,8 @@ class Canvas:
   def size_lines(self, axis, frame, step, x, y):
     """`mean_line` for each size, in its colour."""
     for size, rows in findings.by_size(frame):
-      style = {'color': self.colours[size], 'label': size}
-      self.mean_line(axis, rows, step, x, y, **style)
+      style = {'color': self.colours[size], 'marker': self.markers[size]}
+      self.mean_line(axis, rows, step, x, y, label=size, **style)
 
   def add_legend(self):
     """One legend for all panels, outside the data."""
@@ -175,4 +197,10 @@ class Canvas:
       for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
         handles.setdefault(label, handle)
     if handles:
-      self.figure.legend(handles.values(), handles, loc='outside right upper')
+      columns = min(3, len(handles))
+      width, height = self.figure.get_size_inches()
+      height += LEGEND_ROW * -(-len(handles) // columns)
+      self.figure.set_size_inches(width, height)
+      self.figure.legend(
+        handles.values(), handles, loc='outside upper center', ncols=columns
+      )

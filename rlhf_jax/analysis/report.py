@@ -4,20 +4,24 @@ Everything is inlined (style, figures as data URIs), so the page works without
 a network; everything a model wrote is escaped.
 """
 
-import base64
-import math
 import pathlib
 from collections import Counter
 from collections.abc import Mapping
 
-import jinja2
 import pandas as pd
 
-from rlhf_jax.analysis import claims_io, intervals, kl_reward, runs
+from rlhf_jax.analysis import (
+  chapters,
+  claims_io,
+  intervals,
+  kl_reward,
+  page,
+  runs,
+)
+from rlhf_jax.analysis.cells import cell, duration, many
 from rlhf_jax.analysis.claims.registry import Registry, load
 from rlhf_jax.analysis.notes import NOTES
 
-TEMPLATE = pathlib.Path(__file__).with_name('report.html.j2')
 VERDICTS = (
   intervals.PASS,
   intervals.FAIL,
@@ -25,7 +29,6 @@ VERDICTS = (
   intervals.NOT_RUN,
 )
 GAINS = 'Gain over pi_0 and KL, on held-out prompts'
-MEDIA_TYPES = {'.svg': 'image/svg+xml', '.png': 'image/png'}
 
 
 def write_report(
@@ -52,11 +55,11 @@ def write_report(
     tables,
     figures,
     extras,
-    title=f'rlhf_jax: claims of the preset {claims.get("preset")}',
+    registry or load(),
+    title=f'rlhf_jax: the study {claims.get("preset")}',
+    lead=lead(claims, run_list(tables)),
     summary=summary(claims, run_list(tables)),
-    claims=claims['claims'],
-    checks=claims.get('checks', []),
-    beside=beside(tables, registry or load()),
+    document=claims,
   )
 
 
@@ -85,10 +88,10 @@ def write_run_report(
   """
   path = pathlib.Path(path)
   name, row, env = path.resolve().name, run['config']['row'], run['env']
-  shown = beside(tables, registry or load())
+  more = []
   if {'rl_curve', 'rl_pi0'} <= tables.keys():
     gains = kl_reward.gains(tables['rl_curve'], tables['rl_pi0'])
-    shown.append(_shown(GAINS, gains))
+    more.append(_shown(GAINS, gains))
   settings = ', '.join(f'{k} {cell(v)}' for k, v in row.items())
   lines = [
     f'{settings}.',
@@ -99,24 +102,46 @@ def write_run_report(
   seconds = run['done'].get('seconds')
   extras = {'samples': list(samples), 'pairs': list(pairs), 'env': env}
   extras['stages'] = [{'name': f'{name}, last session', 'seconds': seconds}]
-  head = {'title': f'rlhf_jax: the run {name}', 'summary': lines}
-  return _write(path, tables, figures, extras, beside=shown, **head)
+  head = {'title': f'rlhf_jax: the run {name}', 'lead': [], 'summary': lines}
+  house = registry or load()
+  return _write(path, tables, figures, extras, house, more=more, **head)
 
 
-def _write(workdir, tables, figures, extras, *, claims=(), checks=(), **parts):
-  """Renders the page; `parts` are its title, summary and tables beside."""
+def _write(
+  workdir, tables, figures, extras, registry, *, document=None, more=(), **head
+):
+  """Renders the page.
+
+  Args:
+    workdir: of the study or run.
+    tables: name -> frame.
+    figures: name -> path or None.
+    extras: as in `write_report`.
+    registry: of the themes.
+    document: of claims.json; None: nothing is judged.
+    more: tables to show after the chapters.
+    **head: title, lead and summary.
+  """
   path = pathlib.Path(workdir) / 'report' / 'index.html'
   path.parent.mkdir(parents=True, exist_ok=True)
-  images = {name: data_uri(file) for name, file in figures.items() if file}
-  rows = [_claim(row, images) for row in claims]
-  page = _environment().get_template(TEMPLATE.name)
+  document = document or {'claims': []}
+  files = {name: file for name, file in figures.items() if file}
+  found = chapters.chapters(document, files, tables, registry, workdir)
+  for chapter in found:
+    chapter['beside'] = beside(tables, registry, chapter['tables'])
+  shown = {c['id']: c for chapter in found for c in chapter['claims']}
+  rows = document['claims']
   html = page.render(
-    **parts,
-    judged=[row for row in rows if row['verdict'] != intervals.NOT_RUN],
-    waiting=[row for row in rows if row['verdict'] == intervals.NOT_RUN],
-    checks=checks,
+    'report.html.j2',
+    **head,
+    headline=chapters.headline(found),
+    chapters=found,
+    more=more,
+    judged=[shown[row['id']] for row in rows if row['id'] in shown],
+    waiting=[row for row in rows if row['id'] not in shown],
+    checks=[chapters.claim(row, {}) for row in document.get('checks', [])],
     legend=claims_io.LEGEND,
-    images=images,
+    images={name: page.data_uri(file) for name, file in files.items()},
     samples=extras.get('samples', []),
     pairs=extras.get('pairs', []),
     ledger=compile_ledger(tables),
@@ -158,6 +183,23 @@ def summary(claims: Mapping, run_rows: list[dict]) -> list[str]:
   ]
 
 
+def lead(claims: Mapping, run_rows: list[dict]) -> list[str]:
+  """What ran and what came out, a sentence each, for the first screen."""
+  count = Counter(row['verdict'] for row in claims['claims'])
+  judged = sum(count.values()) - count[intervals.NOT_RUN]
+  seeds = {row['seed'] for row in run_rows if row['seed'] is not None}
+  counted = ', '.join(f'{count[v]} {v}' for v in VERDICTS[:-1])
+  note = NOTES.get(claims.get('preset'))
+  return [
+    *([note] if note else []),
+    f'{many(len(run_rows), "finished run")} of '
+    f'{many(len(seeds), "seed")}, in '
+    f'{duration(claims.get("seconds"))} on {claims.get("device")}. '
+    f'{many(judged, "claim")} {"was" if judged == 1 else "were"} judged: '
+    f'{counted}.',
+  ]
+
+
 def _lacking(failures):
   if not failures:
     return []
@@ -165,12 +207,12 @@ def _lacking(failures):
   return [f'{len(failures)} planned runs are lacking: {named}.']
 
 
-def beside(tables, registry: Registry) -> list[dict]:
-  """Tables shown as they are, those that are there: title, columns, rows."""
+def beside(tables, registry: Registry, names) -> list[dict]:
+  """Tables shown as they are: title, columns, rows."""
+  found = [registry.tables[name] for name in names]
   return [
     _shown(table.heading, _rows_of(tables, table), table.columns)
-    for table in registry.tables.values()
-    if table.heading and table.name in tables
+    for table in found
   ]
 
 
@@ -194,12 +236,6 @@ def _shown(title, frame, meanings=None):
 def _ids(rows, verdict):
   found = [str(row['id']) for row in rows if row['verdict'] == verdict]
   return ', '.join(found) or 'none'
-
-
-def _claim(row, images):
-  """A claim with the name of its figure, or None when it is not drawn."""
-  name = pathlib.PurePosixPath(row.get('figure') or '').stem
-  return {**row, 'figure': name if name in images else None}
 
 
 def run_list(tables) -> list[dict]:
@@ -234,53 +270,3 @@ def compile_ledger(tables) -> list[dict]:
 def _records(frame):
   """Rows as dicts of plain values, missing ones None."""
   return frame.astype(object).where(frame.notna(), None).to_dict('records')
-
-
-def data_uri(path) -> str:
-  """A figure file as a data URI, which needs no network."""
-  path = pathlib.Path(path)
-  data = base64.b64encode(path.read_bytes()).decode('ascii')
-  return f'data:{MEDIA_TYPES[path.suffix]};base64,{data}'
-
-
-def cell(value) -> str:
-  """A table cell: three significant digits, or a dash for a missing value.
-
-  Whole numbers and numbers from 1,000 on are written in full; text is kept.
-  """
-  if value is None or (isinstance(value, float) and math.isnan(value)):
-    return '–'
-  if isinstance(value, (str, bool)):
-    return str(value)
-  whole = math.isfinite(value) and value == int(value)
-  return f'{value:,.0f}' if whole or abs(value) >= 1000 else f'{value:.3g}'
-
-
-def duration(seconds) -> str:
-  """Seconds as a reader says them: 42.0 s, 3 min 5 s, 2 h 10 min."""
-  if seconds is None:
-    return 'unknown time'
-  if seconds < 60:
-    return f'{seconds:.1f} s'
-  minutes, rest = divmod(round(seconds), 60)
-  if minutes < 60:
-    return f'{minutes} min {rest} s'
-  return f'{minutes // 60} h {minutes % 60} min'
-
-
-def _environment():
-  environment = jinja2.Environment(
-    loader=jinja2.FileSystemLoader(TEMPLATE.parent),
-    autoescape=True,
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-  )
-  environment.filters |= {
-    'bound': claims_io.bound_text,
-    'cell': cell,
-    'deciding': claims_io.deciding,
-    'duration': duration,
-    'seeds': claims_io.seeds_text,
-  }
-  return environment

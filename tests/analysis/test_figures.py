@@ -2,11 +2,13 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
 
 from rlhf_jax.analysis import figures, kl_reward, runs
+from rlhf_jax.analysis.claims.registry import load
 from rlhf_jax.analysis.drawings import (
   calibration,
   common,
@@ -188,8 +190,34 @@ def test_the_legend_lies_outside_and_names_each_mark_once(tables):
   assert labels[:3] == ['3K', '13K', '42K']
   assert len(labels) == len(set(labels)) == 5
   assert not any(axis.get_legend() for axis in canvas.figure.axes)
-  for axis in canvas.figure.axes:
-    assert axis.get_xlabel() and axis.get_ylabel()
+  assert canvas.figure.get_supxlabel() and canvas.figure.get_supylabel()
+
+
+def test_letters_can_be_read_at_400_pixels_and_marks_without_colour(tables):
+  """Every figure of the house; ticks are a little smaller."""
+  for draw in load().drawings:
+    with mpl.rc_context(figures.STYLE):
+      canvas = _canvas(draw, tables)
+      canvas.add_legend()
+    pixels = 400 / canvas.figure.get_size_inches()[0] / 72
+    for axis in canvas.figure.axes:
+      assert axis.title.get_fontsize() * pixels >= 9, draw.__name__
+      for text in axis.get_xticklabels():
+        assert text.get_fontsize() * pixels >= 8, draw.__name__
+  markers = {canvas.markers[size] for size in SIZES}
+  assert len(markers) == len(SIZES)
+
+
+def test_panels_stand_two_in_a_row_and_share_their_labels(tables):
+  canvas = figures.Canvas(tables)
+  axes = canvas.panels(['a', 'b', 'c'], 'pairs', 'accuracy')
+  assert len(axes) == len(canvas.figure.axes) == 3
+  rows = [axis.get_subplotspec().rowspan.start for axis in axes]
+  assert rows == [0, 0, 1]
+  assert canvas.figure.get_supxlabel() == 'pairs'
+  one = figures.Canvas(tables)
+  (axis,) = one.panels([''], 'pairs', 'accuracy')
+  assert (axis.get_xlabel(), axis.get_ylabel()) == ('pairs', 'accuracy')
 
 
 def test_the_bound_has_slope_sqrt_2v_and_the_fit_the_slope_of_the_data(tables):

@@ -147,6 +147,24 @@ def test_tilted_moments_are_the_cumulants_at_the_end_of_the_curve():
   assert found['tilted_kurtosis'] == pytest.approx(kurtosis, abs=0.02)
 
 
+def test_normal_scores_lie_where_few_replies_put_them():
+  """Well inside the curve at 0; at its end below, and nearer with more."""
+  shape = (16, 512)
+  few = frontier.normal_moments(shape, draws=12)
+  inner = frontier.normal_moments(shape, draws=12, ess=160)
+  assert few['tilted_skew_low'] < few['tilted_skew_high']
+  middle = lambda x: (x['tilted_skew_low'] + x['tilted_skew_high']) / 2
+  assert middle(few) < -0.15 and abs(middle(inner)) < abs(middle(few)) / 2
+  assert frontier.normal_moments(shape, draws=12) == few
+
+
+def test_a_curve_is_cut_where_too_few_replies_carry_it():
+  edge = frontier.curve(np.random.default_rng(0).standard_normal((8, 512)))
+  inner = frontier.carried(edge, 100)
+  assert 0 < len(inner) < len(edge) and inner['ess'].min() >= 100
+  assert len(frontier.carried(edge, frontier.MIN_ESS)) == len(edge)
+
+
 def test_normal_scores_stay_normal_when_they_are_tilted():
   b_N = np.linspace(0.1, 2, 20)
   edge = pd.DataFrame({'b': b_N, 'gain': 3.0 * b_N})

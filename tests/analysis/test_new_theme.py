@@ -77,12 +77,12 @@ def test_its_figure_is_drawn_and_no_other_is(study):
 def test_the_report_shows_claim_figure_table_and_check(study):
   page = study[-1]
   assert 'id="claim-901"' in page and 'Days grow warmer' in page
-  assert page.count('href="#figure-heat_by_day"') == 2  # contents and claim
+  assert page.count('href="#figure-heat_by_day"') == 1  # of the claim
   assert 'id="figure-heat_by_day"' in page
-  assert '<h2>Heat of every day</h2>' in page
+  assert '<h3>Heat of every day</h3>' in page
   assert page.count('<tr class="beside">') == 9
   assert '<th title="in degrees">heat</th>' in page
-  assert '<td>thermometer</td>' in page
+  assert '<h3>thermometer <span' in page
 
 
 def test_the_pages_of_claims_and_tables_would_list_it(registry):

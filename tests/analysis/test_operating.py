@@ -12,7 +12,7 @@ from rlhf_jax.analysis.claims.registry import load
 from rlhf_jax.analysis.operating import rl
 from rlhf_jax.analysis.operating.noise import NOISE, measured, spread
 from rlhf_jax.analysis.operating.scenario import EFFECT, verdicts
-from rlhf_jax.analysis.operating.studies import SCENARIOS
+from rlhf_jax.analysis.operating.studies import REAL, SCENARIOS
 from scripts import make_operating_doc as page
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -60,12 +60,18 @@ def weak():
 def test_a_claim_that_cannot_reach_80_percent_says_so_in_its_row():
   text = page.generate()
   assert text == (ROOT / 'docs' / 'operating.md').read_text()
-  said = {
+  seeds, conversations = text.split(page.REAL_HEADER)
+  said = lambda part: {
     int(line.split('|')[1])
-    for line in text.splitlines()
+    for line in part.splitlines()
     if 'Cannot reach 80 %' in line
   }
-  assert said == weak()
+  assert said(seeds) == weak()
+  assert said(conversations) == {
+    int(number)
+    for number, found in page.read(page.SOURCE_REAL).items()
+    if page.passes(found[EFFECT]).mean < page.ENOUGH
+  }
 
 
 LONG = {17, 66}  # seconds a study
@@ -156,3 +162,57 @@ def test_a_boundary_is_where_it_says(number, where, monkeypatch):
   bounds = np.atleast_1d(contrast.bound)
   off = np.abs(bounds - contrast.interval.mean).min()
   assert off <= LEFT.get(number, 5e-4)
+
+
+FOUND_REAL = page.read(page.SOURCE_REAL)
+REAL_PLACES = [
+  (number, where)
+  for number, scenario in REAL.items()
+  for where in (*scenario.boundaries, EFFECT)
+]
+
+
+def test_every_claim_that_is_judged_over_conversations_has_its_studies():
+  judged = {spec.id for spec in load().claims if spec.crossed}
+  assert set(REAL) == judged
+  assert set(FOUND_REAL) == {str(number) for number in judged}
+
+
+@pytest.mark.parametrize(('number', 'where'), REAL_PLACES)
+def test_a_boundary_over_conversations_passes_in_5_percent_or_less(
+  number, where
+):
+  letters = FOUND_REAL[str(number)][where]
+  assert len(letters) >= 60 and set(letters) <= set('pfi')
+  if where != EFFECT:
+    assert page.passes(letters).low <= page.RARE
+
+
+@pytest.mark.parametrize('number', REAL)
+def test_a_study_over_conversations_can_be_made_again(number):
+  for where in (*REAL[number].boundaries, EFFECT):
+    again = verdicts(REAL[number], where, 1, range(1))
+    assert again[0][0] == FOUND_REAL[str(number)][where][0]
+
+
+# (claim, boundary): the contrast that is on its bound, and what chance leaves
+# in the mean of eight studies (four standard errors).
+REAL_ON_BOUND = {
+  (1, 'slope'): ('slope', 0.004),
+  (7, 'first'): ('first_minus_later', 0.03),
+  (7, 'slope'): ('later_slope', 0.03),
+  (37, 'harmless'): ('harmless_on_helpful', 0.02),
+}
+
+
+@pytest.mark.parametrize(('number', 'where'), REAL_ON_BOUND)
+def test_a_boundary_over_conversations_is_where_it_says(number, where):
+  name, chance = REAL_ON_BOUND[number, where]
+  off = []
+  for study in range(8):
+    rng = np.random.default_rng(study)
+    tables = REAL[number].make(rng, range(1), where)
+    found = load().claim(number).crossed.evaluator(tables).contrasts
+    (contrast,) = [c for c in found if c.name == name]
+    off.append(contrast.interval.mean - np.max(contrast.bound))
+  assert abs(np.mean(off)) < chance

@@ -5,7 +5,7 @@ import re
 import pandas as pd
 import pytest
 
-from rlhf_jax.analysis import claims_io, figures, report, runs
+from rlhf_jax.analysis import cells, claims_io, figures, report, runs
 from rlhf_jax.analysis.claims import judging
 from rlhf_jax.analysis.claims.registry import load
 from tests.analysis import tables_fixture
@@ -143,25 +143,77 @@ def test_all_65_claims_are_listed_once(page):
   assert sorted(ids) == sorted(f'claim-{n}' for n in range(1, 66))
 
 
-def test_the_columns_of_the_claims_are_explained_above_them(text):
+def test_the_words_of_the_claims_are_explained_on_the_first_screen(text):
   legend = re.search(r'<ul class="small legend">(.*?)</ul>', text, re.S)
   explained = re.findall(r'<strong>(.*?)</strong>: \w', legend[1])
-  head = re.search(r'<thead>(.*?)</thead>', text[legend.end() :], re.S)[1]
-  columns = re.findall(r'<th>(.*?)</th>', head)
-  assert columns[:2] == ['#', 'Claim']
-  plain = [column.replace('&nbsp;', ' ').lower() for column in columns[2:]]
-  assert plain == explained
+  assert explained == list(claims_io.LEGEND)
+  assert legend.start() < text.index('<h2')
 
 
-def test_a_row_shows_every_bound_and_first_the_one_that_decides(text):
-  row = re.search(r'id="claim-1">(.*?)</tr>', text, re.S)[1]
-  assert 'slope = 0.0123 (0.0101 to 0.0149; &gt; 0)' in row
-  assert 'r2 = – (0.811 to 0.911; inside -0.75 to 0.95)' in row
-  assert '<td class="number">inside -0.75 to 0.95</td>' in row
+def test_the_strip_has_a_chip_for_every_judged_claim(text):
+  strip = re.search(r'<ul class="strip">(.*?)</ul>', text, re.S)[1]
+  assert re.findall(r'href="#claim-(\d+)"', strip) == list('12345')
+  assert strip.count('<svg') == 0  # what decides has no mean: no bar of it
+  assert strip.count('class="verdict inconclusive"') == 1
+
+
+def test_a_claim_shows_first_what_decides_and_then_every_number(text):
+  row = re.search(r'id="claim-1">(.*?)</article>', text, re.S)[1]
+  first, every = row.split('Every measured number (2)')
+  assert 'R²' in first and 'wanted inside -0.75 to 0.95' in first
+  found = re.findall(r'<td[^>]*>(.*?)</td>', every, re.S)
+  assert found[:4] == ['slope', '0.0123', '0.0101 to 0.0149', '&gt; 0']
+  assert found[4].startswith('<svg') and found[5] == '<code>slope</code>'
+  assert found[6:10] == ['R²', '–', '0.811 to 0.911', 'inside -0.75 to 0.95']
+  assert found[10] == ''
+
+
+def test_a_figure_has_its_caption_and_what_lies_behind_it(tmp_path):
+  """Files that are there have a link; the caption is that of the drawing."""
+  tables = tables_fixture.tables()
+  runs.write_tables(tables, tmp_path / 'tables')
+  names = ('kl_estimators', 'pm_calibration')
+  draw = lambda name: figures.FIGURES[name](tables, tmp_path / 'figures')
+  drawn = {name: draw(name) for name in names}
+  path = report.write_report(tmp_path, _claims(), tables, drawn, {})
+  text = path.read_text(encoding='utf-8')
+  own = re.search(r'id="figure-pm_calibration">(.*?)</figure>', text, re.S)[1]
+  assert 'Agreement against score difference, largest size (Fig. 9).' in own
+  assert re.findall(r'href="#claim-(\d+)"', own) == ['4', '5']
+  for target in re.findall(r'href="(\.\./[^"]+)"', text):
+    assert (path.parent / target).exists(), target
+  assert '../figures/pm_calibration.svg' in own
+  assert '../tables/pm_pairs.csv.gz' in own
+
+
+def test_the_first_screen_has_the_figure_to_take_away(tmp_path):
+  """It stands once, before the chapters; without it, the next of the list."""
+  tables = tables_fixture.tables()
+  names = ('lm_loss', 'pm_accuracy_vs_pairs', 'frontier_and_policies')
+  draw = lambda name: figures.FIGURES[name](tables, tmp_path / 'figures')
+  drawn = {name: draw(name) for name in names}
+  for first in ('frontier_and_policies', 'pm_accuracy_vs_pairs'):
+    path = report.write_report(tmp_path, _claims(), tables, drawn, {})
+    text = path.read_text(encoding='utf-8')
+    ids = re.findall(r'id="figure-(\w+)"', text)
+    assert ids[0] == first and len(ids) == len(set(ids)) == len(drawn)
+    assert text.index(f'id="figure-{first}"') < text.index('<ul class="strip">')
+    del drawn[first]
+
+
+def test_a_study_says_in_a_sentence_what_ran():
+  rows = [{'seed': seed} for seed in (0, 0, 1, None)]
+  (line,) = report.lead(_claims(), rows)
+  assert line == (
+    '4 finished runs of 2 seeds, in 1 h 2 min on cpu <2 cores>. 5 claims were '
+    'judged: 2 pass, 2 fail, 1 inconclusive.'
+  )
+  (line,) = report.lead(_claims(), rows[:1])
+  assert line.startswith('1 finished run of 1 seed, in')
 
 
 def test_the_summary_has_five_lines_and_counts_the_verdicts(text):
-  body = re.search(r'<ol class="summary">(.*?)</ol>', text, re.S)[1]
+  body = re.search(r'<ol class="summary small">(.*?)</ol>', text, re.S)[1]
   lines = re.findall(r'<li>(.*?)</li>', body)
   assert len(lines) == 5
   assert 'micro' in lines[0] and '1 h 2 min' in lines[0]
@@ -185,31 +237,34 @@ def test_the_page_needs_no_network(text, page):
   for tag, attrs in page.tags:
     for name in ('src', 'href', 'data', 'poster', 'srcset', 'action'):
       if name in attrs:
-        assert attrs[name].startswith(('data:', '#')), (tag, attrs)
+        beside = ('../figures/', '../tables/') if tag == 'a' else ()
+        assert attrs[name].startswith(('data:', '#', *beside)), (tag, attrs)
     assert tag not in ('link', 'iframe', 'object')
   assert not re.search(r'url\(|@import|http-equiv', text)
 
 
 def test_figures_are_inline_and_missing_ones_left_out(page):
   sources = [attrs['src'] for tag, attrs in page.tags if tag == 'img']
-  assert len(sources) == 2
-  assert sources[0].startswith('data:image/svg+xml;base64,')
-  assert sources[1].startswith('data:image/png;base64,')
+  kinds = sorted(source.partition(';base64,')[0] for source in sources)
+  assert kinds == ['data:image/png', 'data:image/svg+xml']
 
 
 def test_every_link_has_its_target_and_no_id_stands_twice(page):
   ids = [attrs['id'] for _, attrs in page.tags if 'id' in attrs]
   assert len(ids) == len(set(ids))
   links = [attrs['href'] for tag, attrs in page.tags if tag == 'a']
-  assert {link[1:] for link in links} <= set(ids)
-  # Claim 1 and the table of contents; claim 2's figure was never drawn.
-  assert links.count('#figure-kl_estimators') == 2
+  assert {link[1:] for link in links if link[0] == '#'} <= set(ids)
+  # Claim 1; claim 2's figure was never drawn.
+  assert links.count('#figure-kl_estimators') == 1
   assert '#figure-never_drawn' not in links
 
 
-def test_verdicts_are_coloured_by_class(page):
+def test_verdicts_are_told_by_word_and_sign(page, text):
+  """Twice each, in the strip and at the claim; and once at the check."""
   shown = [attrs['class'] for attrs in page.of_class('verdict')]
-  assert shown.count('verdict pass') == 2 + 1  # two claims and the check
+  assert shown.count('verdict pass') == 2 * 2 + 1
+  for verdict in ('pass', 'fail', 'inconclusive', 'not-run'):
+    assert f'.verdict.{verdict}::before' in text
   assert shown.count('verdict not-run') == 60
 
 
@@ -287,7 +342,7 @@ def test_a_study_without_tables_figures_or_extras_still_has_a_page(tmp_path):
   ],
 )
 def test_cells(value, wanted):
-  assert report.cell(value) == wanted
+  assert cells.cell(value) == wanted
 
 
 @pytest.mark.parametrize(
@@ -295,7 +350,7 @@ def test_cells(value, wanted):
   [(42, '42.0 s'), (185.2, '3 min 5 s'), (7800, '2 h 10 min')],
 )
 def test_durations(seconds, wanted):
-  assert report.duration(seconds) == wanted
+  assert cells.duration(seconds) == wanted
 
 
 def test_what_the_judges_write_is_what_the_page_reads(tmp_path):

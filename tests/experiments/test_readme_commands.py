@@ -71,7 +71,16 @@ def test_the_commands_are_those_that_are_run_here():
     'train_ppo',
     'export',
     'generate',
+    'compare',
   }
+
+
+def test_two_committed_studies_stand_side_by_side(tmp_path):
+  [words] = of('compare')
+  done = succeeded(call(*words, f'--out={tmp_path}'))
+  page = (tmp_path / 'index.html').read_text()
+  assert done.stdout.strip() == str(tmp_path / 'index.html')
+  assert 'rlhf_jax: micro and null' in page
 
 
 def test_an_imported_model_goes_from_pairs_to_an_exported_policy(tmp_path):

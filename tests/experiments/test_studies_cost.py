@@ -43,6 +43,20 @@ def test_a_frontier_takes_replies_times_the_cost_of_each():
   assert difference == pytest.approx(wanted - cost.START)
 
 
+def test_longer_rows_take_longer_also_where_only_a_need_says_how_long():
+  lengths = {'max_prompt': 2 * 24, 'max_reply': 2 * 28}
+  text = Job('text', 'experiments.make_text', {'dialogues': 1000} | lengths)
+  short = Job('text', text.module, {'dialogues': 1000})
+  longer = lambda one, two: (
+    (cost.seconds(two) - cost.START) / (cost.seconds(one) - cost.START)
+  )
+  assert longer(short, text) == pytest.approx(2)
+  run = [Job('rl/x', 'experiments.train_ppo', RL | x) for x in ({}, lengths)]
+  config = {'prompts': 3, 'replies': 100}
+  edges = [Job('f', 'experiments.frontier', config, (x,)) for x in run]
+  assert longer(*edges) == pytest.approx(2)
+
+
 def test_kinds_are_stages_and_roles():
   name = lambda text: cost.kind_of(Job(text, 'm', {}))
   assert name('rl/linear-13K-a-s1') == 'rl/linear'

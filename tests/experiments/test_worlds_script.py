@@ -1,5 +1,6 @@
 """The measurement of a world: writers, language models and families."""
 
+import functools
 import gzip
 import json
 
@@ -8,6 +9,7 @@ import pandas as pd
 import pytest
 
 from experiments import worlds as script
+from rlhf_jax.analysis import frontier
 from rlhf_jax.crowd.worlds import make_world, rules_of
 from rlhf_jax.train import about
 
@@ -35,7 +37,11 @@ def study(tmp_path):
   return tmp_path
 
 
-def test_writers_and_models_have_a_row_for_each_kind(study, tmp_path, capsys):
+def test_writers_and_models_have_a_row_for_each_kind(
+  study, tmp_path, capsys, monkeypatch
+):
+  few = functools.partial(frontier.normal_moments, draws=2)  # 40 take seconds
+  monkeypatch.setattr(script, 'normal_moments', few)
   options = {'root': str(study), 'workdir': str(tmp_path / 'out')}
   script.run(options | {'prompts': 3, 'replies': 64})
   table = pd.read_csv(tmp_path / 'out' / 'worlds.csv')
@@ -50,6 +56,10 @@ def test_writers_and_models_have_a_row_for_each_kind(study, tmp_path, capsys):
   model = table.iloc[-1]
   assert model['nats'] == 47 and model['spread'] == pytest.approx(1, abs=0.02)
   assert abs(model['bow']) < 0.03 and abs(model['tilted_skew']) < 0.4
+  # Of 4,096 normal scores 160 carry it to sqrt(log(4096 / 160) / 2).
+  assert model['inner_sqrt_kl'] == pytest.approx(1.27, abs=0.15)
+  assert abs(model['inner_skew']) < 0.15 and model['normal_skew_low'] < 0
+  assert table['inner_skew'].isna().tolist() == [True] * 4 + [False]
   gold = dict(zip(found, table['gold'], strict=True))
   assert gold['experts', 'helpful'] > gold['authors', 'helpful'] + 5
   assert 'experts' in capsys.readouterr().out

@@ -1,0 +1,158 @@
+"""The chapters of a report: what a study has to say on each theme, in order."""
+
+import inspect
+import pathlib
+from collections.abc import Mapping
+
+from rlhf_jax.analysis import claims_io
+from rlhf_jax.analysis.bars import bar
+from rlhf_jax.analysis.claims.registry import Registry
+from rlhf_jax.analysis.intervals import NOT_RUN
+from rlhf_jax.analysis.readable import words
+
+# Over the first screen: the first of them that a study has.
+HEADLINES = (
+  'frontier_and_policies',
+  'reward_vs_sqrt_kl',
+  'real_accuracy_vs_pairs',
+  'pm_accuracy_vs_pairs',
+)
+
+
+def chapters(document: Mapping, files: Mapping, tables, registry, workdir):
+  """The themes that have something to show, each a dict.
+
+  Args:
+    document: with claims, of `claims_io.read_claims`.
+    files: name of a figure -> its file; those that were drawn.
+    tables: name -> frame.
+    registry: of the themes.
+    workdir: of the study or run.
+
+  Returns:
+    [{name, title, claims, figures, tables}], figures being those of `figure`,
+    tables the names of those that are shown as they are. What belongs to no
+    theme of the registry comes last.
+  """
+  rows = {row['id']: row for row in document['claims']}
+  left, found = dict(files), []
+  for name, theme in registry.themes.items():
+    own = [rows.pop(spec.id) for spec in theme.claims if spec.id in rows]
+    drawn = [d for d in theme.drawings if left.pop(d.__name__, None)]
+    shown = [t.name for t in theme.tables if t.heading and t.name in tables]
+    found.append(
+      {
+        'name': name,
+        'title': theme.title,
+        'claims': [claim(row, files) for row in own if ran(row)],
+        'figures': [figure(d, files, tables, registry, workdir) for d in drawn],
+        'tables': shown,
+      }
+    )
+  rest = [claim(row, files) for row in rows.values() if ran(row)]
+  plain = [_undescribed(name, files) for name in left]
+  more = {'name': 'more', 'title': 'More', 'claims': rest, 'figures': plain}
+  found.append(more | {'tables': []})
+  return [c for c in found if c['claims'] or c['figures'] or c['tables']]
+
+
+def ran(row) -> bool:
+  """Whether something measured a claim."""
+  return row['verdict'] != NOT_RUN
+
+
+def claim(row: Mapping, images: Mapping) -> dict:
+  """A row of claims.json with what the page shows of it besides.
+
+  figure: its name, if it was drawn; deciding, the contrast that decides, with
+  `words` and `bar`; numbers: all that was measured, each with words, value and
+  the bar of its bound.
+  """
+  name = pathlib.PurePosixPath(row.get('figure') or '').stem
+  bounds = {c['name']: c for c in row.get('contrasts') or []}
+  names = dict.fromkeys([*bounds, *row['measured']])
+  deciding = dict(claims_io.deciding(row))
+  if not deciding and row['measured']:
+    first, value = next(iter(row['measured'].items()))
+    deciding = {'name': first, 'mean': value, 'ci': row.get('ci')}
+    bounds = {first: deciding}
+  deciding['words'] = words(deciding.get('name', ''))
+  deciding['bar'] = bar(deciding)
+  return {
+    **row,
+    'figure': name if name in images else None,
+    'deciding': deciding,
+    'numbers': [
+      {
+        'name': key,
+        'words': words(key),
+        'value': row['measured'].get(key, bounds.get(key, {}).get('mean')),
+        'ci': bounds.get(key, {}).get('ci'),
+        'bound': claims_io.bound_text(bounds.get(key, {})),
+        'bar': bar(bounds.get(key, {})),
+      }
+      for key in names
+    ],
+  }
+
+
+def figure(draw, files, tables, registry: Registry, workdir) -> dict:
+  """A figure with its caption, its claims, and the tables behind it.
+
+  The caption is the docstring of what draws it. A table is named with its rows
+  and, if the file lies in the study, a link from the page.
+  """
+  name = draw.__name__
+  judged = [spec for spec in registry.claims if spec.figure == name]
+  behind = dict.fromkeys(t for spec in judged for t in spec.tables)
+  title, _, text = inspect.getdoc(draw).partition('\n\n')
+  return _undescribed(name, files) | {
+    'title': ' '.join(title.split()),
+    'text': ' '.join(text.split()),
+    'claims': [spec.id for spec in judged],
+    'tables': [
+      {
+        'name': table,
+        'rows': len(tables[table]),
+        'link': link(table, registry, workdir),
+      }
+      for table in behind
+      if table in tables
+    ],
+  }
+
+
+def _undescribed(name, files):
+  """A figure of which no theme says anything: its name and its files."""
+  file = pathlib.Path(files[name])
+  found = [file, file.with_suffix('.png')]
+  return {
+    'name': name,
+    'title': name.replace('_', ' ').capitalize() + '.',
+    'text': '',
+    'claims': [],
+    'tables': [],
+    'formats': [x.name for x in dict.fromkeys(found) if x.exists()],
+  }
+
+
+def link(table, registry: Registry, workdir) -> str | None:
+  """Where the file of a table lies, seen from the page; None if nowhere."""
+  known = registry.tables.get(table)
+  file = table + ('.csv.gz' if known and known.compressed else '.csv')
+  for folder in ('tables/', ''):
+    if (pathlib.Path(workdir) / folder / file).exists():
+      return f'../{folder}{file}'
+  return None
+
+
+def headline(found):
+  """The figure of the first screen: of `HEADLINES`, else the first there is.
+
+  It is taken out of its chapter. None: there is no figure.
+  """
+  figures = {f['name']: f for chapter in found for f in chapter['figures']}
+  first = next((n for n in [*HEADLINES, *figures] if n in figures), None)
+  for chapter in found:
+    chapter['figures'] = [f for f in chapter['figures'] if f['name'] != first]
+  return figures.get(first)

@@ -1,0 +1,120 @@
+"""Several studies side by side: a ledger of verdicts, and their figures."""
+
+import pathlib
+from collections import Counter
+from typing import NamedTuple
+
+from rlhf_jax.analysis import chapters, claims_io, intervals, page
+from rlhf_jax.analysis.claims.registry import load
+
+
+class Study(NamedTuple):
+  """What a comparison shows of a study.
+
+  Attributes:
+    name: of its folder.
+    document: of its claims.json.
+    figures: name -> file.
+  """
+
+  name: str
+  document: dict
+  figures: dict
+
+
+def read(folder) -> Study:
+  """Reads a study, as it was run or as it is kept under results/.
+
+  Raises:
+    ValueError: if it has no claims.json, or a damaged one.
+  """
+  folder = pathlib.Path(folder).resolve()
+  places = [folder / 'report' / 'claims.json', folder / 'claims.json']
+  file = next((place for place in places if place.exists()), None)
+  if file is None:
+    raise ValueError(
+      f'{folder} has no claims.json: wanted the folder of a study that '
+      'experiments.reproduce has finished, or one under results/'
+    )
+  drawn = sorted((folder / 'figures').glob('*.svg'))
+  document = claims_io.read_claims(file)
+  return Study(folder.name, document, {path.stem: path for path in drawn})
+
+
+def ledger(studies) -> list[dict]:
+  """A row a claim that any study has run: number, title, cells, differs.
+
+  Each cell is a row of `chapters.claim`, or None where the study lacks it;
+  `differs` says whether the studies that ran it disagree.
+  """
+  rows, found = (
+    [{r['id']: r for r in s.document['claims']} for s in studies],
+    [],
+  )
+  for number in sorted(set().union(*rows)):
+    own = [by_number.get(number) for by_number in rows]
+    ran = [row for row in own if row and chapters.ran(row)]
+    if not ran:
+      continue
+    cells = [
+      chapters.claim(row, {}) if row and chapters.ran(row) else None
+      for row in own
+    ]
+    verdicts = {row['verdict'] for row in ran}
+    found.append(
+      {
+        'id': number,
+        'title': ran[0]['title'],
+        'cells': cells,
+        'differs': len(verdicts) > 1,
+      }
+    )
+  return found
+
+
+def figures(studies) -> list[dict]:
+  """A row a figure, in the order of the themes: title, a URI or None each."""
+  found = []
+  for draw in load().drawings:
+    name = draw.__name__
+    files = [study.figures.get(name) for study in studies]
+    if any(files):
+      uris = [page.data_uri(file) if file else None for file in files]
+      title = ' '.join(draw.__doc__.partition('\n\n')[0].split())
+      found.append({'name': name, 'title': title, 'uris': uris})
+  return found
+
+
+def write(folders, out) -> pathlib.Path:
+  """Writes OUT/index.html, a page of its own; its path.
+
+  Args:
+    folders: of two studies or more.
+    out: folder, made if missing.
+
+  Raises:
+    ValueError: if there are fewer, two have one name, or one is no study.
+  """
+  studies = [read(folder) for folder in folders]
+  names = [study.name for study in studies]
+  if len(studies) < 2 or len(set(names)) < len(names):
+    raise ValueError(
+      f'wanted two or more studies of different names, got {names}'
+    )
+  rows = ledger(studies)
+  counts = [
+    Counter(row['verdict'] for row in study.document['claims'])
+    for study in studies
+  ]
+  order = (intervals.PASS, intervals.FAIL, intervals.INCONCLUSIVE)
+  html = page.render(
+    'compare.html.j2',
+    studies=studies,
+    counts=[{verdict: count[verdict] for verdict in order} for count in counts],
+    rows=rows,
+    figures=figures(studies),
+  )
+  path = pathlib.Path(out) / 'index.html'
+  path.parent.mkdir(parents=True, exist_ok=True)
+  path.write_text(html, encoding='utf-8')
+  return path
