@@ -8,8 +8,9 @@ import collections
 import numpy as np
 
 from experiments.shared import command, sources
+from experiments.shared.rows import write_rows
 from rlhf_jax.text.dialogue import split_reply
-from rlhf_jax.text.encode import encode_example, pad_batch
+from rlhf_jax.text.encode import encode_example
 from rlhf_jax.text.tokenizer import Tokenizer
 from rlhf_jax.train.about import About
 from rlhf_jax.train.run import Run
@@ -67,18 +68,6 @@ def encode(tokenizer, plain, dialogues, max_prompt, max_reply, limit):
   return rows + chunks, counts
 
 
-def write_rows(path, rows, tokenizer, config):
-  """Writes rows of ids as arrays; returns how many tokens they hold."""
-  width, vocab_size = (
-    config['max_prompt'] + config['max_reply'],
-    tokenizer.vocab_size,
-  )
-  tokens_NT, length_N = pad_batch(rows, width, tokenizer.pad_id)
-  tokens_NT = tokens_NT.astype(np.min_scalar_type(vocab_size))
-  np.savez(path, tokens_NT=tokens_NT, length_N=length_N)
-  return int(length_N.sum())
-
-
 def run(config, workdir):
   """Writes `tokenizer.model`, and `rows.npz` and `heldout.npz` of texts.
 
@@ -102,10 +91,10 @@ def run(config, workdir):
       config['max_reply'],
       config['plain_rows'],
     )
-    written = write_rows(run_.path / 'rows.npz', rows, tokenizer, config)
     size = config['max_prompt'], config['max_reply']
+    written = write_rows(run_.path / 'rows.npz', rows, tokenizer, sum(size))
     rows_held, _ = encode(tokenizer, [], held, *size, 0)
-    write_rows(run_.path / 'heldout.npz', rows_held, tokenizer, config)
+    write_rows(run_.path / 'heldout.npz', rows_held, tokenizer, sum(size))
     run_.finish(
       **counts,
       rows=len(rows),

@@ -61,6 +61,23 @@ class LMBatch(NamedTuple):
   loss_start_B: Array
 
 
+class DistilBatch(NamedTuple):
+  """Right-padded sequences with what a teacher thinks of each token.
+
+  Attributes:
+    tokens_BT: int32.
+    length_B: int32, real tokens of each row.
+    target_logp_BTC: float32, of `losses.distillation.top_buckets`; column t is
+      of token t.
+    target_id_BTK: int, likewise.
+  """
+
+  tokens_BT: Array
+  length_B: Array
+  target_logp_BTC: Array
+  target_id_BTK: Array
+
+
 class PairBatch(NamedTuple):
   """Comparisons, both sides ending in the end-of-context token."""
 

@@ -34,6 +34,7 @@ STUDIES = (
 )
 RL = tuple(name for name in STUDIES if name != 'parts')
 OWN = STUDIES[:-2]  # those that train their own language models
+FULL = ('full', 'full_smoke')  # those that have the chapters
 PRESETS = {
   'reproduce': STUDIES,
   'text': OWN,
@@ -47,6 +48,7 @@ PRESETS = {
   'tasks': ('full', 'full_smoke'),
   'methods': ('full', 'full_smoke'),
   'forum': ('full', 'full_smoke'),
+  **dict.fromkeys(('pages', 'targets', 'distil', 'prompted'), FULL),
 }
 ALL = [(name, preset) for name in PRESETS for preset in PRESETS[name]]
 # A section of a study is what its stage is told.
@@ -62,6 +64,10 @@ SECTIONS = {
   'experiments.make_tasks': 'tasks',
   'experiments.compare_methods': 'methods',
   'experiments.make_forum': 'forum',
+  'experiments.make_pages': 'pages',
+  'experiments.make_targets': 'targets',
+  'experiments.distil': 'distil',
+  'experiments.evaluate_prompted': 'prompted',
 }
 # Knobs that are read when the jobs are run, and when they are analysed.
 BEYOND_JOBS = {'preset', 'workers', 'claims.rl_requires_test_pm'}
@@ -371,6 +377,10 @@ def test_a_preset_of_a_stage_is_the_study_s_largest_run(name, preset):
     'tasks': 'tasks',
     'forum': 'forum/ranked',
     'methods': f'methods/compared-{top}-s{seed}',
+    'pages': 'pages',
+    'targets': f'targets/s{seed}',
+    'distil': f'distil/{top}-s{seed}',
+    'prompted': f'prompted/s{seed}',
   }[name]
   if name == 'ppo':  # micro trains no policy, but says how one would be
     study['themes'] = ['ppo']

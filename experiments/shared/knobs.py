@@ -21,6 +21,10 @@ INPUTS = {
   'test_pm_dir': ('train_pm', 'pm', 'pm_size'),
   'value_pm_dir': ('train_pm', 'pm', 'size'),
   'pm_dirs': ('train_pm', 'pm', 'size'),
+  'pages_dir': ('make_pages', 'pages', ''),
+  'targets_dir': ('make_targets', 'targets', ''),
+  'lm_dirs': ('train_lm', 'lm', ''),
+  'distilled_dirs': ('distil', 'distil', ''),
 }
 
 

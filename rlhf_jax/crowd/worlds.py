@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from rlhf_jax.crowd.classic import gold as classic_gold
+from rlhf_jax.crowd.classic import pages as classic_pages
 from rlhf_jax.crowd.classic import tasks as classic_tasks
 from rlhf_jax.crowd.classic import world as classic_world
 from rlhf_jax.crowd.classic import writers as classic_writers
@@ -32,6 +33,9 @@ class Rules(NamedTuple):
     recognise: (world, prompt) -> task, which names its family.
     helpful_families: names of the families of harmless requests.
     harmful_families: names of the others.
+    page: (world, rng, count) -> transcripts by one author; None: the world
+      has none.
+    hhh_prompt: transcripts of good dialogues that are put before a prompt.
   """
 
   config: type
@@ -45,9 +49,11 @@ class Rules(NamedTuple):
   recognise: Callable
   helpful_families: tuple
   harmful_families: tuple
+  page: Callable | None = None
+  hhh_prompt: tuple = ()
 
 
-def _rules(world, tasks, writers, gold):
+def _rules(world, tasks, writers, gold, page=None, hhh_prompt=()):
   return Rules(
     world.WorldConfig,
     world.World,
@@ -60,12 +66,19 @@ def _rules(world, tasks, writers, gold):
     tasks.recognise,
     tasks.HELPFUL_FAMILIES,
     tasks.HARMFUL_FAMILIES,
+    page,
+    hhh_prompt,
   )
 
 
 WORLDS = {
   'classic': _rules(
-    classic_world, classic_tasks, classic_writers, classic_gold
+    classic_world,
+    classic_tasks,
+    classic_writers,
+    classic_gold,
+    classic_pages.page,
+    classic_pages.HHH_PROMPT,
   ),
   'parts': _rules(parts_world, parts_tasks, parts_writers, parts_gold),
 }

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from rlhf_jax.losses import chunked, masked, preference
+from rlhf_jax.losses import chunked, distillation, masked, preference
 from rlhf_jax.train.optimiser import accumulate_gradients
 
 
@@ -117,6 +117,34 @@ def language_objective(logits_fn, *, microbatches=1, packed=False):
       model, params, hidden_BTD, batch.tokens_BT, mask_of(batch)
     )
     return loss, {}
+
+  return Objective(loss_fn, lambda part: mask_of(part).sum(), microbatches)
+
+
+def distil_objective(logits_fn, *, microbatches=1):
+  """Objective of context distillation: mean nats over all tokens but the first.
+
+    L = sum_{b, t} KL[b, t] / sum_b (length[b] - 1),  1 <= t < length
+
+  with KL of `distillation.bucketed_kl`.
+
+  Reference: Bai et al. 2022, appendix A.1.
+
+  Args:
+    logits_fn: (params, tokens_BT, length_B) -> logits_BTV, of the student.
+    microbatches: see `Objective`.
+  """
+
+  def mask_of(batch):
+    first_B = jnp.ones_like(batch.length_B)
+    return masked.reply_mask(first_B, batch.length_B, batch.tokens_BT.shape[1])
+
+  def loss_fn(params, batch):
+    logits_BTV = logits_fn(params, batch.tokens_BT, batch.length_B)
+    kl_BT = distillation.bucketed_kl(
+      logits_BTV, batch.target_logp_BTC, batch.target_id_BTK
+    )
+    return masked.masked_mean(kl_BT, mask_of(batch)), {}
 
   return Objective(loss_fn, lambda part: mask_of(part).sum(), microbatches)
 

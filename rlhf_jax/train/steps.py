@@ -4,6 +4,7 @@ import jax.numpy as jnp
 import optax
 
 from rlhf_jax.train.objectives import (
+  distil_objective,
   language_objective,
   mixed_gradients,
   preference_objective,
@@ -72,6 +73,11 @@ def make_lm_step(
     logits_fn, microbatches=microbatches, packed=packed
   )
   return make_step(objective, tx, combine=combine, mixed=mixed)
+
+
+def make_distil_step(logits_fn, tx, *, microbatches=1):
+  """Context distillation; see `distil_objective`, `make_step`."""
+  return make_step(distil_objective(logits_fn, microbatches=microbatches), tx)
 
 
 def make_pm_step(

@@ -24,6 +24,7 @@ from rlhf_jax.analysis.operating.tables import (
   scored_pairs,
   subset_rows,
 )
+from tests.analysis import synthetic_distillation as distillation
 
 INERT = ('13K', 'inert')
 SEEDS = tuple(range(100, 108))
@@ -45,6 +46,7 @@ def make_tables(seed=0, truth=True, seeds=SEEDS, n_pairs=N_PAIRS):
     'rl_pi0': _rl_pi0(seeds, truth),
     **_frontier(seeds, truth),
     'methods': _methods(rng, seeds, truth),
+    **distillation.make_tables(rng, seeds, truth),
     'programs': pd.DataFrame(
       {'program': ['lm_step'], 'seconds': [3.0], 'count': [1], 'worker': [0]}
     ),
@@ -75,6 +77,7 @@ def make_null_tables(seed=0, seeds=SEEDS, n_pairs=N_PAIRS):
   for column in ('train_gain', 'test_gain', 'gold_gain'):
     subsets[column] = 0.1 * rng.standard_normal(len(subsets))
   tables['rl_pi0']['mean'] = 0.0
+  distillation.learn_nothing(tables, rng)
   return tables
 
 

@@ -18,6 +18,10 @@ STAGES = {
   'tasks': 'make_tasks',
   'methods': 'compare_methods',
   'forum': 'make_forum',
+  'pages': 'make_pages',
+  'targets': 'make_targets',
+  'distil': 'distil',
+  'prompted': 'evaluate_prompted',
   'reproduce': 'reproduce',
 }
 PRESETS = [(name, preset) for name, preset in ALL if name in STAGES]

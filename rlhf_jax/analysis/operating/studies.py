@@ -3,11 +3,20 @@
 REAL are those of claims that are judged over conversations as well.
 """
 
-from rlhf_jax.analysis.operating import frontier, methods, pm, real, rl, robust
+from rlhf_jax.analysis.operating import (
+  distillation,
+  frontier,
+  methods,
+  pm,
+  real,
+  rl,
+  robust,
+)
 
+MODULES = (pm, rl, robust, frontier, methods, distillation)
 SCENARIOS = {
   scenario.claim: scenario
-  for module in (pm, rl, robust, frontier, methods)
+  for module in MODULES
   for scenario in module.SCENARIOS
 }
 REAL = {scenario.claim: scenario for scenario in real.SCENARIOS}

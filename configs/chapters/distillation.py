@@ -1,0 +1,128 @@
+"""Context distillation (Askell et al. 2021, section 2; Bai et al. 2022, A.1).
+
+    python -m experiments.reproduce --config=configs/reproduce.py:full \
+        --config.themes=distillation
+
+What: language models that were trained on pages of one author, so that a prompt
+of good dialogues can change them; the largest one, prompted, is the teacher,
+and students of every size are distilled from it without the prompt. PPO of the
+smallest policy then starts from its distilled model, under the PMs of headline.
+Language models are shared by the seeds, which draw the teacher's texts, the
+order of the students' steps, prompts and choices.
+
+Tried on development seeds before, gold of 512 replies with a prompt of three
+dialogues (93 tokens) and without, models of 900 to 1,000 steps of 16 pages of
+four dialogues (standard error .07):
+
+  pages whose author keeps only a quality        13K   .23 ->  .23
+  pages whose author keeps words and ways too    13K   .07 -> 1.87
+                                                 42K   .29 -> 2.28
+
+So pages are of the second kind: an author has one pair of words for each slot
+of style, and always or never declines. Three pages of random authors as the
+prompt gave -.23 to .73 (13K) and -.12 to .97 (42K): models go on as they begin.
+"""
+
+import ml_collections
+
+to_set = ml_collections.config_dict.placeholder
+SHARED = ('world', 'max_prompt', 'max_reply')
+ARITHMETIC = ('dtype', 'matmul')
+
+
+def _of(config, *keys):
+  """Those settings of the study, sections as they are, values by reference."""
+  plain = lambda key: hasattr(config[key], 'keys')
+  return {k: config[k] if plain(k) else config.get_ref(k) for k in keys}
+
+
+def sections(config):
+  """The theme's own settings, and the sections of the stages it alone runs."""
+  return dict(
+    distillation=dict(
+      sizes=('3K', '13K', '42K', '197K'),  # students; the last one teaches
+      lm_steps=1600,
+      lm_batch=16,  # pages
+      # Where PPO's policy starts: 'distilled', or 'lm' as in headline.
+      pi0='distilled',
+      rl_size='13K',
+      rl_seeds=8,  # of the study's seeds
+    ),
+    pages=_pages(config),
+    targets=_targets(config),
+    distil=_distil(config),
+    prompted=_prompted(config),
+  )
+
+
+def _pages(config):
+  return _of(config, *SHARED) | dict(
+    text_dir=to_set(str),
+    seed=0,
+    rows_pages=16000,
+    heldout_pages=256,
+    page_dialogues=4,
+    page_tokens=144,
+  )
+
+
+def _targets(config):
+  return _of(config, *SHARED, *ARITHMETIC) | dict(
+    lm_dir=to_set(str),
+    lm_size=to_set(str),
+    seed=to_set(int),
+    texts=8000,
+    heldout_texts=512,
+    good_quality=0.8,  # of the authors whose answers are good
+    top=50,
+    eval_batch=128,
+  )
+
+
+def _distil(config):
+  return _of(config, 'mesh', *ARITHMETIC) | dict(
+    base=to_set(str),
+    pad_token='',
+    targets_dir=to_set(str),
+    role='distilled',
+    half='all',
+    size=to_set(str),
+    seed=to_set(int),
+    steps=500,
+    batch_size=32,  # the paper's
+    microbatches=1,
+    learning_rate=0.0,  # 0: the rung's, times lr_multiple
+    lr_multiple=0.05,  # the paper's
+    warmup=0.0,
+    b2=0.98,
+    weight_decay=0.0,
+    eval_batch=128,
+    log_every=50,
+    checkpoint_every=250,
+    on_nonfinite='stop',
+  )
+
+
+def _prompted(config):
+  return _of(config, *SHARED, *ARITHMETIC) | dict(
+    pages_dir=to_set(str),
+    sizes=to_set(tuple),
+    lm_dirs=to_set(tuple),
+    distilled_dirs=to_set(tuple),
+    seed=to_set(int),
+    samples=1024,
+    choices=512,
+    eval_batch=256,
+  )
+
+
+def small(config):
+  """Cuts it to smoke size."""
+  config.distillation.update(sizes=('3K', '13K'), lm_steps=150, rl_size='3K')
+  config.distillation.rl_seeds = 1
+  config.pages.update(rows_pages=1500, heldout_pages=64, page_dialogues=2)
+  config.pages.update(page_tokens=96)
+  config.targets.update(texts=640, heldout_texts=128, eval_batch=64)
+  config.distil.update(steps=20, log_every=10, checkpoint_every=10)
+  config.distil.update(lr_multiple=0.2)
+  config.prompted.update(samples=128, choices=64, eval_batch=64)

@@ -1,0 +1,50 @@
+"""Pages and the HHH prompt of a simulated world, as tokens."""
+
+import jax.numpy as jnp
+import numpy as np
+
+from rlhf_jax.crowd.worlds import rules_of
+from rlhf_jax.text.dialogue import split_reply
+from rlhf_jax.text.encode import encode_example
+
+
+def rules_with_pages(world):
+  """The rules of a world that has pages and an HHH prompt.
+
+  Raises:
+    ValueError: if it has none.
+  """
+  rules = rules_of(world)
+  if not rules.page:
+    raise ValueError(
+      f'the world {world.name!r} has no pages and no HHH prompt: wanted '
+      "world.name='classic'"
+    )
+  return rules
+
+
+def page_ids(tokenizer, transcripts, config):
+  """Ids of transcripts one after the other, each with its end token.
+
+  Args:
+    tokenizer: of the texts.
+    transcripts: whole ones, whose last turn is the assistant's.
+    config: max_prompt, max_reply.
+  """
+  room = config['max_prompt'] + config['max_reply'], config['max_reply']
+  ids = []
+  for text in transcripts:
+    ids += encode_example(tokenizer, *split_reply(text), *room)[0]
+  return ids
+
+
+def hhh_ids(tokenizer, world, config):
+  """Ids of the HHH prompt of a world; see `page_ids`."""
+  return page_ids(tokenizer, rules_with_pages(world).hhh_prompt, config)
+
+
+def with_prefix(prefix, tokens_NT, length_N):
+  """Rows of ids behind a prefix: (tokens [N, P + T], length [N])."""
+  P = len(prefix)
+  before_NP = np.broadcast_to(np.int32(prefix), (len(tokens_NT), P))
+  return jnp.concatenate([before_NP, tokens_NT], 1), length_N + P
