@@ -141,7 +141,8 @@ def preference_objective(score_fn, *, microbatches=1, shared=False):
     score_fn: (params, tokens_BT, length_B) -> score_B, log-odds; if shared,
       (params, SharedPairs) -> (chosen_B, rejected_B).
     microbatches: see `Objective`.
-    shared: whether the batches are SharedPairs in place of PairBatch.
+    shared: whether the batches are SharedPairs, or WeightedPairs, in place of
+      PairBatch.
 
   Returns:
     Objective, with the metrics `accuracy` and `score` (mean).
@@ -150,13 +151,18 @@ def preference_objective(score_fn, *, microbatches=1, shared=False):
 
   def loss_fn(params, batch):
     chosen_B, rejected_B = scores_of(params, batch)
-    loss = preference.pairwise_loss(chosen_B, rejected_B)
+    weight_B = getattr(batch, 'weight_B', None)
+    loss = preference.pairwise_loss(chosen_B, rejected_B, weight_B)
     accuracy = preference.pairwise_accuracy(chosen_B, rejected_B)
     score = (chosen_B.mean() + rejected_B.mean()) / 2
     return loss, {'accuracy': accuracy, 'score': score}
 
-  rows = lambda part: jnp.float32(jax.tree.leaves(part)[0].shape[0])
-  return Objective(loss_fn, rows, microbatches)
+  def weight_fn(part):
+    if hasattr(part, 'weight_B'):
+      return part.weight_B.sum()
+    return jnp.float32(jax.tree.leaves(part)[0].shape[0])
+
+  return Objective(loss_fn, weight_fn, microbatches)
 
 
 def ranking_objective(candidate_score_fn, *, microbatches=1):
