@@ -1,9 +1,17 @@
 """All scenarios: one for every claim that is measured."""
 
-from rlhf_jax.analysis.operating import frontier, pm, rl, robust
+from rlhf_jax.analysis.operating import (
+  best_of_n,
+  frontier,
+  pm,
+  rl,
+  robust,
+  scans,
+  tension,
+)
 
 SCENARIOS = {
   scenario.claim: scenario
-  for module in (pm, rl, robust, frontier)
+  for module in (pm, rl, robust, frontier, best_of_n, tension, scans)
   for scenario in module.SCENARIOS
 }
