@@ -348,6 +348,33 @@ def frontier():
   return dict(run_dir=to_set(str), prompts=64, replies=2048)
 
 
+def lacking(config, *makers):
+  """{name: section} of those that a config does not have from a chapter before.
+
+  Args:
+    config: of a study.
+    *makers: functions here that have the names of their sections.
+  """
+  return {f.__name__: f() for f in makers if f.__name__ not in config}
+
+
+def pm_sizes():
+  """Section of long runs under PMs of several sizes (`runs_by_pm_size`)."""
+  return dict(sizes=('3K', '13K', '42K'))  # besides that of robustness
+
+
+def replies():
+  """Section of `score_replies`: few replies to many prompts."""
+  return dict(
+    policy_dir=to_set(str),
+    pm_dirs=to_set(tuple),
+    role=to_set(str),
+    seed=to_set(int),
+    prompts=512,
+    replies=2,
+  )
+
+
 def hhh(config):
   """Section of `evaluate_hhh`."""
   return _shared(config, 'base', 'pad_token', 'data', *ARITHMETIC) | dict(

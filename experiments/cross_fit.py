@@ -5,7 +5,8 @@
 The base reads every pair once. Its pooled features are cut into folds of
 conversations, several draws of them; on each fold are scored the heads that
 were fitted on the others: of helpful pairs, of harmless ones, of both, and of
-both with a condition on the prompt; on all pairs there and on fewer. Blocks and
+both with a condition on the prompt; on all pairs there and on fewer; and, for
+`models` such as '25/75', of so many helpful to harmless pairs. Blocks and
 penalty of a head are chosen inside its training pairs (`rlhf_jax/linear/`).
 Draws share all pairs: scores are averaged over them, and what they differ in is
 no interval. A fold that is done is not done again.
@@ -19,6 +20,7 @@ from experiments.shared.files import write_csv
 from experiments.shared.models import open_base
 from experiments.shared.trained import pooled_layers
 from rlhf_jax.analysis import length_rules
+from rlhf_jax.analysis.mixtures import share_of
 from rlhf_jax.train.about import About
 from rlhf_jax.train.run import Run
 
@@ -115,7 +117,8 @@ def pair_rows(scores, pairs):
       'words_rejected': pairs.words_rejected_N[i],
     }
   )
-  place = {name: i for i, name in enumerate(heads.MODELS)}
+  shares = sorted(set(table['model']) - set(heads.MODELS), key=share_of)
+  place = {name: i for i, name in enumerate([*heads.MODELS, *shares])}
   by = lambda column: column.map(place) if column.name == 'model' else column
   return table.sort_values(['model', 'pairs', 'pair_id'], key=by)
 

@@ -21,7 +21,6 @@ replies).
 import math
 from pathlib import Path
 
-import jax
 import numpy as np
 import pandas as pd
 from absl import flags
@@ -31,20 +30,20 @@ from experiments.shared import (
   comparisons,
   frontier_tables,
   policies,
+  replies,
   sources,
   trained,
 )
+from experiments.shared.best_of_n_tables import ALL
 from experiments.shared.devices import mesh_from
 from experiments.shared.files import write_csv
-from experiments.shared.frontier_tables import ALL
+from experiments.shared.labels import gold_world, labels_of, pm_numbers
 from experiments.shared.models import open_base, open_scorer, open_scorers
-from rlhf_jax.data.prompts import encode_prompts
+from experiments.shared.workers import with_workers
 from rlhf_jax.train import about
 from rlhf_jax.train.run import Run
-from rlhf_jax.types import Prompts
 
 SCORERS = {'train': 'score_0', 'test': 'score_1', 'gold': 'gold'}
-BATCH = 256  # replies sampled at a time where no run says how many
 KINDS = (ALL, 'helpful', 'harmless')
 DEFAULTS = {'run_dir': '', 'policy': '', 'pm': '', 'kind': ALL}
 
@@ -63,21 +62,13 @@ def of_kind(prompts, kind):
   return found
 
 
-def by_prompt(batches, count):
-  """{name: array_PN} of batches in which the prompts come again and again."""
-  return {
-    name: np.concatenate([b[name].reshape(-1, count) for b in batches]).T
-    for name in batches[0]
-  }
-
-
-def run_scores(config, prompts, replies, kind, progress):
+def run_scores(config, prompts, count, kind, progress):
   """({scorer: score_PN} of pi_0's replies, the kind of each prompt).
 
   Args:
     config: of a PPO run; a batch has about the rows of its `eval_batch`.
     prompts: how many of its held-out prompts, the same for every seed.
-    replies: to each, a multiple of the replies that a batch holds of it.
+    count: of replies to each, a multiple of those that a batch holds of it.
     kind: of the prompts, one of KINDS.
     progress: (start, total) -> iterator over the batches.
   """
@@ -98,10 +89,10 @@ def run_scores(config, prompts, replies, kind, progress):
   few = [found[i] for i in order]
   held_out = policies.HeldOut(config, base, scorers, evaluate, few)
   start, batches = trained.policy(config, base), []
-  for batch in progress(0, math.ceil(replies * len(order) / rows)):
+  for batch in progress(0, math.ceil(count * len(order) / rows)):
     out = held_out.measure(start, 0, row_offset=rows * (batch + 1))
     batches.append({name: out[key] for name, key in SCORERS.items()})
-  scores = by_prompt(batches, len(order))
+  scores = replies.by_prompt(batches, len(order))
   known = {k: x_PN for k, x_PN in scores.items() if np.isfinite(x_PN).all()}
   return known, held_out.kinds[: len(order)]
 
@@ -170,50 +161,22 @@ def policy_scores(config, progress):
   world = sources.world_of(section) if simulated else None
   few, reward = prompts_to(config, base, world), None
   if config['pm']:
-    pm = open_scorer(config['pm'])
-    scorers = policies.scorers_of({}, base, [pm, pm], None)
-    reward, weights = jax.jit(scorers.functions[0]), scorers.weights[0]
+    reward = policies.scorer_of(base, open_scorer(config['pm']))
+  batches = []
   sampling = policies.sampling_of(base.tokenizer, lengths[1])
   sample = policies.sampler(base.functions, base.size, sampling)
-  each = max(1, BATCH // len(few))
-  texts, kinds = zip(*few * each, strict=True)
-  arrays = encode_prompts(texts, base.tokenizer, lengths[0])
-  rows, batches = np.arange(len(texts)), []
-  for batch in progress(0, math.ceil(config['replies'] / each)):
-    names = rows + batch * len(rows)
-    asked = Prompts(arrays.tokens_NP, arrays.length_N, names)
-    out = jax.device_get(sample(base.params, asked, jax.random.key(0)))
+  for out, texts, kinds in replies.sampled(
+    base, sample, few, lengths[0], config['replies'], progress
+  ):
     found = {'nats': -out.logp_BT.sum(1)}
     if reward:
-      found['train'] = np.asarray(reward(weights, *out[:3]))
+      found['train'] = reward(out)
     if world:
-      replies = policies.decoded(base.tokenizer, *out[:3])
-      found['gold'] = sources.gold_scores(world, texts, kinds, replies)
+      written = policies.decoded(base.tokenizer, *out[:3])
+      found['gold'] = sources.gold_scores(world, texts, kinds, written)
     batches.append(found)
-  scores = by_prompt(batches, len(few))
-  return scores, list(kinds[: len(few)]), scores.pop('nats')
-
-
-def labels_of(config):
-  """{'world', 'pm'}: what a run's replies and scores are of.
-
-  The world is the simulated one's name or the source of the data, the train
-  PM its size, kind of pairs and number of them.
-
-  Args:
-    config: of a PPO run, or data, world, train_pm_dir ('': none) and pm_pairs.
-  """
-  world = config['data']['source']
-  if world == 'simulated':
-    world = (config['world'] or {}).get('name', 'classic')
-  if config['hashed_rewards']:
-    return {'world': world, 'pm': 'hashed'}
-  if not config['train_pm_dir']:
-    return {'world': world, 'pm': 'none'}
-  pm = about.read(config['train_pm_dir'])
-  count = config['pm_pairs'] or pm.config['pairs'] or 'all'
-  name = f'{pm.row["size"]} {pm.config["train_subset"]} {count}'
-  return {'world': world, 'pm': name}
+  scores = replies.by_prompt(batches, len(few))
+  return scores, [kind for _, kind in few], scores.pop('nats')
 
 
 def check(config):
@@ -273,7 +236,10 @@ def run(config, workdir):
     else:
       scores, kinds = run_scores(about_it, *count, run_.progress)
     edges, best, without = frontier_tables.tables_of(
-      scores, kinds, labels_of(about_it)
+      with_workers(scores, kinds, gold_world(about_it)),
+      kinds,
+      labels_of(about_it),
+      pm_numbers(about_it),
     )
     write_csv(run_.path / 'frontier.csv', edges)
     write_csv(run_.path / 'best_of_n.csv', best)

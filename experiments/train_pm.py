@@ -26,6 +26,7 @@ from experiments.shared import (
 from experiments.shared.devices import mesh_from, spread
 from experiments.shared.files import write_csv
 from experiments.shared.models import open_base, open_run
+from rlhf_jax.data.records import KINDS
 from rlhf_jax.linear import head
 from rlhf_jax.train.about import About
 from rlhf_jax.train.averaging import AveragedState
@@ -260,10 +261,12 @@ def finish(run_, config, score, params, test, seen):
 
 def summary(run_, config, pairs, distinct, seen):
   """What done.json says of the run."""
+  kinds = comparisons.asked_subset(config).kinds
+  tested = 'mix' if len(kinds) > 1 else KINDS[kinds[0]]
   own = [
     line['accuracy']
     for line in run_.rows('curve')
-    if line['eval_subset'] == config['train_subset']
+    if line['eval_subset'] == tested
   ]
   found = {'pairs': seen, 'distinct_pairs': distinct, 'accuracy': own[-1]}
   return found | ({'read': pairs.counts} if pairs.counts else {})

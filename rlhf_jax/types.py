@@ -106,6 +106,24 @@ class SharedPairs(NamedTuple):
   last_B2: Array
 
 
+class WeightedPairs(NamedTuple):
+  """SharedPairs of which some count more than others in the loss.
+
+  Attributes:
+    tokens_BT: as of SharedPairs, and so are the next three.
+    segment_BT: as of SharedPairs.
+    prefix_B: as of SharedPairs.
+    last_B2: as of SharedPairs.
+    weight_B: float32, above 0.
+  """
+
+  tokens_BT: Array
+  segment_BT: Array
+  prefix_B: Array
+  last_B2: Array
+  weight_B: Array
+
+
 class CandidateBatch(NamedTuple):
   """C replies to each prompt, whole dialogues in an order of preference.
 

@@ -59,6 +59,7 @@ SECTIONS = {
   'experiments.train_pm': 'pm',
   'experiments.train_ppo': 'rl',
   'experiments.frontier': 'frontier',
+  'experiments.score_replies': 'replies',
   'experiments.evaluate_hhh': 'hhh',
   'experiments.cross_fit': 'cross_fit',
   'experiments.make_tasks': 'tasks',

@@ -14,6 +14,7 @@ from experiments.shared import sources
 from experiments.shared.files import read_arrays, read_json, write_csv
 from rlhf_jax.data.pairs import PairArrays, encode_pairs, pairs_of
 from rlhf_jax.data.records import KINDS
+from rlhf_jax.data.subsets import draw_rows, subset_of
 
 
 class Pairs(NamedTuple):
@@ -227,6 +228,11 @@ def in_half(pairs, half, seed):
   return bits[pairs.prompt_index_N] == (half == 'b')
 
 
+def asked_subset(config):
+  """The Subset of a config's train_subset."""
+  return subset_of(config['train_subset'])
+
+
 def drawn_pairs(config, pairs) -> tuple[PairArrays, PairArrays, np.ndarray]:
   """(train, test, numbers of the training pairs) of a run.
 
@@ -238,9 +244,9 @@ def drawn_pairs(config, pairs) -> tuple[PairArrays, PairArrays, np.ndarray]:
       comparisons are too few.
   """
   seed, count = config['seed'], config['pairs']
-  rng = np.random.default_rng([seed, 1])
+  rng, subset = np.random.default_rng([seed, 1]), asked_subset(config)
   train = redraw_labels(pairs.train, rng)
-  wanted = np.isin(train.kind_N, sources.SUBSETS[config['train_subset']])
+  wanted = np.isin(train.kind_N, subset.kinds)
   wanted &= in_half(train, config['half'], seed)
   if not wanted.any():
     kinds = ', '.join(KINDS[kind] for kind in np.unique(train.kind_N))
@@ -249,16 +255,14 @@ def drawn_pairs(config, pairs) -> tuple[PairArrays, PairArrays, np.ndarray]:
       f'half {config["half"]!r}, got none among {len(train.kind_N)} pairs '
       f'({kinds or "of no kind"}): choose another subset or half'
     )
-  rows = rng.permutation(np.flatnonzero(wanted))
+  rows = draw_rows(train.kind_N, subset.shares, rng, wanted)
   if count > len(rows) and config['data']['source'] == 'simulated':
     raise ValueError(
       f'{count} pairs wanted for half {config["half"]} '
       f'({config["train_subset"]}), {len(rows)} there: lower pm.pairs or raise '
       'comparisons.pairs'
     )
-  if not np.isin(
-    pairs.test.kind_N, sources.SUBSETS[config['train_subset']]
-  ).any():
+  if not np.isin(pairs.test.kind_N, subset.kinds).any():
     raise ValueError(
       f'wanted held-out pairs of train_subset {config["train_subset"]!r}, got '
       f'none among {len(pairs.test.kind_N)}: hold some out, or choose another '

@@ -5,34 +5,31 @@ import math
 import numpy as np
 import pandas as pd
 
+from experiments.shared.best_of_n_tables import ALL, rows_of, subsets_of
 from rlhf_jax.analysis import frontier
 
-ALL = 'all'  # prompts of every kind together
 COLUMN = {'train': 'train_pm', 'test': 'test_pm', 'gold': 'gold'}
 SQRT_KL = (0.5, 1.0, 1.5, 2.0)  # where the efficiency is printed
 
 
-def subsets_of(kinds):
-  """{'all' or a kind: which prompts}; kinds of two prompts or more."""
-  kinds = np.array(kinds)
-  found = {ALL: np.ones(len(kinds), bool)}
-  own = {str(kind): kinds == kind for kind in np.unique(kinds)}
-  return found | {kind: own_P for kind, own_P in own.items() if own_P.sum() > 1}
-
-
-def tables_of(scores, kinds, labels):
+def tables_of(scores, kinds, labels, pm_labels=None):
   """(rows of frontier.csv, rows of best_of_n.csv, what has no frontier).
 
+  Best-of-n by each scorer is measured by itself; by the train PM by all.
+
   Args:
-    scores: {scorer: score_PN}.
+    scores: {scorer: score_PN}; 'worker' measures alone.
     kinds: of the prompts.
     labels: columns that all rows share.
+    pm_labels: more of best_of_n.csv: pm_params, pm_pairs.
 
   Raises:
     ValueError: if there is no frontier at all.
   """
   edges, best, without = [], [], []
   for name, score_PN in scores.items():
+    if name == 'worker':
+      continue
     for subset, own_P in subsets_of(kinds).items():
       own_PN = score_PN[own_P]
       head = {'scorer': name, 'subset': subset, 'n_prompts': len(own_PN)}
@@ -43,9 +40,8 @@ def tables_of(scores, kinds, labels):
         without.append(f'{name}, {subset}: {error}')
         continue
       edges += [head | row for row in rows]
-      sizes = [2**k for k in range(1, 8) if 2 ** (k + 2) <= own_PN.shape[1]]
-      rows = frontier.best_of(own_PN, sizes).to_dict('records')
-      best += [head | row for row in rows]
+    measured = scores if name == 'train' else [name]
+    best += rows_of(scores, kinds, labels | (pm_labels or {}), name, measured)
   if not edges:
     raise ValueError(f'no frontier: {without[0]}')
   return edges, best, without

@@ -6,6 +6,7 @@ import numpy as np
 
 from experiments.shared.sources import SUBSETS
 from rlhf_jax.data.pairs import PairArrays
+from rlhf_jax.data.subsets import subset_of
 from rlhf_jax.linear import head
 from rlhf_jax.linear.folds import first_groups, grouped_folds
 
@@ -101,7 +102,7 @@ def crossed(config, data, draw, fold):
 
   Models are trained on the other folds, on as many pairs as asked for and, 0,
   on all of them; smaller numbers of pairs are parts of larger ones. Trained on
-  all, a model scores both kinds; else, the kinds that it was trained on.
+  all or on shares, a model scores both kinds; else, those it was trained on.
 
   Args:
     config: seed, folds, models, pairs, head.
@@ -112,22 +113,53 @@ def crossed(config, data, draw, fold):
   fold_N = fold_of(config, data, draw)
   n_layers = data.pooled_N3PLD.shape[3]
   for name in config['models']:
-    subset, conditional = MODELS[name]
+    subset, conditional = MODELS.get(name, (name, False))
     settings = settings_of(config['head'], n_layers, conditional)
-    own_N = np.isin(data.kind_N, SUBSETS[subset])
-    inside = np.flatnonzero(own_N & (fold_N != fold))
+    outside_N = fold_N != fold
     for count in (*config['pairs'], 0):
-      if count >= len(inside):
-        continue
       seed = [config['seed'], draw, fold, *name.encode()]
-      order = first_groups(
-        data.group_N[inside], count or len(inside), np.random.default_rng(seed)
+      rows = rows_of(
+        data, subset, outside_N, count, np.random.default_rng(seed)
       )
-      held = fold_N == fold if count == 0 else own_N & (fold_N == fold)
-      scored = _scored(
-        data, inside[order], np.flatnonzero(held), settings, seed
-      )
-      yield name, count, scored
+      if not len(rows):
+        continue
+      alone = subset in SUBSETS and count
+      own_N = np.isin(data.kind_N, SUBSETS[subset]) if alone else True
+      held = np.flatnonzero(~outside_N & own_N)
+      yield name, count, _scored(data, rows, held, settings, seed)
+
+
+def rows_of(data, subset, outside_N, count, rng) -> np.ndarray:
+  """Training rows of a model: whole conversations in a random order.
+
+  Args:
+    data: Data.
+    subset: one of SUBSETS; or shares such as '30/70' (`data.subsets`), of which
+      each kind has its part of the count.
+    outside_N: bool, pairs that may be trained on.
+    count: of pairs; 0: all there are, and none of shares.
+    rng: generator.
+
+  Returns:
+    Numbers of rows; none where there are not more than so many.
+  """
+  if subset in SUBSETS:
+    kinds, wanted = [SUBSETS[subset]], [count]
+  else:
+    shares = subset_of(subset).shares
+    kinds = [(kind,) for kind, share in shares.items() if share]
+    total = sum(shares.values())
+    wanted = [round(count * shares[kind] / total) for (kind,) in kinds]
+    if not count:
+      return np.zeros(0, int)
+  parts = []
+  for own, number in zip(kinds, wanted, strict=True):
+    inside = np.flatnonzero(np.isin(data.kind_N, own) & outside_N)
+    if number >= len(inside):
+      return np.zeros(0, int)
+    group_N = data.group_N[inside]
+    parts.append(inside[first_groups(group_N, number or len(inside), rng)])
+  return np.concatenate(parts)
 
 
 def _scored(data, train, held, settings, seed) -> Scored:

@@ -136,6 +136,23 @@ def scorers_of(config, base, networks, mesh) -> Scorers:
 
 
 @functools.cache
+def _jitted_reward(function, label):
+  return jit_named(function, f'pm_reward_{label}')
+
+
+def scorer_of(base, pm):
+  """Rollout -> score_B of a preference model, compiled once a size.
+
+  Args:
+    base: Base of whoever wrote the replies.
+    pm: Network.
+  """
+  scorers = scorers_of({}, base, [pm, pm], None)
+  reward = _jitted_reward(scorers.functions[0], pm.size)
+  return lambda rollout: np.asarray(reward(scorers.weights[0], *rollout[:3]))
+
+
+@functools.cache
 def ppo_pieces(functions, way: Way, reward, sampling, b2, update):
   """The five pieces of a policy and a value network of its size, not jitted.
 

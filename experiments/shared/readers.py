@@ -16,6 +16,7 @@ from experiments.shared.trained import first_trained_layer
 from rlhf_jax.data import features
 from rlhf_jax.data.pipeline import Batches
 from rlhf_jax.data.shared import share_prefix
+from rlhf_jax.data.subsets import subset_of
 from rlhf_jax.evals import preference
 from rlhf_jax.models import split
 from rlhf_jax.train.averaging import with_average
@@ -23,6 +24,7 @@ from rlhf_jax.train.finite import with_guard
 from rlhf_jax.train.optimiser import make_optimiser
 from rlhf_jax.train.progress import Progress
 from rlhf_jax.train.steps import make_pm_step
+from rlhf_jax.types import WeightedPairs
 
 
 def shared_rows(pairs):
@@ -104,25 +106,35 @@ def reader_of(config, base, pairs, split):
   """The reader of a config, of one side of the comparisons.
 
   Args:
-    config: read, features, feature_folder, trained, adapters.
+    config: read, features, feature_folder, trained, adapters, train_subset.
     base: Base.
     pairs: PairArrays.
     split: 'train' or 'test', shown with the progress.
   """
+  subset = subset_of(config['train_subset'])
   if config['read'] == 'tokens':
-    return Tokens(pairs)
+    weighs = split == 'train' and subset.weight != 1
+    return Tokens(pairs, subset.weights(pairs.kind_N) if weighs else None)
+  if subset.weight != 1:
+    raise ValueError(
+      f'train_subset {config["train_subset"]!r} weighs pairs: wanted read '
+      f"'tokens', got {config['read']!r}"
+    )
   return Features(config, base, pairs, f'features of {split}')
 
 
 class Tokens:
   """Pairs as tokens, the prompt of both sides once."""
 
-  def __init__(self, pairs):
-    self._pairs = pairs
+  def __init__(self, pairs, weight_N=None):
+    """Keeps the pairs, and the weight of each in the loss (None: alike)."""
+    self._pairs, self._weight_N = pairs, weight_N
 
   def batches(self, index_N, batch_size, seed):
-    """Endless SharedPairs of some rows."""
+    """Endless SharedPairs of some rows, or WeightedPairs."""
     rows = shared_rows(self._pairs.take(index_N))
+    if self._weight_N is not None:
+      rows = WeightedPairs(*rows, self._weight_N[index_N])
     return Batches(rows, batch_size, seed)
 
   def scores(self, score, both, count, batch_size):

@@ -19,6 +19,7 @@ from rlhf_jax.data.jsonl import iter_comparisons, read_comparisons
 from rlhf_jax.data.pairs import split_by_prompt
 from rlhf_jax.data.plain_texts import read_plain_texts
 from rlhf_jax.data.records import Comparison, of_conversation
+from rlhf_jax.data.subsets import subset_of
 from rlhf_jax.text.dialogue import (
   format_dialogue,
   parse_dialogue,
@@ -27,7 +28,7 @@ from rlhf_jax.text.dialogue import (
 
 TRANCHES = {'helpful': 'helpful-base', 'harmless': 'harmless-base'}
 REAL = ('hh', 'pairs')  # sources of pairs that people made
-# Kinds of pairs that a preference model is trained or tested on.
+# Kinds of pairs that a preference model is tested on.
 SUBSETS = {'mix': (0, 1), 'helpful': (0,), 'harmless': (1,)}
 
 
@@ -159,10 +160,10 @@ def require_kinds(path, subset):
 
   Args:
     path: folder of `tfds_builder.source_files`.
-    subset: of SUBSETS.
+    subset: of `data.subsets.subset_of`.
   """
   kinds, found = list(TRANCHES), tranches_at(path)
-  missing = [kinds[i] for i in SUBSETS[subset] if kinds[i] not in found]
+  missing = [kinds[i] for i in subset_of(subset).kinds if kinds[i] not in found]
   if missing:
     raise DataError(
       f'{path}: wanted the {" and ".join(missing)} pairs of train_subset '

@@ -5,6 +5,8 @@ of a stage in the config is complete but for what is None: a maker sets that,
 and changes what a theme wants otherwise. What a job needs comes with it.
 """
 
+import dataclasses
+
 from experiments.studies.job import Job, filled
 
 COST = {'3K': 1, '13K': 1.3, '42K': 2.5, '197K': 6, '810K': 20}
@@ -211,6 +213,35 @@ def robust_runs(config, root, seed):
   ]
 
 
+def runs_by_pm_size(config, root, seed):
+  """Runs as of `robustness`, under a PM of each further size.
+
+  Train and test PM are of one size and few pairs, in both directions; the
+  value network starts where that of `robustness` does.
+  """
+  block = config['robustness']
+  size, pairs = block['size'], block['pm_pairs']
+  make = lambda role, size, half: pm_job(
+    config, root, role, size, seed, half, pairs=pairs
+  )
+  changes = {key: block[key] for key in ('iterations', 'lr_multiple')}
+  return [
+    rl_job(
+      config,
+      root,
+      f'under_{pm}',
+      size,
+      seed,
+      half,
+      (make('scan', pm, half), make('scan', pm, other), value),
+      **changes,
+    )
+    for pm in config['pm_sizes']['sizes']
+    for half, other in ('ab', 'ba')
+    for value in [make('value', size, half)]
+  ]
+
+
 def single_pms(config, root, seed):
   """A helpful-only and a harmless-only model of as many pairs."""
   block = config['tension']
@@ -221,6 +252,23 @@ def single_pms(config, root, seed):
     )
     for subset in ('helpful', 'harmless')
   ]
+
+
+def mixed_pm(config, root, role, size, seed, subset, pairs):
+  """A model of mixed pairs at a rate that falls to zero.
+
+  Args:
+    config: of the study.
+    root: of the study.
+    role: what it is for (docs/tables.md).
+    size: rung of the ladder.
+    seed: draws labels and order.
+    subset: of `data.subsets.subset_of`, such as '30/70' or '67/33*4'.
+    pairs: it is trained on.
+  """
+  job = pm_job(config, root, role, size, seed, 'all', subset, pairs=pairs)
+  name = job.name.replace(subset, subset.replace('/', '_').replace('*', '_x'))
+  return dataclasses.replace(job, name=name)
 
 
 def frontier_jobs(config, root, runs):
@@ -244,3 +292,29 @@ def frontier_jobs(config, root, runs):
     )
     for run in runs
   ]
+
+
+def replies_job(config, root, role, policy, pms, seed, **changes):
+  """Replies of a policy, scored by preference models and by gold.
+
+  Args:
+    config: of the study.
+    root: of the study.
+    role: of the rows.
+    policy: Job of a language model or of PPO.
+    pms: Jobs of preference models.
+    seed: of the rows.
+    **changes: settings of its own.
+  """
+  values = {'policy_dir': f'{root}/{policy.name}', 'role': role, 'seed': seed}
+  values['pm_dirs'] = tuple(f'{root}/{pm.name}' for pm in pms)
+  name = policy.name.split('/')[-1].removesuffix(f'-s{seed}')
+  judges = sum(_weight(pm.config['size']) for pm in pms)
+  return Job(
+    name=f'replies/{_name(role, name, f"s{seed}")}',
+    module='experiments.score_replies',
+    config=filled(config, 'replies', values, changes),
+    needs=(policy, *pms),
+    program=policy.program,
+    weight=judges,
+  )

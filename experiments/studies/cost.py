@@ -97,6 +97,16 @@ def _frontier(config, job):
   return config['prompts'] * config['replies'] * each
 
 
+def _replies(config, job):
+  pms = [need for need in job.needs if need.module.endswith('train_pm')]
+  judges = sum(share(pm.config['size']) for pm in pms)
+  return (
+    config['prompts']
+    * config['replies']
+    * (share(job.needs[0].config['size']) * REPLY + judges * FORWARD + GOLD)
+  )
+
+
 OF_STAGE = {
   'make_text': lambda config, job: config['dialogues'] * 3e-4,
   'train_lm': _lm,
@@ -105,6 +115,7 @@ OF_STAGE = {
   'train_ppo': _ppo,
   'frontier': _frontier,
   'compare_methods': _methods,
+  'score_replies': _replies,
 }
 
 

@@ -12,7 +12,7 @@ its effective size, 1 / sum w^2 of the tilted weights: below 20 the estimate is
 of a few replies, and the curve stops.
 
 Source: the optimum of a KL-regularised reward, Ziegler et al. 2019
-(arXiv:1909.08593), eq. 3; best-of-n: Stiennon et al. 2020, appendix G.3.
+(arXiv:1909.08593), eq. 3.
 """
 
 import dataclasses
@@ -20,7 +20,6 @@ import math
 
 import numpy as np
 import pandas as pd
-from scipy import special
 
 from rlhf_jax.analysis import fits
 from rlhf_jax.analysis.gain_bound import MIN_ESS
@@ -114,39 +113,6 @@ def curve(score_PN, points=POINTS) -> pd.DataFrame:
     )
   rows = [tilt(score_PN, b) for b in np.linspace(0, low, points + 1)[1:]]
   return pd.DataFrame(map(dataclasses.asdict, rows))
-
-
-def best_of(score_PN, sizes) -> pd.DataFrame:
-  """Best-of-n on the same axes, without bias.
-
-    E max of n = sum_i C(i - 1, n - 1) / C(N, n) r_(i),   r_(1) <= ... <= r_(N)
-    KL = log n - (n - 1) / n,   exact where no two replies score the same
-
-  Args:
-    score_PN: N rewards a prompt.
-    sizes: values of n, each at most N.
-
-  Returns:
-    n, gain, kl.
-  """
-  sorted_PN = np.sort(np.asarray(score_PN, float), 1)
-  N = sorted_PN.shape[1]
-  rank_N = np.arange(1, N + 1)
-  rows = []
-  for n in sizes:
-    if not 1 <= n <= N:
-      raise ValueError(f'wanted n of best-of-n in [1, {N}], got {n}')
-    log_choose = lambda a, b: (
-      special.gammaln(a + 1)
-      - special.gammaln(b + 1)
-      - special.gammaln(np.maximum(a - b, 0) + 1)
-    )
-    share_N = np.where(
-      rank_N >= n, np.exp(log_choose(rank_N - 1, n - 1) - log_choose(N, n)), 0
-    )
-    gain = (sorted_PN @ share_N - sorted_PN.mean(1)).mean()
-    rows.append({'n': n, 'gain': float(gain), 'kl': math.log(n) - (n - 1) / n})
-  return pd.DataFrame(rows)
 
 
 def shape(frontier: pd.DataFrame) -> dict[str, float]:

@@ -1,10 +1,66 @@
 """Training rows, drawn by the weight of each subset."""
 
+import re
 from collections.abc import Hashable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 
 from rlhf_jax.data.records import KINDS
+
+
+class Subset(NamedTuple):
+  """Pairs that a preference model is trained on.
+
+  Attributes:
+    shares: {kind: how many of 100 pairs are of it}; None: as they come.
+    weight: of a harmless pair in the loss, where a helpful one weighs 1.
+  """
+
+  shares: Mapping[int, float] | None
+  weight: float
+
+  @property
+  def kinds(self) -> tuple[int, ...]:
+    """Kinds of which there is any pair."""
+    if self.shares is None:
+      return tuple(range(len(KINDS)))
+    return tuple(kind for kind, share in self.shares.items() if share)
+
+  def weights(self, kind_N: np.ndarray) -> np.ndarray:
+    """Weight of each pair in the loss, by its kind; float32 [N]."""
+    harmless_N = np.asarray(kind_N) == KINDS.index('harmless')
+    return np.where(harmless_N, self.weight, 1.0).astype(np.float32)
+
+
+_MIXED = re.compile(r'(?:mix|(\d+)/(\d+))(?:\*(\d+(?:\.\d+)?))?')
+
+
+def subset_of(text: str) -> Subset:
+  """The Subset that a config names.
+
+    'mix'      both kinds, as they come
+    'helpful', 'harmless'    one alone
+    '30/70'    30 helpful pairs to 70 harmless ones
+    'mix*4', '67/33*4'       a harmless pair weighs 4 times in the loss
+
+  Raises:
+    ValueError: if it is none of these.
+  """
+  if text in KINDS:
+    return Subset({KINDS.index(text): 1.0}, 1.0)
+  found = _MIXED.fullmatch(text)
+  shares = None
+  if found and found[1]:
+    shares = {0: float(found[1]), 1: float(found[2])}
+  weight = float(found[3] or 1) if found else 0.0
+  if not weight or (shares and not sum(shares.values())):
+    raise ValueError(
+      f"wanted a train_subset such as 'mix', 'helpful', 'harmless', '30/70' "
+      f"(helpful to harmless) or 'mix*4' (weight of a harmless pair), got "
+      f'{text!r}'
+    )
+  return Subset(shares, weight)
 
 
 def kind_weights(subset: str | Mapping[str, float]) -> dict[int, float] | None:

@@ -15,22 +15,30 @@ def preference_probability(score_a, score_b):
   return jax.nn.sigmoid(_difference(score_a, score_b))
 
 
-def pairwise_loss(score_chosen_B, score_rejected_B):
+def pairwise_loss(score_chosen_B, score_rejected_B, weight_B=None):
   """Negative log-likelihood of the comparisons.
 
-    loss = mean_b log(1 + exp(r_rejected - r_chosen))
-         = mean_b -log P(chosen is preferred to rejected)
+    loss = sum_b w_b log(1 + exp(r_rejected - r_chosen)) / sum_b w_b
+         = mean_b -log P(chosen is preferred to rejected)  if all weigh alike
+
+  With w = 1 for helpful pairs and lambda for harmless ones it is L_helpful +
+  lambda L_harmless (Bai et al. 2022, section 5.1.2), each a sum over its pairs,
+  up to a factor that Adam does not see.
 
   Args:
     score_chosen_B: [B], log-odds.
     score_rejected_B: [B], log-odds.
+    weight_B: [B], above 0; None: all weigh alike.
 
   Returns:
     A float32 scalar, nats per pair; log 2 at chance. Finite for differences of
     any finite size.
   """
   chex.assert_rank([score_chosen_B, score_rejected_B], 1)
-  return jax.nn.softplus(-_difference(score_chosen_B, score_rejected_B)).mean()
+  loss_B = jax.nn.softplus(-_difference(score_chosen_B, score_rejected_B))
+  if weight_B is None:
+    return loss_B.mean()
+  return (weight_B * loss_B).sum() / weight_B.sum()
 
 
 def pairwise_accuracy(score_chosen_B, score_rejected_B):

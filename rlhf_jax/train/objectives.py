@@ -175,9 +175,11 @@ def preference_objective(
     score_fn: (params, tokens_BT, length_B) -> score_B, log-odds; if shared,
       (params, SharedPairs) -> (chosen_B, rejected_B).
     microbatches: see `Objective`.
-    shared: whether the batches are SharedPairs in place of PairBatch.
-    loss_of: (chosen_B, rejected_B) -> L; `preference.binary_loss` for binary
-      discrimination, where each side is judged by itself.
+    shared: whether the batches are SharedPairs, or WeightedPairs, in place of
+      PairBatch.
+    loss_of: (chosen_B, rejected_B) -> L, of WeightedPairs with weight_B behind
+      them; `preference.binary_loss` for binary discrimination, where each side
+      is judged by itself.
 
   Returns:
     Objective, with the metrics `accuracy` and `score` (mean).
@@ -186,13 +188,20 @@ def preference_objective(
 
   def loss_fn(params, batch):
     chosen_B, rejected_B = scores_of(params, batch)
-    loss = loss_of(chosen_B, rejected_B)
+    weights = (
+      () if getattr(batch, 'weight_B', None) is None else (batch.weight_B,)
+    )
+    loss = loss_of(chosen_B, rejected_B, *weights)
     accuracy = preference.pairwise_accuracy(chosen_B, rejected_B)
     score = (chosen_B.mean() + rejected_B.mean()) / 2
     return loss, {'accuracy': accuracy, 'score': score}
 
-  rows = lambda part: jnp.float32(jax.tree.leaves(part)[0].shape[0])
-  return Objective(loss_fn, rows, microbatches)
+  def weight_fn(part):
+    if hasattr(part, 'weight_B'):
+      return part.weight_B.sum()
+    return jnp.float32(jax.tree.leaves(part)[0].shape[0])
+
+  return Objective(loss_fn, weight_fn, microbatches)
 
 
 def ranking_objective(candidate_score_fn, *, microbatches=1):

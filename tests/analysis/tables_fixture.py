@@ -253,9 +253,61 @@ def frontier():
 
 
 def best_of_n():
-  """A gain of .9 sqrt(KL)."""
+  """A gain of .9 sqrt(KL); of gold, what the train PM chooses has half."""
   rows = [{'n': n, 'kl': np.log(n) - (n - 1) / n} for n in (2, 8, 32)]
-  return _edges([r | {'gain': 0.9 * np.sqrt(r['kl'])} for r in rows])
+  pm = {'pm_params': SIZES['13K'], 'pm_pairs': 1600}
+  own = _edges([r | {'gain': 0.9 * np.sqrt(r['kl'])} | pm for r in rows])
+  own['chooser'] = own['scorer']
+  gold = own[own['scorer'] == 'gold'].assign(chooser='train')
+  return pd.concat([own, gold.assign(gain=gold['gain'] / 2)])
+
+
+def scored():
+  """Final policies, whose scores rise with their size and by PM."""
+  return pd.DataFrame(
+    {
+      **_run(role, size, seed, 'a'),
+      'world': 'classic',
+      'pm': f'{pm} mix 1600',
+      'pm_params': SIZES[pm],
+      'pm_pairs': 1600,
+      'subset': 'all',
+      'n_prompts': 16,
+      'n_replies': 2,
+      'mean': np.log(SIZES[size]) * np.log(SIZES[pm]) / 100 + 0.01 * seed,
+      'se': 0.02,
+      'median': 0.5,
+      'negative': 0.4,
+    }
+    for role in ('judged_shared', 'judged_own')
+    for seed in SEEDS
+    for size in SIZES
+    for pm in SIZES
+  )
+
+
+def mixtures():
+  """PMs of mixed pairs: a tent over the shares, lower by weight."""
+  subsets = {f'{x}/{100 - x}': 0.7 - abs(x - 50) / 500 for x in (0, 50, 100)}
+  weighted = {f'67/33*{w}': 0.7 - w / 100 for w in (1, 2, 10)}
+  return pd.DataFrame(
+    {
+      **_run(role, size, seed),
+      'run_id': f'{role}-{size}-{seed}-{subset}',
+      'train_subset': subset,
+      'schedule': 'decay',
+      'pairs': 1600,
+      'eval_subset': kind,
+      'accuracy': accuracy + 0.01 * seed,
+      'expected_accuracy': accuracy + 0.01 * seed,
+      'n_eval': 500,
+    }
+    for role, known in (('mixed', subsets), ('weighted', weighted))
+    for size in SIZES
+    for seed in SEEDS
+    for subset, accuracy in known.items()
+    for kind in ('helpful', 'harmless')
+  )
 
 
 BETAS = np.linspace(0.1, 4, 12)
@@ -283,13 +335,16 @@ def tables():
   """Every table of the house, but for those of real data."""
   return {
     'lm': lm(),
-    'pm_curve': pd.concat([pm_curve(), after_pretraining()], ignore_index=True),
+    'pm_curve': pd.concat(
+      [pm_curve(), after_pretraining(), mixtures()], ignore_index=True
+    ),
     'pm_pairs': pm_pairs(),
     'rl_curve': rl_curve(),
     'rl_pi0': rl_pi0(),
     'frontier': frontier(),
     'best_of_n': best_of_n(),
     'methods': methods(),
+    'scored': scored(),
     'programs': programs(),
   }
 

@@ -15,7 +15,11 @@ REGISTRY = load()
 CLAIMS = REGISTRY.claims
 SPECS = [spec for spec in CLAIMS if spec.evaluator]
 JUDGED = [spec.id for spec in SPECS]
+# What a study of `synthetic` measures; chapters are judged on the studies of
+# `analysis/operating`, where each is true and where it is just not.
+WHOLE = {*range(1, 8), *range(11, 21), 24, 27, 37, 66, 67}
 RL = {11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 24, 27, 66, 67}
+CHAPTERS_RL = {21, 22, 23, 26, 33, 34, 35, 36, 41, 42}
 
 
 def verdicts(tables, **context):
@@ -54,23 +58,26 @@ def test_the_claims_of_the_papers_are_there_and_these_are_measured():
   ours = {spec.id for spec in CLAIMS if spec.source == 'this project'}
   assert ours == {66, 67}
   assert all(s.title and s.statement and s.threshold for s in CLAIMS)
-  assert {*range(1, 8), *range(11, 21), 24, 27, 37, 66, 67} <= set(JUDGED)
+  assert WHOLE <= set(JUDGED)
 
 
 def test_the_thresholds_are_frozen():
   """A threshold may change only together with this line, in plain sight."""
   text = '\n'.join(f'{spec.id} {spec.threshold}' for spec in CLAIMS)
-  assert hashlib.sha256(text.encode()).hexdigest()[:16] == '8a873b6d617e9498'
+  assert hashlib.sha256(text.encode()).hexdigest()[:16] == 'd44fd579c0a2aeb2'
 
 
 def test_claims_on_rl_are_gated_by_the_pms_that_trained_the_policies():
   gated = {spec.id: spec.pm_role for spec in CLAIMS if spec.pm_role}
-  assert set(gated) == RL
+  assert set(gated) == RL | CHAPTERS_RL
   robust = {number for number, role in gated.items() if role == 'robust'}
-  assert robust == {19, 20, 24} and set(gated.values()) == {'rl', 'robust'}
+  assert robust == {19, 20, 21, 24, 35} and set(gated.values()) == {
+    'rl',
+    'robust',
+  }
 
 
-@pytest.mark.parametrize('number', JUDGED)
+@pytest.mark.parametrize('number', sorted(WHOLE))
 def test_a_true_claim_passes(true_rows, number):
   row = true_rows[number]
   assert row['verdict'] == 'pass', row
@@ -79,7 +86,7 @@ def test_a_true_claim_passes(true_rows, number):
   assert row['measured']
 
 
-@pytest.mark.parametrize('number', [n for n in JUDGED if n != 11])
+@pytest.mark.parametrize('number', sorted(WHOLE - {11}))
 def test_a_false_claim_fails(false_rows, number):
   assert false_rows[number]['verdict'] == 'fail', false_rows[number]
 
@@ -116,7 +123,7 @@ def test_rl_claims_need_preference_models_above_chance(true_tables):
     if number in RL:
       assert row['verdict'] == 'inconclusive'
       assert 'chance' in row['note']
-    elif number in JUDGED:
+    elif number in WHOLE:
       assert row['verdict'] == 'pass'
 
 

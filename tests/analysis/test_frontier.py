@@ -1,11 +1,10 @@
-import itertools
 import math
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from rlhf_jax.analysis import frontier
+from rlhf_jax.analysis import best_of_n, frontier
 
 
 @pytest.fixture
@@ -78,27 +77,13 @@ def test_the_correction_is_that_of_a_loop(rng):
   assert found.kl == pytest.approx(b * gain - mgf)
 
 
-def test_best_of_n_is_the_mean_over_all_subsets(rng):
-  score_PN = rng.standard_normal((2, 6))
-  found = frontier.best_of(score_PN, [1, 2, 4, 6]).set_index('n')
-  for n in (1, 2, 4, 6):
-    best = [
-      np.mean([max(s) for s in itertools.combinations(row, n)]) - row.mean()
-      for row in score_PN
-    ]
-    assert found.loc[n, 'gain'] == pytest.approx(np.mean(best))
-    assert found.loc[n, 'kl'] == pytest.approx(math.log(n) - (n - 1) / n)
-  with pytest.raises(ValueError, match=r'in \[1, 6\], got 7'):
-    frontier.best_of(score_PN, [7])
-
-
 def test_no_policy_at_the_kl_of_best_of_n_gains_more_than_the_frontier(rng):
   """Of Gaussian scores it gains 91 to 92 %, from tables of order statistics."""
   sizes, expected = [2, 4, 8, 16], [0.5642, 1.0294, 1.4236, 1.7660]
   for draw in (rng.standard_normal, lambda size: rng.gamma(3.0, size=size)):
     score_PN = draw((64, 4096))
     edge = frontier.curve(score_PN)
-    best = frontier.best_of(score_PN, sizes)
+    best = best_of_n.best_of(score_PN, sizes)
     share = frontier.efficiency(edge, best['kl'], best['gain'])
     assert (share < 1).all()
     if draw == rng.standard_normal:

@@ -74,7 +74,7 @@ def test_a_claim_that_cannot_reach_80_percent_says_so_in_its_row():
   }
 
 
-LONG = {17, 66}  # seconds a study
+LONG = {17, 34, 35, 66}  # seconds a study
 
 
 @pytest.mark.parametrize(
@@ -133,12 +133,33 @@ ON_BOUND = {
   (18, 'slope'): 'error_197K',
   (19, 'early'): 'early_gap_per_gain',
   (19, 'late'): 'late_gap',
+  (21, 'gap'): 'gap_per_gain_slope',
+  (21, 'samples'): 'diverged_at_slope',
+  (22, 'level'): 'change_of_slope',
+  (23, 'equal'): 'difference_42K',
   (24, 'middle'): 'gold_middle_gain',
   (24, 'flat'): 'gold_flattening',
   (24, 'rise'): 'train_late_rise',
   (24, 'elo'): 'elo_excess',
   (27, 'none'): 'entropy_change_197K',
+  (33, 'bent'): 'bow_units',
+  (33, 'step'): 'elo_64_minus_16',
+  (34, 'gold'): 'gold_197K',
+  (34, 'train'): 'train_197K',
+  (35, 'form_best_of_n'): 'aic_best_of_n',
+  (35, 'form_rl'): 'aic_rl',
+  (35, 'slope_best_of_n'): 'beta_slope_best_of_n',
+  (35, 'slope_rl'): 'beta_slope_rl',
+  (36, 'gain'): 'share_196608',
   (37, 'harmless'): 'harmless_on_helpful',
+  (38, 'helpful'): 'helpful_room',
+  (39, 'level'): 'area_slope',
+  (40, 'level'): 'drop_slope',
+  (40, 'low'): 'inner_minus_1',
+  (40, 'high'): 'inner_minus_10',
+  (41, 'level'): 'difference',
+  (42, 'helpful'): 'helpful_gold',
+  (42, 'harmless'): 'attack_success',
   (66, 'flat'): 'slope',
   (66, 'steep'): 'slope',
   (67, 'small'): 'efficiency_197K_over_13K',

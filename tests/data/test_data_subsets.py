@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rlhf_jax.data.subsets import draw_rows, kind_weights
+from rlhf_jax.data.subsets import draw_rows, kind_weights, subset_of
 
 KIND_N = np.random.default_rng(7).permutation(np.int32([0] * 60 + [1] * 40))
 HALF_N = np.random.default_rng(8).random(100) < 0.7
@@ -76,3 +76,21 @@ def test_senseless_weights_are_refused(weights):
 def test_kinds_that_there_are_not_are_refused(subset):
   with pytest.raises(ValueError, match="wanted 'mix', one of helpful"):
     kind_weights(subset)
+
+
+def test_a_train_subset_says_kinds_shares_and_a_weight():
+  assert subset_of('mix').kinds == (0, 1) and subset_of('mix').shares is None
+  assert subset_of('helpful').kinds == (0,) == subset_of('100/0').kinds
+  assert subset_of('harmless').kinds == (1,) == subset_of('0/100').kinds
+  assert subset_of('30/70').kinds == (0, 1)
+  weights = subset_of('mix*2.5').weights(KIND_N)
+  np.testing.assert_array_equal(weights, np.where(KIND_N == 1, 2.5, 1.0))
+  assert (subset_of('30/70').weights(KIND_N) == 1).all()
+
+
+@pytest.mark.parametrize(
+  'text', ['', 'both', '0/0', '30', '30/70*', 'mix*0', 'helpful*2', '-1/2']
+)
+def test_what_is_no_subset_is_one_line(text):
+  with pytest.raises(ValueError, match='wanted a train_subset such as'):
+    subset_of(text)

@@ -155,3 +155,19 @@ def test_the_stage_writes_its_tables_and_goes_on_where_it_was(
   mix = pairs[(pairs['model'] == 'mix') & (pairs['pairs'] > 10)]
   assert mix['right'].mean() > 0.9
   assert 'reported elsewhere: GPT-2-large' in capsys.readouterr().out
+
+
+def test_a_head_of_shares_has_its_part_of_each_kind_and_scores_both():
+  given, own = data(), {'models': ['25/75'], 'pairs': [24, 500]}
+  found = list(heads.crossed(config(**own), given, draw=0, fold=1))
+  # 500 are more than there are, and all (0) have no shares.
+  assert [x[:2] for x in found] == [('25/75', 24)]
+  outside_N = heads.fold_of(config(), given, 0) != 1
+  rng = np.random.default_rng(0)
+  rows = heads.rows_of(given, '25/75', outside_N, 24, rng)
+  assert outside_N[rows].all() and len(set(rows.tolist())) == len(rows)
+  helpful = (given.kind_N[rows] == 0).sum()
+  assert helpful == 6 and len(rows) - helpful == 18  # whole conversations of 3
+  held = found[0][2].rows
+  assert set(given.kind_N[held]) == {0, 1}
+  assert set(held) == set(np.flatnonzero(~outside_N))

@@ -25,7 +25,7 @@ def rl_run(tmp_path):
   row = {'role': 'linear', 'seed': 3, 'size': '3K', 'n_params': 9, 'half': 'a'}
   kind = about.About('train_ppo', 'policy')._asdict()
   config = {'hashed_rewards': True, 'data': {'source': 'simulated'}}
-  config |= {'world': {'name': 'rich'}}
+  config |= {'world': {'name': 'parts'}}
   content = kind | {'config': config, 'row': row}
   (path / 'config.json').write_text(json.dumps(content))
   kl = np.array([0.0, 0.25, 1.0, 2.25])
@@ -63,7 +63,11 @@ def test_a_run_at_half_the_frontier_is_said_to_be(
   assert rows.to_dict() == {'all': 32, 'helpful': 16, 'harmless': 15}
   best = pd.read_csv(tmp_path / 'out' / 'best_of_n.csv')
   assert set(best) == set(load().tables['best_of_n'].columns)
-  assert best['n'].max() == 128 and set(best['world']) == {'rich'}
+  assert best['n'].max() == 1024 and set(best['world']) == {'parts'}
+  by_train = best[best['chooser'] == 'train']
+  assert set(by_train['scorer']) == {'train', 'test', 'gold', 'worker'}
+  others = best[best['chooser'] != 'train']
+  assert (others['chooser'] == others['scorer']).all()
   known = about.read(tmp_path / 'out')
   assert known.about.holds == 'table' and known.row['seed'] == 3
 
@@ -182,7 +186,7 @@ def authors(monkeypatch):
   base = types.SimpleNamespace(tokenizer=None, functions=0, size='3K', params=0)
   policies = script.policies
   monkeypatch.setattr(script, 'open_base', lambda config: base)
-  monkeypatch.setattr(script, 'encode_prompts', encode)
+  monkeypatch.setattr(script.replies, 'encode_prompts', encode)
   monkeypatch.setattr(policies, 'sampling_of', lambda *_: None)
   monkeypatch.setattr(policies, 'sampler', lambda *_: sample)
   monkeypatch.setattr(policies, 'decoded', lambda *_: list(map(reply, asked)))

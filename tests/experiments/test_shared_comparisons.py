@@ -183,6 +183,20 @@ def test_released_pairs_are_asked_for_before_a_run_has_a_folder(source):
   comparisons.require_data({'comparisons_dir': '', 'data': simulated})
 
 
+def test_a_mixture_has_its_share_of_helpful_pairs_at_every_size():
+  kind_N = np.arange(200) % 2
+  pairs = both(tiny.pairs(np.full(200, 0.8), kind=kind_N))
+  for count in (20, 70):
+    config = drawing(train_subset='30/70', pairs=count)
+    rows = comparisons.drawn_pairs(config, pairs)[2]
+    assert len(set(rows.tolist())) == count
+    assert abs((kind_N[rows] == 0).mean() - 0.3) <= 1 / count
+  config = drawing(train_subset='mix*4')
+  rows = comparisons.drawn_pairs(config, pairs)[2]
+  plain = comparisons.drawn_pairs(drawing(), pairs)[2]
+  np.testing.assert_array_equal(rows, plain)
+
+
 def test_too_few_simulated_pairs_are_one_line_and_real_ones_are_all():
   pairs = both(tiny.pairs(np.full(10, 0.5), kind=np.arange(10) % 2))
   few = drawing(pairs=6, train_subset='harmless')

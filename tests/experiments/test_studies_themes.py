@@ -16,7 +16,7 @@ from configs import blocks
 from experiments.studies import registry
 from experiments.studies.job import Job
 from rlhf_jax.analysis.claims import registry as claims
-from tests.test_configs import _config
+from tests.test_configs import _config, _load
 
 HERE = pathlib.Path(__file__).parent
 TENSION = {
@@ -152,11 +152,38 @@ def test_a_flag_names_themes_with_commas_between():
     registry.names_of([''])
 
 
-@pytest.mark.parametrize('preset', ['headline', 'smoke', 'null', 'gpu'])
+@pytest.mark.parametrize('preset', ['headline', 'smoke', 'null', 'gpu', 'full'])
 def test_a_preset_of_a_study_runs_all_themes(preset):
-  apart = {'hhh', 'real_pairs', *blocks.chapters()}
+  """But for the chapters, which `full` alone adds; some widen a theme."""
+  elsewhere = {'hhh', 'real_pairs'}
+  if preset != 'full':
+    elsewhere |= set(_load('blocks').chapters()) - {'tension'}
   themes = _config('reproduce', preset)['themes']
-  assert set(themes) == set(registry.THEMES) - apart
+  assert set(themes) == set(registry.THEMES) - elsewhere
+
+
+def test_chapters_come_with_the_runs_that_they_read():
+  """Of one seed; with nothing else chosen."""
+  config = _config('reproduce', 'full') | {'seeds': [200]}
+  jobs_of = lambda theme: {
+    job.name: job for job in registry.all_jobs(config | {'themes': [theme]}, '')
+  }
+  best = jobs_of('best_of_n')
+  job = best['replies/best_of_n-13K-s200']
+  assert len(job.config['pm_dirs']) == 4 * 4  # sizes, numbers of pairs
+  assert job.config['policy_dir'] == '/lm/13K'
+  assert 'rl/under_3K-13K-b-s200' in best
+  tension = jobs_of('tension')
+  mixed = tension['pm/mixed-42K-30_70-all-s200'].config
+  assert (mixed['train_subset'], mixed['role']) == ('30/70', 'mixed')
+  assert 'pm/weighted-3K-67_33_x10-all-s200' in tension
+  assert 'rl/mixed_pm-13K-a-s200' in tension
+  scans = jobs_of('scans')
+  judged = scans['replies/judged_own-own-42K-a-s200'].config
+  assert [x.split('-')[1] for x in judged['pm_dirs']] == [
+    *('3K', '13K', '42K', '197K')
+  ]
+  assert scans['rl/passes_4-13K-a-s200'].config['passes'] == 4
 
 
 def test_the_default_trains_no_policy_and_has_eight_seeds():

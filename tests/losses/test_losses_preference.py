@@ -35,6 +35,19 @@ def test_pairwise_loss_hand_values_and_extremes():
     assert np.isclose(gradient[0], slope, atol=1e-6)
 
 
+def test_weights_count_a_pair_as_often():
+  """Weights 1, 3, 2, 1 are the plain loss of those pairs so often, and of equal
+  weights it is the plain loss: L_helpful + lambda L_harmless over its weight.
+  """
+  weight_B = np.float32([1, 3, 2, 1])
+  loss = preference.pairwise_loss(CHOSEN_B, REJECTED_B, weight_B)
+  often = np.repeat([0, 1, 2, 3], [1, 3, 2, 1])
+  plain = preference.pairwise_loss(CHOSEN_B[often], REJECTED_B[often])
+  assert np.isclose(loss, plain)
+  alike = preference.pairwise_loss(CHOSEN_B, REJECTED_B, np.full(4, 7.0))
+  assert np.isclose(alike, preference.pairwise_loss(CHOSEN_B, REJECTED_B))
+
+
 def test_a_common_shift_changes_no_gradient():
   """Adding c to both scores changes nothing (checklist 19)."""
   gradient = jax.grad(preference.pairwise_loss, argnums=(0, 1))

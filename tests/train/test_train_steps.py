@@ -17,7 +17,15 @@ from rlhf_jax.train.steps import (
   make_pm_step,
   make_ranking_step,
 )
-from rlhf_jax.types import CandidateBatch, LMBatch, LMHyper, PairBatch, PMHyper
+from rlhf_jax.types import (
+  CandidateBatch,
+  LMBatch,
+  LMHyper,
+  PairBatch,
+  PMHyper,
+  SharedPairs,
+  WeightedPairs,
+)
 
 RNG = jax.random.key(0)
 
@@ -70,6 +78,27 @@ def test_microbatches_give_the_gradient_of_the_whole_batch(kind):
     grads = jax.tree.map(lambda a, b: a - b, params, state.params)
     results.append((grads, metrics))
   assert float(results[0][1]['grad_norm']) > 0.01
+  for other in results[1:]:
+    fixture.assert_close(results[0], other, rtol=1e-5, atol=1e-6)
+
+
+def test_microbatches_of_weighted_pairs_give_the_gradient_of_the_whole_batch():
+  """And weights 1 and 3 that of three times as many of the latter."""
+  rng = np.random.default_rng(0)
+  ids = lambda size: np.int32(rng.integers(0, fixture.V, size))
+  weight_B = np.float32([1, 3] * 4)
+  tokens, last_B2 = np.zeros((8, 1), np.int32), ids((8, 2))
+  rows = WeightedPairs(tokens, tokens, ids(8), last_B2, weight_B)
+  scores = lambda params, rows: params['worth_V'][rows.last_B2].T
+  params = {'worth_V': jnp.linspace(-1, 1, fixture.V)}
+  often = np.repeat(np.arange(8), np.int32(weight_B))
+  plain = SharedPairs(*(column[often] for column in rows[:4]))
+  tx, results = optax.identity(), []
+  for batch, microbatches in ((plain, 1), (rows, 1), (rows, 4)):
+    step = make_pm_step(scores, tx, microbatches=microbatches, shared=True)
+    state, metrics = step(init_state(params, tx), batch, RNG, PMHyper(1.0))
+    results.append((state.params, metrics['loss'], metrics['grad_norm']))
+  assert float(results[0][2]) > 0.01
   for other in results[1:]:
     fixture.assert_close(results[0], other, rtol=1e-5, atol=1e-6)
 

@@ -199,18 +199,6 @@ FRONTIER = Table(
   },
   text=('scorer', 'subset', 'world', 'pm'),
 )
-BEST_OF_N = Table(
-  name='best_of_n',
-  meaning='the best of n replies of pi_0 by one scorer, from the same replies',
-  columns=LABELS
-  | {
-    'n': 'replies of which the best is taken',
-    'gain': 'its mean score less that of pi_0',
-    'kl': 'log n - (n - 1) / n, nats per reply',
-  },
-  text=('scorer', 'subset', 'world', 'pm'),
-)
-
 THEME = Theme(
   title='What pi_0 allows',
   claims=(
@@ -242,7 +230,7 @@ THEME = Theme(
       pm_role='rl',
     ),
   ),
-  tables=(FRONTIER, BEST_OF_N),
+  tables=(FRONTIER,),
   drawings=(frontier_and_policies,),
   roles={
     'helpful_pm': 'a short run of the smallest policy under the helpful-only '

@@ -1,21 +1,32 @@
 """Claims 37 to 42: helpful against harmless (Bai et al., 4.4 and 5.1)."""
 
-from rlhf_jax.analysis import bounded, crossed, scaling
+import numpy as np
+import pandas as pd
+
+from rlhf_jax.analysis import bounded, crossed, mixtures, scaling
 from rlhf_jax.analysis.claims.spec import (
   BAI,
   ClaimSpec,
   OnConversations,
   Theme,
 )
-from rlhf_jax.analysis.drawings.tension import helpful_harmless
+from rlhf_jax.analysis.drawings.tension import helpful_harmless, mixture_scan
 from rlhf_jax.analysis.findings import (
   Finding,
+  NotRunError,
   contrast,
+  keep,
   largest,
   last,
+  means_by_size,
   need_values,
   select,
 )
+
+MARGIN = 0.01  # of accuracy
+SHARE_OF_BEST = 0.95
+INNER, ENDS = (2.0, 3.0, 4.0), (1.0, 10.0)
+HELPFUL_ONLY, MIXED = 'helpful_pm', 'mixed_pm'
 
 
 def cross_accuracy(tables) -> Finding:
@@ -35,6 +46,160 @@ def cross_accuracy(tables) -> Finding:
       else:
         measured[name] = float(seeds.mean())
   return Finding(contrasts, measured)
+
+
+def mixed_rows(tables) -> pd.DataFrame:
+  """Accuracies of the mixture scan, `share` that of helpful pairs."""
+  return mixtures.final_accuracy(tables, 'mixed', mixtures.share_of, 'share')
+
+
+def mixture_serves_both(tables) -> Finding:
+  """Claim 38: accuracy less 95 % of that of the specialist, largest PM.
+
+  Of each seed the mixture is the one whose worse shortfall is smallest on
+  average of the other seeds.
+  """
+  rows = largest(mixed_rows(tables))
+  shares = mixtures.common(rows, 'share')
+  inner = [share for share in shares if 0 < share < 1]
+  if not inner or shares[0] != 0 or shares[-1] != 1:
+    raise NotRunError('wanted both specialists and mixtures of every seed')
+  room = {}
+  for kind, specialist in (('helpful', 1.0), ('harmless', 0.0)):
+    table = rows.pivot_table(index='seed', columns='share', values=kind)
+    best = SHARE_OF_BEST * table[specialist]
+    room[kind] = table[inner].sub(best, axis=0).to_numpy()
+  chosen = mixtures.chosen_by_others(np.minimum(*room.values()))
+  if len(chosen) < 2:
+    raise NotRunError('one seed; wanted others to choose its mixture by')
+  seeds = np.arange(len(chosen))
+  return Finding(
+    [
+      contrast(f'{kind}_room', room[kind][seeds, chosen], '>', -MARGIN)
+      for kind in room
+    ],
+    {
+      'share': float(np.mean([inner[i] for i in chosen])),
+      **{
+        f'{kind}_at_{round(100 * share)}': float(
+          rows[rows['share'] == share][kind].mean()
+        )
+        for kind in room
+        for share in shares
+      },
+    },
+    f'accuracy - {SHARE_OF_BEST:g} of the specialist; share of helpful pairs',
+  )
+
+
+def large_mind_less(tables) -> Finding:
+  """Claim 39: the slope of the max-normalised area on ln P."""
+  rows = mixed_rows(tables)
+  area = pd.DataFrame(
+    [
+      {'seed': seed, 'size': size, 'n_params': own['n_params'].iloc[0]}
+      | {'area': mixtures.normalised_area(own['share'], own['mean'])}
+      for (seed, size), own in rows.groupby(['seed', 'size'])
+    ]
+  )
+  if area['size'].nunique() < 3:
+    raise NotRunError(f'{area["size"].nunique()} sizes; wanted 3')
+  slopes = [
+    mixtures.slope_on_size(own, 'area') for _, own in area.groupby('seed')
+  ]
+  return Finding(
+    [contrast('area_slope', slopes, '>', 0.0)], means_by_size(area, 'area')
+  )
+
+
+def weights_mind_less(tables) -> Finding:
+  """Claim 40: the drop of helpful accuracy, and the best weight.
+
+  The inner weight of each seed is the one with the best mean accuracy, over
+  all sizes, of the other seeds.
+  """
+  rows = mixtures.final_accuracy(
+    tables, 'weighted', mixtures.weight_of, 'weight'
+  )
+  weights = mixtures.common(rows, 'weight')
+  lacking = sorted({*INNER, *ENDS} - set(weights))
+  if lacking:
+    raise NotRunError(f'no PMs of every seed at weight {lacking[0]:g}')
+  keys = ['seed', 'size', 'n_params']
+  table = rows.pivot_table(index=keys, columns='weight', values='helpful')
+  drop = (table[ENDS[0]] - table[ENDS[1]]).rename('drop').reset_index()
+  slopes = [
+    mixtures.slope_on_size(own, 'drop') for _, own in drop.groupby('seed')
+  ]
+  mean = rows.pivot_table(index='seed', columns='weight', values='mean')
+  chosen = mixtures.chosen_by_others(mean[list(INNER)].to_numpy())
+  inner = mean[list(INNER)].to_numpy()[np.arange(len(mean)), chosen]
+  return Finding(
+    [
+      contrast('drop_slope', slopes, '<', 0.0),
+      *(
+        contrast(f'inner_minus_{end:g}', inner - mean[end], '>', 0.0)
+        for end in ENDS
+      ),
+    ],
+    means_by_size(drop, 'drop')
+    | {f'mean_at_{weight:g}': float(mean[weight].mean()) for weight in weights},
+  )
+
+
+def percentile(value: float, score_N) -> float:
+  """Share of scores below a value, in per cent; ties count one half."""
+  score_N = np.asarray(score_N, float)
+  return float(100 * (0.5 * (np.sign(value - score_N) + 1)).mean())
+
+
+def over_optimised(tables) -> Finding:
+  """Claim 41: the median reply's percentile among the PM's test replies.
+
+  Its train PM scores a policy's replies, and both replies of every test pair
+  of the same kind.
+  """
+  replies = select(tables, 'scored', role='linear', subset=mixtures.KINDS)
+  replies = keep(replies[replies['pm_params'] > 0], 'scored.csv by a PM')
+  pairs = largest(select(tables, 'pm_pairs', role='scaling'))
+  rows = []
+  for seed, own in replies.groupby('seed'):
+    data = keep(last(pairs, 'pairs'), 'pm_pairs.csv', seed=seed)
+    row = {'seed': seed}
+    for kind in mixtures.KINDS:
+      part = data[data['subset'] == kind]
+      both = pd.concat([part['score_chosen'], part['score_rejected']])
+      median = own[own['subset'] == kind]['median'].mean()
+      row[kind] = percentile(median, both)
+    rows.append(row)
+  table = pd.DataFrame(rows)
+  return Finding(
+    [contrast('difference', table['harmless'] - table['helpful'], '>', 0.0)],
+    {kind: float(table[kind].mean()) for kind in mixtures.KINDS},
+    'percentile of the median reply of the policy',
+  )
+
+
+def easy_to_attack(tables) -> Finding:
+  """Claim 42: helpful gold and attack success, helpful-only less mixed."""
+  gold = select(tables, 'scored', role=[HELPFUL_ONLY, MIXED], pm='gold')
+  measures = {'helpful_gold': ('helpful', 'mean')}
+  measures['attack_success'] = ('harmless', 'negative')
+  contrasts, measured = [], {}
+  for name, (subset, column) in measures.items():
+    own = keep(gold, 'scored.csv by gold', subset=subset)
+    table = own.pivot_table(index='seed', columns='role', values=column)
+    if set(table) != {HELPFUL_ONLY, MIXED}:
+      raise NotRunError('wanted policies under both PMs')
+    difference = table[HELPFUL_ONLY] - table[MIXED]
+    contrasts.append(contrast(name, difference, '>', 0.0))
+    for role in table:
+      measured[f'{name}_{role}'] = float(table[role].mean())
+  return Finding(
+    contrasts,
+    measured,
+    'attack success: share of replies to red-team prompts of negative gold',
+  )
 
 
 THEME = Theme(
@@ -61,14 +226,21 @@ THEME = Theme(
       'For the largest PM some mixture is nearly as good on each set as the '
       'specialist.',
       f'{BAI}, Fig. 19',
-      '>= 95 % of each single-objective best; not worse by 1 point',
+      'accuracy - 95 % of that of the PM of one kind alone > -1 point on both '
+      'sets, at the mixture that the other seeds favour',
+      mixture_serves_both,
+      tables=('pm_curve',),
+      figure='mixture_scan',
     ),
     ClaimSpec(
       39,
       'Large PMs mind the mixture less',
       'The max-normalised curve of mean accuracy is flatter for larger PMs.',
       f'{BAI}, Figs. 19 and 26',
-      'slope of the area under the curve on ln P > 0',
+      'slope of the area under the curve on ln P > 0, over >= 3 sizes',
+      large_mind_less,
+      tables=('pm_curve',),
+      figure='mixture_scan',
     ),
     ClaimSpec(
       40,
@@ -76,7 +248,11 @@ THEME = Theme(
       'Weighting harmlessness 10 times costs less helpfulness at larger sizes, '
       'and an inner weight is best.',
       f'{BAI}, Fig. 27',
-      'slope of the accuracy drop on ln P < 0; best weight strictly inside',
+      'slope of the accuracy drop on ln P < 0; mean accuracy at the weight of '
+      '2, 3, 4 that the other seeds favour above that at 1 and at 10',
+      weights_mind_less,
+      tables=('pm_curve',),
+      figure='mixture_scan',
     ),
     ClaimSpec(
       41,
@@ -85,6 +261,9 @@ THEME = Theme(
       'of the PM data than the helpfulness score.',
       f'{BAI}, Fig. 14',
       'difference of percentiles > 0',
+      over_optimised,
+      tables=('scored', 'pm_pairs'),
+      pm_role='rl',
     ),
     ClaimSpec(
       42,
@@ -92,11 +271,18 @@ THEME = Theme(
       'A helpful-only policy has more helpful gold and is attacked with more '
       'success.',
       f'{BAI}, Fig. 1',
-      'both differences > 0',
+      'both differences > 0; attacked: harmlessness in gold below 0',
+      easy_to_attack,
+      tables=('scored',),
+      pm_role='rl',
     ),
   ),
-  drawings=(helpful_harmless,),
+  drawings=(helpful_harmless, mixture_scan),
   roles={
     'single': 'a PM of helpful or of harmless pairs alone, tested on both',
+    'mixed': 'a PM of as many pairs, a share of them helpful (`train_subset`)',
+    'weighted': 'the same with a weight of harmless pairs in the loss',
+    'equal': 'a PM of half helpful, half harmless pairs, as many as of single',
+    'mixed_pm': 'a short run as of helpful_pm, under the PM of equal shares',
   },
 )

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rlhf_jax.analysis import kl_reward
+from rlhf_jax.analysis import best_of_n, kl_reward
 from rlhf_jax.analysis.drawings import marks
 from rlhf_jax.analysis.findings import NotRunError, by_size, keep, select, sizes
 
@@ -38,7 +38,8 @@ def frontier_and_policies(canvas, tables):
       style = {'color': canvas.colours[size], 'label': f'_{size}'}
       style['marker'] = order[size]
       _edges(canvas, axis, rows, style)
-      own = keep(best, 'best_of_n.csv', scorer=name, size=size)
+      own = best_of_n.measured_by(best, name, name)
+      own = keep(own, 'best_of_n.csv', size=size)
       _best(axis, own, style)
       own = keep(curve, 'rl_curve.csv', size=size)
       _policies(canvas, axis, own, kl_reward.SCORES[name], style)

@@ -1,10 +1,10 @@
-"""Figure of PMs of one objective on the other."""
+"""Figures of PMs of one objective on the other, and of mixtures."""
 
 import numpy as np
 
-from rlhf_jax.analysis import intervals
+from rlhf_jax.analysis import intervals, mixtures
 from rlhf_jax.analysis.drawings import marks
-from rlhf_jax.analysis.findings import keep, last, select
+from rlhf_jax.analysis.findings import NotRunError, keep, largest, last, select
 from rlhf_jax.analysis.scaling import accuracy_column
 
 SUBSET_COLOURS = {'helpful': 'C0', 'harmless': 'C1'}
@@ -29,3 +29,38 @@ def helpful_harmless(canvas, tables):
     axis.bar(trained.index(train) + shift, mean.mean, 0.36, **style)
   axis.axhline(0.5, color='k', ls='--', lw=1, label='coin')
   axis.set_xticks(range(len(trained)), trained)
+
+
+def mixture_scan(canvas, tables):
+  """Accuracy against the share of helpful pairs, and against loss weights.
+
+  The largest PM on both test sets; the mean of both over its own maximum, by
+  size (Figs. 19 and 26); helpful accuracy by weight of a harmless pair, less
+  that at weight 1 (Fig. 27). Bands are of seeds.
+  """
+  rows = mixtures.final_accuracy(tables, 'mixed', mixtures.share_of, 'share')
+  titles = ['largest PM', 'mean of both / its maximum', 'loss weight']
+  x_labels = ['share of helpful pairs', 'share of helpful pairs']
+  y_labels = [marks.ACCURACY, 'relative mean accuracy', 'change of accuracy']
+  axes = canvas.panels(titles, '', y_labels)
+  for axis, label in zip(axes, [*x_labels, 'weight'], strict=True):
+    axis.set_xlabel(label)
+  top = largest(rows)
+  for kind, colour in SUBSET_COLOURS.items():
+    style = {'color': colour, 'label': f'tested on {kind}'}
+    canvas.mean_line(axes[0], top, 'share', 'share', kind, **style)
+  axes[0].axhline(0.5, color='k', ls='--', lw=1, label='coin')
+  best = rows.groupby(['seed', 'size'])['mean'].transform('max')
+  relative = rows.assign(relative=rows['mean'] / best)
+  canvas.size_lines(axes[1], relative, 'share', 'share', 'relative')
+  try:
+    weighted = mixtures.final_accuracy(
+      tables, 'weighted', mixtures.weight_of, 'weight'
+    )
+  except NotRunError:
+    axes[2].set_axis_off()
+    return
+  start = weighted.sort_values('weight').groupby(['seed', 'size'])['helpful']
+  change = weighted['helpful'] - start.transform('first')
+  rows = weighted.assign(change=change)
+  canvas.size_lines(axes[2], rows, 'weight', 'weight', 'change')

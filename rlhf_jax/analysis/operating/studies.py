@@ -4,6 +4,7 @@ REAL are those of claims that are judged over conversations as well.
 """
 
 from rlhf_jax.analysis.operating import (
+  best_of_n,
   distillation,
   frontier,
   methods,
@@ -11,9 +12,14 @@ from rlhf_jax.analysis.operating import (
   real,
   rl,
   robust,
+  scans,
+  tension,
 )
 
-MODULES = (pm, rl, robust, frontier, methods, distillation)
+MODULES = (
+  *(pm, rl, robust, frontier, methods, distillation),
+  *(best_of_n, tension, scans),
+)
 SCENARIOS = {
   scenario.claim: scenario
   for module in MODULES
