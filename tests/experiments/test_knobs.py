@@ -15,6 +15,9 @@ STAGES = {
   'pm': 'train_pm',
   'ppo': 'train_ppo',
   'hhh': 'evaluate_hhh',
+  'tranche': 'make_tranche',
+  'mix': 'mix_tranches',
+  'online': 'compare_policies',
   'reproduce': 'reproduce',
 }
 PRESETS = [(name, preset) for name, preset in ALL if name in STAGES]
