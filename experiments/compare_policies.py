@@ -134,7 +134,8 @@ def answered(config, base, prompts, world, number):
   texts = [text for text, _ in prompts for _ in range(each)]
   kinds = [kind for _, kind in prompts for _ in range(each)]
   key = jax.random.fold_in(jax.random.key(20_000 + config['seed']), number)
-  said = writers.replies_of(base, texts, config, key, label='matches')
+  writer = policies.writer_of(base, config['max_reply'])
+  said = writers.replies_of(writer, texts, config, key, label='matches')
   gold_N = sources.gold_scores(world, texts, kinds, said)
   words = float(np.mean([len(reply.split()) for reply in said]))
   return gold_N.reshape(-1, each), words
@@ -179,7 +180,8 @@ def run(config, workdir):
     prompts, rows, gold = held_out(config), [], {}
     kinds = [kind for _, kind in prompts]
     names = config['writer_names']
-    for i, base in enumerate(writers.open_writers(config)):
+    for i, path in enumerate(config['writer_dirs']):
+      base = open_base(asked | arithmetic(config) | {'base': path})
       gold[names[i]], words = answered(config, base, prompts, world, i)
       right, expected = ranks(config, base, first)
       row = {'policy': names[i], 'gold': float(gold[names[i]].mean())}

@@ -20,15 +20,30 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from experiments.shared import command, comparisons, labels, writers
+from experiments.shared import (
+  command,
+  comparisons,
+  labels,
+  policies,
+  writers,
+)
 from experiments.shared.files import read_json
+from experiments.shared.models import arithmetic, open_base, open_scorer
+from experiments.shared.trained import score_function
 from rlhf_jax.data.jsonl import write_comparisons
 from rlhf_jax.data.pairs import encode_pairs
 from rlhf_jax.data.records import make_comparison
+from rlhf_jax.text.encode import (
+  append_end_of_context,
+  encode_prompt,
+  encode_reply,
+  pad_batch,
+)
 from rlhf_jax.train.about import About, RunError
 from rlhf_jax.train.run import Run
 
 SIDES = ('train', 'test')
+BATCH = 256  # replies that a judge reads at once
 PASSES = 20  # over fresh prompts, before too many replies are found equal
 
 
@@ -48,6 +63,68 @@ def prompts_of(config):
   return own
 
 
+def open_writers(config):
+  """[Writer] of `writer_dirs`."""
+  plain = {'size': '', 'pad_token': '', **arithmetic(config)}
+  found = [open_base(plain | {'base': path}) for path in config['writer_dirs']]
+  return [policies.writer_of(base, config['max_reply']) for base in found]
+
+
+def open_ranker(config):
+  """The Ranker of `ranker_dir` and `best_of`, or None where one is sampled.
+
+  Raises:
+    ValueError: if there are several to choose from and no ranker.
+  """
+  if config['best_of'] == 1:
+    return None
+  if not config['ranker_dir']:
+    raise ValueError(
+      f'best_of={config["best_of"]} wants a ranker_dir, a run of train_pm that '
+      'chooses'
+    )
+  computes = arithmetic(config)
+  pm = open_scorer(config['ranker_dir'], computes=computes)
+  base = open_base(
+    {'base': config['writer_dirs'][0], 'size': '', 'pad_token': ''} | computes,
+    weights=False,
+  )
+  found = policies.scorers_of({}, base, [pm, pm], None)
+  score = jax.jit(found.functions[0])
+  return writers.Ranker(score, found.weights[0], config['best_of'])
+
+
+def judge_scores(config):
+  """(texts, replies) -> score_N of the preference model in `judge_dir`."""
+  pm = open_scorer(config['judge_dir'], computes=arithmetic(config))
+  words, longest = pm.tokenizer, config['max_prompt'] + config['max_reply']
+  program = jax.jit(score_function(pm.functions, pm.way))
+
+  def score(texts, replies):
+    prompts = [encode_prompt(words, x, config['max_prompt'])[0] for x in texts]
+    said = [encode_reply(words, x, config['max_reply'])[0] for x in replies]
+    rows = [a + b for a, b in zip(prompts, said, strict=True)]
+    rows = append_end_of_context(
+      *pad_batch(rows, longest, words.pad_id),
+      words.end_of_context_id,
+      words.pad_id,
+    )
+    first_N = np.array([len(ids) for ids in prompts], np.int32)
+    columns = rows[0], first_N, rows[1]
+    parts = []
+    for i in range(0, len(texts), BATCH):
+      part = [x[i : i + BATCH] for x in columns]
+      grow = BATCH - len(part[0])
+      full = [
+        np.pad(x, [(0, grow)] + [(0, 0)] * (x.ndim - 1), 'edge') for x in part
+      ]
+      out = np.asarray(program((pm.frozen, pm.trained), *full))
+      parts.append(out[: len(part[0])])
+    return np.concatenate(parts) if parts else np.zeros(0)
+
+  return score
+
+
 def ask(config, base, ranker, found, count, key):
   """Pairs to compare: two replies to each of `count` prompts, the usable ones.
 
@@ -55,8 +132,8 @@ def ask(config, base, ranker, found, count, key):
 
   Args:
     config: of the stage.
-    base: [Base] of the writers.
-    ranker: of `writers.open_ranker`.
+    base: [Writer].
+    ranker: of `open_ranker`.
     found: [(text, kind)] to draw prompts from, as often as they were asked.
     count: prompts.
     key: (seed, side, pass), which draws everything.
@@ -126,7 +203,8 @@ def labelled(config, run_, asked):
   """
   before = Path(config['before_dir'] or run_.path) / 'queue.json'
   position = read_json(before) if config['before_dir'] else {}
-  source = labels.source_of(config, run_.path, position)
+  judge = lambda: judge_scores(config)
+  source = labels.source_of(config, run_.path, position, judge)
   rng = np.random.default_rng([config['seed'], 9])
   everything = [x for side in SIDES for x in asked[side]]
   found = source.label(everything, rng, len(everything))
@@ -145,10 +223,10 @@ def run(config, workdir):
   with Run(workdir, config, row | {'n_params': 0}, about=about) as run_:
     if run_.done:
       return
-    base = writers.open_writers(config)
+    base = open_writers(config)
     asked = asked_before(run_.path)
     if asked is None:
-      ranker, found = writers.open_ranker(config, base[0]), prompts_of(config)
+      ranker, found = open_ranker(config), prompts_of(config)
       wanted = {'train': config['pairs'], 'test': config['test_pairs']}
       asked = {
         side: enough(config, base, ranker, found[side], side, wanted[side])

@@ -64,12 +64,9 @@ def forget_odds(pairs):
 
 def mixed(config, side):
   """The mixture of a side."""
-  rows = zip(
-    config['tranche_dirs'],
-    config['tranche_numbers'],
-    config['train_counts' if side == 'train' else 'test_counts'],
-    strict=True,
-  )
+  counts = {'train': config['train_counts'], 'test': config['test_counts']}
+  dirs, numbers = config['tranche_dirs'], config['tranche_numbers']
+  rows = zip(dirs, numbers, counts[side], strict=True)
   parts = [
     part_of(folder, side, count, config['subset'], [config['seed'], number])
     for folder, number, count in rows

@@ -13,26 +13,16 @@ again.
 from pathlib import Path
 from typing import NamedTuple
 
-import jax
 import numpy as np
 
 from experiments.shared import sources
-from experiments.shared.models import arithmetic, open_scorer
-from experiments.shared.trained import score_function
 from rlhf_jax.crowd import workers
 from rlhf_jax.data.growing import read_new
 from rlhf_jax.data.jsonl import write_comparisons
 from rlhf_jax.data.records import Comparison, make_comparison
-from rlhf_jax.text.encode import (
-  append_end_of_context,
-  encode_prompt,
-  encode_reply,
-  pad_batch,
-)
 from rlhf_jax.train.about import RunError
 
 SOURCES = ('crowd', 'judge', 'people')
-BATCH = 256  # replies that a preference model reads at once
 
 
 class Asked(NamedTuple):
@@ -153,14 +143,15 @@ class People:
     return Labelled(found.comparisons, found.position)
 
 
-def source_of(config, path, position):
+def source_of(config, path, position, open_judge):
   """The label source that a config names.
 
   Args:
-    config: labels ('crowd', 'judge' or 'people'), source; world, or judge_dir
-      with max_prompt, max_reply and the arithmetic, or queue and data.
+    config: labels ('crowd', 'judge' or 'people'), source, data; world or
+      queue.
     path: folder of the run, where people find what to compare.
     position: where the round before stopped in the queue.
+    open_judge: () -> score, as `Judge` takes it.
 
   Raises:
     ValueError: if there is no such source, or no world to ask.
@@ -174,40 +165,9 @@ def source_of(config, path, position):
       )
     return Crowd(sources.world_of(config['world']), name)
   if kind == 'judge':
-    return Judge(judge_scores(config), name)
+    return Judge(open_judge(), name)
   if kind == 'people':
     offered = Path(path) / 'asked.jsonl'
     on_error = config['data']['on_error']
     return People(config['queue'], position, offered, name, on_error)
   raise ValueError(f'wanted labels of {", ".join(SOURCES)}, got {kind!r}')
-
-
-def judge_scores(config):
-  """(texts, replies) -> score_N of the preference model in `judge_dir`."""
-  pm = open_scorer(config['judge_dir'], computes=arithmetic(config))
-  words, longest = pm.tokenizer, config['max_prompt'] + config['max_reply']
-  program = jax.jit(score_function(pm.functions, pm.way))
-
-  def score(texts, replies):
-    prompts = [encode_prompt(words, x, config['max_prompt'])[0] for x in texts]
-    said = [encode_reply(words, x, config['max_reply'])[0] for x in replies]
-    rows = [a + b for a, b in zip(prompts, said, strict=True)]
-    rows = append_end_of_context(
-      *pad_batch(rows, longest, words.pad_id),
-      words.end_of_context_id,
-      words.pad_id,
-    )
-    first_N = np.array([len(ids) for ids in prompts], np.int32)
-    columns = rows[0], first_N, rows[1]
-    parts = []
-    for i in range(0, len(texts), BATCH):
-      part = [x[i : i + BATCH] for x in columns]
-      grow = BATCH - len(part[0])
-      full = [
-        np.pad(x, [(0, grow)] + [(0, 0)] * (x.ndim - 1), 'edge') for x in part
-      ]
-      out = np.asarray(program((pm.frozen, pm.trained), *full))
-      parts.append(out[: len(part[0])])
-    return np.concatenate(parts) if parts else np.zeros(0)
-
-  return score

@@ -29,41 +29,33 @@ def sampling(**changes):
   } | changes
 
 
-@pytest.fixture
-def counting(monkeypatch):
-  """Reply number n of a policy is 'n of them', with its own first number."""
-
-  def sample(params, rows, rng):
-    del rng
-    tokens_BT, length_B = np.zeros((len(rows.row_B), 64), np.int32), []
-    for out, ids, n, row in zip(tokens_BT, *rows, strict=True):
-      said = WORDS.encode(f' {params + row} of them.')
-      whole = [*ids[:n].tolist(), *said, WORDS.eos_id]
-      out[: len(whole)] = whole
-      length_B.append(len(whole))
-    return tokens_BT, rows.length_B, np.array(length_B)
-
-  monkeypatch.setattr(policies, 'sampler', lambda *_: sample)
+def sample(params, rows, rng):
+  """Reply number n of a policy is 'n of them', from its own first number."""
+  del rng
+  tokens_BT, length_B = np.zeros((len(rows.row_B), 64), np.int32), []
+  for out, ids, n, row in zip(tokens_BT, *rows, strict=True):
+    said = WORDS.encode(f' {params + row} of them.')
+    whole = [*ids[:n].tolist(), *said, WORDS.eos_id]
+    out[: len(whole)] = whole
+    length_B.append(len(whole))
+  return tokens_BT, rows.length_B, np.array(length_B)
 
 
 def writer(first):
-  own = tiny.base()
-  return tiny.namespace(
-    params=first, tokenizer=WORDS, functions=own.functions, size='3K'
-  )
+  return writers.Writer(sample, first, WORDS, policies.decoded)
 
 
 def numbers(replies):
   return [int(reply.split()[0]) for reply in replies]
 
 
-def test_without_a_ranker_a_prompt_gets_one_sample(counting):
+def test_without_a_ranker_a_prompt_gets_one_sample():
   texts = [text for text, _ in FOUND] * 3
   said = writers.replies_of(writer(100), texts, sampling(), None)
   assert numbers(said) == list(range(100, 115))
 
 
-def test_the_best_of_k_is_the_one_that_the_ranker_scores_highest(counting):
+def test_the_best_of_k_is_the_one_that_the_ranker_scores_highest():
   """Of 4 samples a prompt the one whose number is 2 more than one of 4."""
   asked = []
 
@@ -86,11 +78,11 @@ def test_the_best_of_k_is_the_one_that_the_ranker_scores_highest(counting):
 
 def test_several_of_a_ranker_want_a_ranker():
   with pytest.raises(ValueError, match='best_of=16 wants a ranker_dir'):
-    writers.open_ranker({'best_of': 16, 'ranker_dir': ''}, None)
-  assert writers.open_ranker({'best_of': 1}, None) is None
+    make_tranche.open_ranker({'best_of': 16, 'ranker_dir': ''})
+  assert make_tranche.open_ranker({'best_of': 1}) is None
 
 
-def test_every_reply_is_by_a_writer_of_its_own(counting):
+def test_every_reply_is_by_a_writer_of_its_own():
   """Two writers, told by their numbers: pairs of all four kinds, evenly."""
   base = [writer(0), writer(10_000)]
   asked = make_tranche.ask(sampling(), base, None, FOUND, 400, [4, 0, 0])
@@ -158,7 +150,7 @@ CONFIG = sampling(
 
 
 @pytest.fixture
-def stage(counting, monkeypatch, tmp_path):
+def stage(monkeypatch, tmp_path):
   """The config of a round that people label, over prompts of a base tranche."""
   base = tmp_path / 'base'
   base.mkdir()
@@ -167,10 +159,7 @@ def stage(counting, monkeypatch, tmp_path):
   sides = {'train': FOUND + harm, 'test': held + harm}
   (base / 'prompts.json').write_text(json.dumps(sides))
   (tmp_path / 'queue').mkdir()
-  opened = []
-  monkeypatch.setattr(
-    writers, 'open_writers', lambda config: opened.append(1) or [writer(0)]
-  )
+  monkeypatch.setattr(make_tranche, 'open_writers', lambda config: [writer(0)])
   own = {'comparisons_dir': str(base), 'queue': str(tmp_path / 'queue')}
   return CONFIG | own, tmp_path, held
 

@@ -60,7 +60,7 @@ def people(tmp_path, position=None, run='run1'):
   folder.mkdir(exist_ok=True)
   config = {'labels': 'people', 'source': 'helpful-online'}
   config |= {'queue': str(tmp_path / 'queue'), 'data': {'on_error': 'raise'}}
-  return labels.source_of(config, folder, position or {}), folder
+  return labels.source_of(config, folder, position or {}, None), folder
 
 
 def test_people_are_offered_the_pairs_and_waited_for(tmp_path):
@@ -92,6 +92,6 @@ def test_people_are_offered_the_pairs_and_waited_for(tmp_path):
 def test_no_world_and_no_such_source_are_said(tmp_path):
   real = {'labels': 'crowd', 'source': 'x', 'data': {'source': 'hh'}}
   with pytest.raises(ValueError, match="wants data.source='simulated', got 'h"):
-    labels.source_of(real, tmp_path, {})
+    labels.source_of(real, tmp_path, {}, None)
   with pytest.raises(ValueError, match='crowd, judge, people, got .oracle'):
-    labels.source_of(real | {'labels': 'oracle'}, tmp_path, {})
+    labels.source_of(real | {'labels': 'oracle'}, tmp_path, {}, None)
