@@ -5,7 +5,8 @@
 An iteration collects replies, scores them with the train PM, penalises their KL
 from pi_0, estimates advantages and updates both networks: one compiled program
 of five pieces; with `prompt_buckets`, one for each length of prompts. The base
-is pi_0; trained is all of it, or adapters over it frozen.
+is pi_0; trained is all of it, or adapters over it frozen. Where the config has
+`snapshots`, the policies of these iterations are kept besides.
 """
 
 import math
@@ -183,6 +184,8 @@ def train(config, run_, base, held_out, running):
     if iteration + 1 in points:
       after = held_out.measure(state.params['policy'], iteration + 1)
       note(after, iteration + 1)
+    if iteration + 1 in config.get('snapshots', ()):
+      keep_snapshot(config, run_.path, base, state, iteration + 1)
     if (iteration + 1) % config['checkpoint_every'] == 0:
       run_.save(state, prompts)
   if after is None:  # the run was killed after its last iteration
@@ -191,6 +194,21 @@ def train(config, run_, base, held_out, running):
   rl_tables.print_curve(curve, rl_tables.pi0_rows(pi0), config['seed'])
   run_.save_params(spread(state.params['policy'], None), total * updates)
   run_.finish(iterations=total, train_pm=curve[-1]['train_pm'])
+
+
+def keep_snapshot(config, path, base, state, iteration):
+  """Keeps the policy of an iteration as a run of its own, snapshots/ITERATION.
+
+  Whatever opens a finished policy opens it.
+  """
+  row = {k: config[k] for k in ('role', 'seed', 'half')}
+  row |= {'size': base.size, 'n_params': base.n_params}
+  about = About('train_ppo', 'policy', config['trained'], config['base'])
+  folder = path / 'snapshots' / str(iteration)
+  with Run(folder, config | {'iterations': iteration}, row, about=about) as own:
+    if not own.done:
+      own.save_params(spread(state.params['policy'], None), iteration)
+      own.finish(iterations=iteration)
 
 
 if __name__ == '__main__':

@@ -44,6 +44,9 @@ PRESETS = {
   'ppo': RL,
   'hhh': ('smollm2', 'smollm2_full'),
   'cross_fit': ('smollm2',),
+  'tranche': ('full', 'full_smoke'),
+  'mix': ('full', 'full_smoke'),
+  'online': ('full', 'full_smoke'),
   'plan': ('paper',),
   'tasks': ('full', 'full_smoke'),
   'methods': ('full', 'full_smoke'),
@@ -69,7 +72,22 @@ SECTIONS = {
   'experiments.make_targets': 'targets',
   'experiments.distil': 'distil',
   'experiments.evaluate_prompted': 'prompted',
+  'experiments.make_tranche': 'tranche',
+  'experiments.mix_tranches': 'mix',
+  'experiments.compare_policies': 'policies',
 }
+# A theme may tell a stage another section, by the start of a job's name.
+OWN_SECTIONS = {'rl/online': 'online_rl'}
+
+
+def section_of(job):
+  """Name of the section of a study that a job is told."""
+  for start, name in OWN_SECTIONS.items():
+    if job.name.startswith(start):
+      return name
+  return SECTIONS[job.module]
+
+
 # Knobs that are read when the jobs are run, and when they are analysed.
 BEYOND_JOBS = {'preset', 'workers', 'claims.rl_requires_test_pm'}
 
@@ -278,7 +296,7 @@ def test_a_job_is_told_its_section_and_nothing_else(preset):
   """Every key of it, and all of them have values."""
   study = _config('reproduce', preset)
   for job in _jobs(preset):
-    assert set(job.config) == set(study[SECTIONS[job.module]]), job.name
+    assert set(job.config) == set(study[section_of(job)]), job.name
     assert None not in job.config.values(), job.name
 
 
@@ -356,7 +374,8 @@ def test_every_directory_a_job_reads_is_a_job_that_it_needs(preset):
   [
     (name, preset)
     for name, preset in ALL
-    if name not in ('reproduce', 'plan', 'cross_fit') and preset in STUDIES
+    if name not in ('reproduce', 'plan', 'cross_fit', 'online')
+    and preset in STUDIES
   ],
 )
 def test_a_preset_of_a_stage_is_the_study_s_largest_run(name, preset):
@@ -382,6 +401,8 @@ def test_a_preset_of_a_stage_is_the_study_s_largest_run(name, preset):
     'targets': f'targets/s{seed}',
     'distil': f'distil/{top}-s{seed}',
     'prompted': f'prompted/s{seed}',
+    'tranche': f'online/rs-s{seed}',
+    'mix': f'online/data_online0-s{seed}',
   }[name]
   if name == 'ppo':  # micro trains no policy, but says how one would be
     study['themes'] = ['ppo']
@@ -390,6 +411,23 @@ def test_a_preset_of_a_stage_is_the_study_s_largest_run(name, preset):
   theirs = json.loads(json.dumps(job.config))
   if name == 'hhh':  # by itself it is judged by two of the models
     theirs |= {key: theirs[key][:2] for key in ('pm_names', 'pm_dirs')}
+  assert ours == theirs
+
+
+def test_the_comparison_of_online_policies_is_a_part_of_its_job():
+  """The stage by itself names two policies, the study all of them."""
+  (job,) = [
+    job
+    for job in _jobs('full', 'runs/reproduce-full')
+    if job.name == 'online/policies-s200'
+  ]
+  ours, theirs = _config('online', 'full'), json.loads(json.dumps(job.config))
+  for kind in ('writer', 'pm'):
+    named = lambda config, k=kind: dict(
+      zip(config[f'{k}_names'], config[f'{k}_dirs'], strict=True)
+    )
+    assert named(ours).items() <= named(theirs).items()
+    theirs |= {f'{kind}_{x}': ours[f'{kind}_{x}'] for x in ('names', 'dirs')}
   assert ours == theirs
 
 
@@ -485,6 +523,8 @@ def _elsewhere(folder, code, *arguments):
 def test_configs_load_in_any_working_directory(tmp_path):
   files = [file for file in FILES if file.name != 'blocks.py']
   files = [file for file in files if file.parent.name != 'chapters']
+  parts = ('blocks.py', 'chapters')  # of other configs
+  files = [x for x in FILES if not {x.name, x.parent.name} & {*parts}]
   assert all(int(count) > 4 for count in _elsewhere(tmp_path, LOAD, *files))
   flags = (f'--config={ROOT}/configs/pm.py:smoke', '--config.seed=7')
   assert _elsewhere(tmp_path, FLAGS, *flags) == ['7']

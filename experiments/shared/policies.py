@@ -21,6 +21,7 @@ from experiments.shared.devices import (
   spread,
 )
 from experiments.shared.trained import Way, score_function
+from experiments.shared.writers import Writer
 from rlhf_jax.data.prompts import encode_prompts
 from rlhf_jax.evals import policy
 from rlhf_jax.rollout.generate import SamplingConfig, make_collect
@@ -102,6 +103,13 @@ def decoded(tokenizer, tokens_BT, prompt_length_B, length_B):
   """The replies of sampled rows as text."""
   rows = zip(tokens_BT, prompt_length_B, length_B, strict=True)
   return [tokenizer.decode_reply(ids[p:n].tolist()) for ids, p, n in rows]
+
+
+def writer_of(base, max_reply) -> Writer:
+  """A Base as a Writer, with the paper's sampler."""
+  sampling = sampling_of(base.tokenizer, max_reply)
+  sample = sampler(base.functions, base.size, sampling)
+  return Writer(sample, base.params, base.tokenizer, decoded)
 
 
 def scorers_of(config, base, networks, mesh) -> Scorers:

@@ -129,7 +129,7 @@ def has_rl(config, seed):
   return seed in config['seeds'][: config['rl_seeds']]
 
 
-def rl_job(config, root, role, size, seed, half, pms, **changes):
+def rl_job(config, root, role, size, seed, half, pms, section='rl', **changes):
   """Stage 5: PPO of a policy.
 
   Args:
@@ -140,6 +140,7 @@ def rl_job(config, root, role, size, seed, half, pms, **changes):
     seed: of its samples.
     half: that the train PM saw.
     pms: Jobs of the train PM, the test PM and where the value network starts.
+    section: of the config; a theme may have one of its own for its policies.
     **changes: settings of its own.
   """
   train, test, value = pms
@@ -150,8 +151,8 @@ def rl_job(config, root, role, size, seed, half, pms, **changes):
     'value_pm_dir': f'{root}/{value.name}',
     'pm_size': train.config['size'],
   }
-  pairs = config['rl']['pm_pairs'] or train.config['pairs']
-  made = filled(config, 'rl', values, own | {'pm_pairs': pairs, **changes})
+  pairs = config[section]['pm_pairs'] or train.config['pairs']
+  made = filled(config, section, values, own | {'pm_pairs': pairs, **changes})
   jobs = {job.name: job for job in (*pms, *needs)}
   return Job(
     name=f'rl/{_name(role, size, half, f"s{seed}")}',

@@ -107,6 +107,21 @@ def _replies(config, job):
   )
 
 
+def _tranche(config, job):
+  pairs = config['pairs'] + config['test_pairs']
+  scored = FORWARD if config['best_of'] > 1 else 0.0
+  each = config['best_of'] * share(config['size']) * (REPLY + scored)
+  return 2 * pairs * (each + GOLD)
+
+
+def _policies(config, job):
+  own, policies = share(config['size']), len(config['writer_dirs'])
+  replies = config['prompts'] * config['replies']
+  readers = 3 * len(config['pm_dirs']) + policies  # of one tranche each
+  read = 2 * config['test_pairs'] * own * FORWARD
+  return policies * replies * (own * REPLY + GOLD) + readers * read
+
+
 OF_STAGE = {
   'make_text': lambda config, job: config['dialogues'] * 3e-4,
   'train_lm': _lm,
@@ -116,6 +131,8 @@ OF_STAGE = {
   'frontier': _frontier,
   'compare_methods': _methods,
   'score_replies': _replies,
+  'make_tranche': _tranche,
+  'compare_policies': _policies,
 }
 
 

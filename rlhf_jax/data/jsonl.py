@@ -74,7 +74,7 @@ def iter_comparisons(
   """
 
   def make(row, file):
-    return _comparison(row, source, _source_name(file))
+    return comparison_of(row, source, _source_name(file))
 
   return _iterate(path, make, on_error, _COLUMNS, counts)
 
@@ -202,7 +202,17 @@ def _pass_over(bad: Malformed, where: str, on_error: str) -> None:
     ) from None
 
 
-def _comparison(row: dict, source: str | None, name: str) -> Comparison:
+def comparison_of(row: dict, source: str | None, name: str) -> Comparison:
+  """The comparison of one row, as `iter_comparisons` makes it.
+
+  Args:
+    row: of a file.
+    source: of the record; without it what the row says, else `name`.
+    name: of the file.
+
+  Raises:
+    Malformed: if the row is none.
+  """
   if row.get('source') is not None:
     name = text_of(row, 'source')
   source = source or name

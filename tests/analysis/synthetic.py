@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
+from rlhf_jax.analysis.operating import online
 from rlhf_jax.analysis.operating.methods import GAIN, after_rows, method_rows
 from rlhf_jax.analysis.operating.tables import (
   POLICIES,
@@ -47,6 +48,7 @@ def make_tables(seed=0, truth=True, seeds=SEEDS, n_pairs=N_PAIRS):
     **_frontier(seeds, truth),
     'methods': _methods(rng, seeds, truth),
     **distillation.make_tables(rng, seeds, truth),
+    **_online(np.random.default_rng([seed, 28]), seeds, truth),
     'programs': pd.DataFrame(
       {'program': ['lm_step'], 'seconds': [3.0], 'count': [1], 'worker': [0]}
     ),
@@ -78,6 +80,17 @@ def make_null_tables(seed=0, seeds=SEEDS, n_pairs=N_PAIRS):
     subsets[column] = 0.1 * rng.standard_normal(len(subsets))
   tables['rl_pi0']['mean'] = 0.0
   distillation.learn_nothing(tables, rng)
+  scored = tables['tranche_pairs']
+  for column in columns:
+    scored[column] = rng.standard_normal(len(scored))
+  scored['p_label'] = 0.5
+  for name, column in (
+    ('online_policies', 'accuracy'),
+    ('online_policies', 'expected_accuracy'),
+    ('matches', 'win_rate'),
+  ):
+    count = len(tables[name])
+    tables[name][column] = 0.5 + 0.01 * rng.standard_normal(count)
   return tables
 
 
@@ -97,11 +110,33 @@ def real(tables):
     'pm_pairs': ['p_label'],
     'rl_curve': ['gold', 'gold_se', 'win_rate', 'win_rate_se'],
     'rl_subsets': ['gold_gain', 'gold_gain_se'],
+    'tranche_pairs': ['p_label'],
+    'online_policies': ['gold', 'expected_accuracy'],
+    'matches': ['win_rate'],
   }
   return {
     name: table.assign(**dict.fromkeys(unknown.get(name, []), np.nan))
     for name, table in tables.items()
   }
+
+
+def _online(rng, seeds, truth):
+  """Tranches that grow better and harder; where false, all the other way."""
+  pairs = online.calibrated_top(rng, seeds, 'effect')['tranche_pairs']
+  policies = online.policies_rank(rng, seeds, 'effect')['online_policies']
+  games = online.preferred(rng, seeds, 'effect')['matches']
+  policies['gold'] = 0.0
+  if not truth:
+    swapped = lambda a, b: {a: b, b: a}
+    pairs = pairs.replace(
+      {
+        'tranche': swapped('base', 'online'),
+        'pm': swapped('thirds', 'base_only'),
+      }
+    )
+    policies = policies.replace({'policy': swapped('pi_0', 'final')})
+    games['win_rate'] = 1 - games['win_rate']
+  return {'tranche_pairs': pairs, 'online_policies': policies, 'matches': games}
 
 
 def _lm():
@@ -159,6 +194,7 @@ def _pm_curve(rng, seeds, truth):
       ('rl', 'b'),
       ('robust', 'a'),
       ('robust', 'b'),
+      ('online0', 'all'),
     ):
       accuracy = 0.68 + 0.003 * rng.standard_normal()
       run = run_of(role, '197K', seed, half)

@@ -22,6 +22,9 @@ STAGES = {
   'targets': 'make_targets',
   'distil': 'distil',
   'prompted': 'evaluate_prompted',
+  'tranche': 'make_tranche',
+  'mix': 'mix_tranches',
+  'online': 'compare_policies',
   'reproduce': 'reproduce',
 }
 PRESETS = [(name, preset) for name, preset in ALL if name in STAGES]

@@ -67,6 +67,17 @@ def test_longer_rows_take_longer_also_where_only_a_need_says_how_long():
   assert longer(*edges) == pytest.approx(2)
 
 
+def test_the_best_of_k_takes_k_samples_and_scores_a_reply():
+  config = {'pairs': 30, 'test_pairs': 10, 'best_of': 16, 'size': '13K'}
+  job = Job('online/rs', 'experiments.make_tranche', config)
+  sample = 1.3 / 6 * (cost.REPLY + cost.FORWARD)
+  wanted = cost.START + cost.SCALE * 80 * (16 * sample + cost.GOLD)
+  assert cost.seconds(job) == pytest.approx(wanted)
+  job = Job('online/round1', job.module, config | {'best_of': 1})
+  wanted = cost.START + cost.SCALE * 80 * (1.3 / 6 * cost.REPLY + cost.GOLD)
+  assert cost.seconds(job) == pytest.approx(wanted)
+
+
 def test_kinds_are_stages_and_roles():
   name = lambda text: cost.kind_of(Job(text, 'm', {}))
   assert name('rl/linear-13K-a-s1') == 'rl/linear'

@@ -12,7 +12,6 @@ import fake_slurm
 import pytest
 from experiments_command import ROOT, call, error_line
 
-from configs import blocks
 from experiments.studies import registry
 from experiments.studies.job import Job
 from rlhf_jax.analysis.claims import registry as claims
@@ -112,6 +111,74 @@ def test_bows_are_of_eight_combinations_a_seed():
   short = jobs['rl/helpful_pm-13K-a-s200'].config
   assert (short['role'], short['iterations']) == ('helpful_pm', 18)
   assert short['test_pm_dir'] == '/r/pm/rl-197K-mix-b-s200'
+
+
+def online_jobs(**changes):
+  config = _config('reproduce', 'full') | {'themes': ['online']}
+  config |= {'seeds': [200]}
+  config['online'] |= changes
+  return {job.name: job for job in registry.all_jobs(config, '/r')}
+
+
+def test_every_round_of_online_training_retrains_on_all_data_so_far():
+  """Three rounds of 768 pairs, base and best of 16 as the paper mixes them."""
+  jobs = online_jobs()
+  counts = {
+    role: jobs[f'online/data_{role}-s200'].config['train_counts']
+    for role in ('online0', 'online1', 'online3', 'online_thirds')
+  }
+  assert counts == {
+    'online0': [6912],
+    'online1': [6912, 2304, 768],
+    'online3': [6912, 2304, 768, 768, 768],
+    'online_thirds': [2304, 2304, 768, 768, 768],
+  }
+  assert sum(counts['online_thirds']) == sum(counts['online0'])
+  for role, parts in counts.items():
+    pm = jobs[f'pm/{role}-197K-helpful-all-s200'].config
+    rl = jobs[f'rl/{role}-197K-all-s200'].config
+    data = f'/r/online/data_{role}-s200'
+    assert pm['comparisons_dir'] == rl['comparisons_dir'] == data
+    assert pm['pairs'] == sum(parts) and pm['base'] == '/r/lm/197K'
+    assert rl['base'] == '/r/lm/197K'  # from scratch, not continued
+    assert rl['train_pm_dir'] == f'/r/pm/{role}-197K-helpful-all-s200'
+    assert (rl['passes'], rl['iterations']) == (4, 48)
+
+
+def test_a_round_deploys_snapshots_of_the_last_two_rounds():
+  jobs = online_jobs()
+  path = lambda i: f'/r/rl/online{i}-197K-all-s200'
+  both = lambda i: [f'{path(i)}/snapshots/24', path(i)]
+  writers = [jobs[f'online/round{i}-s200'].config for i in (1, 2, 3)]
+  assert [x['writer_dirs'] for x in writers] == [
+    both(0),
+    both(0) + both(1),
+    both(1) + both(2),
+  ]
+  assert [x['before_dir'] for x in writers] == [
+    '',
+    '/r/online/round1-s200',
+    '/r/online/round2-s200',
+  ]
+  assert {x['best_of'] for x in writers} == {1}
+  ranked = jobs['online/rs-s200'].config
+  assert (ranked['best_of'], ranked['writer_dirs']) == (16, ['/r/lm/197K'])
+  assert ranked['ranker_dir'] == '/r/pm/online0-197K-helpful-all-s200'
+
+
+def test_more_rounds_are_a_setting_and_people_answer_for_one_seed():
+  jobs = online_jobs(rounds=4, labels='people', queue='/q')
+  assert 'online/round4-s200' in jobs and 'rl/online4-197K-all-s200' in jobs
+  assert jobs['online/round4-s200'].config['queue'] == '/q'
+  names = jobs['online/policies-s200'].config['writer_names']
+  assert names[:4] == ['pi_0', 'round1', 'round2', 'round3']
+  assert names[4:] == [
+    f'{x}{end}' for x in ('base_only', 'final', 'thirds') for end in ('@24', '')
+  ]
+  config = _config('reproduce', 'full') | {'themes': ['online']}
+  config['online'] |= {'labels': 'people'}
+  with pytest.raises(ValueError, match='labels=people wants one seed, got 8'):
+    registry.all_jobs(config, '/r')
 
 
 def test_draws_deal_out_the_seeds_and_share_nothing():

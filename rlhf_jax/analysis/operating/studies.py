@@ -8,6 +8,7 @@ from rlhf_jax.analysis.operating import (
   distillation,
   frontier,
   methods,
+  online,
   pm,
   real,
   rl,
@@ -18,7 +19,7 @@ from rlhf_jax.analysis.operating import (
 
 MODULES = (
   *(pm, rl, robust, frontier, methods, distillation),
-  *(best_of_n, tension, scans),
+  *(best_of_n, tension, scans, online),
 )
 SCENARIOS = {
   scenario.claim: scenario

@@ -1,0 +1,51 @@
+"""Figures of online training: scores by tranche, and Elo by round."""
+
+import numpy as np
+
+from rlhf_jax.analysis import intervals, tranches
+from rlhf_jax.analysis.findings import NotRunError, select
+
+TRANCHES = {'base': 'base', 'rs': 'best of k', 'online': 'online'}
+BINS = 40
+
+
+def tranche_scores(canvas, tables):
+  """Scores of held-out replies of each tranche under the final PM (Fig. 15)."""
+  pairs = select(tables, 'tranche_pairs', pm='final')
+  (axis,) = canvas.panels([''], 'score of the final PM (log-odds)', 'density')
+  edges = np.histogram_bin_edges(tranches.replies_of(pairs), BINS)
+  for i, (name, label) in enumerate(TRANCHES.items()):
+    own = pairs[pairs['tranche'] == name]
+    if own.empty:
+      continue
+    density, _ = np.histogram(tranches.replies_of(own), edges, density=True)
+    axis.stairs(density, edges, color=f'C{i}', lw=1.5, label=label)
+
+
+def online_rounds(canvas, tables):
+  """Elo over pi_0 of every policy by the simulated crowd, 95 % over seeds."""
+  games = select(tables, 'matches')
+  if games['win_rate'].isna().any():
+    raise NotRunError('nobody judges replies to real prompts')
+  found = {}
+  for _, own in games.groupby('seed'):
+    for name, rating in tranches.ratings(own).items():
+      found.setdefault(name, []).append(rating)
+  names = sorted(found, key=_order)
+  (axis,) = canvas.panels([''], 'policy', r'Elo over $\pi_0$')
+  for i, name in enumerate(names):
+    mean = intervals.t_interval(found[name])
+    half = mean.high - mean.mean
+    half = half if np.isfinite(half) else None
+    style = {'color': f'C{int("@" in name)}', 'marker': 'o', 'ms': 4, 'ls': ''}
+    axis.errorbar(i, mean.mean, half, **style)
+  axis.axhline(0, color='0.6', lw=0.8)
+  axis.set_xticks(range(len(names)), names, rotation=60, ha='right')
+
+
+def _order(name):
+  """pi_0, the rounds in order, the last one, and the controlled test."""
+  head = name.partition('@')[0]
+  first = ('pi_0', 'base_only', 'round', 'final', 'thirds')
+  place = [i for i, start in enumerate(first) if head.startswith(start)]
+  return [*(place or [len(first)]), head, '@' not in name, name]
