@@ -13,6 +13,7 @@ pytestmark = pytest.mark.slow  # runs the suite on a CPU
 
 TINY = SHAPES['tiny']
 KEYS = {'benchmark', 'device', 'shape', 'metric', 'value', 'unit', 'commit'}
+KEYS |= {'processor', 'extensions'}  # of a CPU
 
 
 def run_tiny(name, folder):

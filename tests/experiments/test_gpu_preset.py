@@ -42,6 +42,9 @@ SMALL = {
   'rl.eval_batch': 8,
   'rl.pi0_samples': 2,
   'linear.pi0_samples': 2,
+  'bows.iterations': 2,
+  'frontier.prompts': 4,
+  'frontier.replies': 128,
 }
 
 
