@@ -89,6 +89,24 @@ def _frontier(config, job):
   return config['prompts'] * config['replies'] * each
 
 
+def _targets(config, job):
+  # The HHH prompt before a text is about two texts long.
+  texts = config['texts'] + config['heldout_texts']
+  return texts * 3 * FORWARD * share(config['lm_size'])
+
+
+def _distil(config, job):
+  return (
+    config['steps'] * config['batch_size'] * LM_TEXT * share(config['size'])
+  )
+
+
+def _prompted(config, job):
+  replies = config['samples'] * (REPLY + GOLD)
+  each = 3 * (replies + 6 * config['choices'] * FORWARD)
+  return each * sum(map(share, config['sizes']))
+
+
 OF_STAGE = {
   'make_text': lambda config, job: config['dialogues'] * 3e-4,
   'train_lm': _lm,
@@ -96,6 +114,10 @@ OF_STAGE = {
   'train_pm': _pm,
   'train_ppo': _ppo,
   'frontier': _frontier,
+  'make_pages': lambda config, job: 4 * config['rows_pages'] * 3e-4,
+  'make_targets': _targets,
+  'distil': _distil,
+  'evaluate_prompted': _prompted,
 }
 
 
