@@ -387,7 +387,7 @@ def parts():
   config.seeds, config.rl_seeds = (0,), 0
   config.text.update(dialogues=24000, plain_texts=1000, tokenizer_texts=3000)
   config.lm.update(steps=1200)
-  config.comparisons.update(seed=0, pairs=12000)
+  config.comparisons.update(seed=0, pairs=19000)
   config.pm.update(pairs=6144)
   config.themes = ('scaling',)
   config.scaling.update(sizes=('13K', '42K', '197K'), curve_points=3)

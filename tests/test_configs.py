@@ -180,6 +180,22 @@ def test_every_chapter_is_a_theme_that_full_adds_to_headline():
         assert more[key] == base[key], key
 
 
+@pytest.mark.parametrize('preset', OWN)
+def test_there_are_as_many_comparisons_as_preference_models_want(preset):
+  """A half holds half of the training pairs, a kind about half of those."""
+  for job in _jobs(preset):
+    config = job.config
+    if job.module != 'experiments.train_pm' or preset == 'hh':
+      continue
+    [made] = [x for x in job.needs if x.name.endswith('comparisons')] or [None]
+    if made is None:  # of other pairs
+      continue
+    share = 1 - made.config['test_fraction']
+    share *= 1 if config['half'] == 'all' else 0.5
+    share *= 0.5 if config['train_subset'] in ('helpful', 'harmless') else 1
+    assert config['pairs'] <= 0.97 * share * made.config['pairs'], job.name
+
+
 def test_the_presets_are_all_of_them():
   assert sorted(_load('reproduce').PRESETS) == sorted(STUDIES)
   files = {path.stem for path in (ROOT / 'configs').glob('*.py')}

@@ -122,6 +122,24 @@ def _policies(config, job):
   return policies * replies * (own * REPLY + GOLD) + readers * read
 
 
+def _targets(config, job):
+  # The HHH prompt before a text is about two texts long.
+  texts = config['texts'] + config['heldout_texts']
+  return texts * 3 * FORWARD * share(config['lm_size'])
+
+
+def _distil(config, job):
+  return (
+    config['steps'] * config['batch_size'] * LM_TEXT * share(config['size'])
+  )
+
+
+def _prompted(config, job):
+  replies = config['samples'] * (REPLY + GOLD)
+  each = 3 * (replies + 6 * config['choices'] * FORWARD)
+  return each * sum(map(share, config['sizes']))
+
+
 OF_STAGE = {
   'make_text': lambda config, job: config['dialogues'] * 3e-4,
   'train_lm': _lm,
@@ -133,6 +151,10 @@ OF_STAGE = {
   'score_replies': _replies,
   'make_tranche': _tranche,
   'compare_policies': _policies,
+  'make_pages': lambda config, job: 4 * config['rows_pages'] * 3e-4,
+  'make_targets': _targets,
+  'distil': _distil,
+  'evaluate_prompted': _prompted,
 }
 
 

@@ -74,7 +74,7 @@ def buckets_bound(tables) -> Finding:
   if whole.empty or few.empty:
     raise NotRunError('wanted vocabularies above the kept ids, and not above')
   apart = few[['largest_excess', 'smallest_excess']].abs().to_numpy().max()
-  n = int(whole['tokens'].sum())
+  n = whole['seed'].nunique()
   excess = exact(rows['largest_excess'].max(), n)
   return Finding(
     [
@@ -82,6 +82,7 @@ def buckets_bound(tables) -> Finding:
       Contrast('apart_where_all_are_kept', exact(apart, n), 0.0, '<='),
     ],
     {
+      'tokens': float(whole['tokens'].sum()),
       'full_kl': float(whole['full'].mean()),
       'ratio': float(whole['bucketed'].sum() / whole['full'].sum()),
     },
