@@ -108,6 +108,21 @@ def test_a_language_model_s_run_is_a_base(root):
   assert without.params is None and without.size == '3K'
 
 
+def test_a_pretrained_preference_model_is_a_base_whose_head_goes_on(
+  root, tmp_path
+):
+  """Finetuning starts from its trunk and its head (checklist 31)."""
+  config = base_config(base=f'{root}/pm', trained='all', half='all')
+  base = models.open_base(config, scored=True)
+  same(base.params, scorer_params())
+  assert base.size == '3K' and base.rate == 0.015
+  start = trained.preference_model(config, base, jax.random.key(0))
+  same(start, scorer_params())
+  about = About('train_pm', 'preference model', 'all', f'{root}/pm')
+  finished(tmp_path / 'after', config, scorer_params(), about)
+  same(models.open_scorer(tmp_path / 'after').trained, scorer_params())
+
+
 @pytest.mark.parametrize(
   ('name', 'size', 'message'),
   [
