@@ -9,6 +9,8 @@ from rlhf_jax.analysis import intervals
 from rlhf_jax.analysis.claims import judging
 from rlhf_jax.analysis.claims.registry import load
 from rlhf_jax.analysis.findings import NotRunError
+from rlhf_jax.analysis.operating.scenario import EFFECT
+from rlhf_jax.analysis.operating.studies import SCENARIOS
 from tests.analysis import synthetic
 
 REGISTRY = load()
@@ -141,11 +143,11 @@ def test_real_data_have_no_gold_but_most_claims_run():
 def test_one_seed_is_never_enough():
   tables = synthetic.make_tables(0, seeds=(100,))
   rows = verdicts(tables)
-  assert all(rows[n]['verdict'] == 'inconclusive' for n in JUDGED)
-  for spec in SPECS:
+  assert all(rows[n]['verdict'] == 'inconclusive' for n in WHOLE)
+  for spec in (REGISTRY.claim(n) for n in WHOLE):
     assert f'1 seeds; wanted {spec.min_seeds}' in rows[spec.id]['note']
   # Of a share or an accuracy one seed says its range, of a mean nothing.
-  assert {n for n in JUDGED if rows[n]['ci'] is not None} == {6, 20, 31, 37}
+  assert {n for n in WHOLE if rows[n]['ci'] is not None} == {6, 20, 31, 37}
 
 
 class _Watched(dict):
@@ -168,12 +170,15 @@ class _Watched(dict):
 def test_a_claim_reads_the_tables_that_it_names_and_needs_each(
   few_tables, number
 ):
-  spec = REGISTRY.claim(number)
-  watched = _Watched(few_tables)
+  spec, tables = REGISTRY.claim(number), few_tables
+  if number not in WHOLE:
+    rng = np.random.default_rng(0)
+    tables = SCENARIOS[number].make(rng, range(8), EFFECT)
+  watched = _Watched(tables)
   spec.evaluator(watched)
   assert watched.read == set(spec.tables)
   for name in spec.tables:
-    rest = {key: frame for key, frame in few_tables.items() if key != name}
+    rest = {key: frame for key, frame in tables.items() if key != name}
     with pytest.raises(NotRunError, match=f'no table {name}.csv'):
       spec.evaluator(rest)
 
@@ -194,7 +199,7 @@ def test_a_missing_role_leaves_its_claims_not_run(
   frame = few_tables[table]
   tables = {**few_tables, table: frame[frame['role'] != role]}
   not_run = {}
-  readers = [n for n in JUDGED if table in REGISTRY.claim(n).tables]
+  readers = [n for n in WHOLE if table in REGISTRY.claim(n).tables]
   for number in readers:
     try:
       measure(number, tables)

@@ -114,6 +114,7 @@ def test_a_figure_without_its_table_or_rows_is_none(tables, tmp_path):
     'gap_vs_samples',
     'entropy_length',
     'frontier_and_policies',
+    'gold_and_forms',
   }
 
 

@@ -46,8 +46,8 @@ def gold_and_forms(canvas, tables):
 
 
 def _means(rows, by):
-  """Mean root and gain over seeds, of points off pi_0."""
-  found = rows.groupby(by)[['kl', 'gain']].mean()
+  """Mean root and gain over seeds, of points off pi_0; none without gold."""
+  found = rows.groupby(by)[['kl', 'gain']].mean().dropna()
   return found[found['kl'] > 0].assign(root=lambda f: np.sqrt(f['kl']))
 
 
