@@ -6,7 +6,8 @@
 Runs every job of the preset's themes on a pool of worker processes (--on=slurm:
 on a cluster; --on=list prints them, each with its command), skips what is done,
 resumes what was interrupted, and writes DIR/report/index.html and claims.json.
---config.themes=scaling,robustness runs some of the themes.
+--config.themes=scaling,robustness runs some of the themes, also in the folder
+of a study that ran others: what is done there is not done again.
 """
 
 import json
@@ -17,7 +18,8 @@ from pathlib import Path
 from experiments.shared import command, study_report
 from experiments.studies import launch, registry, single
 from experiments.studies.job import is_done, is_lost
-from rlhf_jax.train.about import About, RunError
+from rlhf_jax.train import about
+from rlhf_jax.train.about import RunError
 from rlhf_jax.train.run import Run, commit, read_json, write_json
 
 
@@ -113,6 +115,26 @@ def stages_of(jobs):
   return [{'name': k, 'seconds': round(v, 1)} for k, v in sums.items()]
 
 
+def take_on_chapters(root, config):
+  """Lets a study that is there go on with other themes.
+
+  Jobs that are done stay as they are: each is asked for its own config when it
+  comes up, and says so if that is another.
+
+  Args:
+    root: of the study.
+    config: that is asked for now, plain values.
+  """
+  if not (root / 'config.json').exists():
+    return
+  old = about.read(root).config
+  other = {k for k in old | config if old.get(k) != config.get(k)}
+  free = {'preset', 'themes', *registry.THEMES, *(config.keys() - old.keys())}
+  if other and other <= free:
+    for name in ('done.json', 'config.json'):
+      (root / name).unlink(missing_ok=True)
+
+
 def run_jobs(jobs, root, options):
   """Runs the jobs of a study; what they took, or None if some are left to do.
 
@@ -143,7 +165,8 @@ def run(config, workdir, on):
   os.environ['RLHF_JAX_COMMIT'] = commit()  # one for all workers
   # This process looks at the device only for its name.
   os.environ.setdefault('XLA_PYTHON_CLIENT_PREALLOCATE', 'false')
-  kind = About('reproduce', 'study')
+  kind = about.About('reproduce', 'study')
+  take_on_chapters(root, config)
   with Run(root, config, row={'role': 'study'}, about=kind) as study:
     spent = run_jobs(jobs, root, on._replace(workers=config['workers']))
     if spent is None:

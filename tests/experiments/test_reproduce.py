@@ -4,8 +4,10 @@ import json
 
 import pytest
 
+from experiments import reproduce
 from experiments.reproduce import Ledger, stages_of
-from rlhf_jax.train.about import RunError
+from rlhf_jax.train.about import About, RunError
+from rlhf_jax.train.run import Run
 
 ROW = {'program': 'lm_step', 'seconds': 2.0, 'count': 1}
 
@@ -66,3 +68,44 @@ def test_seconds_are_summed_by_stage():
     {'name': 'lm/3K', 'seconds': 2.0},
     {'name': 'pm/rl', 'seconds': 7.0},
   ]
+
+
+CONFIG = {
+  'preset': 'classic',
+  'themes': ['scaling'],
+  'scaling': {'sizes': ['3K']},
+  'seeds': [0],
+  'pm': {'pairs': 64},
+}
+
+
+@pytest.mark.parametrize(
+  ('changes', 'goes_on'),
+  [
+    ({'themes': ['scaling', 'online'], 'preset': 'full'}, True),
+    ({'online': {'rounds': 3}, 'themes': ['online']}, True),
+    ({'scaling': {'sizes': ['3K', '13K']}}, True),
+    ({'seeds': [0, 1]}, False),
+    ({'pm': {'pairs': 65}, 'themes': ['online']}, False),
+    ({}, None),
+  ],
+)
+def test_a_study_takes_on_themes_and_nothing_else(tmp_path, changes, goes_on):
+  """Other seeds or stages are another study; the same config goes on."""
+  kind = About('reproduce', 'study')
+  with Run(tmp_path, CONFIG, row={'role': 'study'}, about=kind) as run:
+    run.finish(seconds=1.0)
+  config = CONFIG | changes
+  reproduce.take_on_chapters(tmp_path, config)
+  assert (tmp_path / 'done.json').exists() == (not goes_on)
+  if goes_on is False:
+    with pytest.raises(RunError, match='another config'):
+      Run(tmp_path, config, row={'role': 'study'}, about=kind).__enter__()
+  else:
+    with Run(tmp_path, config, row={'role': 'study'}, about=kind) as run:
+      assert run.done == (goes_on is None)
+
+
+def test_a_new_study_has_nothing_to_take_on(tmp_path):
+  reproduce.take_on_chapters(tmp_path, CONFIG)
+  assert list(tmp_path.iterdir()) == []
