@@ -288,7 +288,13 @@ def check_knobs(config, plan, beyond=()):
       assert any(jobs != before for jobs in found), f'{key} has no effect'
 
 
-@pytest.mark.parametrize('preset', ('smoke', 'smollm2', 'smollm2_full'))
+@pytest.mark.parametrize(
+  'preset',
+  (
+    *('smoke', 'smollm2', 'smollm2_full'),
+    pytest.param('full_smoke', marks=pytest.mark.slow),  # a minute
+  ),
+)
 def test_every_knob_of_a_study_changes_its_jobs(preset):
   """Or is refused, where themes, sizes and seeds decide."""
   config = _load('reproduce').get_config(preset)
