@@ -48,7 +48,7 @@ def make_tables(seed=0, truth=True, seeds=SEEDS, n_pairs=N_PAIRS):
     **_frontier(seeds, truth),
     'methods': _methods(rng, seeds, truth),
     **distillation.make_tables(rng, seeds, truth),
-    **_online(np.random.default_rng([seed, 28]), seeds, truth),
+    **online_tables(np.random.default_rng([seed, 28]), seeds, truth),
     'programs': pd.DataFrame(
       {'program': ['lm_step'], 'seconds': [3.0], 'count': [1], 'worker': [0]}
     ),
@@ -120,7 +120,7 @@ def real(tables):
   }
 
 
-def _online(rng, seeds, truth):
+def online_tables(rng, seeds, truth):
   """Tranches that grow better and harder; where false, all the other way."""
   pairs = online.calibrated_top(rng, seeds, 'effect')['tranche_pairs']
   policies = online.policies_rank(rng, seeds, 'effect')['online_policies']

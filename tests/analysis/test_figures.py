@@ -19,7 +19,12 @@ from rlhf_jax.analysis.drawings import (
   sqrt_kl,
   tension,
 )
-from tests.analysis import crossed_tables, tables_fixture
+from tests.analysis import (
+  crossed_tables,
+  synthetic,
+  synthetic_distillation,
+  tables_fixture,
+)
 from tests.analysis.tables_fixture import SIZES
 
 
@@ -35,8 +40,17 @@ def tables():
 
 
 @pytest.fixture(scope='module')
-def drawn(tables, tmp_path_factory):
-  return figures.draw_all(tables, tmp_path_factory.mktemp('figures'))
+def whole(tables):
+  """Of a study with every chapter."""
+  rng = lambda: np.random.default_rng(0)
+  seeds = (0, 1, 2)
+  distilled = synthetic_distillation.make_tables(rng(), seeds, True)
+  return tables | distilled | synthetic.online_tables(rng(), seeds, True)
+
+
+@pytest.fixture(scope='module')
+def drawn(whole, tmp_path_factory):
+  return figures.draw_all(whole, tmp_path_factory.mktemp('figures'))
 
 
 def _canvas(draw, tables):
@@ -57,8 +71,8 @@ def test_every_figure_is_drawn_as_a_whole_svg(drawn):
     assert ElementTree.parse(path).getroot().tag.endswith('svg')
 
 
-def test_equal_tables_give_equal_bytes(drawn, tables, tmp_path):
-  again = figures.FIGURES['pm_min_score'](tables, tmp_path)
+def test_equal_tables_give_equal_bytes(drawn, whole, tmp_path):
+  again = figures.FIGURES['pm_min_score'](whole, tmp_path)
   assert again.read_bytes() == drawn['pm_min_score'].read_bytes()
 
 
@@ -102,9 +116,9 @@ def test_the_figure_to_take_away_is_also_a_png(drawn, tables, tmp_path):
   assert not canvas.figure.axes[2].axison  # without gold its panel is empty
 
 
-def test_a_figure_without_its_table_or_rows_is_none(tables, tmp_path):
+def test_a_figure_without_its_table_or_rows_is_none(whole, tmp_path):
   assert set(figures.draw_all({}, tmp_path).values()) == {None}
-  other = {**tables, 'rl_curve': tables['rl_curve'].query('role == "inert"')}
+  other = {**whole, 'rl_curve': whole['rl_curve'].query('role == "inert"')}
   drawn = figures.draw_all(other, tmp_path)
   missing = {name for name, path in drawn.items() if path is None}
   assert missing == {
@@ -119,8 +133,8 @@ def test_a_figure_without_its_table_or_rows_is_none(tables, tmp_path):
 
 
 @pytest.mark.slow  # draws every figure again
-def test_one_seed_is_drawn_without_a_band(tables, tmp_path):
-  one = {name: frame.query('seed == 0') for name, frame in tables.items()}
+def test_one_seed_is_drawn_without_a_band(whole, tmp_path):
+  one = {name: frame.query('seed == 0') for name, frame in whole.items()}
   assert None not in figures.draw_all(one, tmp_path).values()
   axis = _canvas(scaling.pm_accuracy_vs_pairs, one).figure.axes[0]
   assert not any(len(band.get_paths()) for band in axis.collections)
@@ -128,13 +142,13 @@ def test_one_seed_is_drawn_without_a_band(tables, tmp_path):
 
 @pytest.mark.slow  # draws every figure again
 def test_real_data_without_gold_or_label_probabilities_is_drawn(
-  tables, tmp_path
+  whole, tmp_path
 ):
   real = {
-    **tables,
-    'pm_curve': tables['pm_curve'].assign(expected_accuracy=np.nan),
-    'pm_pairs': tables['pm_pairs'].assign(p_label=np.nan),
-    'rl_curve': tables['rl_curve'].assign(gold=np.nan, win_rate=np.nan),
+    **whole,
+    'pm_curve': whole['pm_curve'].assign(expected_accuracy=np.nan),
+    'pm_pairs': whole['pm_pairs'].assign(p_label=np.nan),
+    'rl_curve': whole['rl_curve'].assign(gold=np.nan, win_rate=np.nan),
   }
   assert None not in figures.draw_all(real, tmp_path).values()
   axis = _canvas(robustness.train_test_gold, real).figure.axes[0]
@@ -194,11 +208,11 @@ def test_the_legend_lies_outside_and_names_each_mark_once(tables):
   assert canvas.figure.get_supxlabel() and canvas.figure.get_supylabel()
 
 
-def test_letters_can_be_read_at_400_pixels_and_marks_without_colour(tables):
+def test_letters_can_be_read_at_400_pixels_and_marks_without_colour(whole):
   """Every figure of the house; ticks are a little smaller."""
   for draw in load().drawings:
     with mpl.rc_context(figures.STYLE):
-      canvas = _canvas(draw, tables)
+      canvas = _canvas(draw, whole)
       canvas.add_legend()
     pixels = 400 / canvas.figure.get_size_inches()[0] / 72
     for axis in canvas.figure.axes:
@@ -286,8 +300,8 @@ def test_bars_stand_at_the_mean_accuracy_of_each_pm(tables):
 
 
 @pytest.mark.slow  # a process
-def test_the_script_redraws_from_the_tables_without_jax(tables, tmp_path):
-  runs.write_tables(tables, tmp_path / 'tables')
+def test_the_script_redraws_from_the_tables_without_jax(whole, tmp_path):
+  runs.write_tables(whole, tmp_path / 'tables')
   code = (
     'import sys; from experiments import figures; '
     'code = figures.main(sys.argv[1:]); assert "jax" not in sys.modules; '
