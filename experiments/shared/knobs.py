@@ -5,6 +5,7 @@ What each setting means and which values it takes stands in knobs.toml.
 
 import functools
 import math
+import re
 import shlex
 import tomllib
 from numbers import Real
@@ -62,6 +63,7 @@ BOUNDS = {
   'to': lambda x, bound: x <= bound,
   'below': lambda x, bound: x < bound,
   'one_of': lambda x, names: x in names,
+  'matches': lambda x, pattern: re.fullmatch(pattern, x) is not None,
 }
 KINDS = {
   'whole': 'a whole number',
@@ -83,6 +85,8 @@ def _words(knob):
   """'a whole number, from 1'."""
   if 'one_of' in knob:
     return f'one of {", ".join(map(repr, knob["one_of"]))}'
+  if 'matches' in knob:
+    return f'a text such as {knob["such_as"]}'
   bounds = [f', {bound} {knob[bound]}' for bound in BOUNDS if bound in knob]
   return KINDS[knob['kind']] + ''.join(bounds)
 

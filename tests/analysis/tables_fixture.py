@@ -333,7 +333,7 @@ def programs():
 
 def tables():
   """Every table of the house, but for those of real data."""
-  return {
+  found = {
     'lm': lm(),
     'pm_curve': pd.concat(
       [pm_curve(), after_pretraining(), mixtures()], ignore_index=True
@@ -347,6 +347,7 @@ def tables():
     'scored': scored(),
     'programs': programs(),
   }
+  return {name: frame.reset_index(drop=True) for name, frame in found.items()}
 
 
 def write_run(path, row, frames, *, done=True):
