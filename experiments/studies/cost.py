@@ -10,6 +10,8 @@ three of PPO) takes its 938 s (docs/reproduction.md). An estimate is good to a
 third or so; on a machine that does other things, to nothing.
 """
 
+import re
+
 from experiments.studies import blocks
 
 SCALE = 0.4  # what a whole study took over the sum of the rates
@@ -159,9 +161,11 @@ OF_STAGE = {
 
 
 def kind_of(job) -> str:
-  """'rl/linear', 'pm/scaling', 'lm': stage and role."""
+  """'rl/linear', 'pm/scaling', 'lm': stage and role, without a seed."""
   parts = [p for p in job.name.split('/') if not p.startswith('draw')]
-  return '/'.join([*parts[:-1][:1], parts[-1].split('-')[0]])
+  role = parts[-1].split('-')[0]
+  own = [] if re.fullmatch(r's\d+', role) else [role]
+  return '/'.join([*parts[:-1][:1], *own])
 
 
 def table(jobs) -> list[tuple[str, int, float]]:

@@ -83,6 +83,7 @@ def test_kinds_are_stages_and_roles():
   assert name('rl/linear-13K-a-s1') == 'rl/linear'
   assert name('draw3/pm/scaling-13K-mix-a-s1') == 'pm/scaling'
   assert name('comparisons') == 'comparisons'
+  assert name('targets/s201') == 'targets'
 
 
 def test_the_study_that_was_timed_took_what_is_reckoned():
