@@ -53,7 +53,7 @@ def chapters(document: Mapping, files: Mapping, tables, registry, workdir):
   plain = [_undescribed(name, files) for name in left]
   more = {'name': 'more', 'title': 'More', 'claims': rest, 'figures': plain}
   found.append(more | {'tables': []})
-  return [c for c in found if c['claims'] or c['figures'] or c['tables']]
+  return [chapter for chapter in found if _has_content(chapter)]
 
 
 def ran(row) -> bool:
@@ -147,12 +147,21 @@ def link(table, registry: Registry, workdir) -> str | None:
 
 
 def headline(found):
-  """The figure of the first screen: of `HEADLINES`, else the first there is.
+  """The figure of the first screen, and the chapters without it.
 
-  It is taken out of its chapter. None: there is no figure.
+  It is the first there is of `HEADLINES`, else of those that show a claim, else
+  any; None: there is no figure. A chapter that held nothing else is left out.
   """
   figures = {f['name']: f for chapter in found for f in chapter['figures']}
-  first = next((n for n in [*HEADLINES, *figures] if n in figures), None)
-  for chapter in found:
-    chapter['figures'] = [f for f in chapter['figures'] if f['name'] != first]
-  return figures.get(first)
+  judged = [name for name, one in figures.items() if one['claims']]
+  order = [*HEADLINES, *judged, *figures]
+  first = next((name for name in order if name in figures), None)
+  rest = [
+    chapter | {'figures': [f for f in chapter['figures'] if f['name'] != first]}
+    for chapter in found
+  ]
+  return figures.get(first), [c for c in rest if _has_content(c)]
+
+
+def _has_content(chapter):
+  return any(chapter[key] for key in ('claims', 'figures', 'tables'))

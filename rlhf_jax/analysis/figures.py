@@ -14,6 +14,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from rlhf_jax.analysis import findings, intervals
 from rlhf_jax.analysis.claims.registry import Registry, load
@@ -41,6 +42,7 @@ WIDTH, COLUMNS = 6.4, 2
 PANEL_HEIGHT, LEGEND_ROW = 3.1, 0.25
 # Lines are told apart by these where colours cannot be seen.
 MARKERS = 'osv^D*'
+TICKS = 5  # of a linear axis, at most: their labels stay apart
 
 
 def save(draw, tables, out_dir, suffix='svg') -> pathlib.Path | None:
@@ -154,6 +156,7 @@ class Canvas:
       y_labels = [label if columns == 1 else ''] * len(titles)
     for axis, title, y_label in zip(axes, titles, y_labels, strict=True):
       axis.set(title=title, ylabel=y_label)
+      axis.xaxis.set_major_locator(MaxNLocator(TICKS))
     if columns == 1:
       axes[0].set(xlabel=x_label)
     else:

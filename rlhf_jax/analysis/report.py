@@ -129,12 +129,13 @@ def _write(
   found = chapters.chapters(document, files, tables, registry, workdir)
   for chapter in found:
     chapter['beside'] = beside(tables, registry, chapter['tables'])
+  headline, found = chapters.headline(found)
   shown = {c['id']: c for chapter in found for c in chapter['claims']}
   rows = document['claims']
   html = page.render(
     'report.html.j2',
     **head,
-    headline=chapters.headline(found),
+    headline=headline,
     chapters=found,
     more=more,
     judged=[shown[row['id']] for row in rows if row['id'] in shown],

@@ -199,6 +199,20 @@ def test_the_first_screen_has_the_figure_to_take_away(tmp_path):
     assert ids[0] == first and len(ids) == len(set(ids)) == len(drawn)
     assert text.index(f'id="figure-{first}"') < text.index('<ul class="strip">')
     del drawn[first]
+  assert 'id="chapter-common"' in text  # its figure is not the first
+  path = report.write_report(
+    tmp_path, _claims(), {}, {'lm_loss': drawn['lm_loss']}, {}
+  )
+  assert 'id="chapter-common"' not in path.read_text(encoding='utf-8')
+
+
+def test_a_figure_that_shows_a_claim_comes_before_one_that_shows_none(tmp_path):
+  tables = tables_fixture.tables()
+  draw = lambda name: figures.FIGURES[name](tables, tmp_path / 'figures')
+  drawn = {name: draw(name) for name in ('lm_loss', 'pm_calibration')}
+  path = report.write_report(tmp_path, _claims(), tables, drawn, {})
+  ids = re.findall(r'id="figure-(\w+)"', path.read_text(encoding='utf-8'))
+  assert ids == ['pm_calibration', 'lm_loss']
 
 
 def test_a_study_says_in_a_sentence_what_ran():
