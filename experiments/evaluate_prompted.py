@@ -209,7 +209,8 @@ def run(config, workdir):
       return
     rows, games = tables_of(config, run_.progress)
     write_csv(run_.path / 'prompted.csv', rows)
-    write_csv(run_.path / 'games.csv', games)
+    if games:  # one size plays against nobody
+      write_csv(run_.path / 'games.csv', games)
     for line in rows:
       print(
         '{model:>6} {reading:>10}: gold {gold:.3f}, right choices '
