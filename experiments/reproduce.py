@@ -21,6 +21,7 @@ from experiments.studies.job import is_done, is_lost
 from rlhf_jax.train import about
 from rlhf_jax.train.about import RunError
 from rlhf_jax.train.run import Run, commit, read_json, write_json
+from rlhf_jax.train.run_files import take_lock
 
 
 class Ledger:
@@ -124,9 +125,18 @@ def take_on_chapters(root, config):
   Args:
     root: of the study.
     config: that is asked for now, plain values.
+
+  Raises:
+    RunError: if another process is at work there.
   """
   if not (root / 'config.json').exists():
     return
+  with take_lock(root, True):
+    _make_room(root, config)
+
+
+def _make_room(root, config):
+  """Takes away the config of a study that differs in its themes alone."""
   old = about.read(root).config
   other = {k for k in old | config if old.get(k) != config.get(k)}
   free = {'preset', 'themes', *registry.THEMES, *(config.keys() - old.keys())}

@@ -1,8 +1,7 @@
 """The pages as a browser shows them: nothing overflows, no script runs.
 
 Needs Chromium (apt-get install chromium). Without it the tests are left out
-with that reason; with RLHF_JAX_BROWSER=1, as continuous integration has it,
-they fail.
+with that reason; with RLHF_JAX_BROWSER=1 they fail.
 """
 
 import json

@@ -106,6 +106,14 @@ def test_a_study_takes_on_themes_and_nothing_else(tmp_path, changes, goes_on):
       assert run.done == (goes_on is None)
 
 
+def test_a_study_that_is_running_takes_on_nothing(tmp_path):
+  kind = About('reproduce', 'study')
+  with Run(tmp_path, CONFIG, row={'role': 'study'}, about=kind):
+    with pytest.raises(RunError, match='in use by another process'):
+      reproduce.take_on_chapters(tmp_path, CONFIG | {'themes': ['online']})
+    assert (tmp_path / 'config.json').exists()
+
+
 def test_a_new_study_has_nothing_to_take_on(tmp_path):
   reproduce.take_on_chapters(tmp_path, CONFIG)
   assert list(tmp_path.iterdir()) == []
