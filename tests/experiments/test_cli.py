@@ -68,7 +68,8 @@ def lm(texts, tmp_path_factory):
 def test_an_unknown_preset(tmp_path):
   config = '--config=configs/reproduce.py:huge'
   line = error_line(call('reproduce', config, f'--workdir={tmp_path}/x'))
-  assert "unknown preset 'huge': one of gpu, headline, hh, micro, null" in line
+  known = 'classic, full, full_smoke, gpu, headline, hh, micro, null'
+  assert f"unknown preset 'huge': one of {known}" in line
   assert not list(tmp_path.iterdir())
 
 

@@ -353,10 +353,8 @@ def reproduce(tmp_path):
   return start
 
 
-# SLURM's jobs are a process each.
-@pytest.mark.parametrize(
-  'on', ['pool', pytest.param('slurm', marks=pytest.mark.slow)]
-)
+@pytest.mark.slow  # a study from its list to its report, three or more starts
+@pytest.mark.parametrize('on', ['pool', 'slurm'])
 def test_a_new_theme_runs_to_its_report(reproduce, tmp_path, on):
   """Listed, run on a launcher, analysed; the second time there is no work."""
   root = tmp_path / 'study'
