@@ -14,7 +14,7 @@ import pytest
 
 from experiments.studies import registry
 from experiments.studies.job import filled
-from rlhf_jax.crowd.worlds import WORLDS
+from rlhf_jax.crowd.worlds import WORLDS, make_world
 from rlhf_jax.models import ladder
 from tests.test_layering import imports_of
 
@@ -29,9 +29,11 @@ STUDIES = (
     'hh',
     'gpu',
     'shared_variance',
+    'world_half',
   ),
   *('full', 'full_smoke', 'parts', 'smollm2', 'smollm2_full'),
 )
+OTHERS = ('world_as_is', 'world_unsure', 'world_probit', 'world_unbiased')
 RL = tuple(name for name in STUDIES if name != 'parts')
 OWN = STUDIES[:-2]  # those that train their own language models
 FULL = ('full', 'full_smoke')  # those that have the chapters
@@ -197,9 +199,36 @@ def test_there_are_as_many_comparisons_as_preference_models_want(preset):
 
 
 def test_the_presets_are_all_of_them():
-  assert sorted(_load('reproduce').PRESETS) == sorted(STUDIES)
+  presets = _load('reproduce').PRESETS
+  assert sorted(presets) == sorted((*STUDIES, *OTHERS))
   files = {path.stem for path in (ROOT / 'configs').glob('*.py')}
   assert files - {'__init__', 'blocks'} == set(PRESETS)
+
+
+def without(config, names):
+  """A config without those keys, at any depth."""
+  return {
+    key: without(value, names) if isinstance(value, dict) else value
+    for key, value in config.items()
+    if key not in names
+  }
+
+
+@pytest.mark.parametrize('preset', [*OTHERS, 'world_half'])
+def test_studies_of_other_worlds_differ_in_one_setting_of_the_world(preset):
+  load = _load('reproduce').get_config
+  plain, config = load('world_as_is').to_dict(), load(preset).to_dict()
+  own = ('preset', 'world')
+  assert without(config, own) == without(plain, own)
+  worlds = [make_world(**x['world']).config for x in (plain, config)]
+  fields = worlds[0].__dataclass_fields__
+  changed = [x for x in fields if len({getattr(w, x) for w in worlds}) > 1]
+  assert len(changed) == (preset != 'world_as_is')
+  assert all(
+    job.config['world'] == config['world']
+    for job in registry.all_jobs(json.loads(json.dumps(config)), '/study')
+    if 'world' in job.config
+  )
 
 
 @pytest.mark.parametrize(('name', 'preset'), ALL)
@@ -544,7 +573,9 @@ def _elsewhere(folder, code, *arguments):
 
 def test_configs_load_in_any_working_directory(tmp_path):
   files = [file for file in FILES if file.name != 'blocks.py']
-  files = [file for file in files if file.parent.name != 'chapters']
+  files = [
+    file for file in files if file.parent.name not in ('chapters', 'presets')
+  ]
   assert all(int(count) > 4 for count in _elsewhere(tmp_path, LOAD, *files))
   flags = (f'--config={ROOT}/configs/pm.py:smoke', '--config.seed=7')
   assert _elsewhere(tmp_path, FLAGS, *flags) == ['7']

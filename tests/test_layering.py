@@ -80,6 +80,14 @@ def rooms_below(path):
   return {'shared'} | {room}
 
 
+def below_config(path):
+  """What a config may import: blocks; a study's also the presets it is of."""
+  own = ('configs/reproduce.py', 'configs/presets/')
+  files = (ROOT / 'configs/presets').glob('*.py')
+  presets = {f'configs.presets.{file.stem}' for file in files}
+  return {'configs.blocks'} | (presets if path.startswith(own) else set())
+
+
 def violations(path, source):
   """Sentences that say which imports of a file break which rule."""
   package = '.'.join(pathlib.PurePosixPath(path).parent.parts)
@@ -105,7 +113,7 @@ def violations(path, source):
       allowed = MAY_IMPORT.get(room, set()) | {room}
       if first != 'rlhf_jax' or target not in allowed:
         wrong.append(f'{path} imports {module}')
-    elif top == 'configs' and module != 'configs.blocks':
+    elif top == 'configs' and module not in below_config(path):
       wrong.append(f'{path} imports {module}')
     elif top in ('experiments', 'benchmarks'):
       if first not in ('rlhf_jax', top):
@@ -149,6 +157,7 @@ def test_imports_point_down_only(path):
     ('rlhf_jax/analysis/fits.py', 'import matplotlib.pyplot as plt'),
     ('configs/pm.py', 'from rlhf_jax.models import ladder'),
     ('configs/pm.py', 'from configs import ppo'),
+    ('configs/pm.py', 'from configs.presets import whole'),
     ('configs/blocks.py', 'from rlhf_jax import types'),
     ('configs/pm.py', 'import numpy'),
     ('experiments/sweep.py', 'from tests import conftest'),
@@ -176,6 +185,8 @@ def test_a_forbidden_import_is_seen(path, source):
     ('experiments/plan.py', 'from experiments.capacity import verdict'),
     ('configs/pm.py', 'import ml_collections'),
     ('configs/pm.py', 'from configs import blocks'),
+    ('configs/presets/real.py', 'from configs.presets import whole'),
+    ('configs/reproduce.py', 'from configs.presets import whole'),
   ],
 )
 def test_an_allowed_import_is_allowed(path, source):

@@ -24,8 +24,9 @@ def pick_family(rng, config, kind, harmful, helpful, cumulative=None):
 
   Args:
     rng: numpy Generator.
-    config: of the world: `harmful_share` of requests, and `followup_share` of
-      the helpful ones, which are of the family 'followup'.
+    config: of the world: `harmful_share` of requests, from the first
+      `harmful_families`; `followup_share` of the helpful ones, which are of the
+      family 'followup'.
     kind: 'helpful', 'harmful', or None to draw it.
     harmful: names of the harmful families, drawn evenly.
     helpful: names of the helpful ones.
@@ -36,7 +37,7 @@ def pick_family(rng, config, kind, harmful, helpful, cumulative=None):
   else:
     asks_for_harm = kind == 'harmful'
   if asks_for_harm:
-    return pick(rng, harmful)
+    return pick(rng, harmful[: config.harmful_families])
   if rng.random() < config.followup_share:
     return 'followup'
   return pick(rng, helpful, cumulative)

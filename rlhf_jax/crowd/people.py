@@ -1,8 +1,21 @@
-"""The crowd of a world: who its workers are."""
+"""The crowd of a world: who its workers are, and how margins become odds."""
 
 import dataclasses
 
 import numpy as np
+from scipy.special import ndtr
+
+
+def _logistic(z):
+  return 0.5 * (1.0 + np.tanh(0.5 * z))
+
+
+def _probit(z):
+  """Phi(z sqrt(2 pi) / 4), whose slope at 0 is the sigmoid's, 1/4."""
+  return ndtr(z * np.sqrt(2 * np.pi) / 4)
+
+
+LINKS = {'logistic': _logistic, 'probit': _probit}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,7 +1,9 @@
 """Workers: who prefers which reply, and how surely.
 
-  P(first looks preferable) = attention sigmoid((margin + bias) / (T noise))
+  P(first looks preferable) = attention F((margin + bias) / (T noise))
                               + (1 - attention) / 2
+
+F is the sigmoid or, where the world's `link` says so, a normal law's.
 
 Helpfulness workers pick the better reply. Red-team workers pick the more
 harmful one, and the record is turned round, so that `chosen` is always the
@@ -12,7 +14,7 @@ import numpy as np
 
 from rlhf_jax.crowd.draw import pick
 from rlhf_jax.crowd.gold import split_text
-from rlhf_jax.crowd.people import Worker
+from rlhf_jax.crowd.people import LINKS, Worker
 from rlhf_jax.crowd.worlds import rules_of
 from rlhf_jax.data.records import Comparison, prompt_hash
 
@@ -52,7 +54,7 @@ def _probability(config, kind, margin, bias, noise, attention):
   """
   sign = 1.0 if kind == 'helpful' else -1.0
   z = (margin + sign * bias) / (config.temperature * noise)
-  judged = 0.5 * (1.0 + np.tanh(0.5 * z))
+  judged = LINKS[config.link](z)
   p = attention * judged + 0.5 * (1.0 - attention)
   return p * (1.0 - config.label_flip) + (1.0 - p) * config.label_flip
 

@@ -16,6 +16,7 @@ from rlhf_jax.crowd.parts import gold as parts_gold
 from rlhf_jax.crowd.parts import tasks as parts_tasks
 from rlhf_jax.crowd.parts import world as parts_world
 from rlhf_jax.crowd.parts import writers as parts_writers
+from rlhf_jax.crowd.people import LINKS
 
 
 class Rules(NamedTuple):
@@ -93,7 +94,8 @@ def make_world(name='classic', **settings):
   """A world of that name; `settings` are fields of its config.
 
   Raises:
-    ValueError: if there is no such world, or it has no such setting.
+    ValueError: if there is no such world, it has no such setting, or a setting
+      has no such value.
   """
   if name not in WORLDS:
     raise ValueError(
@@ -106,4 +108,15 @@ def make_world(name='classic', **settings):
       f'the world {name!r} has no setting {", ".join(sorted(unknown))}: wanted '
       f'some of {", ".join(rules.config.__dataclass_fields__)}'
     )
-  return rules.world(rules.config(**settings))
+  config = rules.config(**settings)
+  if config.link not in LINKS:
+    raise ValueError(
+      f'wanted a world.link of {", ".join(LINKS)}, got {config.link!r}'
+    )
+  most = len(rules.harmful_families)
+  if not 1 <= config.harmful_families <= most:
+    raise ValueError(
+      f'wanted world.harmful_families of 1 to {most}, got '
+      f'{config.harmful_families}'
+    )
+  return rules.world(config)

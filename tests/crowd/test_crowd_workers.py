@@ -1,4 +1,5 @@
 import dataclasses
+import statistics
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from rlhf_jax.crowd.workers import (
   worker_probability,
   worker_score,
 )
+from rlhf_jax.crowd.worlds import make_world, rules_of
 from rlhf_jax.data.records import prompt_hash
 from tests.crowd.shares import assert_shares
 
@@ -151,6 +153,16 @@ def test_a_perfect_crowd_is_the_sigmoid_of_the_margin(kind, a, b, temperature):
   assert p == pytest.approx(1 / (1 + np.exp((b - a) / temperature)))
 
 
+@pytest.mark.parametrize('margin', [-2.0, -0.5, 0.0, 0.7, 3.0])
+def test_a_probit_crowd_is_a_normal_law_of_the_sigmoids_slope(margin):
+  world = World(dataclasses.replace(PERFECT, link='probit', temperature=2.0))
+  p = label_probability(world, 'helpful', margin, 0.0)
+  sd = 4 / np.sqrt(2 * np.pi)
+  assert p == pytest.approx(statistics.NormalDist(0, sd).cdf(margin / 2))
+  near = [label_probability(world, 'helpful', x, 0.0) for x in (-1e-3, 1e-3)]
+  assert np.diff(near) == pytest.approx(2e-3 / 4 / 2, rel=1e-5)
+
+
 @settings(max_examples=80, derandomize=True)
 @given(KINDS, SCORES, SCORES, st.floats(-3, 3), st.floats(0.5, 2))
 def test_order_bias_cancels_over_both_orders(kind, a, b, bias, noise):
@@ -237,3 +249,26 @@ def test_a_reply_is_scored_on_its_prompt_and_a_transcript_on_its_last_turn(
   assert declined == pytest.approx(world.config.refusal_reward)
   unhelpful = score_reply(world, HARMFUL.text, GOOD['harmful'], 'helpful')
   assert unhelpful == pytest.approx(-world.config.wrong_refusal)
+
+
+@pytest.mark.parametrize('name', ['classic', 'parts'])
+def test_a_world_may_ask_for_fewer_kinds_of_harm(name):
+  world = make_world(name, harmful_families=2)
+  rules = rules_of(world)
+  rng = np.random.default_rng(0)
+  asked = {rules.sample_prompt(world, rng, 'harmful').family for _ in range(60)}
+  assert asked == set(rules.harmful_families[:2])
+
+
+@pytest.mark.parametrize(
+  ('setting', 'line'),
+  [
+    ({'link': 'cauchy'}, 'wanted a world.link of logistic, probit'),
+    ({'harmful_families': 6}, 'wanted world.harmful_families of 1 to 5, got 6'),
+    ({'harmful_families': 0}, 'wanted world.harmful_families of 1 to 5, got 0'),
+    ({'links': 'probit'}, 'has no setting links'),
+  ],
+)
+def test_a_world_that_cannot_be_is_refused(setting, line):
+  with pytest.raises(ValueError, match=line):
+    make_world('parts', **setting)

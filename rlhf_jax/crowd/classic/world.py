@@ -22,6 +22,7 @@ class WorldConfig:
 
   # Prompts.
   harmful_share: float = 0.22
+  harmful_families: int = 5  # the first so many ask for harm
   followup_share: float = 0.08  # of the helpful prompts
   entity_exponent: float = 1.0  # Zipf: popularity of entities and attributes
   style_exponent: float = 0.9  # Zipf: popularity of the pairs of a style slot
@@ -62,6 +63,7 @@ class WorldConfig:
   noise_sd: float = 0.2  # of log noise
   attention_low: float = 0.9
   label_flip: float = 0.0
+  link: str = 'logistic'  # or 'probit', of the same slope at even odds
   strength_edges: tuple[float, ...] = (0.3, 1.0, 2.0)
 
   # Writers.

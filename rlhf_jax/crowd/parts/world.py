@@ -20,6 +20,7 @@ class WorldConfig:
 
   seed: int = 0
   harmful_share: float = 0.22
+  harmful_families: int = 5  # the first so many ask for harm
   followup_share: float = 0.06  # of the helpful prompts
 
   # Gold: what each part earns.
@@ -53,6 +54,7 @@ class WorldConfig:
   noise_sd: float = 0.2  # of log noise
   attention_low: float = 0.9
   label_flip: float = 0.0
+  link: str = 'logistic'  # or 'probit', of the same slope at even odds
   strength_edges: tuple[float, ...] = (0.5, 1.5, 3.0)
 
   # Writers: P(a part is right) at quality 0 and 1, part by part.

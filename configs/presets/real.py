@@ -1,0 +1,132 @@
+"""Studies of real pairs: our ladder on them, and a real language model."""
+
+import ml_collections
+
+from configs import blocks
+from configs.presets import whole
+
+
+def hh():
+  """The same stages on the real HH pairs; set data.path to the data folder."""
+  config = whole.classic()
+  config.preset = 'hh'
+  config.seeds, config.rl_seeds = (120, 121, 122), 3
+  config.themes = tuple(x for x in config.themes if x != 'bows')
+  del config.bows, config.frontier
+  config.data.update(source='hh', path='../shared/data', on_error='skip')
+  config.test_fraction = 0.3
+  config.max_prompt, config.max_reply = 64, 48
+  config.text.update(vocab_size=1024, plain_rows=30000, tokenizer_texts=400)
+  config.lm.update(steps=2500, batch_size=32)
+  config.pm.update(
+    pairs=1024, curve_eval_pairs=4096, eval_batch=64, batch_size=16
+  )
+  config.rl.update(
+    batch_size=128, minibatch_size=32, iterations=48, eval_batch=128
+  )
+  config.rl.update(eval_prompts=256, dense_iterations=32, dense_every=2)
+  config.calibration.pairs = config.tension.pairs = 1024
+  config.robustness.update(pm_pairs=512, iterations=60)
+  return config
+
+
+def smollm2():
+  """Heads on SmolLM2-135M-Instruct, cross-fitted over all real HH pairs.
+
+  The only real pairs at hand are those of the two *_base_test files of HH:
+  every pair is scored by heads that were fitted on other conversations. Layers
+  are chosen beforehand, three quarters of the depth: at the last token of the
+  last layer .517 of such pairs are right, .578 by means of layers 15 and 22.
+  """
+  config = ml_collections.ConfigDict(blocks.common())
+  for unused in ('mesh', 'trained', 'adapters', 'world', 'max_prompt'):
+    del config[unused]
+  del config['max_reply'], config['null']
+  config.preset = 'smollm2'
+  config.seeds, config.workers = (122,), 1
+  config.base = 'smollm2'
+  config.data.update(source='hh', path='../shared/data', on_error='skip')
+  config.reading.train_pairs = 0
+  config.cross_fit = blocks.cross_fit(config)
+  config.cross_fit.head.layers = (7, 15, 22)
+  config.claims = dict(rl_requires_test_pm=True)
+  config.themes = ('real_pairs',)
+  return config
+
+
+def smollm2_full():
+  """Adapters of SmolLM2-135M-Instruct on the real HH pairs, and PPO.
+
+  Two cores, 40 minutes, a seed. Adapters of the last blocks; the blocks below
+  read every comparison once. Training pairs, test pairs and both halves are cut
+  from the two *_base_test files of HH.
+  """
+  config = ml_collections.ConfigDict(blocks.common())
+  config.preset = 'smollm2_full'
+  config.seeds, config.rl_seeds, config.workers = (121,), 1, 1
+  config.base, config.trained, config.world = 'smollm2', 'adapters', {}
+  config.data.update(source='hh', path='../shared/data', on_error='skip')
+  config.max_prompt, config.max_reply = 64, 32  # of PPO
+  config.pm = blocks.pm(config)
+  config.pm.update(adapted_pm())
+  config.pm_lr_multiples = {}
+  config.decayed = dict(lr_ratio=1.0, schedule='decay', schedule_shape='linear')
+  config.rl = blocks.rl(config)
+  config.rl.update(adapted_rl())
+  config.hhh = blocks.hhh(config)
+  config.claims = dict(rl_requires_test_pm=True)
+  config.themes = ('scaling', 'sqrt_kl', 'ppo', 'calibration', 'tension', 'hhh')
+  config.scaling = dict(sizes=('',), curve_points=1, final_eval_pairs=-1)
+  config.calibration = dict(
+    size='',
+    pairs=400,
+    final_eval_pairs=-1,
+    mixture_eval_pairs=0,
+  )
+  config.tension = dict(size='', pairs=300, final_eval_pairs=-1)
+  config.linear = dict(sizes=('',), pm_size='')
+  config.ppo = dict(inert_sizes=())
+  return config
+
+
+def adapted_pm():
+  """What adapters over features change in the section of `train_pm`."""
+  return dict(
+    read='features',
+    pairs=0,  # of each half; 0: all of it
+    epochs=3,
+    batch_size=8,
+    microbatches=2,
+    learning_rate=2e-3,
+    schedule='decay',
+    schedule_shape='linear',
+    warmup=0.1,
+    average_eta=-1.0,
+    curve_eval_pairs=0,
+    final_eval_pairs=-1,
+    eval_batch=8,
+    log_every=5,
+    checkpoint_every=25,
+  )
+
+
+def adapted_rl():
+  """What adapters change in the section of `train_ppo`."""
+  return dict(
+    pm_pairs=400,
+    iterations=16,
+    batch_size=16,
+    minibatch_size=16,
+    microbatches=1,
+    scoring_parts=1,
+    passes=1,
+    learning_rate=3e-3,
+    lr_multiple=1.0,
+    value_lr_ratio=0.3,
+    warmup_iterations=1,
+    eval_prompts=24,
+    eval_batch=24,
+    pi0_samples=2,
+    dense_iterations=16,
+    checkpoint_every=4,
+  )
