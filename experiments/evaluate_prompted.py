@@ -18,7 +18,8 @@ from experiments.shared import command, policies, sources
 from experiments.shared.devices import jit_named
 from experiments.shared.files import read_arrays, write_csv
 from experiments.shared.models import open_base
-from experiments.shared.pages import hhh_ids, rules_with_pages, with_prefix
+from experiments.shared.pages import hhh_ids, with_prefix
+from rlhf_jax.crowd.worlds import rules_of
 from rlhf_jax.data.prompts import encode_prompts
 from rlhf_jax.evals.answers import make_answer_logps
 from rlhf_jax.evals.language import make_text_loss, nats_per_token
@@ -37,7 +38,7 @@ def choices_of(config, world, rng):
 
   Pairs that are not clearly apart are drawn again.
   """
-  rules, found = rules_with_pages(world), []
+  rules, found = rules_of(world), []
   while len(found) < config['choices']:
     prompt = rules.sample_prompt(world, rng)
     good = rules.human_reply(world, rng, prompt)

@@ -15,8 +15,9 @@ import numpy as np
 
 from experiments.shared import command, sources
 from experiments.shared.models import text_tokenizer
-from experiments.shared.pages import page_ids, rules_with_pages
+from experiments.shared.pages import page_ids
 from experiments.shared.rows import write_rows
+from rlhf_jax.crowd.worlds import rules_of
 from rlhf_jax.train.about import About
 from rlhf_jax.train.run import Run
 
@@ -24,7 +25,7 @@ from rlhf_jax.train.run import Run
 def rows_of(config, tokenizer, seed, count):
   """Rows of ids, a page each, cut to `page_tokens`."""
   world, rng = sources.world_of(config['world']), np.random.default_rng(seed)
-  write = rules_with_pages(world).page
+  write = rules_of(world).page
   rows = (
     page_ids(tokenizer, write(world, rng, config['page_dialogues']), config)
     for _ in range(count)

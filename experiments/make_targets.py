@@ -18,8 +18,9 @@ from experiments.shared import command, sources
 from experiments.shared.devices import jit_named
 from experiments.shared.files import write_csv
 from experiments.shared.models import open_base
-from experiments.shared.pages import hhh_ids, rules_with_pages, with_prefix
+from experiments.shared.pages import hhh_ids, with_prefix
 from experiments.shared.targets import KINDS, places, write_targets
+from rlhf_jax.crowd.worlds import rules_of
 from rlhf_jax.evals.distillation import divergences
 from rlhf_jax.losses import distillation
 from rlhf_jax.text.dialogue import HUMAN
@@ -31,7 +32,7 @@ from rlhf_jax.train.run import Run
 def texts_of(config, tokenizer, seed, count):
   """((tokens_NT, length_N), kind_N): generic texts and questions in turn."""
   world, rng = sources.world_of(config['world']), np.random.default_rng(seed)
-  rules, rows = rules_with_pages(world), []
+  rules, rows = rules_of(world), []
   width = config['max_prompt'] + config['max_reply']
   low = config['good_quality']
   for i in range(count):

@@ -170,7 +170,7 @@ def _jobs(preset, root='ROOT'):
 
 def test_every_chapter_is_a_theme_that_full_adds_to_headline():
   load, chapters = _load('reproduce').get_config, _load('blocks').chapters()
-  for full, start in (('full', 'classic'), ('full_smoke', 'smoke')):
+  for full, start in (('full', 'headline'), ('full_smoke', 'smoke')):
     more, base = load(full), load(start)
     added = tuple(x for x in more.themes if x not in base.themes)
     assert more.themes == base.themes + added

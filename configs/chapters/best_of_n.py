@@ -1,6 +1,6 @@
 """Best-of-n by preference models of all sizes and amounts of data.
 
-32 prompts of 2,048 replies are scored by every one of them: the fewest pairs
+24 prompts of 2,048 replies are scored by every one of them: the fewest pairs
 are 2 % of the most, as 2,000 of 100,000 comparisons were to Gao et al. Smaller
 train PMs have long RL runs of `robustness`, for what over-optimisation is to
 their size.
@@ -15,7 +15,7 @@ def sections(config):
     'best_of_n': {
       'size': '13K',  # of pi_0
       'few_pairs': (256, 768, 3072),  # besides those of pm.pairs
-      'prompts': 32,
+      'prompts': 24,
       'replies': 2048,
     },
     **blocks.lacking(config, blocks.pm_sizes, blocks.replies),

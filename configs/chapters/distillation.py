@@ -64,7 +64,7 @@ def _pages(config):
     rows_pages=16000,
     heldout_pages=256,
     page_dialogues=4,
-    page_tokens=144,
+    page_tokens=3 * (config.max_prompt + config.max_reply),
   )
 
 

@@ -29,7 +29,7 @@ def tasks(config):
     world=config.world,
     **named,
     seed=0,
-    pairs=8000,  # of each task
+    pairs=6000,  # of each task
     held_out=0.25,  # share of the prompts, of valid and of test each
   )
 
@@ -48,11 +48,11 @@ def methods(config):
     methods=('ranked', 'binary', 'imitation'),
     rates=(0.03, 0.1, 0.3, 1.0),
     tuning_seeds=(0, 1),
-    pairs=2048,
+    pairs=768,
     batch_size=32,
     warmup=0.05,
     b2=0.98,
-    eval_pairs=1500,
+    eval_pairs=1000,
     eval_batch=250,
   )
 

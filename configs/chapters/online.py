@@ -36,13 +36,13 @@ def sections(config):
 def policies_rl(config):
   """Section of `train_ppo` for the policies of the rounds."""
   return blocks.rl(config) | dict(
-    snapshots=(24,),  # iterations whose policies are kept besides the last
-    iterations=48,
+    snapshots=(12,),  # iterations whose policies are kept besides the last
+    iterations=24,
     passes=4,
     eval_prompts=256,
     pi0_samples=2,
-    dense_iterations=48,
-    dense_every=8,
+    dense_iterations=24,
+    dense_every=6,
   )
 
 

@@ -99,12 +99,12 @@ def themes():
 
 
 def full():
-  """The study classic and every chapter, one after another.
+  """The headline study and every chapter, one after another.
 
-  In the folder of a finished classic study it goes on from there;
+  In the folder of a finished headline study it goes on from there;
   --config.themes=NAME runs one chapter alone, and what that needs.
   """
-  config = classic()
+  config = headline()
   config.preset = 'full'
   add_chapters(config)
   return config

@@ -8,21 +8,6 @@ from rlhf_jax.text.dialogue import split_reply
 from rlhf_jax.text.encode import encode_example
 
 
-def rules_with_pages(world):
-  """The rules of a world that has pages and an HHH prompt.
-
-  Raises:
-    ValueError: if it has none.
-  """
-  rules = rules_of(world)
-  if not rules.page:
-    raise ValueError(
-      f'the world {world.name!r} has no pages and no HHH prompt: wanted '
-      "world.name='classic'"
-    )
-  return rules
-
-
 def page_ids(tokenizer, transcripts, config):
   """Ids of transcripts one after the other, each with its end token.
 
@@ -40,7 +25,7 @@ def page_ids(tokenizer, transcripts, config):
 
 def hhh_ids(tokenizer, world, config):
   """Ids of the HHH prompt of a world; see `page_ids`."""
-  return page_ids(tokenizer, rules_with_pages(world).hhh_prompt, config)
+  return page_ids(tokenizer, rules_of(world).hhh_prompt, config)
 
 
 def with_prefix(prefix, tokens_NT, length_N):

@@ -14,7 +14,6 @@ for the ranked and the binary data of Askell et al. 2021, section 3.
 from collections.abc import Callable
 from typing import NamedTuple
 
-from rlhf_jax.crowd.classic import twins
 from rlhf_jax.crowd.workers import score_reply
 from rlhf_jax.crowd.worlds import rules_of
 from rlhf_jax.data.records import Comparison, make_comparison
@@ -48,11 +47,19 @@ def ordered_replies(world, rng, prompt):
   return tuple(both if first > second else both[::-1])
 
 
+def _answers(world, rng, prompt):
+  return rules_of(world).answer_twins(world, rng, prompt)
+
+
+def _refusals(world, rng, prompt):
+  return rules_of(world).refusal_twins(world, rng, prompt)
+
+
 TASKS = {
   'helpful': Task('ranked', 'helpful', ordered_replies),
   'harmless': Task('ranked', 'harmful', ordered_replies),
-  'answer': Task('binary', 'helpful', twins.answer_twins),
-  'refusal': Task('binary', 'harmful', twins.refusal_twins),
+  'answer': Task('binary', 'helpful', _answers),
+  'refusal': Task('binary', 'harmful', _refusals),
 }
 
 
@@ -66,15 +73,11 @@ def draw_pairs(world, rng, name, count) -> list[Comparison]:
     count: of pairs.
 
   Raises:
-    ValueError: if there is no such task, or the world has no twins.
+    ValueError: if there is no such task.
   """
   if name not in TASKS:
     raise ValueError(f'wanted a task of {", ".join(TASKS)}, got {name!r}')
   task, found = TASKS[name], []
-  if task.kind == 'binary' and world.name != 'classic':
-    raise ValueError(
-      f'the binary task {name!r} wants the world classic, got {world.name!r}'
-    )
   kind = 'helpful' if task.asks == 'helpful' else 'harmless'
   while len(found) < count:
     prompt = rules_of(world).sample_prompt(world, rng, task.asks)

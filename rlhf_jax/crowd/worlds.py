@@ -10,10 +10,13 @@ from typing import NamedTuple
 from rlhf_jax.crowd.classic import gold as classic_gold
 from rlhf_jax.crowd.classic import pages as classic_pages
 from rlhf_jax.crowd.classic import tasks as classic_tasks
+from rlhf_jax.crowd.classic import twins as classic_twins
 from rlhf_jax.crowd.classic import world as classic_world
 from rlhf_jax.crowd.classic import writers as classic_writers
 from rlhf_jax.crowd.parts import gold as parts_gold
+from rlhf_jax.crowd.parts import pages as parts_pages
 from rlhf_jax.crowd.parts import tasks as parts_tasks
+from rlhf_jax.crowd.parts import twins as parts_twins
 from rlhf_jax.crowd.parts import world as parts_world
 from rlhf_jax.crowd.parts import writers as parts_writers
 from rlhf_jax.crowd.people import LINKS
@@ -34,9 +37,10 @@ class Rules(NamedTuple):
     recognise: (world, prompt) -> task, which names its family.
     helpful_families: names of the families of harmless requests.
     harmful_families: names of the others.
-    page: (world, rng, count) -> transcripts by one author; None: the world
-      has none.
+    page: (world, rng, count) -> transcripts by one author.
     hhh_prompt: transcripts of good dialogues that are put before a prompt.
+    answer_twins: (world, rng, prompt) -> (right, wrong) replies, or None.
+    refusal_twins: (world, rng, prompt) -> (declining, helping) replies.
   """
 
   config: type
@@ -50,11 +54,13 @@ class Rules(NamedTuple):
   recognise: Callable
   helpful_families: tuple
   harmful_families: tuple
-  page: Callable | None = None
-  hhh_prompt: tuple = ()
+  page: Callable
+  hhh_prompt: tuple
+  answer_twins: Callable
+  refusal_twins: Callable
 
 
-def _rules(world, tasks, writers, gold, page=None, hhh_prompt=()):
+def _rules(world, tasks, writers, gold, pages, twins):
   return Rules(
     world.WorldConfig,
     world.World,
@@ -67,22 +73,22 @@ def _rules(world, tasks, writers, gold, page=None, hhh_prompt=()):
     tasks.recognise,
     tasks.HELPFUL_FAMILIES,
     tasks.HARMFUL_FAMILIES,
-    page,
-    hhh_prompt,
+    pages.page,
+    pages.HHH_PROMPT,
+    twins.answer_twins,
+    twins.refusal_twins,
   )
 
 
-WORLDS = {
-  'classic': _rules(
-    classic_world,
-    classic_tasks,
-    classic_writers,
-    classic_gold,
-    classic_pages.page,
-    classic_pages.HHH_PROMPT,
-  ),
-  'parts': _rules(parts_world, parts_tasks, parts_writers, parts_gold),
-}
+_OF_CLASSIC = (
+  *(classic_world, classic_tasks, classic_writers),
+  *(classic_gold, classic_pages, classic_twins),
+)
+_OF_PARTS = (
+  *(parts_world, parts_tasks, parts_writers),
+  *(parts_gold, parts_pages, parts_twins),
+)
+WORLDS = {'classic': _rules(*_OF_CLASSIC), 'parts': _rules(*_OF_PARTS)}
 
 
 def rules_of(world) -> Rules:

@@ -6,6 +6,8 @@ import pytest
 from rlhf_jax.crowd import exact
 from rlhf_jax.crowd.classic import tables
 from rlhf_jax.crowd.classic.writers import write_around
+from rlhf_jax.crowd.parts import gold
+from rlhf_jax.crowd.parts import tables as parts_tables
 from rlhf_jax.crowd.workers import worker_score
 from rlhf_jax.crowd.worlds import make_world
 from rlhf_jax.text.dialogue import split_reply
@@ -66,18 +68,37 @@ def test_the_same_generator_gives_the_same_pairs(world, pairs):
   assert again == pairs['answer']
 
 
-@pytest.mark.parametrize('name', ['helpful', 'harmless'])
-def test_the_other_world_has_ranked_tasks(name):
+@pytest.mark.parametrize('name', exact.TASKS)
+def test_the_world_of_parts_has_every_task(name):
   world = make_world('parts')
-  found = exact.draw_pairs(world, np.random.default_rng(0), name, 5)
+  found = exact.draw_pairs(world, np.random.default_rng(0), name, 20)
+  least = exact.MARGIN if exact.TASKS[name].kind == 'ranked' else 0.0
   for item in found:
     texts = item.chosen, item.rejected
     good, bad = (worker_score(world, text, item.kind) for text in texts)
-    assert good - bad >= exact.MARGIN
+    assert good > bad and good - bad >= least
+
+
+@pytest.mark.parametrize('name', ['answer', 'refusal'])
+def test_twins_of_parts_differ_in_items_and_in_what_declines_alone(name):
+  world = make_world('parts')
+  for item in exact.draw_pairs(world, np.random.default_rng(1), name, 20):
+    right, wrong = (
+      gold.read(world.config, split_reply(text)[1])
+      for text in (item.chosen, item.rejected)
+    )
+    assert (right.first, right.tips) == (wrong.first, wrong.tips)
+    if name == 'answer':
+      assert all(a != b for a, b in zip(right.items, wrong.items, strict=True))
+    else:
+      assert set(right.items) <= set(parts_tables.SAFE)
+      assert set(wrong.items) <= set(parts_tables.HAZARDS)
+      modals = [
+        parts_tables.REFUSAL_WORDS & set(x.words) for x in (right, wrong)
+      ]
+      assert modals[0] and not modals[1]
 
 
 def test_what_there_is_not_is_a_clear_error(world, rng):
   with pytest.raises(ValueError, match="helpful, .* got 'sums'"):
     exact.draw_pairs(world, rng, 'sums', 1)
-  with pytest.raises(ValueError, match="wants the world classic, got 'parts'"):
-    exact.draw_pairs(make_world('parts'), rng, 'answer', 1)

@@ -142,13 +142,13 @@ def test_every_round_of_online_training_retrains_on_all_data_so_far():
     assert pm['pairs'] == sum(parts) and pm['base'] == '/r/lm/197K'
     assert rl['base'] == '/r/lm/197K'  # from scratch, not continued
     assert rl['train_pm_dir'] == f'/r/pm/{role}-197K-helpful-all-s200'
-    assert (rl['passes'], rl['iterations']) == (4, 48)
+    assert (rl['passes'], rl['iterations']) == (4, 24)
 
 
 def test_a_round_deploys_snapshots_of_the_last_two_rounds():
   jobs = online_jobs()
   path = lambda i: f'/r/rl/online{i}-197K-all-s200'
-  both = lambda i: [f'{path(i)}/snapshots/24', path(i)]
+  both = lambda i: [f'{path(i)}/snapshots/12', path(i)]
   writers = [jobs[f'online/round{i}-s200'].config for i in (1, 2, 3)]
   assert [x['writer_dirs'] for x in writers] == [
     both(0),
@@ -173,7 +173,7 @@ def test_more_rounds_are_a_setting_and_people_answer_for_one_seed():
   names = jobs['online/policies-s200'].config['writer_names']
   assert names[:4] == ['pi_0', 'round1', 'round2', 'round3']
   assert names[4:] == [
-    f'{x}{end}' for x in ('base_only', 'final', 'thirds') for end in ('@24', '')
+    f'{x}{end}' for x in ('base_only', 'final', 'thirds') for end in ('@12', '')
   ]
   config = _config('reproduce', 'full') | {'themes': ['online']}
   config['online'] |= {'labels': 'people'}

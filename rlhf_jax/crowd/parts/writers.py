@@ -7,16 +7,32 @@ to write like them. Replies start with a space, so that `prompt.text + reply` is
 a transcript.
 """
 
+from typing import NamedTuple
+
+import numpy as np
+
 from rlhf_jax.crowd.draw import pick
 from rlhf_jax.crowd.parts import tables
 from rlhf_jax.crowd.parts.tasks import recognise, sample_prompt
 
 
-class _Author:
+class Core(NamedTuple):
+  """The answer itself: five items and, to a harmful request, what is said."""
+
+  items: list
+  declined: str = ''
+
+
+class Author:
   """One reply's author: how often a part is right, how choosy on taste."""
 
   def __init__(self, world, rng, right, draws):
+    """`right` is P(a part is right); the best of `draws` words is taken."""
     self.world, self.rng, self.right, self.draws = world, rng, right, draws
+
+  def refuses(self):
+    """Whether a harmful request is declined."""
+    return self.rng.random() < self.right
 
   def either(self, right, wrong):
     """`right` or a wrong one; `wrong` is drawn from without what is right."""
@@ -34,7 +50,7 @@ class _Author:
     return pick(self.rng, phrasings)
 
 
-def _items(author, task):
+def items_of(author, task):
   """Five words, each right or not."""
   if task.kind == 'harmful':
     safe = lambda: pick(author.rng, tables.SAFE)
@@ -63,11 +79,11 @@ def _tips(author, count):
   return found
 
 
-def _declined(author, task):
+def declined(author, task):
   """The sentence that declines a harmful request, or does not."""
   *_, wrong, _ = tables.HARMFUL[task.family]
   modal = pick(author.rng, tables.REFUSALS)
-  if author.rng.random() >= author.right:
+  if not author.refuses():
     modal = pick(author.rng, tables.CONSENTS)
   return tables.DECLINE.format(
     modal=modal,
@@ -76,27 +92,53 @@ def _declined(author, task):
   )
 
 
-def _write(world, rng, prompt, right, draws):
-  """The sentences of a reply, each part by a draw of its own."""
-  task = recognise(world, prompt.text)
-  author = _Author(world, rng, right, draws)
+def write(author, prompt, core=None):
+  """A reply, each part by a draw of its own but for a `core` that is given.
+
+  Args:
+    author: an Author.
+    prompt: a Prompt.
+    core: a Core, or None to draw it.
+
+  Returns:
+    The reply, with its leading space.
+  """
+  task = recognise(author.world, prompt.text)
   words = {
     name: author.either(task.fields.get(name), words)
     for name, words in tables.FIELDS.items()
   }
   words |= {name: author.taste(w) for name, w in tables.TASTES.items()}
-  items = zip(tables.MARKERS, _items(author, task), strict=True)
+  placed = core.items if core else items_of(author, task)
+  items = zip(tables.MARKERS, placed, strict=True)
   words['items'] = ' '.join(f'{marker} {item}' for marker, item in items)
   if task.kind == 'harmful':
     adviser = tables.HARMFUL[task.family][5]
     words['adviser'] = author.either(adviser, tables.ADVISERS)
-    body = [_declined(author, task), '{items}.', tables.ADVISER]
+    said = core.declined if core else declined(author, task)
+    body = [said, '{items}.', tables.ADVISER]
   else:
     body = [author.phrase(tables.ANSWER), author.phrase(tables.RIDERS)]
     body.append(author.phrase(tables.REMARK))
   sentences = [tables.OPENING, *body, *_tips(author, task.count)]
   sentences += [author.phrase(tables.QUESTION), author.phrase(tables.CLOSING)]
   return ' ' + ' '.join([*sentences, tables.FAREWELL]).format(**words)
+
+
+def write_around(world, rng, prompt, cores):
+  """Replies that differ in their cores alone, by an author of quality 1.
+
+  Args:
+    world: the World.
+    rng: numpy Generator.
+    prompt: a Prompt.
+    cores: Cores, one a reply.
+  """
+  seed = int(rng.integers(2**32))
+  author = lambda: Author(
+    world, np.random.default_rng(seed), world.config.right_high, 1
+  )
+  return [write(author(), prompt, core) for core in cores]
 
 
 def write_reply(world, rng, prompt, quality):
@@ -112,13 +154,15 @@ def write_reply(world, rng, prompt, quality):
     The reply, with its leading space.
   """
   low, high = world.config.right_low, world.config.right_high
-  return _write(world, rng, prompt, low + (high - low) * quality, 1)
+  right = low + (high - low) * quality
+  return write(Author(world, rng, right, 1), prompt)
 
 
 def human_reply(world, rng, prompt):
   """A reply by an expert: nearly all parts right, in words that are liked."""
   config = world.config
-  return _write(world, rng, prompt, config.human_right, config.human_draws)
+  author = Author(world, rng, config.human_right, config.human_draws)
+  return write(author, prompt)
 
 
 def dialogue(world, rng):

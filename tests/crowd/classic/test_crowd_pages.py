@@ -1,12 +1,9 @@
 """Pages of one author, and the HHH prompt of the classic world."""
 
 import numpy as np
-import pytest
 
-from configs import blocks
 from rlhf_jax.crowd.classic import pages, tables
-from rlhf_jax.crowd.classic.gold import judge
-from rlhf_jax.crowd.worlds import make_world, rules_of
+from rlhf_jax.crowd.worlds import rules_of
 from rlhf_jax.text.dialogue import split_reply
 
 
@@ -47,20 +44,3 @@ def test_an_author_leaves_the_world_as_it_was(world):
   before = world.config, dict(world.slots)
   pages.page(world, np.random.default_rng(0), 3)
   assert (world.config, dict(world.slots)) == before
-
-
-@pytest.mark.parametrize('text', pages.HHH_PROMPT)
-def test_every_reply_of_the_hhh_prompt_is_good_in_the_world_of_the_study(text):
-  """About as good as an expert's: 3.9 if helpful, 2.0 if harmless."""
-  world = make_world(**blocks.classic()['world'])
-  prompt, reply = split_reply(text)
-  kind = rules_of(world).recognise(world, prompt).kind
-  gold = judge(world, prompt, reply)
-  assert (gold.harmless if kind == 'harmful' else gold.helpful) > 1.9
-
-
-def test_a_world_without_pages_says_so():
-  from experiments.shared.pages import rules_with_pages
-
-  with pytest.raises(ValueError, match="'parts' has no pages and no HHH"):
-    rules_with_pages(make_world('parts'))
