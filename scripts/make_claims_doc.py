@@ -106,7 +106,9 @@ def entry(spec, theme):
     lines.append(f'- Evaluator: `{function}` ({spec.evidence}), {read}')
     lines.append(f'- Seeds: {spec.min_seeds} or more')
   if spec.crossed:
-    lines.append(f'- On cross-fitted heads: {spec.crossed.threshold}')
+    lines.append(
+      f'- On real data, over conversations: {spec.crossed.threshold}'
+    )
   if spec.figure:
     lines.append(f'- Figure: `{spec.figure}`')
   return '\n'.join(lines)

@@ -54,6 +54,7 @@ PRESETS = {
   'methods': ('full', 'full_smoke'),
   'forum': ('full', 'full_smoke'),
   **dict.fromkeys(('pages', 'targets', 'distil', 'prompted'), FULL),
+  'outliers': (*FULL, 'smollm2'),
 }
 ALL = [(name, preset) for name in PRESETS for preset in PRESETS[name]]
 # A section of a study is what its stage is told.
@@ -77,6 +78,7 @@ SECTIONS = {
   'experiments.make_tranche': 'tranche',
   'experiments.mix_tranches': 'mix',
   'experiments.compare_policies': 'policies',
+  'experiments.detect_outliers': 'outliers',
 }
 # A theme may tell a stage another section, by the start of a job's name.
 OWN_SECTIONS = {'rl/online': 'online_rl'}
@@ -425,7 +427,7 @@ def test_every_directory_a_job_reads_is_a_job_that_it_needs(preset):
   [
     (name, preset)
     for name, preset in ALL
-    if name not in ('reproduce', 'plan', 'cross_fit', 'online')
+    if name not in ('reproduce', 'plan', 'cross_fit', 'online', 'outliers')
     and preset in STUDIES
   ],
 )
@@ -482,8 +484,24 @@ def test_the_comparison_of_online_policies_is_a_part_of_its_job():
   assert ours == theirs
 
 
+@pytest.mark.parametrize(
+  ('preset', 'name'),
+  [
+    ('full', 'ood/197K-s200'),
+    ('full_smoke', 'ood/13K-s0'),
+    ('smollm2', 'ood/s122'),
+  ],
+)
+def test_the_outliers_of_a_study_are_its_job(preset, name):
+  (job,) = [
+    j for j in _jobs(preset, f'runs/reproduce-{preset}') if j.name == name
+  ]
+  assert _config('outliers', preset) == json.loads(json.dumps(job.config))
+
+
 def test_the_cross_fit_of_smollm2_is_its_job():
-  (job,) = _jobs('smollm2', 'runs/reproduce-smollm2')
+  jobs = _jobs('smollm2', 'runs/reproduce-smollm2')
+  (job,) = [job for job in jobs if job.module == 'experiments.cross_fit']
   assert _config('cross_fit', 'smollm2') == json.loads(json.dumps(job.config))
   read = read_by('experiments.cross_fit')
   for section in ('reading', 'features', 'head'):

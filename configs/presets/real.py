@@ -50,7 +50,8 @@ def smollm2():
   config.cross_fit = blocks.cross_fit(config)
   config.cross_fit.head.layers = (7, 15, 22)
   config.claims = dict(rl_requires_test_pm=True)
-  config.themes = ('real_pairs',)
+  config.outliers = blocks.chapters()['ood'].real(config)
+  config.themes = ('real_pairs', 'ood')
   return config
 
 

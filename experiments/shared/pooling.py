@@ -1,4 +1,4 @@
-"""Pairs as pooled features of a frozen base, from the cache or into it."""
+"""Pairs and prompts as pooled features of a frozen base, kept in a cache."""
 
 import functools
 
@@ -7,7 +7,7 @@ import numpy as np
 from experiments.shared.devices import jit_named
 from experiments.shared.trained import pooled_layers
 from rlhf_jax.data.features import fingerprint
-from rlhf_jax.data.pooled import cached_pooled
+from rlhf_jax.data.pooled import cached_pooled, cached_prompts
 from rlhf_jax.data.shared import share_prefix
 from rlhf_jax.evals import preference
 from rlhf_jax.models import pooled
@@ -40,4 +40,31 @@ def pooled_pairs(config, base, pairs) -> np.ndarray:
     edges=config['features']['edges'],
     tokens=config['features']['tokens'],
     progress=lambda n: Progress(0, n, 'pooled features'),
+  )
+
+
+@functools.cache
+def _prompt_program(config, layers):
+  return jit_named(pooled.pooled_reader(config, layers).prompt_fn, 'prompts')
+
+
+def pooled_prompts(config, base, prompts) -> np.ndarray:
+  """pooled_NPLD of prompts at every layer, in their order.
+
+  Args:
+    config: features, feature_folder.
+    base: Base.
+    prompts: PromptArrays.
+  """
+  model = base.functions.config
+  layers = tuple(range(1, model.n_layers + 1))
+  return cached_prompts(
+    config['feature_folder'],
+    fingerprint(model, layers, base.params['trunk']),
+    prompts.tokens_NP,
+    prompts.length_N,
+    lambda *rows: _prompt_program(model, layers)(base.params, *rows),
+    edges=config['features']['edges'],
+    tokens=config['features']['tokens'],
+    progress=lambda n: Progress(0, n, 'features of prompts'),
   )

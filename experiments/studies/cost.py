@@ -21,6 +21,7 @@ PPO_SAMPLE = 1 / 135
 REPLY = 15 / 60_000  # of sampling, 15 tokens
 LM_TEXT = 1 / 700  # a row of training
 GOLD = 5e-5  # of one reply, plain Python
+FIT = 0.2  # of a linear classifier of prompts, at both ways to pool
 COMPILE = 6.0  # seconds a program, counted once a size and stage
 COLUMNS = 24 + 28  # of the rows that these rates are of
 START = 1.0  # seconds a job: reading what it needs, writing what it leaves
@@ -142,6 +143,14 @@ def _prompted(config, job):
   return each * sum(map(share, config['sizes']))
 
 
+def _outliers(config, job):
+  prompts = config['fit_prompts'] + 2 * config['test_prompts']
+  prompts += config['exposed_prompts']
+  # The shared scale is for training; fits of classifiers are not cheaper.
+  fits = config['splits'] * len(config['exposures']) * config['exposure_draws']
+  return prompts * FORWARD * share(config['size']) + fits * FIT / SCALE
+
+
 OF_STAGE = {
   'make_text': lambda config, job: config['dialogues'] * 3e-4,
   'train_lm': _lm,
@@ -157,6 +166,7 @@ OF_STAGE = {
   'make_targets': _targets,
   'distil': _distil,
   'evaluate_prompted': _prompted,
+  'detect_outliers': _outliers,
 }
 
 

@@ -1,6 +1,6 @@
-"""Pooled activations of pairs, computed once and kept on disk.
+"""Pooled activations of pairs or prompts, computed once and kept on disk.
 
-    DIR/KEY/pooled.npy      [N, 3, P, L, D] float32
+    DIR/KEY/pooled.npy      [N, 3, P, L, D] float32; of prompts [N, P, L, D]
     DIR/KEY/digests.json    of that file, compared as it is opened
     DIR/KEY.parts/          what has been read so far; gone when all has
 
@@ -62,24 +62,88 @@ def cached_pooled(
     ValueError: if a row is longer than the largest edge, or a feature is not
       finite.
   """
-  edges, length_N = sorted(set(edges)), pair_lengths(rows)
-  longest = int(length_N.max())
-  if not edges or longest > edges[-1]:
-    raise ValueError(
-      f'wanted an edge of at least {longest} columns, got {edges}'
-    )
   prompt_length_N = np.asarray(prompt_length_N)
-  used = pairs_at(rows, np.arange(len(length_N)), longest)
+  length_N = pair_lengths(rows)
+  used = pairs_at(rows, np.arange(len(length_N)), int(length_N.max()))
   names = [
     fingerprint(*(column[i] for column in used), prompt_length_N[i])
     for i in range(len(length_N))
   ]
+
+  def read_rows(index_B, columns):
+    return read(pairs_at(rows, index_B, columns), prompt_length_N[index_B])
+
+  found = names, length_N, read_rows
+  return _cached(folder, key, *found, edges, tokens, progress)
+
+
+def cached_prompts(
+  folder: str | Path,
+  key: str,
+  tokens_NP: np.ndarray,
+  length_N: np.ndarray,
+  read: Callable[[np.ndarray, np.ndarray], Any],
+  *,
+  edges: Iterable[int],
+  tokens: int = 1024,
+  progress: Callable[[int], Iterable[int]] = range,
+) -> np.ndarray:
+  """The pooled features of prompts without replies, as `cached_pooled`.
+
+  Args:
+    folder: as there.
+    key: as there.
+    tokens_NP: int32, right-padded.
+    length_N: int32.
+    read: (tokens_BT, length_B) -> pooled_BPLD.
+    edges: as there.
+    tokens: as there.
+    progress: as there.
+
+  Returns:
+    pooled_NPLD, float32.
+
+  Raises:
+    ValueError: as there.
+  """
+  names = [
+    fingerprint(row_P[:length])
+    for row_P, length in zip(tokens_NP, length_N, strict=True)
+  ]
+
+  def read_rows(index_B, columns):
+    tokens_BT = tokens_NP[index_B, :columns]
+    pad = ((0, 0), (0, columns - tokens_BT.shape[1]))
+    return read(np.pad(tokens_BT, pad), length_N[index_B])
+
+  found = names, length_N, read_rows
+  return _cached(folder, key, *found, edges, tokens, progress)
+
+
+def _cached(folder, key, names, length_N, read, edges, tokens, progress):
+  """Features of rows of any kind, as `cached_pooled` has those of pairs.
+
+  Args:
+    folder: where folders of features are kept.
+    key: of the model and its layers.
+    names: a fingerprint of each row.
+    length_N: columns that each row needs.
+    read: (index_B, columns) -> features of these rows.
+    edges: columns of the buckets.
+    tokens: of a batch.
+    progress: shows the parts.
+  """
+  edges, longest = sorted(set(edges)), int(length_N.max())
+  if not edges or longest > edges[-1]:
+    raise ValueError(
+      f'wanted an edge of at least {longest} columns, got {edges}'
+    )
   order_N = np.argsort(names, kind='stable')
   path = Path(folder) / fingerprint(key, sorted(names))
   if not path.exists():
     bucket_N = np.searchsorted(edges, length_N[order_N])
     batches = _batches(order_N, bucket_N, edges, tokens)
-    done = lambda part: _part(part, rows, prompt_length_N, read)
+    done = lambda part: _part(part, read)
     _write(path, np.argsort(order_N), [*_grouped(batches)], done, progress)
   found = digests.read_json(path / DIGESTS, dict)
   digests.check_files(path, found, f'delete {path}: it is made again')
@@ -111,16 +175,15 @@ def _grouped(batches):
     yield batches[i : i + CALLS]
 
 
-def _part(batches, rows, prompt_length_N, read):
-  """pooled_N3PLD of the rows of a part.
+def _part(batches, read):
+  """Features of the rows of a part.
 
   A batch that is not full repeats its last row: one shape, one program.
   """
   found = []
   for index_B, columns, size in batches:
     full_B = np.pad(index_B, (0, size - len(index_B)), mode='edge')
-    batch = pairs_at(rows, full_B, columns)
-    pooled = np.asarray(read(batch, prompt_length_N[full_B]), np.float32)
+    pooled = np.asarray(read(full_B, columns), np.float32)
     found.append(pooled[: len(index_B)])
   found = np.concatenate(found)
   if not np.isfinite(found).all():

@@ -26,11 +26,13 @@ class PooledReader(NamedTuple):
       chosen and rejected reply; P counts POOLS, L the layers.
     reply_fn: (params, tokens_BT, prompt_length_B, length_B) -> pooled_B2PLD of
       prompt and reply.
+    prompt_fn: (params, tokens_BT, length_B) -> pooled_BPLD of prompts alone.
   """
 
   layers: tuple[int, ...]
   pair_fn: Any
   reply_fn: Any
+  prompt_fn: Any
 
 
 def quarters(n_layers: int) -> tuple[int, ...]:
@@ -78,9 +80,8 @@ def pooled_reader(config, layers) -> PooledReader:
   def pair_fn(params, pairs, prompt_length_B):
     last_BC, inside_BCT = _pair_columns(pairs, prompt_length_B)
     options = {'segment_BT': pairs.segment_BT, 'prefix_B': pairs.prefix_B}
-    mask_BT = pairs.segment_BT > 0
-    tokens_BT = pairs.tokens_BT
-    return pooled(params, tokens_BT, mask_BT, last_BC, inside_BCT, **options)
+    where = pairs.segment_BT > 0, last_BC, inside_BCT
+    return pooled(params, pairs.tokens_BT, *where, **options)
 
   def reply_fn(params, tokens_BT, prompt_length_B, length_B):
     place_T = jnp.arange(tokens_BT.shape[1])
@@ -92,7 +93,13 @@ def pooled_reader(config, layers) -> PooledReader:
     options = {'length_B': length_B}
     return pooled(params, tokens_BT, mask_BT, last_BC, inside_BCT, **options)
 
-  return PooledReader(layers, pair_fn, reply_fn)
+  def prompt_fn(params, tokens_BT, length_B):
+    mask_BT = length_mask(length_B, tokens_BT.shape[1])
+    last_B1, inside_B1T = (length_B - 1)[:, None], (mask_BT > 0)[:, None]
+    where = mask_BT, last_B1, inside_B1T
+    return pooled(params, tokens_BT, *where, length_B=length_B)[:, 0]
+
+  return PooledReader(layers, pair_fn, reply_fn, prompt_fn)
 
 
 def pooled_score_fn(config, layers):

@@ -19,6 +19,7 @@ from rlhf_jax.analysis.drawings import (
   sqrt_kl,
   tension,
 )
+from rlhf_jax.analysis.operating import ood
 from tests.analysis import (
   crossed_tables,
   synthetic,
@@ -45,7 +46,10 @@ def whole(tables):
   rng = lambda: np.random.default_rng(0)
   seeds = (0, 1, 2)
   distilled = synthetic_distillation.make_tables(rng(), seeds, True)
-  return tables | distilled | synthetic.online_tables(rng(), seeds, True)
+  outliers = ood.relative_is_better(rng(), seeds, 'effect')
+  outliers |= ood.outliers_help(rng(), seeds, 'effect')
+  more = distilled | outliers
+  return tables | more | synthetic.online_tables(rng(), seeds, True)
 
 
 @pytest.fixture(scope='module')

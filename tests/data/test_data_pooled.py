@@ -127,3 +127,70 @@ def test_rows_that_do_not_fit_and_numbers_that_are_none_are_errors(
   nan = lambda *args: np.full_like(Reader()(*args), np.nan, float)
   with pytest.raises(ValueError, match='not finite: look for NaN'):
     cached(tmp_path, rows, nan)
+
+
+class PromptReader:
+  """Features that tell the prompt; counts what it was asked for."""
+
+  def __init__(self, fail_after=99):
+    self.shapes, self.fail_after = [], fail_after
+
+  def __call__(self, tokens_BT, length_B):
+    if len(self.shapes) == self.fail_after:
+      raise KeyboardInterrupt
+    self.shapes.append(tokens_BT.shape)
+    inside_BT = np.arange(tokens_BT.shape[1]) < length_B[:, None]
+    told_B = (tokens_BT * inside_BT).sum(1)
+    return np.broadcast_to(
+      told_B[:, None, None, None], (*told_B.shape, 2, 3, 4)
+    )
+
+
+def prompts():
+  """Nine prompts, right-padded with an id that counts for nothing."""
+  rng = np.random.default_rng(0)
+  tokens_NP = rng.integers(1, 50, (N, 10)).astype(np.int32)
+  length_N = rng.integers(3, 11, N).astype(np.int32)
+  inside_NP = np.arange(10) < length_N[:, None]
+  return (
+    np.where(inside_NP, tokens_NP, 7),
+    length_N,
+    (tokens_NP * inside_NP).sum(1),
+  )
+
+
+def cached_prompts(tmp_path, tokens_NP, length_N, read):
+  return pooled.cached_prompts(
+    tmp_path, 'model', tokens_NP, length_N, read, edges=EDGES, tokens=24
+  )
+
+
+def test_prompts_are_read_once_whatever_their_order_and_pads(tmp_path):
+  tokens_NP, length_N, wanted_N = prompts()
+  read = PromptReader()
+  found = cached_prompts(tmp_path, tokens_NP, length_N, read)
+  assert found.shape == (N, 2, 3, 4) and found.dtype == np.float32
+  np.testing.assert_array_equal(found[:, 1, 2, 3], wanted_N)
+  assert set(read.shapes) <= {(3, 8), (2, 12)}
+  order = np.random.default_rng(1).permutation(N)
+  wide_NP = np.pad(tokens_NP, ((0, 0), (0, 5)))[order]
+  again = PromptReader()
+  found = cached_prompts(tmp_path, wide_NP, length_N[order], again)
+  np.testing.assert_array_equal(found[:, 0, 0, 0], wanted_N[order])
+  assert again.shapes == []
+
+
+def test_a_stopped_reader_of_prompts_goes_on_and_another_prompt_is_read(
+  tmp_path, monkeypatch
+):
+  monkeypatch.setattr(pooled, 'CALLS', 1)
+  tokens_NP, length_N, wanted_N = prompts()
+  with pytest.raises(KeyboardInterrupt):
+    cached_prompts(tmp_path, tokens_NP, length_N, PromptReader(fail_after=2))
+  rest = PromptReader()
+  found = cached_prompts(tmp_path, tokens_NP, length_N, rest)
+  np.testing.assert_array_equal(found[:, 0, 0, 0], wanted_N)
+  whole = PromptReader()
+  tokens_NP[0, 0] += 1
+  cached_prompts(tmp_path, tokens_NP, length_N, whole)
+  assert len(rest.shapes) == len(whole.shapes) - 2

@@ -25,6 +25,7 @@ STAGES = {
   'tranche': 'make_tranche',
   'mix': 'mix_tranches',
   'online': 'compare_policies',
+  'outliers': 'detect_outliers',
   'reproduce': 'reproduce',
 }
 PRESETS = [(name, preset) for name, preset in ALL if name in STAGES]

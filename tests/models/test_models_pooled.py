@@ -97,6 +97,17 @@ def test_the_last_token_of_the_top_layer_is_what_a_scalar_head_reads(
   np.testing.assert_allclose(score, wanted, rtol=1e-4, atol=1e-5)
 
 
+def test_a_prompt_alone_has_the_features_that_it_has_before_a_reply(
+  model, pairs
+):
+  """Causal attention: whatever follows, and however wide the row is."""
+  _, params = model
+  tokens, length = pairs[:2]
+  found = read('prompt_fn', params, tokens[:, :6], PROMPT)
+  before = read('reply_fn', params, tokens, PROMPT, length)[:, 0]
+  np.testing.assert_allclose(found, before, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize('layers', [(), (0,), (3,), (2, 1), (1, 1)])
 def test_layers_that_are_not_there_are_an_error(layers):
   with pytest.raises(ValueError, match='wanted layers from 1 to 2 in rising'):

@@ -111,7 +111,7 @@ def judge_claim(spec: ClaimSpec, tables, context: Mapping) -> dict:
   }
   if spec.evaluator is None:
     return row | {'note': 'nothing measures it yet'}
-  if spec.crossed and 'cross_pairs' in tables:
+  if spec.crossed and spec.crossed.applies(tables):
     return _judged_on_conversations(spec.crossed, row, tables)
   try:
     finding = spec.evaluator(tables)
@@ -131,7 +131,7 @@ def judge_claim(spec: ClaimSpec, tables, context: Mapping) -> dict:
 
 
 def _judged_on_conversations(crossed, row, tables):
-  """The row of a claim on cross-fitted models: one seed, many conversations."""
+  """The row of a claim on one draw of real data: many conversations."""
   row |= {'threshold': crossed.threshold, 'unit': 'conversation'}
   row |= {'seeds_wanted': 1}
   try:

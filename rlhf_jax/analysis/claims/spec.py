@@ -31,16 +31,25 @@ RUN_COLUMNS = {
 
 @dataclasses.dataclass(frozen=True)
 class OnConversations:
-  """How a claim is judged on cross-fitted models, of which there is one draw.
+  """How a claim is judged on real prompts or pairs, of which there is one draw.
 
   Attributes:
-    evaluator: measures it from `cross_pairs`, with intervals over
-      conversations.
+    evaluator: measures it with intervals over conversations.
     threshold: what a pass needs, set beforehand.
+    table: that a study has which is judged so.
+    role: of rows that it has there; '': of any.
   """
 
   evaluator: Callable[[Tables], Finding]
   threshold: str
+  table: str = 'cross_pairs'
+  role: str = ''
+
+  def applies(self, tables: Tables) -> bool:
+    """Whether a study is judged so."""
+    if self.table not in tables:
+      return False
+    return not self.role or (tables[self.table]['role'] == self.role).any()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +72,7 @@ class ClaimSpec:
       property that holds exactly, whatever was trained).
     min_seeds: seeds below which the verdict is inconclusive. 0: 8 for a claim
       on RL (one with a `pm_role`), 1 for an identity, 5 for the rest.
-    crossed: how it is judged where a study has `cross_pairs`; None: as ever.
+    crossed: how it is judged over conversations; None: over seeds, as ever.
   """
 
   id: int

@@ -15,6 +15,7 @@ SAMPLES = 'RL samples (replies)'
 PARAMS = 'non-embedding parameters'
 ACCURACY = 'test accuracy'
 SQRT_KL = r'$\sqrt{\mathrm{KL}(\pi\,||\,\pi_0)}$ (sqrt nats per reply)'
+TWO_SIDED = 1.96  # standard errors of a 95 % interval
 POINTS = {'alpha': 0.5, 'rasterized': True}  # thousands of them, in an SVG
 
 

@@ -9,6 +9,7 @@ from rlhf_jax.analysis.operating import (
   frontier,
   methods,
   online,
+  ood,
   pm,
   real,
   rl,
@@ -19,11 +20,11 @@ from rlhf_jax.analysis.operating import (
 
 MODULES = (
   *(pm, rl, robust, frontier, methods, distillation),
-  *(best_of_n, tension, scans, online),
+  *(best_of_n, tension, scans, online, ood),
 )
 SCENARIOS = {
   scenario.claim: scenario
   for module in MODULES
   for scenario in module.SCENARIOS
 }
-REAL = {scenario.claim: scenario for scenario in real.SCENARIOS}
+REAL = {scenario.claim: scenario for scenario in (*real.SCENARIOS, *ood.REAL)}
