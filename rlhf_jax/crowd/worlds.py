@@ -9,10 +9,12 @@ from typing import NamedTuple
 
 from rlhf_jax.crowd.classic import gold as classic_gold
 from rlhf_jax.crowd.classic import pages as classic_pages
+from rlhf_jax.crowd.classic import tables as classic_tables
 from rlhf_jax.crowd.classic import tasks as classic_tasks
 from rlhf_jax.crowd.classic import world as classic_world
 from rlhf_jax.crowd.classic import writers as classic_writers
 from rlhf_jax.crowd.parts import gold as parts_gold
+from rlhf_jax.crowd.parts import tables as parts_tables
 from rlhf_jax.crowd.parts import tasks as parts_tasks
 from rlhf_jax.crowd.parts import world as parts_world
 from rlhf_jax.crowd.parts import writers as parts_writers
@@ -33,6 +35,7 @@ class Rules(NamedTuple):
     recognise: (world, prompt) -> task, which names its family.
     helpful_families: names of the families of harmless requests.
     harmful_families: names of the others.
+    refusal_words: of which a reply that declines has one.
     page: (world, rng, count) -> transcripts by one author; None: the world
       has none.
     hhh_prompt: transcripts of good dialogues that are put before a prompt.
@@ -49,11 +52,12 @@ class Rules(NamedTuple):
   recognise: Callable
   helpful_families: tuple
   harmful_families: tuple
+  refusal_words: frozenset
   page: Callable | None = None
   hhh_prompt: tuple = ()
 
 
-def _rules(world, tasks, writers, gold, page=None, hhh_prompt=()):
+def _rules(world, tasks, writers, gold, tables, page=None, hhh_prompt=()):
   return Rules(
     world.WorldConfig,
     world.World,
@@ -66,6 +70,7 @@ def _rules(world, tasks, writers, gold, page=None, hhh_prompt=()):
     tasks.recognise,
     tasks.HELPFUL_FAMILIES,
     tasks.HARMFUL_FAMILIES,
+    tables.REFUSAL_WORDS,
     page,
     hhh_prompt,
   )
@@ -77,10 +82,13 @@ WORLDS = {
     classic_tasks,
     classic_writers,
     classic_gold,
+    classic_tables,
     classic_pages.page,
     classic_pages.HHH_PROMPT,
   ),
-  'parts': _rules(parts_world, parts_tasks, parts_writers, parts_gold),
+  'parts': _rules(
+    parts_world, parts_tasks, parts_writers, parts_gold, parts_tables
+  ),
 }
 
 
