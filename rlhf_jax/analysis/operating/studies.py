@@ -6,6 +6,7 @@ REAL are those of claims that are judged over conversations as well.
 from rlhf_jax.analysis.operating import (
   best_of_n,
   distillation,
+  end_of_context,
   frontier,
   methods,
   online,
@@ -13,13 +14,15 @@ from rlhf_jax.analysis.operating import (
   real,
   rl,
   robust,
+  samples,
   scans,
   tension,
 )
 
 MODULES = (
   *(pm, rl, robust, frontier, methods, distillation),
-  *(best_of_n, tension, scans, online),
+  *(best_of_n, tension, scans, online, samples),
+  end_of_context,
 )
 SCENARIOS = {
   scenario.claim: scenario
