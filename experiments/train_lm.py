@@ -9,7 +9,7 @@ import math
 import jax
 import numpy as np
 
-from experiments.shared import command, policies, sources
+from experiments.shared import command, compute, policies, sources
 from experiments.shared.devices import (
   jit_named,
   jit_step,
@@ -150,7 +150,8 @@ def run(config, workdir):
       config, run_, base, state.params, mesh
     )
     write_csv(run_.path / 'lm.csv', [found])
-    run_.finish(**found)
+    flops = compute.lm_flops(base.functions, tokens, arrays.length_B.mean())
+    run_.finish(**found, flops=flops)
 
 
 def measured(config, run_, base, params, mesh):

@@ -16,6 +16,7 @@ import numpy as np
 from experiments.shared import (
   command,
   comparisons,
+  compute,
   exporting,
   heads,
   pm_tables,
@@ -104,12 +105,10 @@ def run(config, workdir):
     drawn = known, test, rows = comparisons.drawn_pairs(config, pairs)
     if config['read'] == 'pooled':
       fit_pooled(config, run_, base, pairs, drawn)
-      export(config, run_.path)
       return
-    batch_size = config['batch_size']
     reader = readers.reader_of(config, base, known, 'train')
     held_out = readers.reader_of(config, base, test, 'test')
-    batches = reader.batches(rows, batch_size, config['seed'])
+    batches = reader.batches(rows, config['batch_size'], config['seed'])
     frozen = trained.frozen_of(way, base.params)
     state = run_.restore(initial_state(config, base, mesh), batches)
     step_fn, score_fn = readers.pm_programs(
@@ -138,15 +137,19 @@ def run(config, workdir):
     )
     state = train(config, run_, state, (step_of, log), batches, rows)
     run_.save_params(spread(kept(state), None), total)
-    finish(run_, config, score, kept(state), test, total * batch_size)
+    seen = total * config['batch_size']
+    finish(run_, config, score, kept(state), test, seen)
     shown = score(kept(state), pm_tables.EXAMPLES)
     pm_tables.write_examples(run_.path, base.tokenizer, test, shown)
-    run_.finish(**summary(run_, config, pairs, len(rows), total * batch_size))
+    spent = compute.of_pm(config, base.functions, known.take(rows), seen)
+    run_.finish(**summary(run_, config, pairs, len(rows), seen), **spent)
     export(config, run_.path)
 
 
 def fit_pooled(config, run_, base, pairs, drawn):
   """In place of the loop: fits a head on pooled features of all pairs.
+
+  Exports it too, where that is asked for.
 
   Args:
     config: seed, head, and what the evaluations read.
@@ -182,6 +185,7 @@ def fit_pooled(config, run_, base, pairs, drawn):
   layers = trained.pooled_layers(config['head']['layers'], base.functions)
   said = heads.choice_row(choice, layers)
   run_.finish(**summary(run_, config, pairs, len(rows), len(rows)), head=said)
+  export(config, run_.path)
 
 
 def train(config, run_, state, functions, batches, rows):

@@ -17,6 +17,7 @@ import numpy as np
 from experiments.shared import (
   command,
   comparisons,
+  compute,
   policies,
   rl_tables,
   trained,
@@ -151,10 +152,13 @@ def run(config, workdir):
     held_out = policies.HeldOut(config, base, scorers, evaluate, found['test'])
     state = run_.restore(initial_state(config, base, mesh), prompts)
     frozen = Frozen(base.params, scorers.weights[0], trained.bases(way, base))
-    train(config, run_, base, held_out, (iteration_fn, state, frozen, prompts))
+    judge = networks[0].functions if networks else None
+    flops = compute.of_ppo(config, base.functions, judge)
+    running = iteration_fn, state, frozen, prompts
+    train(config, run_, base, held_out, running, flops)
 
 
-def train(config, run_, base, held_out, running):
+def train(config, run_, base, held_out, running, spent):
   """The loop: iterations, and measurements at fixed checkpoints."""
   iteration_fn, state, frozen, prompts = running
   rng = jax.random.key(config['seed'])
@@ -193,7 +197,7 @@ def train(config, run_, base, held_out, running):
   curve = rl_tables.write_tables(run_, held_out.texts, pi0, before, after)
   rl_tables.print_curve(curve, rl_tables.pi0_rows(pi0), config['seed'])
   run_.save_params(spread(state.params['policy'], None), total * updates)
-  run_.finish(iterations=total, train_pm=curve[-1]['train_pm'])
+  run_.finish(iterations=total, train_pm=curve[-1]['train_pm'], **spent)
 
 
 def keep_snapshot(config, path, base, state, iteration):

@@ -49,6 +49,7 @@ PRESETS = {
   'tranche': ('full', 'full_smoke'),
   'mix': ('full', 'full_smoke'),
   'online': ('full', 'full_smoke'),
+  'games': ('full', 'full_smoke'),
   'plan': ('paper',),
   'tasks': ('full', 'full_smoke'),
   'methods': ('full', 'full_smoke'),
@@ -79,9 +80,14 @@ SECTIONS = {
   'experiments.mix_tranches': 'mix',
   'experiments.compare_policies': 'policies',
   'experiments.detect_outliers': 'outliers',
+  'experiments.play_games': 'games',
 }
 # A theme may tell a stage another section, by the start of a job's name.
-OWN_SECTIONS = {'rl/online': 'online_rl'}
+OWN_SECTIONS = {
+  'rl/online': 'online_rl',
+  'rl/samples': 'samples_rl',
+  'pm/at_': 'end_of_context_pm',
+}
 
 
 def section_of(job):
@@ -440,6 +446,7 @@ def test_a_preset_of_a_stage_is_the_study_s_largest_run(name, preset):
   policy, seed = study['linear']['sizes'][-1], study['seeds'][0]
   top = study['scaling']['sizes'][-1]
   part = lambda size: f'-{size}' if size else ''
+  games = study['samples']['sizes'][0] if 'samples' in study else ''
   wanted = {
     'text': 'text',
     'lm': f'lm/{top}',
@@ -456,6 +463,7 @@ def test_a_preset_of_a_stage_is_the_study_s_largest_run(name, preset):
     'prompted': f'prompted/s{seed}',
     'tranche': f'online/rs-s{seed}',
     'mix': f'online/data_online0-s{seed}',
+    'games': f'games/{games}-s{seed}',
   }[name]
   if name == 'ppo':  # micro trains no policy, but says how one would be
     study['themes'] = ['ppo']

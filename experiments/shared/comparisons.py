@@ -16,6 +16,8 @@ from rlhf_jax.data.pairs import PairArrays, encode_pairs, pairs_of
 from rlhf_jax.data.records import KINDS
 from rlhf_jax.data.subsets import draw_rows, subset_of
 
+END_OF_CONTEXT = 'end_of_context'
+
 
 class Pairs(NamedTuple):
   """The comparisons of a run, tokenised.
@@ -34,14 +36,17 @@ class Pairs(NamedTuple):
 def read_pairs(config, base) -> Pairs:
   """The Pairs of a config: of its `comparisons_dir`, or those of `data`.
 
+  They end where the score is read (`ended`).
+
   Raises:
     ValueError: if neither is named.
     DataError: if the folder of the released pairs is missing or malformed.
   """
   folder = config['comparisons_dir']
   if folder:
-    return Pairs(*(load_pairs(folder, side) for side in ('train', 'test')), {})
-  return _released(config, base)[0]
+    both = (load_pairs(folder, side) for side in ('train', 'test'))
+    return ended(config, Pairs(*both, {}), base)
+  return ended(config, _released(config, base)[0], base)
 
 
 def require_data(config):
@@ -184,6 +189,45 @@ def coin_flips(pairs, rng):
   p_N = np.where(np.isnan(p_N), rng.random(len(p_N)), p_N)
   p_N = np.where(rng.random(len(p_N)) < 0.5, p_N, 1 - p_N)
   return pairs._replace(p_label_N=p_N.astype(np.float32))
+
+
+def ended(config, pairs, base):
+  """The Pairs as a model reads them whose score is read at `score_at`.
+
+  At 'end_of_context' they are as they were. At 'last_token' that token is
+  taken away, and so is the end token of a reply, so that the last token is one
+  of its text (Bai et al. 2022, appendix A.2, append a token to every sample).
+
+  Args:
+    config: `score_at`; without it: 'end_of_context'.
+    pairs: Pairs.
+    base: Base, whose tokens they are.
+  """
+  if config.get('score_at', END_OF_CONTEXT) == END_OF_CONTEXT:
+    return pairs
+  ids = base.tokenizer
+  cut = lambda side: at_last_token(side, ids.eos_id, ids.pad_id)
+  return pairs._replace(train=cut(pairs.train), test=cut(pairs.test))
+
+
+def at_last_token(pairs, eos_id, pad_id):
+  """PairArrays without their end-of-context and end tokens.
+
+  Args:
+    pairs: PairArrays, both sides of which end in end-of-context.
+    eos_id: end token of a reply; one that was cut has none.
+    pad_id: takes their place.
+  """
+  found = {}
+  for side in ('chosen', 'rejected'):
+    tokens_NT = getattr(pairs, f'{side}_tokens_NT')
+    length_N = getattr(pairs, f'{side}_length_N') - 1
+    last_N = np.take_along_axis(tokens_NT, length_N[:, None] - 1, 1)[:, 0]
+    length_N = length_N - (last_N == eos_id)
+    inside_NT = np.arange(tokens_NT.shape[1]) < length_N[:, None]
+    found[f'{side}_tokens_NT'] = np.where(inside_NT, tokens_NT, pad_id)
+    found[f'{side}_length_N'] = length_N.astype(np.int32)
+  return pairs._replace(**found)
 
 
 def redraw_labels(pairs, rng):

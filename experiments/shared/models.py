@@ -264,9 +264,15 @@ def open_scorer(path, mesh=None, computes=None) -> Network:
     computes: `arithmetic` of who asks; None: as it was trained.
 
   Raises:
-    RunError: if it is no such run, or not finished.
+    RunError: if it is no such run, or not finished, or does not read its score
+      at the end-of-context token, which rewards and judges append.
   """
   run = about.read(path)
+  if run.config.get('score_at', 'end_of_context') != 'end_of_context':
+    raise RunError(
+      f'{path} reads its score at {run.config["score_at"]}: wanted a '
+      'preference model of score_at=end_of_context, which rewards can read'
+    )
   if run.about.holds != 'preference model':
     raise RunError(
       f'{path} is no run of experiments.train_pm, it holds '

@@ -73,7 +73,7 @@ def _start(config, root, size, role, seed, half):
   return values, changes, needs
 
 
-def _multiple(config, size, half):
+def _multiple(config, section, size, half):
   """Multiple of the rung's learning rate (`_2_7M` stands for 2.7M)."""
   table, key = config['pm_lr_multiples'], '_' + size.replace('.', '_')
   if table and key not in table:
@@ -81,10 +81,12 @@ def _multiple(config, size, half):
       f'pm_lr_multiples has no entry {key} for the size {size}: add it'
     )
   ratio = config['decayed']['lr_ratio'] if half == 'all' else 1.0
-  return config['pm']['lr_multiple'] * table.get(key, 1.0) * ratio
+  return config[section]['lr_multiple'] * table.get(key, 1.0) * ratio
 
 
-def pm_job(config, root, role, size, seed, half, subset='mix', **changes):
+def pm_job(
+  config, root, role, size, seed, half, subset='mix', section='pm', **changes
+):
   """Stage 4: a preference model.
 
   Those of all pairs end at a rate that falls to zero.
@@ -97,13 +99,18 @@ def pm_job(config, root, role, size, seed, half, subset='mix', **changes):
     seed: draws labels, halves and order.
     half: of the comparisons, 'a' or 'b'; 'all'.
     subset: of them: 'mix', 'helpful' or 'harmless'.
+    section: of the config; a theme may have one of its own.
     **changes: settings of its own.
   """
   values, own, needs = _start(config, root, size, role, seed, half)
-  decayed = config['decayed'] if half == 'all' else config['pm']
+  decayed = config['decayed'] if half == 'all' else config[section]
   own |= {key: decayed[key] for key in ('schedule', 'schedule_shape')}
-  own |= {'lr_multiple': _multiple(config, size, half), **changes}
-  made = filled(config, 'pm', values | {'train_subset': subset}, own)
+  own |= {'lr_multiple': _multiple(config, section, size, half)}
+  values['train_subset'] = subset
+  for key, value in changes.items():
+    to_set = config[section].get(key, own) is None
+    (values if to_set else own)[key] = value
+  made = filled(config, section, values, own)
   name = _name(role, size, subset, half, f's{seed}')
   return Job(
     name=f'pm/{name}',

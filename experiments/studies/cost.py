@@ -125,6 +125,14 @@ def _policies(config, job):
   return policies * replies * (own * REPLY + GOLD) + readers * read
 
 
+def _games(config, job):
+  players = len(config['writer_dirs'])
+  talks = config['talks'] * players * (players - 1) / 2
+  replies = players * config['prompts'] + talks * (config['turns'] + 1)
+  each = share(config['size']) * REPLY + 2 * FORWARD + GOLD  # PMs are 197K
+  return replies * each
+
+
 def _targets(config, job):
   # The HHH prompt before a text is about two texts long.
   texts = config['texts'] + config['heldout_texts']
@@ -162,6 +170,7 @@ OF_STAGE = {
   'score_replies': _replies,
   'make_tranche': _tranche,
   'compare_policies': _policies,
+  'play_games': _games,
   'make_pages': lambda config, job: 4 * config['rows_pages'] * 3e-4,
   'make_targets': _targets,
   'distil': _distil,

@@ -22,6 +22,7 @@ from rlhf_jax.analysis.claims.registry import Registry, load
 
 RUN_COLUMNS = tuple(spec.RUN_COLUMNS)
 # Names that look like numbers stay text: a commit 12e4567 is not infinity.
+COMPUTE = 'compute'  # a table of what done.json says of every run
 TEXT_COLUMNS = ('run_id', 'config_hash', 'commit', 'role', 'size', 'half')
 
 
@@ -159,6 +160,11 @@ def _run_table(file, table, run_id, run) -> pd.DataFrame:
       f"{file.parent / 'config.json'} has no dict 'row': wanted seed, role, "
       'size, n_params, half, config_hash'
     )
+  return _with_run_columns(frame, run_id, run)
+
+
+def _with_run_columns(frame, run_id, run) -> pd.DataFrame:
+  """A frame with the run columns in front."""
   row = run['config']['row']
   known = {'run_id': run_id, 'commit': run['env'].get('commit')}
   for position, column in enumerate(RUN_COLUMNS):
@@ -189,11 +195,16 @@ def run_tables(
   names = [f'{name}{end}' for name in tables for end in ('.csv', '.csv.gz')]
   digests.check(path, *names)
   files = {name: _table_file(path, name) for name in tables}
-  return {
+  found = {
     name: _run_table(file, tables[name], run_id, run)
     for name, file in files.items()
     if file is not None
   }
+  if COMPUTE in tables and 'flops' in run['done']:
+    own = {'stage': run['config'].get('stage', '')}
+    own |= {key: run['done'][key] for key in ('flops', 'seconds')}
+    found[COMPUTE] = _with_run_columns(pd.DataFrame([own]), run_id, run)
+  return found
 
 
 def collect(

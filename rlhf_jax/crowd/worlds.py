@@ -9,12 +9,14 @@ from typing import NamedTuple
 
 from rlhf_jax.crowd.classic import gold as classic_gold
 from rlhf_jax.crowd.classic import pages as classic_pages
+from rlhf_jax.crowd.classic import tables as classic_tables
 from rlhf_jax.crowd.classic import tasks as classic_tasks
 from rlhf_jax.crowd.classic import twins as classic_twins
 from rlhf_jax.crowd.classic import world as classic_world
 from rlhf_jax.crowd.classic import writers as classic_writers
 from rlhf_jax.crowd.parts import gold as parts_gold
 from rlhf_jax.crowd.parts import pages as parts_pages
+from rlhf_jax.crowd.parts import tables as parts_tables
 from rlhf_jax.crowd.parts import tasks as parts_tasks
 from rlhf_jax.crowd.parts import twins as parts_twins
 from rlhf_jax.crowd.parts import world as parts_world
@@ -37,6 +39,7 @@ class Rules(NamedTuple):
     recognise: (world, prompt) -> task, which names its family.
     helpful_families: names of the families of harmless requests.
     harmful_families: names of the others.
+    refusal_words: of which a reply that declines has one.
     page: (world, rng, count) -> transcripts by one author.
     hhh_prompt: transcripts of good dialogues that are put before a prompt.
     answer_twins: (world, rng, prompt) -> (right, wrong) replies, or None.
@@ -54,13 +57,14 @@ class Rules(NamedTuple):
   recognise: Callable
   helpful_families: tuple
   harmful_families: tuple
+  refusal_words: frozenset
   page: Callable
   hhh_prompt: tuple
   answer_twins: Callable
   refusal_twins: Callable
 
 
-def _rules(world, tasks, writers, gold, pages, twins):
+def _rules(world, tasks, writers, gold, tables, pages, twins):
   return Rules(
     world.WorldConfig,
     world.World,
@@ -73,6 +77,7 @@ def _rules(world, tasks, writers, gold, pages, twins):
     tasks.recognise,
     tasks.HELPFUL_FAMILIES,
     tasks.HARMFUL_FAMILIES,
+    tables.REFUSAL_WORDS,
     pages.page,
     pages.HHH_PROMPT,
     twins.answer_twins,
@@ -82,11 +87,11 @@ def _rules(world, tasks, writers, gold, pages, twins):
 
 _OF_CLASSIC = (
   *(classic_world, classic_tasks, classic_writers),
-  *(classic_gold, classic_pages, classic_twins),
+  *(classic_gold, classic_tables, classic_pages, classic_twins),
 )
 _OF_PARTS = (
   *(parts_world, parts_tasks, parts_writers),
-  *(parts_gold, parts_pages, parts_twins),
+  *(parts_gold, parts_tables, parts_pages, parts_twins),
 )
 WORLDS = {'classic': _rules(*_OF_CLASSIC), 'parts': _rules(*_OF_PARTS)}
 

@@ -1,4 +1,4 @@
-"""Claims 1 to 3 on learning curves whose fits are known beforehand."""
+"""Claims 1 and 2 on learning curves whose fits are known beforehand."""
 
 import math
 
@@ -164,58 +164,6 @@ def test_three_sizes_or_no_shared_d_are_not_run():
   lone = ladder([0.1, 0.2, 0.3, 0.4]) + ladder([0.1, 0.2], seed=1)
   with pytest.raises(NotRunError, match='every size and seed'):
     scaling.size_scaling(curve(lone))
-
-
-def grid(subset, odd, seed=0, a=0.3, b=0.4):
-  """acc = .1 + a ln P + b ln D +- odd on ln P, ln D in {0, 1}."""
-  return [
-    {
-      'seed': seed,
-      'size': f'size{p}',
-      'n_params': E**p,
-      'pairs': E**d,
-      'train_subset': subset,
-      'eval_subset': subset,
-      'accuracy': 0.1 + a * p + b * d + odd * (1 if p == d else -1),
-    }
-    for p in (0, 1)
-    for d in (0, 1)
-  ]
-
-
-def test_the_joint_fits_by_hand():
-  """The interaction +-.1 leaves 4 x .01 of .25 + .04: R2 = .25 / .29."""
-  rows = []
-  for seed in small.SEEDS:
-    rows += grid('helpful', 0.0, seed) + grid('mix', 0.1, seed)
-  found = scaling.joint_scaling(curve(rows))
-  numbers = small.numbers(found)
-  assert numbers['r2_helpful'] == pytest.approx(1)
-  assert numbers['r2_mix'] == pytest.approx(25 / 29)
-  fisher = lambda r2: math.atanh(math.sqrt(r2))
-  wanted = fisher(1 - 1e-12) - fisher(25 / 29)
-  assert numbers['z_helpful_minus_mix'] == pytest.approx(wanted)
-  assert numbers['slope_ln_p'] == pytest.approx(0.3)
-  assert numbers['slope_ln_d'] == pytest.approx(0.4)
-  assert small.sides(found)['z_helpful_minus_mix'] == ('>=', 0.0)
-
-
-def test_joint_fits_are_compared_within_a_seed_that_has_both():
-  rows = grid('helpful', 0.0) + grid('mix', 0.1)
-  rows += grid('helpful', 0.1, seed=1)
-  found = scaling.joint_scaling(curve(rows))
-  assert small.numbers(found)['r2_helpful'] == pytest.approx(1)
-  assert found.contrasts[0].interval.n == 1
-
-
-def test_one_size_is_no_joint_fit():
-  rows = grid('helpful', 0.0) + grid('mix', 0.1)
-  rows = [row for row in rows if row['size'] == 'size0']
-  with pytest.raises(NotRunError, match='helpful: wanted several sizes'):
-    scaling.joint_scaling(curve(rows))
-  only = [row for row in grid('mix', 0.0)]
-  with pytest.raises(NotRunError, match='train_subset=helpful'):
-    scaling.joint_scaling(curve(only))
 
 
 def test_a_flat_curve_has_no_r2_and_decides_nothing():

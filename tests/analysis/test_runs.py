@@ -158,3 +158,22 @@ def test_metrics_are_read_and_an_unfinished_last_line_is_left_out(tmp_path):
   (tmp_path / 'metrics.jsonl').unlink()
   with pytest.raises(FileNotFoundError, match='logged nothing'):
     runs.read_metrics(tmp_path)
+
+
+def test_what_a_run_says_of_its_compute_is_a_row_with_its_run_columns(tmp_path):
+  """Stage, FLOPs and seconds of done.json; a run that says none has none."""
+  row = {'seed': 7, 'role': 'lm', 'size': '3K', 'n_params': 3456}
+  row |= {'half': 'all', 'config_hash': 'abc', 'commit': 'c'}
+  for name in ('a', 'b'):
+    tables_fixture.write_run(tmp_path / name, row, {})
+  done = {'seconds': 12.5, 'flops': 3e9}
+  (tmp_path / 'a' / 'done.json').write_text(json.dumps(done))
+  config = json.loads((tmp_path / 'a' / 'config.json').read_text())
+  config['stage'] = 'train_lm'
+  (tmp_path / 'a' / 'config.json').write_text(json.dumps(config))
+  (found,) = runs.collect(tmp_path)['compute'].to_dict('records')
+  assert (found['run_id'], found['size'], found['stage']) == (
+    *('a', '3K'),
+    'train_lm',
+  )
+  assert (found['flops'], found['seconds']) == (3e9, 12.5)

@@ -70,3 +70,19 @@ def test_halves_are_averaged_and_seeds_are_not():
   assert len(found) == 12
   means = found.groupby('seed')['accuracy'].unique()
   assert means[0] == pytest.approx([0.6]) and means[1] == pytest.approx([0.1])
+
+
+def test_a_fit_is_extrapolated_from_what_lies_below():
+  """On a plane it is right; with two sizes too little is left to fit."""
+  plane = lambda p, d: 0.3 + 0.02 * p + 0.03 * d
+  rows = [
+    {'seed': 0, 'size': f'size{p}', 'n_params': E**p, 'pairs': E**d}
+    | {'accuracy': plane(p, d), 'expected_accuracy': math.nan}
+    for p in (0, 1, 2)
+    for d in (1, 2, 3)
+  ]
+  found = scaling.extrapolate(pd.DataFrame(rows))
+  assert found.error == pytest.approx(0, abs=1e-12)
+  assert found.rmse == pytest.approx(0, abs=1e-12) and found.flat > 0.01
+  few = scaling.extrapolate(pd.DataFrame(rows[:6]))
+  assert math.isnan(few.error) and math.isnan(few.rmse)

@@ -1,5 +1,6 @@
 """Which comparisons a run trains on, and with which labels."""
 
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
@@ -435,3 +436,47 @@ def test_without_skip_it_is_an_error_that_says_so(released):
   raising = config | {'data': config['data'] | {'on_error': 'raise'}}
   with pytest.raises(DialogueError, match='two in a row; in a .*on_error=skip'):
     comparisons.read_pairs(raising, StrictBase(Strict()))
+
+
+EOS, EOC, PAD = 8, 9, 0
+
+
+def three_pairs():
+  """Replies that end, that were cut, and one whose text has an end token."""
+  chosen = [[1, 2, 3, EOS, EOC], [1, 2, 3, 4, EOC], [1, EOS, 3, EOS, EOC]]
+  rejected = [[1, 5, EOS, EOC, PAD], [1, 6, EOS, EOC, PAD], [1, 7, 7, 7, EOC]]
+  pairs = tiny.pairs([0.9, 0.9, 0.9])
+  return pairs._replace(
+    chosen_tokens_NT=np.array(chosen, np.int32),
+    chosen_length_N=np.array([5, 5, 5], np.int32),
+    rejected_tokens_NT=np.array(rejected, np.int32),
+    rejected_length_N=np.array([4, 4, 5], np.int32),
+  )
+
+
+def test_the_last_token_is_that_of_the_text_of_a_reply():
+  found = comparisons.at_last_token(three_pairs(), EOS, PAD)
+  assert found.chosen_tokens_NT.tolist() == [
+    [1, 2, 3, PAD, PAD],
+    [1, 2, 3, 4, PAD],
+    [1, EOS, 3, PAD, PAD],
+  ]
+  assert found.chosen_length_N.tolist() == [3, 4, 3]
+  assert found.rejected_tokens_NT.tolist() == [
+    [1, 5, PAD, PAD, PAD],
+    [1, 6, PAD, PAD, PAD],
+    [1, 7, 7, 7, PAD],
+  ]
+  assert found.rejected_length_N.tolist() == [2, 2, 4]
+  assert found.rejected_length_N.dtype == np.int32
+
+
+def test_pairs_end_where_the_score_is_read():
+  """At the end-of-context token, which runs that do not say it read at."""
+  words = SimpleNamespace(tokenizer=SimpleNamespace(eos_id=EOS, pad_id=PAD))
+  pairs = both(three_pairs())
+  for config in ({}, {'score_at': 'end_of_context'}):
+    assert comparisons.ended(config, pairs, words) is pairs
+  found = comparisons.ended({'score_at': 'last_token'}, pairs, words)
+  for side in (found.train, found.test):
+    assert side.chosen_length_N.tolist() == [3, 4, 3]

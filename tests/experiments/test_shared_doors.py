@@ -3,6 +3,7 @@
 import dataclasses
 import importlib.util
 import json
+from types import SimpleNamespace
 
 import imported_fixture
 import jax
@@ -318,3 +319,11 @@ def test_smollm2_is_found_where_its_package_is_or_says_how_to_get_it(
   (tmp_path / 'b.gguf').touch()
   (tmp_path / 'a.gguf').touch()
   assert imported.smollm2_path() == tmp_path / 'a.gguf'
+
+
+def test_a_model_that_reads_at_the_last_token_rewards_nobody(monkeypatch):
+  """Rewards and judges append the end-of-context token to what they read."""
+  run = SimpleNamespace(config={'score_at': 'last_token'})
+  monkeypatch.setattr(models.about, 'read', lambda path: run)
+  with pytest.raises(RunError, match='reads its score at last_token: wanted'):
+    models.open_scorer('there')

@@ -78,6 +78,18 @@ def test_the_best_of_k_takes_k_samples_and_scores_a_reply():
   assert cost.seconds(job) == pytest.approx(wanted)
 
 
+def test_games_take_a_reply_of_each_player_and_two_a_turn():
+  """Three players: 3 x 10 replies to prompts; 3 pairs of 2 talks, 2.5 turns."""
+  config = {'size': '13K', 'writer_dirs': ['a', 'b', 'c'], 'prompts': 10}
+  config |= {'talks': 2, 'turns': 4}
+  replies = 3 * 10 + 3 * 2 * 2.5 * 2
+  each = 1.3 / 6 * cost.REPLY + 2 * cost.FORWARD + cost.GOLD
+  job = Job('games/13K-s0', 'experiments.play_games', config)
+  assert cost.seconds(job) == pytest.approx(
+    cost.START + cost.SCALE * replies * each
+  )
+
+
 def test_kinds_are_stages_and_roles():
   name = lambda text: cost.kind_of(Job(text, 'm', {}))
   assert name('rl/linear-13K-a-s1') == 'rl/linear'

@@ -376,3 +376,57 @@ def test_a_new_theme_runs_to_its_report(reproduce, tmp_path, on):
   assert '4 of 4 jobs are done' in again.stdout
   assert f'report: {root}/report/index.html' in again.stdout
   assert (root / 'ledger.json').read_text() == before
+
+
+def full_jobs(*themes):
+  """{name: job} of themes of the preset full, of its first seed."""
+  config = _config('reproduce', 'full')
+  config |= {'seeds': [200], 'themes': list(themes)}
+  return {job.name: job for job in registry.all_jobs(config, '/r')}
+
+
+def test_games_are_between_pi_0_and_snapshots_of_the_linear_runs():
+  jobs = full_jobs('samples', 'sqrt_kl')
+  for size in ('13K', '42K'):
+    games = jobs[f'games/{size}-s200'].config
+    path = f'/r/rl/samples-{size}-a-s200'
+    marks = ('4', '10', '16', '24')
+    assert games['writer_names'] == ['pi_0', *(f'@{i}' for i in marks), '@34']
+    assert games['writer_dirs'] == [
+      f'/r/lm/{size}',
+      *(f'{path}/snapshots/{i}' for i in marks),
+      path,
+    ]
+    again, linear = (
+      jobs[f'rl/{role}-{size}-a-s200'].config for role in ('samples', 'linear')
+    )
+    measured = {'eval_prompts', 'pi0_samples', 'dense_iterations', 'role'}
+    measured |= {'dense_every', 'sparse_every', 'snapshots'}
+    assert {k for k in again if again[k] != linear.get(k)} <= measured
+    for pm in ('train_pm_dir', 'test_pm_dir'):
+      assert games[pm] == linear[pm]
+
+
+def test_two_pms_of_a_seed_differ_in_where_they_read_alone():
+  jobs = full_jobs('end_of_context')
+  for size in ('13K', '42K'):
+    places = ('end_of_context', 'last_token')
+    two = [jobs[f'pm/at_{x}-{size}-mix-a-s200'].config for x in places]
+    assert [x['score_at'] for x in two] == list(places)
+    differ = {key for key in two[0] if two[0][key] != two[1][key]}
+    assert differ == {'score_at', 'role'}
+
+
+def test_the_joint_fit_has_a_curve_of_every_size_and_kind_at_equal_pairs():
+  """Points of both curves are halvings of 6,144 pairs."""
+  jobs = full_jobs('joint')
+  for size in ('3K', '13K', '42K', '197K'):
+    helpful = jobs[f'pm/joint-{size}-helpful-a-s200'].config
+    mix = jobs[f'pm/scaling-{size}-mix-a-s200'].config
+    points = [
+      {c['pairs'] / 2**i for i in range(c['curve_points'])}
+      for c in (helpful, mix)
+    ]
+    assert points[0] == {384, 768, 1536, 3072, 6144} < points[1]
+    same = ('lr_multiple', 'schedule', 'half', 'seed', 'batch_size')
+    assert all(helpful[key] == mix[key] for key in same)

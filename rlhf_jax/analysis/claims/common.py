@@ -44,9 +44,22 @@ READING = Table(
   once=True,
 )
 
+COMPUTE = Table(
+  name='compute',
+  meaning='a run that trained a model: from its done.json, in no file of a run',
+  columns={
+    'stage': 'which script ran: `train_lm`, `train_pm` or `train_ppo`',
+    'flops': 'of the matrix products of its training, by the sizes of the '
+    'models; evaluations are left out',
+    'seconds': 'wall time of the run on its device, evaluations, compiling and '
+    'writing included; of the last session where it was interrupted',
+  },
+  text=('stage',),
+)
+
 THEME = Theme(
   title='Language models',
-  tables=(LM, PROGRAMS, READING),
+  tables=(LM, PROGRAMS, READING, COMPUTE),
   drawings=(lm_loss,),
   roles={'lm': 'a language model, from which the rest is initialised'},
 )

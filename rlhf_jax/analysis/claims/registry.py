@@ -18,6 +18,7 @@ PACKAGE = 'rlhf_jax.analysis.claims'
 THEMES = (
   'common',
   'scaling',
+  'joint',
   'calibration',
   'real_pairs',
   'end_of_context',

@@ -1,4 +1,4 @@
-"""Claims 1 to 3: PM accuracy against data and size (Bai et al., 3.2, A.3)."""
+"""Claims 1 and 2: PM accuracy against data and size (Bai et al., 3.2)."""
 
 import numpy as np
 
@@ -97,31 +97,6 @@ def size_scaling(tables) -> Finding:
   )
 
 
-def joint_scaling(tables) -> Finding:
-  """Claim 3: the joint fit on helpful-only, and against the mixture."""
-  fit = {}
-  for subset in ('helpful', 'mix'):
-    curve = scaling.mean_over_halves(_own_curve(tables, subset))
-    grid = curve.groupby('seed')[['size', 'pairs']].nunique().min()
-    if grid.min() < 2 or len(curve) / curve['seed'].nunique() < 4:
-      raise NotRunError(f'{subset}: wanted several sizes and several D')
-    fit[subset] = {
-      seed: scaling.joint_fit(group) for seed, group in curve.groupby('seed')
-    }
-  shared = sorted(set(fit['helpful']) & set(fit['mix']))
-  helpful = np.array([fit['helpful'][seed].r2 for seed in shared])
-  mix = np.array([fit['mix'][seed].r2 for seed in shared])
-  difference = bounded.fisher_z(helpful) - bounded.fisher_z(mix)
-  mean = np.mean([fit['helpful'][s].coefficient_K for s in shared], axis=0)
-  return Finding(
-    [
-      contrast('r2_helpful', helpful, '>', 0.8, bounded.fisher),
-      contrast('z_helpful_minus_mix', difference, '>=', 0.0),
-    ],
-    {'slope_ln_p': mean[1], 'slope_ln_d': mean[2], 'r2_mix': mix.mean()},
-  )
-
-
 PM_CURVE = Table(
   name='pm_curve',
   meaning='a test of a PM during or after its training',
@@ -169,17 +144,6 @@ THEME = Theme(
       min_seeds=6,  # of which all meet the bound: fewer cannot pass
       tables=('pm_curve',),
       figure='pm_accuracy_vs_size',
-    ),
-    ClaimSpec(
-      3,
-      'Joint scaling fit',
-      'acc = c + a ln P + b ln D describes helpful-only PMs, and does so at '
-      'least as well as it describes PMs of the mixture.',
-      f'{BAI}, App. A.3, Figs. 31-32',
-      'R2 > 0.8 on helpful-only (by Fisher z) and z there >= z on the mixture',
-      joint_scaling,
-      tables=('pm_curve',),
-      figure='pm_accuracy_vs_pairs',
     ),
   ),
   tables=(PM_CURVE,),

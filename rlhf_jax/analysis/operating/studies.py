@@ -6,6 +6,7 @@ REAL are those of claims that are judged over conversations as well.
 from rlhf_jax.analysis.operating import (
   best_of_n,
   distillation,
+  end_of_context,
   frontier,
   methods,
   online,
@@ -14,6 +15,7 @@ from rlhf_jax.analysis.operating import (
   real,
   rl,
   robust,
+  samples,
   scans,
   tension,
 )
@@ -21,6 +23,7 @@ from rlhf_jax.analysis.operating import (
 MODULES = (
   *(pm, rl, robust, frontier, methods, distillation),
   *(best_of_n, tension, scans, online, ood),
+  *(samples, end_of_context),
 )
 SCENARIOS = {
   scenario.claim: scenario

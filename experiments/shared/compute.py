@@ -1,0 +1,67 @@
+"""FLOPs of what a stage trains: its matrix products, by `models.cost`.
+
+A training step costs three forward passes: one, and two for the gradient. Pads
+and evaluations are left out, so that runs compare which were cut or measured
+differently; replies of PPO count with all the columns they may have. Where less
+than all is trained nothing is said.
+"""
+
+from rlhf_jax.models.cost import forward_flops
+
+TRAINING = 3
+
+
+def lm_flops(functions, tokens, length) -> float:
+  """FLOPs of a language model that reads so many tokens.
+
+  Args:
+    functions: `build`'s Model.
+    tokens: in all.
+    length: of a text, its mean.
+  """
+  length = max(1, round(float(length)))
+  one = forward_flops(functions.config, length) / length
+  return float(TRAINING * tokens * one)
+
+
+def of_pm(config, functions, pairs, seen) -> dict:
+  """{'flops'} of a preference model; {} where less than all is trained.
+
+  Of a pair the prompt is read once.
+
+  Args:
+    config: of train_pm.
+    functions: `build`'s Model.
+    pairs: PairArrays that it is trained on.
+    seen: how many, repetitions included.
+  """
+  if config['trained'] != 'all':
+    return {}
+  both_N = pairs.chosen_length_N + pairs.rejected_length_N
+  length = max(1, round(float((both_N - pairs.prompt_length_N).mean())))
+  one = forward_flops(functions.config, length, logits=False)
+  return {'flops': float(TRAINING * seen * one)}
+
+
+def of_ppo(config, functions, judge) -> dict:
+  """{'flops'} of a PPO run; {} where less than all is trained.
+
+    samples * (sampling + 2 policies + value + judge + passes * 3 * (policy
+    + value))
+
+  Scored are log-probabilities of the policy and of pi_0, and values.
+
+  Args:
+    config: of train_ppo.
+    functions: `build`'s Model of policy and value network.
+    judge: the same of the train PM; None: hashed rewards, which cost nothing.
+  """
+  if config['trained'] != 'all':
+    return {}
+  R, T = config['max_reply'], config['max_prompt'] + config['max_reply']
+  policy = forward_flops(functions.config, T, True, R)
+  value = forward_flops(functions.config, T, False, R)
+  judged = forward_flops(judge.config, T + 1, False, 1) if judge else 0
+  learned = config['passes'] * TRAINING * (policy + value)
+  each = 3 * policy + value + judged + learned  # sampling reads and writes once
+  return {'flops': float(config['iterations'] * config['batch_size'] * each)}
