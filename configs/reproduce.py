@@ -162,6 +162,7 @@ def smoke():
     scoring_parts=1,
     eval_prompts=64,
     pi0_samples=2,
+    shown=dict(each=1, replies=3, snapshots=2),
     dense_iterations=8,
     dense_every=1,
     warmup_iterations=1,
@@ -376,6 +377,7 @@ def adapted_rl():
     eval_prompts=24,
     eval_batch=24,
     pi0_samples=2,
+    shown=dict(each=2, replies=5, snapshots=2),
     dense_iterations=16,
     checkpoint_every=4,
   )
