@@ -94,7 +94,7 @@ def median_place(score_C, replies):
 
 
 def pieces_of(decode, ids):
-  """What each token adds to the text; together they are `decode(ids)`.
+  """Text that each token adds; together they are `decode(ids)`.
 
   A token that ends inside a character adds nothing: the one that ends it does.
   """

@@ -65,7 +65,7 @@ def merged(items: Iterable[Mapping]) -> list[dict]:
 
 
 def browser(items: Iterable[Mapping], budget=BUDGET) -> dict:
-  """What the page shows.
+  """Content of the browser on the page.
 
   Args:
     items: of one run or of several, in any of the two forms.
@@ -179,7 +179,7 @@ def whole_characters(pieces, k1) -> list[tuple[str, float]]:
 
 
 def level(nats: float) -> int:
-  """How many of LEVELS the size of a log-ratio reaches."""
+  """Number of LEVELS that the size of a log-ratio reaches."""
   return sum(abs(nats) >= bound for bound in LEVELS)
 
 

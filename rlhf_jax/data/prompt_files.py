@@ -69,7 +69,7 @@ def read_prompt_file(path, where=None, family='') -> list[FilePrompt]:
 
 
 def _asked(row):
-  """What the human says in a row."""
+  """Words of the human in a row."""
   turns = row.get('turns')
   first = turns[0] if isinstance(turns, list) and turns else None
   for text in (row.get('prompt'), first):

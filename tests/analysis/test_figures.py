@@ -230,11 +230,15 @@ def look(handle):
 
 
 def test_every_legend_tells_its_marks_apart_without_colour(whole):
+  """One legend serves all panels of a figure; a panel may have its own."""
   for draw in load().drawings:
-    canvas = _canvas(draw, whole)
-    for axis in canvas.figure.axes:
-      own = axis.get_legend() and axis.get_legend().legend_handles
-      handles = own or axis.get_legend_handles_labels()[0]
+    shared, legends = {}, []
+    for axis in _canvas(draw, whole).figure.axes:
+      if axis.get_legend():
+        legends.append(axis.get_legend().legend_handles)
+      handles, labels = axis.get_legend_handles_labels()
+      shared = dict(zip(labels, handles, strict=True)) | shared
+    for handles in [*legends, list(shared.values())]:
       looks = [(type(h).__name__, *look(h)) for h in handles]
       assert len(set(looks)) == len(looks), (draw.__name__, looks)
 

@@ -9,6 +9,7 @@ from rlhf_jax.analysis.scaling import accuracy_column
 
 SUBSET_COLOURS = {'helpful': 'C0', 'harmless': 'C1'}
 HATCHES = {'helpful': '', 'harmless': '///'}
+MARKERS = {'helpful': 'P', 'harmless': 'X'}  # none of those of sizes
 
 
 def helpful_harmless(canvas, tables):
@@ -50,6 +51,7 @@ def mixture_scan(canvas, tables):
   top = largest(rows)
   for kind, colour in SUBSET_COLOURS.items():
     style = {'color': colour, 'label': f'tested on {kind}'}
+    style['marker'] = MARKERS[kind]
     canvas.mean_line(axes[0], top, 'share', 'share', kind, **style)
   axes[0].axhline(0.5, color='k', ls='--', lw=1, label='coin')
   best = rows.groupby(['seed', 'size'])['mean'].transform('max')
