@@ -333,6 +333,9 @@ def rl(config):
       dense_iterations=32,
       dense_every=2,
       sparse_every=4,
+      # Of a study's first seed, for the page: prompts of each family, replies
+      # of which the median is shown, and checkpoints; each=0: none.
+      shown=dict(each=2, replies=17, snapshots=4),
       log_every=1,
       checkpoint_every=12,
     )

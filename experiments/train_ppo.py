@@ -20,6 +20,7 @@ from experiments.shared import (
   compute,
   policies,
   rl_tables,
+  shown,
   trained,
 )
 from experiments.shared.devices import mesh_from, spread
@@ -132,7 +133,7 @@ def programs_of(config, base, way, scorers, mesh):
 
 
 def run(config, workdir):
-  """Trains; writes `params`, rl_curve, rl_subsets, rl_pi0 and samples."""
+  """Trains; writes `params`, rl_curve, rl_subsets, rl_pi0 and samples.json."""
   comparisons.require_data(config)
   base = open_base(config, weights=False)
   row = {k: config[k] for k in ('role', 'seed', 'half')}
@@ -149,34 +150,51 @@ def run(config, workdir):
     found = comparisons.read_prompts(config, base)
     comparisons.write_reading(run_.path, comparisons.read_counts(config, base))
     prompts = prompt_batches(config, base, found['train'])
-    held_out = policies.HeldOut(config, base, scorers, evaluate, found['test'])
+    measured = lambda config, found: policies.HeldOut(
+      config, base, scorers, evaluate, found
+    )
+    held_out = measured(config, found['test'])
+    read = shown.of_run(config, base, way, mesh, held_out, measured)
     state = run_.restore(initial_state(config, base, mesh), prompts)
     frozen = Frozen(base.params, scorers.weights[0], trained.bases(way, base))
     judge = networks[0].functions if networks else None
-    flops = compute.of_ppo(config, base.functions, judge)
+    spent = compute.of_ppo(config, base.functions, judge)
     running = iteration_fn, state, frozen, prompts
-    train(config, run_, base, held_out, running, flops)
+    train(config, run_, base, held_out, running, spent, read)
 
 
-def train(config, run_, base, held_out, running, spent):
-  """The loop: iterations, and measurements at fixed checkpoints."""
+def train(config, run_, base, held_out, running, spent, read=None):
+  """The loop: iterations, and measurements at fixed checkpoints.
+
+  Args:
+    config: of the stage.
+    run_: Run.
+    base: Base of the policy.
+    held_out: `policies.HeldOut`.
+    running: (iteration, state, frozen, prompts).
+    spent: what done.json says of the compute, from `compute.of_ppo`.
+    read: Shown that the policies of some checkpoints answer, or None.
+  """
   iteration_fn, state, frozen, prompts = running
   rng = jax.random.key(config['seed'])
   updates = config['passes'] * config['batch_size'] // config['minibatch_size']
   points, total = evaluated_iterations(config), config['iterations']
+  kept = shown.snapshots_of(points, config['shown']['snapshots'])
   start = trained.policy(config, base)
-  pi0, before = held_out.measure_pi0(start), held_out.measure(start, 0)
+  pi0 = held_out.measure_pi0(start)
 
-  def note(out, iteration):
+  def measure(policy, iteration):
+    out = held_out.measure(policy, iteration)
     step, measured = iteration * updates, (held_out, out, pi0, iteration)
     row = rl_tables.curve_row(config, *measured)
     run_.log(step, row, kind='checkpoint')
     for row in rl_tables.subset_rows(config, *measured):
       run_.log(step, row, kind='subset')
+    if read and iteration in kept:
+      read.note(run_.path, policy, iteration)
 
   if int(state.step) == 0:
-    note(before, 0)
-  after = None
+    measure(start, 0)
   for iteration in run_.progress(int(state.step) // updates, total):
     state, metrics = iteration_fn(
       state, frozen, next(prompts), rng, hyper_at(config, base, iteration)
@@ -186,15 +204,12 @@ def train(config, run_, base, held_out, running, spent):
     if iteration % config['log_every'] == 0:
       run_.log(done, metrics)
     if iteration + 1 in points:
-      after = held_out.measure(state.params['policy'], iteration + 1)
-      note(after, iteration + 1)
+      measure(state.params['policy'], iteration + 1)
     if iteration + 1 in config.get('snapshots', ()):
       keep_snapshot(config, run_.path, base, state, iteration + 1)
     if (iteration + 1) % config['checkpoint_every'] == 0:
       run_.save(state, prompts)
-  if after is None:  # the run was killed after its last iteration
-    after = held_out.measure(state.params['policy'], total)
-  curve = rl_tables.write_tables(run_, held_out.texts, pi0, before, after)
+  curve = rl_tables.write_tables(run_, pi0)
   rl_tables.print_curve(curve, rl_tables.pi0_rows(pi0), config['seed'])
   run_.save_params(spread(state.params['policy'], None), total * updates)
   run_.finish(iterations=total, train_pm=curve[-1]['train_pm'], **spent)

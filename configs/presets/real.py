@@ -128,6 +128,7 @@ def adapted_rl():
     eval_prompts=24,
     eval_batch=24,
     pi0_samples=2,
+    shown=dict(each=2, replies=5, snapshots=2),
     dense_iterations=16,
     checkpoint_every=4,
   )

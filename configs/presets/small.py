@@ -27,6 +27,7 @@ def smoke():
     scoring_parts=1,
     eval_prompts=64,
     pi0_samples=2,
+    shown=dict(each=1, replies=3, snapshots=2),
     dense_iterations=8,
     dense_every=1,
     warmup_iterations=1,

@@ -181,6 +181,7 @@ def dry():
     eval_prompts=4,
     eval_batch=4,
     pi0_samples=2,
+    shown=dict(each=1, replies=2, snapshots=2),
     dense_iterations=2,
     dense_every=1,
     checkpoint_every=1,

@@ -20,22 +20,22 @@ from experiments.shared.devices import (
   jit_step,
   spread,
 )
+from experiments.shared.sampling import CHUNK as CHUNK
+from experiments.shared.sampling import LARGE_VOCABULARY as LARGE_VOCABULARY
+from experiments.shared.sampling import sampling_of, split_model
 from experiments.shared.trained import Way, score_function
 from experiments.shared.writers import Writer
 from rlhf_jax.data.prompts import encode_prompts
 from rlhf_jax.evals import policy
-from rlhf_jax.rollout.generate import SamplingConfig, make_collect
+from rlhf_jax.rollout.generate import make_collect
 from rlhf_jax.rollout.scoring import make_hash_reward, make_pm_reward
 from rlhf_jax.train.finite import with_guard
 from rlhf_jax.train.optimiser import make_optimiser
 from rlhf_jax.train.pieces import make_pieces
 from rlhf_jax.train.ppo import make_ppo_iteration
 from rlhf_jax.train.sharded import jit_collect, on_mesh
-from rlhf_jax.types import Prompts, SplitModel
+from rlhf_jax.types import Prompts
 
-# Positions of a row whose logits are held at once, where the vocabulary is so
-# large that all of them would be most of a step's memory (docs/numerics.md).
-CHUNK, LARGE_VOCABULARY = 64, 8192
 HASH_SCALE = 0.4  # of the null study's rewards, in log-odds
 SCORES = ('score_0', 'score_1', 'gold')  # train PM, test PM, gold
 
@@ -53,23 +53,6 @@ class Scorers(NamedTuple):
   functions: tuple
   weights: tuple
   size: str
-
-
-def split_model(functions):
-  """The language model of a `Model`, its logits made as they are needed."""
-  large = functions.config.vocab_size >= LARGE_VOCABULARY
-  chunk = CHUNK if large else None
-  return SplitModel(functions.hidden_fn, functions.head_fn, chunk)
-
-
-def sampling_of(tokenizer, max_reply, temperature=1.0):
-  """The paper's sampler (temperature 1, no top-p) for a tokenizer."""
-  return SamplingConfig(
-    max_reply=max_reply,
-    stop_ids=tuple(tokenizer.stop_ids),
-    pad_id=tokenizer.pad_id,
-    temperature=temperature,
-  )
 
 
 def _collect(functions, sampling):

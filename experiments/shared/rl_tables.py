@@ -1,6 +1,4 @@
-"""Tables of a policy's run: rl_curve, rl_subsets, rl_pi0, and samples."""
-
-import json
+"""Tables of a policy's run: rl_curve, rl_subsets, rl_pi0."""
 
 import numpy as np
 import pandas as pd
@@ -11,7 +9,6 @@ from rlhf_jax.analysis import kl_reward
 from rlhf_jax.evals import policy
 
 SCORERS = {'train': 'score_0', 'test': 'score_1', 'gold': 'gold'}
-SHOWN = 12  # samples of a run
 
 
 def pi0_rows(pi0):
@@ -95,26 +92,8 @@ def subset_rows(config, held_out, out, pi0, iteration):
   return rows
 
 
-def sample_replies(texts, before, after, count=SHOWN):
-  """Replies of pi_0 and of the final policy, for the report."""
-  return [
-    {
-      'prompt': texts[i],
-      'pi0_reply': before['replies'][i],
-      'final_reply': after['replies'][i],
-      'scores': {
-        'PM of pi_0': float(before['score_0'][i]),
-        'PM': float(after['score_0'][i]),
-        'gold of pi_0': float(before['gold'][i]),
-        'gold': float(after['gold'][i]),
-      },
-    }
-    for i in range(min(count, len(texts)))
-  ]
-
-
-def write_tables(run, texts, pi0, before, after):
-  """Writes the tables and samples of a finished run; returns its curve."""
+def write_tables(run, pi0):
+  """Writes the tables of a finished run; returns its curve."""
   curve = run.rows('checkpoint')
   lines = [{k: v for k, v in line.items() if k != 'step'} for line in curve]
   write_csv(run.path / 'rl_curve.csv', lines)
@@ -125,8 +104,6 @@ def write_tables(run, texts, pi0, before, after):
   ]
   if subsets:
     write_csv(run.path / 'rl_subsets.csv', subsets)
-  samples = sample_replies(texts, before, after)
-  (run.path / 'samples.json').write_text(json.dumps(samples, indent=1))
   return curve
 
 

@@ -6,9 +6,8 @@ A study writes one of all of its runs instead (`experiments.reproduce`).
 from pathlib import Path
 
 from rlhf_jax import digests
-from rlhf_jax.analysis import figures, report, runs
+from rlhf_jax.analysis import figures, replies, report, runs
 
-SAMPLE = {'prompt', 'pi0_reply', 'final_reply', 'scores'}
 PAIR = {'prompt', 'chosen', 'rejected', 'scores'}
 
 
@@ -30,23 +29,23 @@ def write(workdir) -> Path:
     drawn = {'training': training} | drawn
   texts = {
     'samples': read_samples(workdir),
-    'pairs': read_list(workdir, 'pairs.json', PAIR),
+    'pairs': read_list(workdir, 'pairs.json', PAIR.issubset),
   }
   return report.write_run_report(workdir, run, tables, drawn, **texts)
 
 
 def read_samples(workdir):
   """The samples.json of a run; [] if it has none."""
-  return read_list(workdir, 'samples.json', SAMPLE)
+  return read_list(workdir, 'samples.json', replies.is_item)
 
 
-def read_list(workdir, name, keys):
+def read_list(workdir, name, is_item):
   """A list of objects that a run has written; [] if it has none.
 
   Args:
     workdir: of the run.
     name: of the file.
-    keys: that each of them has.
+    is_item: object -> whether it is as one was written.
 
   Raises:
     DamagedError: if it is not what was written.
@@ -55,9 +54,9 @@ def read_list(workdir, name, keys):
   digests.check(workdir, name)
   items = digests.read_json(path, list) if path.exists() else []
   for number, item in enumerate(items):
-    if not isinstance(item, dict) or not keys <= item.keys():
+    if not isinstance(item, dict) or not is_item(item):
       raise digests.DamagedError(
-        f'{path} is damaged (number {number} has not {", ".join(sorted(keys))}'
-        f'): {digests.remedy_of(workdir)}'
+        f'{path} is damaged (number {number} lacks what one has): '
+        f'{digests.remedy_of(workdir)}'
       )
   return items

@@ -36,13 +36,34 @@ def context_of(workdir, seconds):
   }
 
 
-def samples_of(workdir, count=4):
-  """Replies before and after PPO, from a few runs."""
+def samples_of(workdir):
+  """Replies of the policies of the first seed that has any.
+
+  Those of the role `linear` come first, small ones before large ones. Of a run
+  of before, whose replies are not named, the first four different prompts are
+  taken, under its name.
+  """
   found = []
-  for path in sorted(Path(workdir).glob('rl/*/samples.json')):
-    for sample in read_samples(path.parent)[:count]:
-      found.append(sample | {'run': path.parent.name})
-  return found[: 10 * count]
+  for file in Path(workdir).glob('rl/*/samples.json'):
+    if (file.parent / 'done.json').exists():
+      row = runs.read_run(file.parent)['config']['row']
+      order = row['role'] != 'linear', row['role'], row['n_params']
+      found.append((row['seed'], *order, file.parent))
+  first = min((row[0] for row in found), default=None)
+  return [
+    item
+    for seed, *_, path in sorted(found)
+    if seed == first
+    for item in _named(read_samples(path), path.name)
+  ]
+
+
+def _named(items, name):
+  """Items of a run, those of before under its name."""
+  if any('replies' in item for item in items):
+    return items
+  different = {item['prompt']: item | {'run': name} for item in items[::-1]}
+  return list(different.values())[::-1][:4]
 
 
 def write(workdir, seconds, programs=(), stages=()):

@@ -159,6 +159,8 @@ def rl_job(config, root, role, size, seed, half, pms, section='rl', **changes):
     'pm_size': train.config['size'],
   }
   pairs = config[section]['pm_pairs'] or train.config['pairs']
+  if seed != config['seeds'][0]:
+    own['shown'] = config[section]['shown'] | {'each': 0}
   made = filled(config, section, values, own | {'pm_pairs': pairs, **changes})
   jobs = {job.name: job for job in (*pms, *needs)}
   return Job(

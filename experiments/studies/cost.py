@@ -10,6 +10,7 @@ three of PPO) takes its 938 s (docs/reproduction.md). An estimate is good to a
 third or so; on a machine that does other things, to nothing.
 """
 
+import math
 import re
 
 from experiments.studies import blocks
@@ -23,6 +24,7 @@ LM_TEXT = 1 / 700  # a row of training
 GOLD = 5e-5  # of one reply, plain Python
 FIT = 0.2  # of a linear classifier of prompts, at both ways to pool
 COMPILE = 6.0  # seconds a program, counted once a size and stage
+FAMILIES = 24  # of prompts of which some are shown
 COLUMNS = 24 + 28  # of the rows that these rates are of
 START = 1.0  # seconds a job: reading what it needs, writing what it leaves
 
@@ -80,7 +82,8 @@ def _ppo(config, job):
   # Of a sample: its policy and value network, and one score.
   trained = samples * (own * (PPO_SAMPLE - FORWARD) + judge * FORWARD)
   measured = evaluation_count(config) + config['pi0_samples']
-  replies = measured * config['eval_prompts']
+  read = FAMILIES * math.prod(config['shown'].values())
+  replies = measured * config['eval_prompts'] + read
   each = own * (REPLY + 2 * FORWARD) + 2 * judge * FORWARD + GOLD
   return trained + replies * each
 

@@ -2,6 +2,7 @@
 
 import inspect
 import pathlib
+import re
 from collections.abc import Mapping
 
 from rlhf_jax.analysis import claims_io
@@ -10,6 +11,7 @@ from rlhf_jax.analysis.claims.registry import Registry
 from rlhf_jax.analysis.intervals import NOT_RUN
 from rlhf_jax.analysis.readable import words
 
+HEAD = 4096  # characters of an SVG that hold its metadata
 # Over the first screen: the first of them that a study has.
 HEADLINES = (
   'frontier_and_policies',
@@ -100,11 +102,13 @@ def figure(draw, files, tables, registry: Registry, workdir) -> dict:
   """A figure with its caption, its claims, and the tables behind it.
 
   The caption is the docstring of what draws it. A table is named with its rows
-  and, if the file lies in the study, a link from the page.
+  and seeds and, if the file lies in the study, a link from the page.
   """
   name = draw.__name__
   judged = [spec for spec in registry.claims if spec.figure == name]
-  behind = dict.fromkeys(t for spec in judged for t in spec.tables)
+  behind = sources(files[name]) or dict.fromkeys(
+    table for spec in judged for table in spec.tables
+  )
   title, _, text = inspect.getdoc(draw).partition('\n\n')
   return _undescribed(name, files) | {
     'title': ' '.join(title.split()),
@@ -114,12 +118,24 @@ def figure(draw, files, tables, registry: Registry, workdir) -> dict:
       {
         'name': table,
         'rows': len(tables[table]),
+        'seeds': tables[table]['seed'].nunique(),
         'link': link(table, registry, workdir),
       }
       for table in behind
       if table in tables
     ],
   }
+
+
+def sources(file) -> list[str]:
+  """The tables behind a figure, as its SVG names them; [] if it names none."""
+  file = pathlib.Path(file)
+  if file.suffix != '.svg':
+    return []
+  with file.open(encoding='utf-8') as stream:
+    head = stream.read(HEAD)
+  found = re.search('<dc:source>([^<]*)</dc:source>', head)
+  return found[1].split(', ') if found else []
 
 
 def _undescribed(name, files):

@@ -35,8 +35,6 @@ STYLE = {
 }
 # Panels of the training of one run, those that it logs.
 LOGGED = ('loss', 'policy_loss', 'value_loss', 'accuracy', 'score', 'kl_k1')
-# Also saved as a PNG, for places that show no SVG.
-ALSO_PNG = ('frontier_and_policies',)
 # The width at which a page is read: at 400 pixels letters are 9 high.
 WIDTH, COLUMNS = 6.4, 2
 PANEL_HEIGHT, LEGEND_ROW = 3.1, 0.25
@@ -52,27 +50,50 @@ def save(draw, tables, out_dir, suffix='svg') -> pathlib.Path | None:
     draw: a drawing of a theme (see `drawings.marks`).
     tables: name -> frame, from `runs.read_tables`.
     out_dir: made if missing.
-    suffix: 'svg' or 'png'. Equal tables give equal bytes. Those of `ALSO_PNG`
-      are saved as a PNG besides.
+    suffix: 'svg' or 'png'. Equal tables give equal bytes. An SVG is saved as a
+      PNG besides, for places that show none, and names in its metadata the
+      tables that were read (`chapters.sources` reads them).
 
   Returns:
     The path, or None when the tables hold nothing to draw.
   """
   path = pathlib.Path(out_dir) / f'{draw.__name__}.{suffix}'
   with mpl.rc_context(STYLE):
-    canvas = Canvas(tables)
+    canvas, noted = Canvas(tables), Noted(tables)
     try:
-      draw(canvas, tables)
+      draw(canvas, noted)
     except findings.NotRunError:
       return None
     canvas.add_legend()
     path.parent.mkdir(parents=True, exist_ok=True)
     # The date of drawing would make every redrawn file differ.
-    metadata = {'Date': None} if suffix == 'svg' else {}
+    metadata = {'Date': None, 'Source': ', '.join(noted.read)}
+    metadata = metadata if suffix == 'svg' else {}
     canvas.figure.savefig(path, metadata=metadata)
-    if draw.__name__ in ALSO_PNG:
+    if suffix == 'svg':
       canvas.figure.savefig(path.with_suffix('.png'))
   return path
+
+
+class Noted(dict):
+  """Tables that remember which of them were read.
+
+  Attributes:
+    read: their names, in the order of the first reading, as keys.
+  """
+
+  def __init__(self, tables):
+    super().__init__(tables)
+    self.read = {}
+
+  def __getitem__(self, name):
+    frame = super().__getitem__(name)
+    self.read[name] = None
+    return frame
+
+  def get(self, name, default=None):
+    """The table, or the default where there is none."""
+    return self[name] if name in self else default
 
 
 FIGURES = {

@@ -16,6 +16,7 @@ from rlhf_jax.analysis import (
   intervals,
   kl_reward,
   page,
+  replies,
   runs,
 )
 from rlhf_jax.analysis.cells import cell, duration, many
@@ -42,9 +43,8 @@ def write_report(
       any, checks, which are rows of the same shape with a name for a title.
     tables: name -> frame, from `runs.read_tables`; any may be missing.
     figures: name -> path or None, from `figures.draw_all`.
-    extras: all keys optional. samples: dicts of prompt, pi0_reply,
-      final_reply and scores (name -> number). env: name -> value. stages:
-      dicts of name, seconds.
+    extras: all keys optional. samples: items of `replies`, of one run or of
+      several. env: name -> value. stages: dicts of name, seconds.
     registry: whose tables are shown beside the claims; None: that of the house.
 
   Returns:
@@ -143,7 +143,7 @@ def _write(
     checks=[chapters.claim(row, {}) for row in document.get('checks', [])],
     legend=claims_io.LEGEND,
     images={name: page.data_uri(file) for name, file in files.items()},
-    samples=extras.get('samples', []),
+    samples=replies.browser(extras.get('samples', [])),
     pairs=extras.get('pairs', []),
     ledger=compile_ledger(tables),
     stages=extras.get('stages', []),

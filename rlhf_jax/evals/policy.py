@@ -13,10 +13,19 @@ from rlhf_jax.mapping import map_microbatches
 from rlhf_jax.types import Prompts
 
 
-def _make_measure(logits_fn, temperature, max_reply):
-  """Builds measure(params, ref_params, rows) -> the divergences and entropy."""
-  if logits_fn is None:
-    return lambda *_: {}
+def make_token_measure(logits_fn, temperature=1.0, max_reply=None):
+  """Builds measure(params, ref_params, rows) -> the divergences of each token.
+
+  Args:
+    logits_fn: of `make_evaluate`.
+    temperature: likewise.
+    max_reply: likewise.
+
+  Returns:
+    The function; `rows` are (tokens_BT, prompt_length_B, length_B), and its
+    dict holds x_BT of `kl`, `kl_k1`, `kl_k3` and `entropy` in nats, those of
+    `make_evaluate` before they are summed, 0 where no reply token is.
+  """
   model = chunked.split_model(logits_fn)
 
   def of_tokens(logits, tokens_BT):
@@ -44,10 +53,25 @@ def _make_measure(logits_fn, temperature, max_reply):
       chunk=model.chunk,
       max_reply=max_reply,
     )
-    out = {
-      name: masked.zero_masked(x_BT, mask_BT).sum(1)
+    return {
+      name: masked.zero_masked(x_BT, mask_BT)
       for name, x_BT in of_replies.items()
     }
+
+  return measure
+
+
+def _make_measure(logits_fn, temperature, max_reply):
+  """Builds measure(params, ref_params, rows) -> the divergences and entropy."""
+  if logits_fn is None:
+    return lambda *_: {}
+  of_tokens = make_token_measure(logits_fn, temperature, max_reply)
+
+  def measure(params, ref_params, part):
+    tokens_BT, *lengths = part
+    mask_BT = masked.reply_mask(*lengths, tokens_BT.shape[1])
+    found = of_tokens(params, ref_params, part)
+    out = {name: x_BT.sum(1) for name, x_BT in found.items()}
     out['entropy'] /= jnp.maximum(mask_BT.sum(1), 1.0)
     return out
 

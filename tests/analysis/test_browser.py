@@ -4,6 +4,7 @@ Needs Chromium (apt-get install chromium). Without it the tests are left out
 with that reason; with RLHF_JAX_BROWSER=1 they fail.
 """
 
+import html
 import json
 import os
 import pathlib
@@ -35,6 +36,15 @@ window.onload = () => {{
     chips: page.querySelectorAll('.strip li').length,
     letters: Math.min(...[...page.querySelectorAll('p, td, li')].map(
       e => parseFloat(getComputedStyle(e).fontSize))),
+    families: [...page.querySelectorAll('.labels label')].map(label => {{
+      label.click();
+      const shown = [...page.querySelectorAll('.sample')].filter(
+        e => e.offsetHeight);
+      return [label.textContent, shown.map(
+        e => e.querySelector('.asked').textContent), page.defaultView
+        .getComputedStyle(label).backgroundColor ===
+          page.defaultView.getComputedStyle(page.body).color];
+    }}),
   }});
 }};</script></body>"""
 
@@ -61,7 +71,24 @@ def looked_at(page, width, tmp_path):
   done = subprocess.run(command, capture_output=True, text=True, timeout=120)
   text = re.search(r'<pre id="out">(.*?)</pre>', done.stdout, re.S)
   assert text and text[1], done.stderr[-500:]
-  return json.loads(text[1].replace('&gt;', '>'))
+  return json.loads(html.unescape(text[1]))
+
+
+ASKED = (('sort', 'one'), ('sort', NASTY), ('add', 'long' * 60))
+
+
+def asked(family, prompt):
+  """Replies of two policies, of which each token is marked."""
+  pieces = [NASTY, ' then', ' ' + 'w' * 80, '']
+  reply = {'text': ''.join(pieces), 'scores': {NASTY: 1.0, 'KL': 2.0}}
+  reply |= {'pieces': pieces, 'k1': [4.0, -0.7, 0.2, 0.0], 'of': 17}
+  reply |= {'counted': 17, 'range': [-1.0, 2.0]}
+  replies = [
+    reply | {'policy': policy, 'iteration': iteration}
+    for policy in ('13K', NASTY)
+    for iteration in (0, 4, 34)
+  ]
+  return {'prompt': prompt, 'family': family, 'replies': replies}
 
 
 @pytest.fixture(scope='module')
@@ -76,8 +103,8 @@ def page(tmp_path_factory):
   names = ('reward_vs_sqrt_kl', 'pm_accuracy_vs_pairs')
   drawn = {n: figures.FIGURES[n](tables, folder / 'figures') for n in names}
   document = claims_io.read_claims(study / 'claims.json')
-  texts = dict.fromkeys(('prompt', 'pi0_reply', 'final_reply'), NASTY)
-  extras = {'samples': [texts | {'scores': {NASTY: 1.0}}]}
+  runs.write_tables(few, folder / 'tables')
+  extras = {'samples': [asked(*row) for row in ASKED]}
   return report.write_report(folder, document, few, drawn, extras)
 
 
@@ -89,6 +116,42 @@ def test_the_report_fits_and_runs_nothing(page, width, tmp_path):
   assert found['chips'] == 17
   assert len(found['images']) == 2 and min(found['images']) > 300
   assert found['letters'] >= 12
+
+
+def test_a_family_s_button_shows_its_prompts_alone(page, tmp_path):
+  """No script of the page does it; the button that is on looks so."""
+  found = looked_at(page, 400, tmp_path)['families']
+  first, second, third = (prompt for _, prompt in ASKED)
+  assert [[name, prompts] for name, prompts, _ in found] == [
+    ['add', [third]],
+    ['sort', [first, second]],
+    ['all 3', [third, first, second]],
+  ]
+  assert all(on for *_, on in found)
+  assert '<script' not in page.read_text()
+
+
+def test_every_link_of_the_page_has_its_target(page):
+  """Beside the page or in it; every figure has both formats and its tables."""
+  text = page.read_text()
+  links = re.findall(r'<a [^>]*href="([^"]+)"', text)
+  ids = set(re.findall(r' id="([^"]+)"', text))
+  inside = {link[1:] for link in links if link[0] == '#'}
+  beside = {link for link in links if link[0] != '#'}
+  assert inside <= ids and len(inside) > 20
+  assert all((page.parent / link).is_file() for link in beside)
+  for name in re.findall(r'<figure id="figure-(\w+)"', text):
+    assert {f'../figures/{name}.{x}' for x in ('svg', 'png')} <= beside
+  assert {'../tables/rl_curve.csv', '../tables/pm_curve.csv'} <= beside
+  assert len(text.encode()) < 2e6
+
+
+def test_a_script_that_got_into_the_page_would_not_run(page, tmp_path):
+  """The page forbids it, were a text not escaped."""
+  other = tmp_path / 'broken.html'
+  other.write_text(page.read_text().replace('</body>', f'{NASTY}</body>'))
+  assert NASTY in other.read_text()
+  assert looked_at(other, 400, tmp_path)['ran'] == ''
 
 
 def test_a_comparison_fits_a_narrow_screen(tmp_path):

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rlhf_jax.analysis import figures, kl_reward, runs
+from rlhf_jax.analysis import chapters, figures, kl_reward, runs
 from rlhf_jax.analysis.claims.registry import load
 from rlhf_jax.analysis.drawings import (
   calibration,
@@ -112,9 +112,7 @@ def test_the_figure_to_take_away_has_three_panels_and_no_need_of_colour(tables):
   assert min(letters) / 72 * 400 / width >= 9  # pixels high at a width of 400
 
 
-def test_the_figure_to_take_away_is_also_a_png(drawn, tables, tmp_path):
-  other = drawn['frontier_and_policies'].with_suffix('.png')
-  assert other.read_bytes().startswith(b'\x89PNG')
+def test_the_figure_to_take_away_needs_no_gold(tables):
   real = tables | {'frontier': tables['frontier'].query('scorer != "gold"')}
   canvas = _canvas(frontier.frontier_and_policies, real)
   assert not canvas.figure.axes[2].axison  # without gold its panel is empty
@@ -225,6 +223,41 @@ def test_letters_can_be_read_at_400_pixels_and_marks_without_colour(whole):
         assert text.get_fontsize() * pixels >= 8, draw.__name__
   markers = {canvas.markers[size] for size in SIZES}
   assert len(markers) == len(SIZES)
+
+
+def look(handle):
+  """What a mark of a legend looks like where colours cannot be seen."""
+  handle = getattr(handle, 'lines', [handle])[0] or handle[0]
+  parts = [handle, *getattr(handle, 'patches', ())][-1]
+  ask = lambda name: str(getattr(parts, f'get_{name}', lambda: '')())
+  return [ask(name) for name in ('marker', 'linestyle', 'hatch', 'fillstyle')]
+
+
+def test_every_legend_tells_its_marks_apart_without_colour(whole):
+  """One legend serves all panels of a figure; a panel may have its own."""
+  for draw in load().drawings:
+    shared, legends = {}, []
+    for axis in _canvas(draw, whole).figure.axes:
+      if axis.get_legend():
+        legends.append(axis.get_legend().legend_handles)
+      handles, labels = axis.get_legend_handles_labels()
+      shared = dict(zip(labels, handles, strict=True)) | shared
+    for handles in [*legends, list(shared.values())]:
+      looks = [(type(h).__name__, *look(h)) for h in handles]
+      assert len(set(looks)) == len(looks), (draw.__name__, looks)
+
+
+def test_a_figure_names_the_tables_that_were_read(drawn):
+  """Those that its drawing asks for, and no others."""
+  for name, tables in (
+    ('entropy_length', ['rl_curve']),
+    ('pm_min_score', ['pm_pairs']),
+    ('frontier_and_policies', ['frontier', 'best_of_n', 'rl_curve']),
+  ):
+    assert sorted(chapters.sources(drawn[name])) == sorted(tables), name
+  for path in drawn.values():
+    assert chapters.sources(path), path
+    assert path.with_suffix('.png').read_bytes().startswith(b'\x89PNG')
 
 
 def test_panels_stand_two_in_a_row_and_share_their_labels(tables):

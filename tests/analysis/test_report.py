@@ -1,3 +1,4 @@
+import html
 import html.parser
 import math
 import re
@@ -6,6 +7,7 @@ import pandas as pd
 import pytest
 
 from rlhf_jax.analysis import cells, claims_io, figures, report, runs
+from rlhf_jax.analysis import page as page_of
 from rlhf_jax.analysis.claims import judging
 from rlhf_jax.analysis.claims.registry import load
 from tests.analysis import tables_fixture
@@ -254,7 +256,10 @@ def test_the_page_needs_no_network(text, page):
         beside = ('../figures/', '../tables/') if tag == 'a' else ()
         assert attrs[name].startswith(('data:', '#', *beside)), (tag, attrs)
     assert tag not in ('link', 'iframe', 'object')
-  assert not re.search(r'url\(|@import|http-equiv', text)
+  assert not re.search(r'url\(|@import', text)
+  assert re.findall('http-equiv="([^"]+)"', text) == ['Content-Security-Policy']
+  allowed = html.unescape(re.search('content="(default[^"]+)"', text)[1])
+  assert allowed == page_of.POLICY and 'script' not in allowed
 
 
 def test_figures_are_inline_and_missing_ones_left_out(page):

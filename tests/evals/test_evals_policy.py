@@ -67,6 +67,24 @@ def test_without_logits_there_are_the_same_scores_and_nothing_else(given):
     np.testing.assert_array_equal(out[name], both[name], err_msg=name)
 
 
+def test_each_token_s_divergence_is_that_of_the_loop(given):
+  """They sum to those of the replies, and are 0 off the reply."""
+  rollout = bigram.fixed_rollout()
+  rows = rollout.tokens_BT, rollout.prompt_length_B, rollout.length_B
+  measure = policy.make_token_measure(bigram.logits_fn, TEMPERATURE)
+  found = measure(TABLE_VV, REF_VV, rows)
+  whole = given.whole(TABLE_VV, REF_VV, WEIGHTS, rollout, RNG)
+  for name in ('kl', 'kl_k1', 'kl_k3'):
+    np.testing.assert_allclose(found[name].sum(1), whole[name], atol=1e-5)
+  for b, (p, n) in enumerate(zip(*rows[1:], strict=True)):
+    wanted_T = np.zeros(rollout.tokens_BT.shape[1])
+    ids = rollout.tokens_BT[b]
+    for t in range(p, n):
+      pi = distribution(TABLE_VV, ids[t - 1])[ids[t]]
+      wanted_T[t] = np.log(pi / distribution(REF_VV, ids[t - 1])[ids[t]])
+    np.testing.assert_allclose(found['kl_k1'][b], wanted_T, atol=1e-5)
+
+
 def test_equal_policies_have_no_divergence(given):
   """All three estimators are exactly 0 (checklist 43)."""
   rollout = bigram.fixed_rollout()

@@ -110,6 +110,7 @@ def ppo(root, **changes):
     'eval_batch': 4,
     'dense_iterations': 3,
     'dense_every': 1,
+    'shown': {'each': 1, 'replies': 2, 'snapshots': 2},
     'checkpoint_every': 2,
     'train_pm_dir': f'{root}/pm-a',
     'test_pm_dir': f'{root}/pm-b',

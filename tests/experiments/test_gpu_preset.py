@@ -43,6 +43,8 @@ SMALL = {
   'rl.pi0_samples': 2,
   'linear.pi0_samples': 2,
   'bows.iterations': 2,
+  'rl.shown.each': 1,
+  'rl.shown.replies': 1,
   'frontier.prompts': 4,
   'frontier.replies': 128,
 }

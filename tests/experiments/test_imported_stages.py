@@ -121,7 +121,11 @@ def test_the_policy_starts_at_the_base_and_moves(policy):
   assert np.isfinite(curve[['train_pm', 'test_pm', 'entropy']]).all().all()
   assert (curve['train_pm'] != curve['test_pm']).all()
   samples = json.loads((policy / 'samples.json').read_text())
-  assert len(samples) == 4
+  assert [sample['family'] for sample in samples] == ['harmless', 'helpful']
+  for first, last in (sample['replies'] for sample in samples):
+    assert (first['iteration'], last['iteration']) == (0, 3)
+    assert sum(last['k1']) != 0 and 'k1' not in first
+    assert set(last['scores']) == {'train PM', 'test PM', 'KL'}
 
 
 def test_ppo_resumes_bit_for_bit(study, policy, monkeypatch):

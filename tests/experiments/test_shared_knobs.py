@@ -20,7 +20,7 @@ from experiments import (
   train_pm,
   train_ppo,
 )
-from experiments.shared import policies, readers, sources
+from experiments.shared import policies, readers, shown, sources
 from tests.pretrained_files import need_or_skip
 
 # What only the other ways of the same stage read: adapters, released pairs and
@@ -127,6 +127,8 @@ def uncompiled(monkeypatch):
   monkeypatch.setattr(readers, 'pm_programs', lambda *_: (counting(1), score))
   monkeypatch.setattr(policies, 'ppo_iteration', lambda *_: counting(2))
   monkeypatch.setattr(policies, 'policy_eval', lambda *_: evaluate)
+  zeros = lambda trained, ref, tokens_BT, *_: np.zeros(tokens_BT.shape)
+  monkeypatch.setattr(shown, 'token_kl', lambda *_: zeros)
   monkeypatch.setattr(
     readers,
     '_feature_program',

@@ -41,6 +41,7 @@ PPO = {
   'discount': 1.0,
   'gae_lambda': 0.95,
   'truncation_penalty': 0.0,
+  'shown': {'each': 0, 'replies': 17, 'snapshots': 3},
 }
 UPDATES = 4  # an iteration: two passes over two minibatches
 
@@ -103,7 +104,18 @@ class Numbers:
     self.at = state['at']
 
 
-def run_ppo(path, start=0, prepare=None):
+class Read:
+  """Replies to be read, of the policies that are asked."""
+
+  def __init__(self):
+    self.calls = []
+
+  def note(self, folder, policy, iteration):
+    assert (folder / 'config.json').exists()
+    self.calls.append((iteration, number(policy)))
+
+
+def run_ppo(path, start=0, prepare=None, read=None):
   """Trains by counting; returns what was measured."""
   base = tiny.namespace(params={'trunk': {'x': np.float32(0)}}, rate=0.1)
   held_out = HeldOut()
@@ -111,7 +123,7 @@ def run_ppo(path, start=0, prepare=None):
     if prepare:
       prepare(run)
     running = count_one, state_of(start), 'frozen', Numbers()
-    train_ppo.train(PPO, run, base, held_out, running)
+    train_ppo.train(PPO, run, base, held_out, running, read)
   return held_out.calls
 
 
@@ -122,8 +134,8 @@ def lines(path, kind):
 
 def test_a_policy_is_measured_at_its_checkpoints_and_kept(tmp_path, capsys):
   """Iterations 0, 1, 2, 4 and 5, each with the policy of that time."""
-  path = tmp_path / 'ppo'
-  calls = run_ppo(path)
+  path, read = tmp_path / 'ppo', Read()
+  calls = run_ppo(path, read=read)
   assert calls == [('pi0', 0), (0, 0), (1, 1), (2, 2), (4, 4), (5, 5)]
   curve = pd.read_csv(path / 'rl_curve.csv')
   assert curve['iteration'].tolist() == [0, 1, 2, 4, 5]
@@ -141,26 +153,25 @@ def test_a_policy_is_measured_at_its_checkpoints_and_kept(tmp_path, capsys):
   assert number(kept) == 5
   done = json.loads((path / 'done.json').read_text())
   assert done['iterations'] == 5 and done['train_pm'] == 5
-  samples = json.loads((path / 'samples.json').read_text())
-  assert samples[0]['pi0_reply'] == 'said 0'
-  assert samples[0]['final_reply'] == 'said 5'
+  assert read.calls == [(0, 0), (2, 2), (5, 5)]  # first, middle and last
   assert 'train PM gain 5.000' in capsys.readouterr().out
 
 
-def test_a_policy_that_was_killed_after_its_last_iteration_is_measured(
+def test_a_policy_that_was_killed_after_its_last_iteration_only_writes(
   tmp_path,
 ):
-  """Nothing is left to learn; the end is measured for the samples."""
+  """Nothing is left to learn, and the end was measured before."""
   row = {'iteration': 5, 'samples': 40, 'kl': 0.0, 'kl_se': 0.0}
   row |= {'entropy': 0.0, 'gold': 0.0, 'gold_se': 0.0}
   for name in ('train_pm', 'test_pm'):
     row |= {name: 5.0, f'{name}_se': 0.0}
   log = lambda run: run.log(20, row, kind='checkpoint')
-  calls = run_ppo(tmp_path / 'ppo', start=5, prepare=log)
-  assert calls == [('pi0', 0), (0, 0), (5, 5)]
+  read = Read()
+  calls = run_ppo(tmp_path / 'ppo', start=5, prepare=log, read=read)
+  assert calls == [('pi0', 0)] and read.calls == []
   assert lines(tmp_path / 'ppo', 'train') == []
-  samples = json.loads((tmp_path / 'ppo' / 'samples.json').read_text())
-  assert samples[0]['final_reply'] == 'said 5'
+  curve = pd.read_csv(tmp_path / 'ppo' / 'rl_curve.csv')
+  assert curve['train_pm'].tolist() == [5]
 
 
 @pytest.fixture
@@ -362,7 +373,9 @@ def test_a_policy_runs_against_the_train_pm_s_weights(tmp_path, monkeypatch):
   monkeypatch.setattr(train_ppo, 'train', lambda *args: given.update(args=args))
   train_ppo.run(config, tmp_path / 'ppo')
   assert given['texts'] == ['to train on']
-  *_, base, held_out, (iteration, state, frozen, stream) = given['args']
+  *_, base, held_out, running, read = given['args']
+  iteration, state, frozen, stream = running
+  assert read is None
   assert base is tiny.base() and iteration == 'iteration' and stream is prompts
   assert held_out[2:] == (scorers, 'evaluate', ['to hold out'])
   assert frozen.reward == 'train' and frozen.ref is base.params

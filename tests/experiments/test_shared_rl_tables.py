@@ -1,6 +1,5 @@
 """Tables of a policy, each number known beforehand."""
 
-import json
 import math
 
 import numpy as np
@@ -151,41 +150,6 @@ def test_pi_0_has_a_variance_within_prompts_and_one_over_all():
   assert set(train) == set(load().tables['rl_pi0'].columns)
 
 
-def before():
-  later = {k: OUT[k] - 1 for k in ('score_0', 'gold')}
-  return later | {'replies': ['p', 'q', 'r', 's']}
-
-
-def test_samples_are_replies_of_before_and_after_to_the_same_prompt():
-  texts = ('w', 'x', 'y', 'z')
-  found = rl_tables.sample_replies(texts, before(), OUT, count=2)
-  assert found == [
-    {
-      'prompt': 'w',
-      'pi0_reply': 'p',
-      'final_reply': 'a b a b',
-      'scores': {
-        'PM of pi_0': 0.5,
-        'PM': 1.5,
-        'gold of pi_0': -1.0,
-        'gold': 0.0,
-      },
-    },
-    {
-      'prompt': 'x',
-      'pi0_reply': 'q',
-      'final_reply': 'yes',
-      'scores': {
-        'PM of pi_0': 4.5,
-        'PM': 5.5,
-        'gold of pi_0': 0.0,
-        'gold': 1.0,
-      },
-    },
-  ]
-  assert len(rl_tables.sample_replies(texts, before(), OUT)) == 4
-
-
 @pytest.fixture
 def run(tmp_path):
   """A run that has logged two checkpoints between two steps of training."""
@@ -199,8 +163,7 @@ def run(tmp_path):
 
 
 def test_the_checkpoints_of_a_run_are_its_curve(run):
-  texts = ('w', 'x', 'y', 'z')
-  curve = rl_tables.write_tables(run, texts, PI0, before(), OUT)
+  curve = rl_tables.write_tables(run, PI0)
   assert [line['iteration'] for line in curve] == [0, 3]
   table = pd.read_csv(run.path / 'rl_curve.csv')
   assert list(table) == list(row())  # no column `step`
@@ -211,14 +174,10 @@ def test_the_checkpoints_of_a_run_are_its_curve(run):
   assert 'step' not in subsets
   pi0 = pd.read_csv(run.path / 'rl_pi0.csv').set_index('scorer')
   assert pi0.loc['train', 'mean'] == 1.25
-  text = (run.path / 'samples.json').read_text()
-  assert len(text.splitlines()) > 4 * len(texts)  # for eyes too
-  samples = json.loads(text)
-  assert [sample['final_reply'] for sample in samples] == OUT['replies']
 
 
 def test_the_printed_curve_is_gains_over_pi_0(run, capsys):
-  curve = rl_tables.write_tables(run, 'wxyz', PI0, before(), OUT)
+  curve = rl_tables.write_tables(run, PI0)
   rl_tables.print_curve(curve, rl_tables.pi0_rows(PI0), seed=7)
   first, *lines = capsys.readouterr().out.splitlines()
   assert 'one seed (7)' in first and len(lines) == 2

@@ -17,6 +17,7 @@ RL = {
   'sparse_every': 4,
   'pi0_samples': 3,
   'eval_prompts': 50,
+  'shown': {'each': 0, 'replies': 17, 'snapshots': 4},
 }
 
 
@@ -106,6 +107,7 @@ def test_the_study_that_was_timed_took_what_is_reckoned():
   config['rl'] |= {'eval_prompts': 256, 'dense_iterations': 32}
   config['rl'] |= {'dense_every': 2}
   config['linear'] |= {'pi0_samples': 8}
+  config['rl']['shown'] |= {'each': 0}
   del config['frontier']
   jobs = registry.all_jobs(config, '/r')
   assert len(jobs) == 79

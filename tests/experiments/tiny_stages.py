@@ -52,6 +52,7 @@ def ppo(root, **changes):
     | {f'{name}_pm_dir': f'{root}/pm' for name in ('train', 'test', 'value')}
     | {'iterations': 2, 'batch_size': 16, 'minibatch_size': 8}
     | {'eval_prompts': 8, 'eval_batch': 8, 'dense_iterations': 2}
+    | {'shown': {'each': 1, 'replies': 2, 'snapshots': 2}}
     | {'kl_coef': 0.1, 'checkpoint_every': 1}
     | changes
   )

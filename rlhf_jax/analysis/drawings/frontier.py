@@ -80,7 +80,7 @@ def _legend(canvas, corner, order):
   if not order:
     raise NotRunError('no size has a frontier')
   corner.set_axis_off()
-  grey = {'color': '0.25', 'marker': 'o'}
+  grey = {'color': '0.25', 'marker': 'P'}  # of no size
   kinds = {
     'the most pi_0 allows': FRONTIER,
     'best of n = 2, 4, 8, ...': BEST_OF_N,

@@ -6,7 +6,7 @@ from rlhf_jax.analysis import intervals, tranches
 from rlhf_jax.analysis.findings import NotRunError, select
 
 TRANCHES = {'base': 'base', 'rs': 'best of k', 'online': 'online'}
-BINS = 40
+BINS, DASHES = 40, ('-', '--', ':')
 
 
 def tranche_scores(canvas, tables):
@@ -19,7 +19,8 @@ def tranche_scores(canvas, tables):
     if own.empty:
       continue
     density, _ = np.histogram(tranches.replies_of(own), edges, density=True)
-    axis.stairs(density, edges, color=f'C{i}', lw=1.5, label=label)
+    style = {'color': f'C{i}', 'ls': DASHES[i], 'lw': 1.5, 'label': label}
+    axis.stairs(density, edges, **style)
 
 
 def online_rounds(canvas, tables):

@@ -3,6 +3,8 @@
 from rlhf_jax.analysis.drawings import marks
 from rlhf_jax.analysis.findings import select
 
+ESTIMATORS = {'kl_k1': ('$k_1$', '.'), 'kl_k3': ('$k_3$', 'x')}
+
 
 def entropy_length(canvas, tables):
   """Policy entropy and reply length during RL (appendix B.10)."""
@@ -20,7 +22,8 @@ def kl_estimators(canvas, tables):
   titles = ['Agreement', 'Difference']
   axes = canvas.panels(titles, 'exact KL (nats per reply)', labels)
   for axis, share in zip(axes, (0, 1), strict=True):
-    for column, label in (('kl_k1', '$k_1$'), ('kl_k3', '$k_3$')):
+    for column, (label, marker) in ESTIMATORS.items():
       shown = curve[column] - share * curve['kl']
-      axis.plot(curve['kl'], shown, '.', ms=3, label=label, **marks.POINTS)
+      style = {'marker': marker, 'ls': '', 'ms': 3, 'label': label}
+      axis.plot(curve['kl'], shown, **style, **marks.POINTS)
     axis.axline((0, 0), slope=1 - share, color='k', lw=0.8, label='exact')

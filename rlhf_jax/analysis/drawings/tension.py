@@ -8,6 +8,8 @@ from rlhf_jax.analysis.findings import NotRunError, keep, largest, last, select
 from rlhf_jax.analysis.scaling import accuracy_column
 
 SUBSET_COLOURS = {'helpful': 'C0', 'harmless': 'C1'}
+HATCHES = {'helpful': '', 'harmless': '///'}
+MARKERS = {'helpful': 'P', 'harmless': 'X'}  # none of those of sizes
 
 
 def helpful_harmless(canvas, tables):
@@ -25,6 +27,7 @@ def helpful_harmless(canvas, tables):
     half = mean.high - mean.mean
     shift = -0.2 if subset == 'helpful' else 0.2
     style = {'color': SUBSET_COLOURS[subset], 'label': f'tested on {subset}'}
+    style |= {'hatch': HATCHES[subset], 'edgecolor': 'w'}
     style['yerr'] = half if np.isfinite(half) else None
     axis.bar(trained.index(train) + shift, mean.mean, 0.36, **style)
   axis.axhline(0.5, color='k', ls='--', lw=1, label='coin')
@@ -48,6 +51,7 @@ def mixture_scan(canvas, tables):
   top = largest(rows)
   for kind, colour in SUBSET_COLOURS.items():
     style = {'color': colour, 'label': f'tested on {kind}'}
+    style['marker'] = MARKERS[kind]
     canvas.mean_line(axes[0], top, 'share', 'share', kind, **style)
   axes[0].axhline(0.5, color='k', ls='--', lw=1, label='coin')
   best = rows.groupby(['seed', 'size'])['mean'].transform('max')
