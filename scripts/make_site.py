@@ -64,7 +64,7 @@ def _link(found, up):
   name = name or ' '.join(found[1].split())
   if page := re.fullmatch(r'docs/([\w-]+)\.md', name):
     return f'[`{name}`]({up}{page[1]}.md)'
-  if notebook := re.fullmatch(r'notebooks/(\w+)\.ipynb', name):
+  if notebook := re.fullmatch(r'notebooks/([a-z]\w*)\.ipynb', name):
     return f'[`{name}`]({up}notebooks/{notebook[1]}.md)'
   return found[0]
 
