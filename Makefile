@@ -9,6 +9,7 @@
 #   make smollm2    # a small real model, for experiments.generate and the tests
 #   make figures [STUDIES="dir ..."]
 #   make checklist
+#   make docs       # docs/ as a site: build/docs/index.html
 #   make mutants    # planted defects, and which tests see them: two hours
 #   make attack     # malformed records, bit flips, kills: an hour
 #   make plan [TOPOLOGY=v5p:8x8x8] [RUNG=52B] [JSON=file]
@@ -33,6 +34,7 @@ STAMP := .venv/installed
 SMOLLM2 := .venv/installed-smollm2
 PARITY := .venv/installed-parity
 TESTS := .venv/installed-tests
+DOCS := .venv/installed-docs
 
 .PHONY: reproduce help test test-all mutants smollm2 figures checklist clean
 
@@ -78,6 +80,15 @@ checklist: $(STAMP)
 	$(BIN)/python -m scripts.make_ledger_doc
 	$(BIN)/python -m scripts.make_operating_doc
 	$(BIN)/python -m scripts.make_variance_doc
+	$(BIN)/python -m scripts.make_strip
+	$(BIN)/python -m scripts.make_map_doc
+
+# Warnings are errors: a link that leads nowhere, a page that is in no contents.
+.PHONY: docs
+docs: $(DOCS)
+	$(BIN)/python -m scripts.make_site build/site
+	$(BIN)/python -m sphinx -W --keep-going -n -q -c docs build/site build/docs
+	@echo 'build/docs/index.html'
 
 # Goes on where it stopped; its figures, and their page docs/reliability.md.
 .PHONY: attack
@@ -116,6 +127,10 @@ $(SMOLLM2): $(STAMP)
 # PyTorch and transformers, against which imported models are tested.
 $(PARITY): setup.py
 	$(call install,dev$(comma)hf$(comma)gguf$(comma)parity)
+
+# What builds the documentation.
+$(DOCS): setup.py
+	$(call install,dev$(comma)docs)
 
 clean:
 	rm -rf .venv .plan build dist *.egg-info .jax_cache .hypothesis

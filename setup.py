@@ -38,6 +38,7 @@ setuptools.setup(
   extras_require={
     'cuda': ['jax[cuda13]>=0.10.2'],
     'tpu': ['jax[tpu]>=0.10.2'],
+    'docs': ['furo>=2025.7', 'myst-parser>=4.0', 'sphinx>=8.1'],
     'gguf': ['gguf>=0.19'],
     'hf': ['safetensors>=0.6', 'tokenizers>=0.22'],
     'parity': ['peft>=0.21', 'torch==2.13.0', 'transformers>=5.23'],

@@ -1,7 +1,7 @@
 """Merges files of claims, prints them as a table, judges tables again.
 
 python -m experiments.claims merge FILE... [--out FILE]
-python -m experiments.claims table FILE [--readme README.md]
+python -m experiments.claims table FILE [--readme docs/results.md]
 python -m experiments.claims judge DIR...
 python -m experiments.claims pool DIR DIR... [--claims=66]
 """

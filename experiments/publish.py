@@ -1,7 +1,7 @@
 """Copies what is committed of a finished study: tables, figures, claims.
 
     python -m experiments.publish --workdir=runs/reproduce --out=results/micro \
-        [--readme README.md]
+        [--readme docs/results.md]
 
 With --readme the claims table of that file is rewritten from claims.json.
 """

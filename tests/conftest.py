@@ -41,7 +41,7 @@ FIRST = (
   'test_imported_stages.py',
   'test_train_sharding.py',
   'test_benchmarks.py',
-  'test_readme_commands.py',
+  'test_page_commands.py',
 )
 
 

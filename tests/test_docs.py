@@ -11,7 +11,9 @@ from scripts import (
   make_checklist,
   make_claims_doc,
   make_ledger_doc,
+  make_map_doc,
   make_tables_doc,
+  paper_map,
 )
 from scripts.checklist_items import ITEMS, TITLES
 
@@ -51,6 +53,26 @@ def test_the_ledger_is_what_its_json_and_the_results_say():
   assert written == make_ledger_doc.generate(), 'run `make checklist`'
 
 
+def test_the_map_is_what_the_themes_and_the_results_say():
+  written = (ROOT / 'docs' / 'reproduction.md').read_text()
+  assert written == make_map_doc.generate(), 'run `make checklist`'
+
+
+def test_the_map_names_files_and_claims_that_there_are():
+  """And has every claim of the two papers once."""
+  sections = [*paper_map.BAI, *paper_map.ASKELL]
+  for section in sections:
+    for name in section.code:
+      assert (ROOT / make_map_doc.path_of(name)).exists(), name
+  claims = sorted(number for x in sections for number in x.claims)
+  wanted = [
+    spec.id
+    for spec in load().claims
+    if not spec.source.startswith(('Ouyang', 'Wang'))
+  ]
+  assert claims == wanted
+
+
 def test_the_ledger_keeps_every_verdict_of_before():
   """And says of each claim that was ever judged why it is judged otherwise."""
   ledger = make_ledger_doc.read()
@@ -65,10 +87,10 @@ def test_the_ledger_keeps_every_verdict_of_before():
   assert words == {'pass', 'fail', 'inconclusive'}
 
 
-def test_the_readme_says_how_many_freezes_there_have_been():
+def test_the_page_of_results_says_how_many_freezes_there_have_been():
   number = {4: 'four', 5: 'five', 6: 'six', 7: 'seven'}
   freezes = len(make_ledger_doc.read()['freezes'])
-  text = ' '.join((ROOT / 'README.md').read_text().split())
+  text = ' '.join((ROOT / 'docs' / 'results.md').read_text().split())
   assert f'There have been {number[freezes]} freezes so far' in text
 
 

@@ -1,33 +1,79 @@
-"""What the README says is true: its step runs, its files and targets exist."""
+"""What the README and the pages that go on from it say is true."""
 
-import functools
 import json
 import pathlib
 import re
-import runpy
 
 import pytest
 
 from rlhf_jax.analysis.notes import NOTES
+from scripts import make_strip
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 README = (ROOT / 'README.md').read_text()
-BLOCKS = re.findall(r'```python\n(.*?)```', README, flags=re.S)
+
+
+def page(name):
+  return (ROOT / 'docs' / f'{name}.md').read_text()
+
+
+def block(text, holds):
+  """The one Python program of a page that holds some words."""
+  blocks = re.findall(r'```python\n(.*?)```', text, flags=re.S)
+  [found] = [x for x in blocks if holds in x]
+  return found
+
+
+def test_its_strip_is_what_the_claims_of_micro_say():
+  assert README == make_strip.generate(), 'run `make checklist`'
+
+
+def test_a_line_of_the_strip_has_what_decides_beside_its_bound():
+  one = {'name': 'r2', 'mean': 0.978, 'ci': [0.93, 0.99]}
+  one |= {'side': '>', 'bound': 0.8}
+  row = {'id': 1, 'title': 'PMs grow', 'verdict': 'pass', 'ci': [0.93, 0.99]}
+  row |= {'decides': 'r2', 'contrasts': [one]}
+  document = {'claims': [row, {'id': 2, 'verdict': 'not run'}]}
+  assert make_strip.strip_of(document).splitlines()[2:] == [
+    '| 1 | PMs grow | 0.978 (R²) | 0.93 to 0.99 | > 0.8 | ✓ pass |'
+  ]
+
+
+def test_it_is_short():
+  """What a newcomer needs fits on two screens; the rest is on pages."""
+  assert len(README.splitlines()) <= 120
+
+
+def test_its_two_programs_run(capsys, monkeypatch):
+  monkeypatch.chdir(ROOT)
+  exec(compile(block(README, 'read_tables'), 'README.md', 'exec'), {})
+  shown = capsys.readouterr().out.splitlines()
+  assert [line.split()[0] for line in shown[2:]] == ['13K', '197K', '42K']
+  names = {}
+  exec(compile(block(README, 'make_pm_step'), 'README.md', 'exec'), names)
+  assert callable(names['step'])
 
 
 def test_the_step_with_a_foreign_model_runs(capsys):
-  [block] = [b for b in BLOCKS if 'def score_fn' in b]
-  exec(compile(block, 'README.md', 'exec'), {})
+  program = block(page('steps'), 'def score_fn')
+  exec(compile(program, 'docs/steps.md', 'exec'), {})
   assert float(capsys.readouterr().out) == pytest.approx(0.6931, abs=1e-4)
 
 
 def test_the_ppo_of_a_foreign_model_runs_whole_and_learns(capsys):
   """Chance is 1 of 13 symbols; nothing is defined outside of it."""
-  [block] = [b for b in BLOCKS if 'def exact_match' in b]
-  exec(compile(block, 'README.md', 'exec'), {})
+  program = block(page('steps'), 'def exact_match')
+  exec(compile(program, 'docs/steps.md', 'exec'), {})
   scores = [float(x) for x in capsys.readouterr().out.split()]
   assert len(scores) == 40
   assert scores[0] < 0.3 and sum(scores[-5:]) / 5 > 0.8
+
+
+def test_the_analysis_snippet_runs_on_committed_tables(capsys, monkeypatch):
+  monkeypatch.chdir(ROOT)
+  program = block(page('notebooks'), 'fit_window')
+  exec(compile(program, 'docs/notebooks.md', 'exec'), {})
+  assert capsys.readouterr().out.count('slope=') >= 9
 
 
 @pytest.mark.parametrize('preset', ('micro', 'null', 'hh', 'smollm2_full'))
@@ -36,7 +82,7 @@ def test_the_minutes_it_names_are_those_of_the_committed_studies(preset):
   minutes = round(json.loads(claims.read_text())['seconds'] / 60)
   asked = '' if preset == 'micro' else f' PRESET={preset}'
   row = rf'^\| `make reproduce{asked}( DATA=folder)?` \| {minutes} \| about'
-  assert re.search(row, README, flags=re.M)
+  assert re.search(row, page('start'), flags=re.M)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +96,8 @@ def test_the_accuracy_it_names_is_that_of_the_committed_study(
   rows = json.loads(claims.read_text())['claims']
   [found] = [row['measured'] for row in rows if row['id'] == claim]
   accuracy = f'{found[name]:.2f}'.removeprefix('0')
-  [row] = [x for x in README.splitlines() if f'PRESET={preset} D' in x][:1]
+  lines = page('start').splitlines()
+  [row] = [x for x in lines if f'PRESET={preset} D' in x][:1]
   assert accuracy in row and f'({accuracy})' in NOTES[preset]
 
 
@@ -58,41 +105,13 @@ def test_what_helpful_pairs_alone_give_is_that_of_the_committed_study():
   rows = json.loads((ROOT / 'results/smollm2_full/claims.json').read_text())
   [found] = [r['measured'] for r in rows['claims'] if r['id'] == 4]
   accuracy = f'{found["accuracy"]:.2f}'.removeprefix('0')
-  assert f'{accuracy} of {found["pairs"]:.0f} helpful' in README
+  assert f'{accuracy} of {found["pairs"]:.0f} helpful' in page('launch')
 
 
-def test_the_analysis_snippet_runs_on_committed_tables(capsys, monkeypatch):
-  [block] = [b for b in BLOCKS if 'fit_window' in b]
-  monkeypatch.chdir(ROOT)
-  exec(compile(block, 'README.md', 'exec'), {})
-  assert capsys.readouterr().out.count('slope=') >= 9
-
-
-def test_every_folder_and_make_target_it_names_exists():
-  makefile = (ROOT / 'Makefile').read_text()
-  for target in re.findall(r'^ +make (\w+)', README, flags=re.M):
-    assert f'\n{target}:' in makefile, target
-  for name in re.findall(r'^ {4}([\w./ ]+?/)  ', README, flags=re.M):
+def test_every_folder_that_the_map_names_exists():
+  names = re.findall(r'^ {4}([\w./ ]+?/)  ', page('start'), flags=re.M)
+  assert len(names) >= 12
+  for name in names:
     for folder in name.split():
       home = ROOT if (ROOT / folder).exists() else ROOT / 'rlhf_jax'
       assert (home / folder).exists(), folder
-  for module in re.findall(r'python -m ([\w.]+)', README):
-    assert (ROOT / (module.replace('.', '/') + '.py')).exists(), module
-
-
-def test_commands_of_the_stages_set_knobs_that_there_are():
-  """And what one reads, an earlier one has written."""
-  text, written = README.replace('\\\n', ' '), {'runs/features'}
-  commands = re.findall(r'^ {4}python -m (experiments\..*)$', text, flags=re.M)
-  for command in commands:
-    flags = dict(re.findall(r'--([\w.]+)=(\S+)', command))
-    name, _, preset = flags.get('config', '').partition(':')
-    if name:
-      config = runpy.run_path(str(ROOT / name))['get_config'](preset)
-      for key in flags:
-        if key.startswith('config.'):
-          functools.reduce(getattr, key.split('.')[1:], config)
-    read = {v for k, v in flags.items() if k.endswith('_dir') or k == 'run'}
-    assert read <= written, command
-    written |= {flags.get('workdir'), flags.get('output')}
-  assert sum('smollm2' in command for command in commands) == 3

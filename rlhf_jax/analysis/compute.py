@@ -24,7 +24,8 @@ def spent(frame: pd.DataFrame, compute: pd.DataFrame, seen) -> pd.DataFrame:
   total = compute.set_index('run_id')['flops']
   frame = frame[frame['run_id'].isin(total.index)]
   share = frame[seen] / frame.groupby('run_id')[seen].transform('max')
-  return frame.assign(flops=share * frame['run_id'].map(total))
+  total_N = frame['run_id'].map(total).astype(float)  # text if there are none
+  return frame.assign(flops=share * total_N)
 
 
 def iso_flop(curve: pd.DataFrame) -> pd.DataFrame:

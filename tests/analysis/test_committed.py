@@ -108,12 +108,12 @@ def test_a_committed_study_is_judged_by_the_rules_of_now(study):
 
 @pytest.mark.parametrize('study', STUDIES, ids=IDS)
 def test_the_readme_of_a_committed_study_shows_its_claims(study):
-  """And the README of the house those of micro."""
+  """And docs/results.md those of micro."""
   document = claims_io.read_claims(study / 'claims.json')
   table = claims_io.to_markdown_table(document)
   readmes = [study / 'README.md']
   if study.name == 'micro':
-    readmes.append(ROOT / 'README.md')
+    readmes.append(ROOT / 'docs' / 'results.md')
   for readme in readmes:
     text = readme.read_text()
     assert claims_io.replace_block(text, table) == text

@@ -42,6 +42,13 @@ def test_flops_grow_with_what_a_run_has_seen():
   assert set(compute.spent(rows, known, 'pairs')['size']) == {'S'}
 
 
+def test_no_run_of_the_table_leaves_no_row():
+  found = tables(0.02, 0.03, seeds=(0,))
+  other = found['compute'].iloc[:1].assign(run_id='another')
+  for frame in (found['pm_curve'], pd.DataFrame(found['pm_curve'].to_dict())):
+    assert compute.spent(frame, other, 'pairs').empty
+
+
 @pytest.mark.parametrize(('a', 'b', 'rank'), [(0.02, 0.05, 0), (0.05, 0.02, 1)])
 def test_the_best_size_at_equal_flops_is_an_end_of_a_plane(a, b, rank):
   """ln FLOPs 1 to 5: the smallest reaches 3, the largest begins at 3."""

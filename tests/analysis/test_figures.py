@@ -22,6 +22,7 @@ from rlhf_jax.analysis.drawings import (
 from rlhf_jax.analysis.operating import ood
 from tests.analysis import (
   crossed_tables,
+  more_tables,
   synthetic,
   synthetic_distillation,
   tables_fixture,
@@ -49,6 +50,7 @@ def whole(tables):
   outliers = ood.relative_is_better(rng(), seeds, 'effect')
   outliers |= ood.outliers_help(rng(), seeds, 'effect')
   more = distilled | outliers
+  more |= more_tables.tables((tables | more)['pm_curve'], seeds)
   return tables | more | synthetic.online_tables(rng(), seeds, True)
 
 

@@ -48,7 +48,9 @@ def outlier_exposure(canvas, tables):
   canvas.size_lines(axis, rows, 'outliers', 'outliers', 'auroc')
   for size, own in by_size(rows):
     style = {'color': canvas.colours[size], 'ls': '--', 'lw': 1}
-    axis.axhline(own['best'].mean(), label=f'{size}, best distance', **style)
+    ends, level = rows['outliers'].agg(['min', 'max']), own['best'].mean()
+    style |= {'marker': canvas.markers[size], 'ms': 3.5, 'mfc': 'none'}
+    axis.plot(ends, [level] * 2, label=f'{size}, best distance', **style)
     if own['seed'].nunique() == 1:
       mean = own.groupby('outliers')[['auroc', 'auroc_se']].mean()
       bars = {'yerr': marks.TWO_SIDED * mean['auroc_se'], 'capsize': 2}

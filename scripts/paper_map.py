@@ -1,0 +1,211 @@
+"""Sections of the two papers: what of them is here, and where.
+
+A row: paper's section, what it is about, files, settings, how it is run, and
+the claims that it makes. `micro`, `headline`, ... are presets of
+`make reproduce`; `full: online` is one chapter of the preset full. '' is
+nothing.
+"""
+
+from typing import NamedTuple
+
+
+class Section(NamedTuple):
+  """One section of a paper.
+
+  Attributes:
+    where: section and figures.
+    about: in a few words.
+    code: files below rlhf_jax/, or with their folder.
+    config: settings that decide about it.
+    run: preset, with its chapter behind a colon.
+    claims: numbers of docs/claims.md.
+  """
+
+  where: str
+  about: str
+  code: tuple[str, ...] = ()
+  config: str = ''
+  run: str = ''
+  claims: tuple[int, ...] = ()
+
+
+BAI = (
+  Section(
+    '2.1-2.2',
+    'workers, and what they are asked',
+    ('crowd/workers.py', 'crowd/red_team.py'),
+    'world.*',
+    'micro',
+  ),
+  Section(
+    '2.3',
+    'comparisons, tranches, splits',
+    ('experiments/make_comparisons.py', 'experiments/import_hh.py'),
+    'comparisons.*, test_fraction',
+    'micro',
+  ),
+  Section('2.4, B.5', 'Elo', ('analysis/elo.py',), '', '', (10, 25)),
+  Section(
+    '3.1, A.2',
+    'preference models: sizes, loss, training',
+    ('models/ladder.py', 'experiments/train_pm.py', 'losses/preference.py'),
+    'pm.*, scaling.sizes',
+    'micro',
+    (8,),
+  ),
+  Section(
+    '3.2, A.3, Figs. 7, 31, 32',
+    'accuracy against data and size',
+    ('analysis/scaling.py', 'analysis/claims/scaling.py'),
+    'scaling.*',
+    'micro',
+    (1, 2, 3),
+  ),
+  Section(
+    '3.2, Fig. 8',
+    'accuracy by dialogue turn',
+    ('analysis/claims/calibration.py',),
+    '',
+    'smollm2',
+    (7,),
+  ),
+  Section(
+    '3.3, Figs. 9, 25',
+    'calibration; accuracy among good replies',
+    ('analysis/calibration.py', 'analysis/claims/calibration.py'),
+    'calibration.*',
+    'micro',
+    (4, 5, 6),
+  ),
+  Section(
+    '3.4.1, Figs. 5, 10, 11',
+    'HHH comparisons',
+    ('experiments/evaluate_hhh.py', 'evals/answers.py', 'data/hhh.py'),
+    'hhh.*',
+    'smollm2_full',
+  ),
+  Section(
+    '4.1, B.1',
+    'PPO',
+    ('experiments/train_ppo.py', 'train/ppo.py', 'losses/ppo.py'),
+    'rl.*',
+    'headline',
+    (11, 12, 27),
+  ),
+  Section(
+    '4.2, Figs. 4, 33, B.2',
+    'train PM against test PM',
+    ('analysis/robustness.py', 'analysis/claims/robustness.py'),
+    'robustness.*',
+    'headline',
+    (19, 20, 24),
+  ),
+  Section(
+    '4.2, Figs. 13, 33; B.1',
+    'larger preference models; inner passes',
+    ('experiments/studies/scans.py', 'analysis/pm_sizes.py'),
+    'scans.*, pm_sizes.*',
+    'full: scans',
+    (21, 22, 23, 26),
+  ),
+  Section(
+    '4.3, Figs. 4, 13',
+    'reward against sqrt(KL)',
+    ('analysis/kl_reward.py', 'analysis/claims/sqrt_kl.py'),
+    'linear.*',
+    'headline',
+    (13, 14, 15, 16, 17, 18),
+  ),
+  Section(
+    '4.3, ours',
+    'the frontier beside it',
+    ('experiments/frontier.py', 'analysis/frontier.py', 'analysis/bows.py'),
+    'frontier.*, bows.*',
+    'headline',
+    (66, 67),
+  ),
+  Section(
+    '4.3, B.6, Fig. 36',
+    'best-of-n, and forms of over-optimisation (Gao et al. 2022)',
+    ('analysis/best_of_n.py', 'analysis/gold_forms.py'),
+    'best_of_n.*',
+    'full: best_of_n',
+    (33, 34, 35, 36),
+  ),
+  Section(
+    '4.4, 5.1, Figs. 14, 19',
+    'helpful against harmless',
+    ('experiments/studies/tension.py', 'analysis/claims/tension.py'),
+    'tension.*',
+    'micro',
+    (37, 41, 42),
+  ),
+  Section(
+    '5.1, Figs. 26, 27',
+    'mixtures and weights of the loss',
+    ('analysis/mixtures.py', 'data/subsets.py'),
+    'mixtures.*',
+    'full: tension',
+    (38, 39, 40),
+  ),
+  Section(
+    '4.5, Figs. 15, 16, 34, 35',
+    'iterated online training',
+    ('experiments/studies/online.py', 'experiments/make_tranche.py'),
+    'online.*',
+    'full: online',
+    (9, 28, 30, 31, 32),
+  ),
+  Section(
+    '4.6, 5.2, Figs. 3, 20, 28',
+    'what RL costs in skills',
+    (),
+    '',
+    '',
+    (29, 43),
+  ),
+  Section(
+    '5.4, B.9, Figs. 22, 23, 39', 'outliers', (), '', '', (44, 45, 46, 47, 48)
+  ),
+  Section(
+    'A.1, Fig. 30',
+    'context distillation',
+    ('experiments/distil.py', 'losses/distillation.py'),
+    'distillation.*',
+    'full: distillation',
+    (49, 50),
+  ),
+)
+ASKELL = (
+  Section(
+    '2',
+    'prompting and context distillation',
+    ('experiments/evaluate_prompted.py', 'experiments/make_targets.py'),
+    'distillation.*',
+    'full: distillation',
+    (51, 55),
+  ),
+  Section(
+    '2.2',
+    'HHH comparisons',
+    ('experiments/evaluate_hhh.py', 'data/hhh.py'),
+    'hhh.*',
+    'smollm2_full',
+  ),
+  Section(
+    '3',
+    'imitation, discrimination, ranking',
+    ('experiments/compare_methods.py', 'crowd/exact.py'),
+    'imitation.*',
+    'full: imitation',
+    (52,),
+  ),
+  Section(
+    '4',
+    'pretraining of preference models',
+    ('experiments/make_forum.py', 'data/public/'),
+    'pretraining.*',
+    'full: pretraining',
+    (53, 54),
+  ),
+)

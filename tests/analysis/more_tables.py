@@ -1,0 +1,37 @@
+"""Tables of the chapters on games, places of the score, data and compute."""
+
+import numpy as np
+import pandas as pd
+
+from rlhf_jax.analysis.operating import end_of_context, pm, samples
+from tests.analysis import test_lengths
+
+
+def tables(curve, seeds):
+  """Those tables, and a pm_curve that has the PMs of these chapters as well.
+
+  Args:
+    curve: pm_curve of a study.
+    seeds: of the runs that are added.
+  """
+  rng = np.random.default_rng(0)
+  found = samples.gap_parts(rng, seeds, 'effect')
+  snapshots = found['snapshots']
+  found['snapshots'] = snapshots.assign(elo=100 * snapshots['test_pm'])
+  joint = pm.joint_scaling(rng, seeds, 'effect')['pm_curve']
+  added = [
+    end_of_context.special_token(rng, seeds, 'effect')['pm_curve'],
+    joint[joint['train_subset'] == 'helpful'].assign(role='joint'),
+  ]
+  known = curve[curve['role'] == 'scaling'].drop_duplicates('run_id')
+  n_params = known.drop_duplicates('size').set_index('size')['n_params']
+  rows = pd.concat(added, ignore_index=True)
+  rows = rows[rows['size'].isin(n_params.index)]
+  rows['n_params'] = n_params.loc[rows['size']].to_numpy()
+  keys = ['run_id', 'seed', 'size', 'n_params', 'half', 'role']
+  flops_N = 1e6 * known['n_params'].astype(float)
+  return found | {
+    'pm_curve': pd.concat([curve, rows], ignore_index=True),
+    'game_replies': test_lengths.tables()['game_replies'],
+    'compute': known[keys].assign(stage='train_pm', flops=flops_N),
+  }
