@@ -6,7 +6,15 @@ import pytest
 
 from experiments.shared import knobs
 from experiments.studies import job, launch, single
-from tests.test_configs import ALL, SECTIONS, STUDIES, _config, _jobs, _load
+from tests.test_configs import (
+  ALL,
+  OTHERS,
+  SECTIONS,
+  STUDIES,
+  _config,
+  _jobs,
+  _load,
+)
 
 STAGES = {
   'text': 'make_text',
@@ -43,6 +51,7 @@ def test_every_setting_has_a_meaning_and_its_preset_obeys(name, preset):
 
 def test_every_entry_of_the_table_is_a_setting_of_some_stage():
   configs = [_config(*pair) for pair in PRESETS]
+  configs += [_config('reproduce', preset) for preset in OTHERS]
   cluster = _load('sweeps/hh_pythia').get_config('confirm').to_dict()
   names = {key for config in configs for key in knobs.leaves(config)}
   names |= set(knobs.leaves(cluster)) | {'path', 'tokenizer_dir'}
