@@ -44,13 +44,27 @@ BAI = (
     'comparisons.*, test_fraction',
     'micro',
   ),
-  Section('2.4, B.5', 'Elo', ('analysis/elo.py',), '', '', (10, 25)),
+  Section(
+    '2.4, B.5, Fig. 35',
+    'Elo of snapshots, and PM scores',
+    ('experiments/play_games.py', 'analysis/elo.py', 'crowd/users.py'),
+    'samples.*, games.*',
+    'full: samples',
+    (10, 25),
+  ),
   Section(
     '3.1, A.2',
     'preference models: sizes, loss, training',
     ('models/ladder.py', 'experiments/train_pm.py', 'losses/preference.py'),
     'pm.*, scaling.sizes',
     'micro',
+  ),
+  Section(
+    'A.2',
+    'the end-of-context token',
+    ('experiments/studies/end_of_context.py', 'data/pairs.py'),
+    'end_of_context.*',
+    'full: end_of_context',
     (8,),
   ),
   Section(
@@ -59,7 +73,15 @@ BAI = (
     ('analysis/scaling.py', 'analysis/claims/scaling.py'),
     'scaling.*',
     'micro',
-    (1, 2, 3),
+    (1, 2),
+  ),
+  Section(
+    '3.2, Fig. 7',
+    'one fit to size and data',
+    ('analysis/scaling.py', 'analysis/claims/joint.py'),
+    'joint.*',
+    'full: joint',
+    (3,),
   ),
   Section(
     '3.2, Fig. 8',
@@ -165,7 +187,12 @@ BAI = (
     (29, 43),
   ),
   Section(
-    '5.4, B.9, Figs. 22, 23, 39', 'outliers', (), '', '', (44, 45, 46, 47, 48)
+    '5.4, B.9, Figs. 22, 23, 39',
+    'red-team prompts as outliers',
+    ('experiments/detect_outliers.py', 'analysis/ood.py'),
+    'ood.*, outliers.*',
+    'full: ood',
+    (44, 45, 46, 47, 48),
   ),
   Section(
     'A.1, Fig. 30',
