@@ -28,7 +28,7 @@ which it says 15.8):
   headline   every claim that has an evaluator, eight seeds, under three hours.
              127: preference models 27, policies 61, frontiers 34, the rest 5.
   classic    the same in the first world, of shorter replies: 87.
-  full       headline and every further chapter (configs/chapters): 345.
+  full       headline and every further chapter (configs/chapters): 410.
   null       headline with coin-flip labels and hashed rewards.
   shared_variance
              six draws of what all seeds share, four seeds of each, smallest
