@@ -14,7 +14,7 @@ scored once; the curve stops where fewer than 20 of them carry it
 of all prompts and of each kind of them, and scores.npz; printed are the bow,
 the exponent, the shape of the scores, and, of a run, the efficiency of its
 policy: its gain over the frontier's at that KL. A study runs it after its
-policies (`frontier` in configs/reproduce.py says of how many prompts and
+policies (`frontier` in configs/presets/whole.py says of how many prompts and
 replies).
 """
 
