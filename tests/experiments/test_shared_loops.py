@@ -2,6 +2,7 @@
 
 import json
 import math
+import types
 
 import jax
 import jax.numpy as jnp
@@ -123,7 +124,7 @@ def run_ppo(path, start=0, prepare=None, read=None):
     if prepare:
       prepare(run)
     running = count_one, state_of(start), 'frozen', Numbers()
-    train_ppo.train(PPO, run, base, held_out, running, read)
+    train_ppo.train(PPO, run, base, held_out, running, {'flops': 7.0}, read)
   return held_out.calls
 
 
@@ -138,6 +139,7 @@ def test_a_policy_is_measured_at_its_checkpoints_and_kept(tmp_path, capsys):
   calls = run_ppo(path, read=read)
   assert calls == [('pi0', 0), (0, 0), (1, 1), (2, 2), (4, 4), (5, 5)]
   curve = pd.read_csv(path / 'rl_curve.csv')
+  assert json.loads((path / 'done.json').read_text())['flops'] == 7
   assert curve['iteration'].tolist() == [0, 1, 2, 4, 5]
   assert curve['samples'].tolist() == [0, 8, 16, 32, 40]
   assert curve['train_pm'].tolist() == [0, 1, 2, 4, 5]
@@ -360,7 +362,10 @@ def test_a_policy_runs_against_the_train_pm_s_weights(tmp_path, monkeypatch):
   )
   programs = 'iteration', 'evaluate'
   monkeypatch.setattr(train_ppo, 'programs_of', lambda *_: programs)
-  monkeypatch.setattr(train_ppo, 'open_scorers', lambda *_: 'networks')
+  networks = [types.SimpleNamespace(functions='judge')]
+  monkeypatch.setattr(train_ppo, 'open_scorers', lambda *_: networks)
+  spent = lambda config, functions, judge: {'flops': judge}
+  monkeypatch.setattr(train_ppo.compute, 'of_ppo', spent)
   monkeypatch.setattr(policies, 'scorers_of', lambda *_: scorers)
   monkeypatch.setattr(comparisons, 'read_prompts', lambda *_: found)
   prompts = Numbers()
@@ -373,7 +378,8 @@ def test_a_policy_runs_against_the_train_pm_s_weights(tmp_path, monkeypatch):
   monkeypatch.setattr(train_ppo, 'train', lambda *args: given.update(args=args))
   train_ppo.run(config, tmp_path / 'ppo')
   assert given['texts'] == ['to train on']
-  *_, base, held_out, running, read = given['args']
+  *_, base, held_out, running, spent, read = given['args']
+  assert spent == {'flops': 'judge'}
   iteration, state, frozen, stream = running
   assert read is None
   assert base is tiny.base() and iteration == 'iteration' and stream is prompts
