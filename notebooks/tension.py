@@ -66,6 +66,8 @@ def mean_and_interval(values):
 
 seeds = final.groupby(['train_subset', 'eval_subset', 'seed'])[column].mean()
 display(seeds.groupby(level=[0, 1]).agg(mean_and_interval).unstack())
+
+
 # %% [markdown]
 # ## Where they disagree
 #
@@ -74,29 +76,36 @@ display(seeds.groupby(level=[0, 1]).agg(mean_and_interval).unstack())
 # of scores, and `sure both ways` the share on which they disagree although
 # each gives its own reply a probability above .6.
 # %%
-pairs = findings.select(tables, 'pm_pairs', role='single')
-pairs = findings.last(pairs, 'pairs')
-pairs = pairs.assign(delta=pairs['score_chosen'] - pairs['score_rejected'])
-both = pairs.pivot_table(
-  index=['seed', 'subset', 'pair_id'], columns='train_subset', values='delta'
-).dropna()
-sure = np.log(0.6 / 0.4)
-rows = []
-for (seed, subset), own in both.groupby(level=[0, 1]):
-  helpful, harmless = own['helpful'], own['harmless']
-  apart = (helpful * harmless < 0) & (own.abs().min(axis=1) > sure)
-  rows.append(
-    {
-      'seed': seed,
-      'pairs of': subset,
-      'n': len(own),
-      'agree': (helpful * harmless > 0).mean(),
-      'correlation': np.corrcoef(helpful, harmless)[0, 1],
-      'sure both ways': apart.mean(),
-    }
-  )
-table = pd.DataFrame(rows).sort_values(['pairs of', 'seed'], ignore_index=True)
-display(table.round(3))
+def disagreement(pairs):
+  """A row for each seed and kind of pairs."""
+  pairs = findings.last(pairs, 'pairs')
+  pairs = pairs.assign(delta=pairs['score_chosen'] - pairs['score_rejected'])
+  both = pairs.pivot_table(
+    index=['seed', 'subset', 'pair_id'], columns='train_subset', values='delta'
+  ).dropna()
+  sure, rows = np.log(0.6 / 0.4), []
+  for (seed, subset), own in both.groupby(level=[0, 1]):
+    helpful, harmless = own['helpful'], own['harmless']
+    apart = (helpful * harmless < 0) & (own.abs().min(axis=1) > sure)
+    rows.append(
+      {
+        'seed': seed,
+        'pairs of': subset,
+        'n': len(own),
+        'agree': (helpful * harmless > 0).mean(),
+        'correlation': np.corrcoef(helpful, harmless)[0, 1],
+        'sure both ways': apart.mean(),
+      }
+    )
+  table = pd.DataFrame(rows)
+  return table.sort_values(['pairs of', 'seed'], ignore_index=True)
+
+
+alone = tables['pm_pairs'].query('role == "single"')
+if alone.empty:
+  print('pm_pairs.csv has no models of one kind of pairs alone')
+else:
+  display(disagreement(alone).round(3))
 # %% [markdown]
 # ## What a mixture does
 #

@@ -148,7 +148,7 @@ def execute(name, workdir, monkeypatch):
 @pytest.mark.slow  # runs the notebooks
 @pytest.mark.parametrize(
   ('name', 'drawn'),
-  [('calibration', 2), ('pm_scaling', 3), ('reward_vs_kl', 4), ('tension', 2)],
+  [('calibration', 2), ('pm_scaling', 3), ('reward_vs_kl', 4), ('tension', 3)],
 )
 def test_a_notebook_runs_on_a_small_study(name, drawn, tmp_path, monkeypatch):
   """And draws what its tables hold."""

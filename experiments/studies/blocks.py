@@ -85,7 +85,16 @@ def _multiple(config, section, size, half):
 
 
 def pm_job(
-  config, root, role, size, seed, half, subset='mix', section='pm', **changes
+  config,
+  root,
+  role,
+  size,
+  seed,
+  half,
+  subset='mix',
+  section='pm',
+  told=None,
+  **changes,
 ):
   """Stage 4: a preference model.
 
@@ -100,17 +109,15 @@ def pm_job(
     half: of the comparisons, 'a' or 'b'; 'all'.
     subset: of them: 'mix', 'helpful' or 'harmless'.
     section: of the config; a theme may have one of its own.
+    told: keys that are None in that section, besides those of every one.
     **changes: settings of its own.
   """
   values, own, needs = _start(config, root, size, role, seed, half)
   decayed = config['decayed'] if half == 'all' else config[section]
   own |= {key: decayed[key] for key in ('schedule', 'schedule_shape')}
   own |= {'lr_multiple': _multiple(config, section, size, half)}
-  values['train_subset'] = subset
-  for key, value in changes.items():
-    to_set = config[section].get(key, own) is None
-    (values if to_set else own)[key] = value
-  made = filled(config, section, values, own)
+  values |= {'train_subset': subset} | (told or {})
+  made = filled(config, section, values, own | changes)
   name = _name(role, size, subset, half, f's{seed}')
   return Job(
     name=f'pm/{name}',

@@ -16,7 +16,7 @@ def jobs(config, root, seed):
       seed,
       'a',
       section='end_of_context_pm',
-      score_at=place,
+      told={'score_at': place},
     )
     for size in config['end_of_context']['sizes']
     for place in PLACES

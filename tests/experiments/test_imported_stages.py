@@ -239,7 +239,9 @@ def test_the_page_of_a_policy_has_its_gains_and_replies(policy, capsys):
   shown = text.count('class="beside"')
   assert 'train_gain_low' in text and shown == 4 + len(read)
   assert report.cell(table['train_gain'].iloc[-1]) in text
-  assert text.count('class="sample"') == 4
+  asked = json.loads((policy / 'samples.json').read_text())
+  replies = [reply for item in asked for reply in item['replies']]
+  assert text.count('<div class="card">') == len(replies) >= 2
   rl_tables.print_curve(
     pd.read_csv(policy / 'rl_curve.csv'), pd.read_csv(policy / 'rl_pi0.csv'), 0
   )

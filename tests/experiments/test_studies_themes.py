@@ -270,7 +270,7 @@ def test_an_unknown_theme_is_one_line_and_leaves_nothing(tmp_path):
     f'--workdir={tmp_path}/x',
   )
   line = error_line(done)
-  assert line.startswith("error: no theme 'tensoin': one of scaling, calibrat")
+  assert line.startswith("error: no theme 'tensoin': one of scaling, ")
   assert not list(tmp_path.iterdir())
 
 
