@@ -40,12 +40,32 @@ def read(text):
 
 
 def outputs_of(notebook):
-  """Figures, tables and printed text, without the ids of objects."""
-  return [
-    [output.get('text') or dict(output.data) for output in cell.outputs]
-    for cell in notebook.cells
-    if cell.cell_type == 'code'
-  ]
+  """Figures, tables and printed text, without the ids of objects.
+
+  What is printed in one go may come in pieces, which are put together.
+  """
+  found = []
+  for cell in notebook.cells:
+    if cell.cell_type != 'code':
+      continue
+    own = []
+    for output in cell.outputs:
+      one = output.get('text') or dict(output.data)
+      if isinstance(one, str) and own and isinstance(own[-1], str):
+        own[-1] += one
+      else:
+        own.append(one)
+    found.append(own)
+  return found
+
+
+def test_what_is_printed_in_pieces_is_one_output():
+  cell = nbformat.v4.new_code_cell('')
+  stream = lambda text: nbformat.v4.new_output('stream', text=text)
+  shown = nbformat.v4.new_output('display_data', {'text/plain': 'x'})
+  cell.outputs = [stream('a'), stream('b'), shown, stream('c')]
+  notebook = nbformat.v4.new_notebook(cells=[cell])
+  assert outputs_of(notebook) == [['ab', {'text/plain': 'x'}, 'c']]
 
 
 def test_a_text_form_is_cut_into_its_cells():
