@@ -21,8 +21,8 @@ from rlhf_jax.analysis.claims import spec
 from rlhf_jax.analysis.claims.registry import Registry, load
 
 RUN_COLUMNS = tuple(spec.RUN_COLUMNS)
-# Names that look like numbers stay text: a commit 12e4567 is not infinity.
 COMPUTE = 'compute'  # a table of what done.json says of every run
+# Names that look like numbers stay text: a commit 12e4567 is not infinity.
 TEXT_COLUMNS = ('run_id', 'config_hash', 'commit', 'role', 'size', 'half')
 
 
