@@ -11,8 +11,8 @@ Language models are shared by the seeds, which draw the teacher's texts, the
 order of the students' steps, prompts and choices.
 
 Tried on development seeds of the first world, gold of 512 replies with a prompt
-of three dialogues (93 tokens) and without, models of 900 to 1,000 steps of 16 pages of
-four dialogues (standard error .07):
+of three dialogues (93 tokens) and without, models of 900 to 1,000 steps of 16
+pages of four dialogues (standard error .07):
 
   pages whose author keeps only a quality        13K   .23 ->  .23
   pages whose author keeps words and ways too    13K   .07 -> 1.87
