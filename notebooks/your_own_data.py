@@ -164,7 +164,8 @@ display(pd.DataFrame({name: ends(name) for name in names}))
 # %%
 weight = pd.Series(logistic.fit(difference, l2_K=0.01), vocabulary)
 share = pd.Series((count > 0).mean(axis=(0, 1)), vocabulary)
-order = weight.sort_values().index
+# Words of equal weight by the alphabet.
+order = weight.round(6).sort_index().sort_values(kind='stable').index
 table = pd.DataFrame({'weight': weight, 'share of replies': share})
 display(table.loc[[*order[-8:][::-1], *order[:8]]].round(3))
 # %% [markdown]
