@@ -169,7 +169,7 @@ def in_dialogues(config, players, world, rng, progress):
   """(rows of replies, [Game]) of conversations; a game's unit is its own.
 
   Args:
-    config: dialogues, turns, dialogue_prompt, sample_batch, seed.
+    config: talks, turns, dialogue_prompt, sample_batch, seed.
     players: Players.
     world: a World.
     rng: numpy Generator.
