@@ -14,6 +14,23 @@ def test_a_page_is_what_the_results_say(page):
   )
 
 
+def test_the_readme_has_the_range_of_all_processors():
+  """Of every shape, to a tenth."""
+  rows = [
+    row
+    for file in doc.RESULTS.glob('*/peers.json')
+    for row in json.loads(file.read_text())
+  ]
+  text = ' '.join((doc.ROOT / 'README.md').read_text().split())
+  ends = {}
+  for shape in ('S', '197K'):
+    ratios = [row['ratio'] for row in rows if row['shape'] == shape]
+    ends[shape] = f'{min(ratios):.1f} to {max(ratios):.1f} times'
+  assert len(rows) >= 24
+  assert f'{ends["S"]} as fast with models of 5M parameters' in text
+  assert f'and {ends["197K"]} with 197K' in text
+
+
 def test_what_no_file_holds_is_not_measured(monkeypatch, tmp_path):
   monkeypatch.setattr(doc, 'RESULTS', tmp_path)
   page = doc.generate(doc.PAGE)
