@@ -60,7 +60,7 @@ test: $(TESTS)
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not slow'
 
 # What is slow and rarely tells more: real weights, PyTorch, devices, processes.
-test-all: $(SMOLLM2) $(PARITY)
+test-all: $(SMOLLM2) $(PARITY) $(DOCS)
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m slow
 
 # Plants defects in copies of the commit; about two hours on two cores.

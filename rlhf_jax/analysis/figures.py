@@ -58,6 +58,28 @@ def save(draw, tables, out_dir, suffix='svg') -> pathlib.Path | None:
     The path, or None when the tables hold nothing to draw.
   """
   path = pathlib.Path(out_dir) / f'{draw.__name__}.{suffix}'
+  composed = compose(draw, tables)
+  if composed is None:
+    return None
+  canvas, read = composed
+  with mpl.rc_context(STYLE):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The date of drawing would make every redrawn file differ.
+    metadata = {'Date': None, 'Source': ', '.join(read)}
+    metadata = metadata if suffix == 'svg' else {}
+    canvas.figure.savefig(path, metadata=metadata)
+    if suffix == 'svg':
+      canvas.figure.savefig(path.with_suffix('.png'))
+  return path
+
+
+def compose(draw, tables):
+  """Draws one figure with its legend, and saves nothing.
+
+  Returns:
+    (Canvas, names of the tables that were read), or None when the tables hold
+    nothing to draw.
+  """
   with mpl.rc_context(STYLE):
     canvas, noted = Canvas(tables), Noted(tables)
     try:
@@ -65,14 +87,7 @@ def save(draw, tables, out_dir, suffix='svg') -> pathlib.Path | None:
     except findings.NotRunError:
       return None
     canvas.add_legend()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # The date of drawing would make every redrawn file differ.
-    metadata = {'Date': None, 'Source': ', '.join(noted.read)}
-    metadata = metadata if suffix == 'svg' else {}
-    canvas.figure.savefig(path, metadata=metadata)
-    if suffix == 'svg':
-      canvas.figure.savefig(path.with_suffix('.png'))
-  return path
+  return canvas, tuple(noted.read)
 
 
 class Noted(dict):

@@ -7,8 +7,9 @@ from experiments_command import call, succeeded
 
 pytestmark = pytest.mark.slow  # compiles the larger rungs
 
-# One rung instead of four, since compiling is what takes the time.
+# One rung of four and two themes: compiling is what takes the time.
 SMALL = {
+  'themes': "('scaling', 'sqrt_kl')",
   'seeds': '(0,)',
   'text.dialogues': 400,
   'text.plain_texts': 20,
@@ -20,21 +21,14 @@ SMALL = {
   'comparisons.pairs': 500,
   'comparisons.sample_batch': 64,
   'scaling.sizes': "('197K',)",
-  'calibration.size': '197K',
-  'tension.size': '197K',
-  'robustness.pm_size': '197K',
   'pm.pairs': 32,
   'pm.batch_size': 16,
-  'robustness.pm_pairs': 32,
-  'calibration.pairs': 32,
-  'tension.pairs': 32,
   'pm.curve_eval_pairs': 32,
   'pm.eval_batch': 32,
   'linear.sizes': "('197K',)",
   'linear.pm_size': '197K',
   'rl_seeds': 1,
   'rl.iterations': 2,
-  'robustness.iterations': 2,
   'rl.batch_size': 8,
   'rl.minibatch_size': 8,
   'rl.warmup_iterations': 1,
@@ -42,7 +36,6 @@ SMALL = {
   'rl.eval_batch': 8,
   'rl.pi0_samples': 2,
   'linear.pi0_samples': 2,
-  'bows.iterations': 2,
   'rl.shown.each': 1,
   'rl.shown.replies': 1,
   'frontier.prompts': 4,

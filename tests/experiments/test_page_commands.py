@@ -65,6 +65,10 @@ def run(words, places, settings=()):
   for name, place in places.items():
     words = [re.sub(rf'(?<==){name}(?=/|$)', str(place), x) for x in words]
   more = [f'--config.{key}={value}' for key, value in dict(settings).items()]
+  for word in words:
+    if word.startswith('--workdir='):
+      folder = pathlib.Path(word.removeprefix('--workdir='))
+      assert folder.is_absolute(), f'{folder} would be made in the repository'
   return succeeded(call(*words, *more))
 
 
@@ -180,6 +184,6 @@ PLANNED = [
 def test_a_study_of_a_page_is_planned(page, words, tmp_path):
   """At its real size it takes hours; here its list of jobs is made."""
   data = imported_fixture.write_data(tmp_path / 'data')
-  places = {'runs': tmp_path / 'runs', 'DATA': data}
+  places = {'runs': tmp_path / 'runs', 'DIR': tmp_path / 'dir', 'DATA': data}
   done = run([*words, '--on=list'], places)
   assert 'to do' in done.stdout

@@ -42,6 +42,8 @@ def _distances(rng, seed, size, area_L, over_L):
       half = HALF * rng.standard_normal()
       row = {'split': 0, 'pool': 'last', 'layers': depth, 'layer': i + 1}
       row |= {'score': score, 'auroc': value, 'over_plain': more}
+      ends = np.clip((value - 2 * HALF, value + 2 * HALF), 0, 1)
+      row |= {'auroc_low': ends[0], 'auroc_high': ends[1]}
       row |= {'auroc_first': value + half, 'auroc_second': value - half}
       rows.append(run | row)
   return rows
@@ -101,7 +103,7 @@ def _exposure(rng, seed, size, area_M, best):
   for count, area in zip(COUNTS, area_M, strict=True):
     value = np.clip(area + level + LAYER * rng.standard_normal(), 0, 1)
     row = {'split': 0, 'pool': 'last', 'outliers': count, 'auroc': value}
-    rows.append(run | row | {'over_best': value - best})
+    rows.append(run | row | {'over_best': value - best, 'auroc_se': HALF})
   return rows
 
 
