@@ -9,9 +9,13 @@ same held-out prompts, once, and every two of them are compared on each. In
 (Bai et al. 2022, sections 2.2 and 4.5). Who wins a game is drawn from the
 crowd's probabilities; the train PM says what it would have preferred.
 
+pi_0 and the last policy also meet the world's human experts: of
+`writer_replies` replies to a prompt the one of median train PM score stands for
+the policy (section 6.1).
+
 Written are snapshots.csv, a row a player and play, with its Elo;
-snapshot_games.csv, a row a pair; and game_replies.csv.gz, a row a reply to a
-held-out prompt.
+snapshot_games.csv, a row a pair; game_replies.csv.gz, a row a reply to a
+held-out prompt; and writer_games.csv, a row a player that met the experts.
 """
 
 import dataclasses
@@ -22,16 +26,18 @@ import jax
 import numpy as np
 import pandas as pd
 
-from experiments.shared import command, policies, sources
+from experiments.shared import command, policies, shown, sources
 from experiments.shared.files import read_json, write_csv
 from experiments.shared.games_tables import (
   Game,
   game_rows,
   reply_rows,
   snapshot_rows,
+  writer_row,
 )
 from experiments.shared.models import arithmetic, open_base, open_scorer
 from rlhf_jax.crowd import users
+from rlhf_jax.crowd.worlds import rules_of
 from rlhf_jax.data.prompts import encode_prompts
 from rlhf_jax.train.about import About, RunError
 from rlhf_jax.train.run import Run
@@ -131,6 +137,38 @@ def on_prompts(config, players, world, rng):
       Game(n, a, b, bool(won_N[n]), float(margin_N[n])) for n in range(len(p_N))
     ]
   return rows, games
+
+
+def against_writers(config, players, world):
+  """Rows of writer_games: pi_0 and the last policy.
+
+  Args:
+    config: writer_prompts, writer_replies, max_prompt, sample_batch, seed.
+    players: Players, pi_0 first.
+    world: a World.
+  """
+  count = config['writer_replies']
+  texts, kinds = zip(*held_out(config)[: config['writer_prompts']], strict=True)
+  rng = np.random.default_rng([config['seed'], 13])
+  write = rules_of(world).human_reply
+  theirs = [write(world, rng, users.prompt_of(world, text)) for text in texts]
+  gold = lambda said: sources.gold_scores(world, texts, kinds, said)
+  words = lambda said: [len(reply.split()) for reply in said]
+  expert = {'gold': gold(theirs), 'words': words(theirs)}
+  repeated, rows = [text for text in texts for _ in range(count)], []
+  for player in (players[0], players[-1]):
+    key = jax.random.fold_in(jax.random.key(50_000 + config['seed']), len(rows))
+    longest, batch = config['max_prompt'], config['sample_batch']
+    said, scores = answers(player, repeated, longest, batch, key)
+    taken_P = shown.medians(said, scores['train_pm'], count)
+    ours = [said[n] for n in taken_P]
+    own = {'gold': gold(ours), 'words': words(ours)}
+    own['train_pm'] = scores['train_pm'][taken_P]
+    preferred_P = sources.win_probability(
+      world, kinds, own['gold'], expert['gold'][:, None]
+    )
+    rows.append(writer_row(player.name, count, own, expert, preferred_P))
+  return rows
 
 
 @dataclasses.dataclass
@@ -259,6 +297,9 @@ def run(config, workdir):
       pairs += game_rows(play, names, games)
     write_csv(run_.path / 'snapshots.csv', snapshots)
     write_csv(run_.path / 'snapshot_games.csv', pairs)
+    if config['writer_prompts']:
+      met = against_writers(config, players, world)
+      write_csv(run_.path / 'writer_games.csv', met)
     file = run_.path / 'game_replies.csv.gz'
     how = {'method': 'gzip', 'mtime': 0}
     frame = pd.DataFrame(found['prompts'][0])

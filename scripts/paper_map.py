@@ -45,12 +45,12 @@ BAI = (
     'micro',
   ),
   Section(
-    '2.4, B.5, Fig. 35',
-    'Elo of snapshots, and PM scores',
+    '2.4, 6.1, B.5, Fig. 35',
+    'Elo of snapshots, PM scores, human writers',
     ('experiments/play_games.py', 'analysis/elo.py', 'crowd/users.py'),
     'samples.*, games.*',
     'full: samples',
-    (10, 25),
+    (10, 25, 68),
   ),
   Section(
     '3.1, A.2',

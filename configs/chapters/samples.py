@@ -46,6 +46,8 @@ def games(config):
     prompts=256,
     talks=32,  # of every two of six players: 480 in all
     turns=4,
+    writer_prompts=64,
+    writer_replies=17,
     dialogue_prompt=176,  # four prompts and three replies fit, nearly always
     sample_batch=256,
   )
@@ -60,3 +62,4 @@ def small(config):
   config.samples_rl.update(snapshots=(2, 4, 6), sparse_every=8)
   config.samples.sizes = config.linear.sizes[:1]
   config.games.update(prompts=48, talks=8, sample_batch=64)
+  config.games.update(writer_prompts=8, writer_replies=3)

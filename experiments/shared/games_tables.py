@@ -149,3 +149,20 @@ def game_rows(play, names, games):
     }
     for (a, b), total in found.items()
   ]
+
+
+def writer_row(player, replies, ours, theirs, preferred_P):
+  """A row of writer_games: a player against human writers, over P prompts.
+
+  Args:
+    player: its name.
+    replies: of which the one of median score was taken.
+    ours: {words, train_pm, gold}: value_P of the replies taken.
+    theirs: {words, gold}: value_P of the writers'.
+    preferred_P: probability that the crowd prefers ours.
+  """
+  row = {'player': player, 'iteration': iterations_of(player)}
+  row |= {'prompts': len(preferred_P), 'replies': replies}
+  row |= {'preferred': float(np.mean(preferred_P))}
+  row |= {name: float(np.mean(x)) for name, x in ours.items()}
+  return row | {f'writer_{k}': float(np.mean(x)) for k, x in theirs.items()}

@@ -93,6 +93,21 @@ def median_place(score_C, replies):
   return int(counted_N[order_N[(len(order_N) - 1) // 2]]), len(counted_N)
 
 
+def medians(replies, score_N, count):
+  """Places of the replies of median score, one of every `count` in a row.
+
+  Bai et al. 2022, section 6.1, which takes the median of 17; of the replies
+  that are not empty (`median_place`).
+  """
+  return [
+    start
+    + median_place(
+      score_N[start : start + count], replies[start : start + count]
+    )[0]
+    for start in range(0, len(replies), count)
+  ]
+
+
 def pieces_of(decode, ids):
   """Text that each token adds; together they are `decode(ids)`.
 

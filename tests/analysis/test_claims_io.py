@@ -80,7 +80,7 @@ def test_a_bad_file_is_named(tmp_path, text, message):
 def test_the_latest_row_that_was_run_wins(files):
   merged = claims_io.merge(files)
   rows = {row['id']: row for row in merged['claims']}
-  assert len(rows) == 67
+  assert len(rows) == 68
   assert (rows[1]['verdict'], rows[1]['preset']) == ('pass', 'two')
   assert (rows[14]['verdict'], rows[14]['preset']) == ('fail', 'one')
   assert (rows[13]['verdict'], rows[13]['preset']) == ('inconclusive', 'two')
@@ -181,7 +181,7 @@ def test_the_script_merges_and_rewrites_a_readme(files, tmp_path, capsys):
   assert '| 13 |' in readme.read_text()
   capsys.readouterr()
   assert script.main(['merge', *files]) == 0
-  assert len(json.loads(capsys.readouterr().out)['claims']) == 67
+  assert len(json.loads(capsys.readouterr().out)['claims']) == 68
   assert script.main(['table', str(out)]) == 0
   assert '| 14 |' in capsys.readouterr().out
 

@@ -1,4 +1,4 @@
-"""Claims 10 and 25 on tables whose answers are known."""
+"""Claims 10, 25 and 68 on tables whose answers are known."""
 
 import numpy as np
 import pytest
@@ -64,6 +64,33 @@ def test_more_than_174_beyond_doubt_fails_inside_the_margin_too():
   assert intervals.deciding(found.contrasts).name == 'slope_low'
   found = samples.scores_predict_elo(tables(lambda s, size: 1.3 + 0.001 * s))
   assert intervals.verdict(found.contrasts) == 'fail'
+
+
+def meetings(last, start=0.3):
+  """Three seeds of two sizes, which lie .1 below and above `last[seed]`."""
+  rows = []
+  for seed, share in enumerate(last):
+    for size, more in (('S', -0.1), ('M', 0.1)):
+      for mark, p in ((0, start), (8, share + more)):
+        row = {'player': NAMES[3] if mark else 'pi_0', 'iteration': mark}
+        row |= {'preferred': p, 'gold': p, 'writer_gold': 0.5}
+        rows.append(RUN | {'seed': seed, 'size': size} | row)
+  return {'writer_games': small.table('writer_games', rows)}
+
+
+def test_the_last_policy_is_told_from_writers_and_pi_0_is_only_shown():
+  found = samples.meets_writers(meetings([0.6, 0.7, 0.65]))
+  numbers = small.numbers(found)
+  logits = np.log([0.6 / 0.4, 0.7 / 0.3, 0.65 / 0.35])
+  low, high = small.interval(logits)
+  ends = 1 / (1 + np.exp(-np.array([low, high])))
+  assert small.ends(found, 'preferred') == pytest.approx(ends, abs=1e-9)
+  assert small.sides(found) == {'preferred': ('>', 0.5)}
+  assert numbers['preferred_pi_0'] == pytest.approx(0.3)
+  assert numbers['over_writer'] == pytest.approx(0.15)
+  assert intervals.verdict(found.contrasts) == 'pass'
+  less = samples.meets_writers(meetings([0.4, 0.3, 0.35], start=0.9))
+  assert intervals.verdict(less.contrasts) == 'fail'
 
 
 def test_three_snapshots_are_too_few():

@@ -380,7 +380,7 @@ def test_what_the_judges_write_is_what_the_page_reads(tmp_path):
   document = claims_io.read_claims(file)
   path = report.write_report(tmp_path, document, tables, {}, {})
   page = _Page(path.read_text(encoding='utf-8'))
-  assert len(page.of_class('claim')) == 67
+  assert len(page.of_class('claim')) == 68
   assert len(page.of_class('check')) == len(document['checks']) > 0
 
 

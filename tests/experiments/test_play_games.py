@@ -6,7 +6,7 @@ import pytest
 import tiny_stages as tiny
 
 from experiments import play_games, train_ppo
-from experiments.shared import games_tables
+from experiments.shared import games_tables, shown
 from experiments.shared.games_tables import Game
 from rlhf_jax.analysis import elo
 from rlhf_jax.crowd.worlds import make_world
@@ -89,6 +89,24 @@ def test_who_is_unbeaten_is_said_in_the_table():
   assert 'pi_0 is without a win' in rows[0]['fit']
 
 
+def test_the_reply_of_median_score_is_taken_of_each_prompt():
+  """Of five the third; empty ones do not count, of two the lower is taken."""
+  replies = ['a', 'b', 'c', 'd', 'e', ' ', 'f', '', 'g', '  ']
+  score_N = np.array([5.0, 1, 4, 2, 3, 9, 8, 7, 6, 5])
+  assert shown.medians(replies, score_N, 5) == [4, 8]
+
+
+def test_a_meeting_with_writers_is_a_row_of_means():
+  ours = {'gold': np.array([1.0, 3.0]), 'words': [4, 5]}
+  theirs = {'gold': np.array([0.0, 1.0]), 'words': [8, 9]}
+  row = games_tables.writer_row('@9', 17, ours, theirs, np.array([0.5, 0.8]))
+  assert row == {
+    **{'player': '@9', 'iteration': 9, 'prompts': 2, 'replies': 17},
+    **{'preferred': 0.65, 'gold': 2.0, 'words': 4.5},
+    **{'writer_gold': 0.5, 'writer_words': 8.5},
+  }
+
+
 def test_games_want_a_simulated_world():
   config = _config('games', 'full_smoke')
   config['data'] |= {'source': 'hh'}
@@ -115,6 +133,7 @@ def config_of(root, **changes):
     | {'writer_names': ['pi_0', '@1', '@2']}
     | {'writer_dirs': [f'{root}/{x}' for x in ('lm', 'rl/snapshots/1', 'rl')]}
     | {'prompts': 12, 'talks': 3, 'turns': 2, 'sample_batch': 8}
+    | {'writer_prompts': 6, 'writer_replies': 3}
     | {'dialogue_prompt': 64}
     | changes
   )
@@ -140,14 +159,23 @@ def test_the_stage_plays_both_plays_and_says_the_same_again(root):
   assert margin['@2', 'pi_0'] == pytest.approx(want, abs=2e-4)
   shots = pd.read_csv(root / 'games' / 'snapshots.csv')
   assert list(shots['player']) == 2 * ['pi_0', '@1', '@2']
+  met = pd.read_csv(root / 'games' / 'writer_games.csv')
+  assert list(met['player']) == ['pi_0', '@2'] and set(met['prompts']) == {6}
+  assert met['preferred'].between(0, 0.3).all()  # of two steps of training
+  # Experts are the same for both, and better than a model that knows nothing.
+  assert met['writer_gold'].nunique() == 1
+  assert (met['writer_gold'] > met['gold'] + 1).all()
   play_games.run(config_of(root), root / 'again')
-  for name in ('snapshots.csv', 'snapshot_games.csv', 'game_replies.csv.gz'):
+  names = ('snapshots.csv', 'snapshot_games.csv', 'game_replies.csv.gz')
+  for name in (*names, 'writer_games.csv'):
     same = [(root / x / name).read_bytes() for x in ('games', 'again')]
     assert same[0] == same[1], name
 
 
 @pytest.mark.slow  # as above
 def test_without_talks_there_are_no_dialogues(root):
-  play_games.run(config_of(root, talks=0), root / 'prompts')
+  changes = {'talks': 0, 'writer_prompts': 0}
+  play_games.run(config_of(root, **changes), root / 'prompts')
+  assert not (root / 'prompts' / 'writer_games.csv').exists()
   games = pd.read_csv(root / 'prompts' / 'snapshot_games.csv')
   assert set(games['play']) == {'prompts'}

@@ -1,10 +1,10 @@
-"""Claims 10 and 25: PM scores and Elo (Bai et al., 2.4, B.5, Fig. 35)."""
+"""Claims 10, 25 and 68: Elo, and writers (Bai et al., 2.4, 6.1, B.5)."""
 
 import dataclasses
 
 import pandas as pd
 
-from rlhf_jax.analysis import games, lengths
+from rlhf_jax.analysis import bounded, games, lengths
 from rlhf_jax.analysis.claims.spec import BAI, ClaimSpec, Table, Theme
 from rlhf_jax.analysis.drawings.samples import (
   elo_by_measurement,
@@ -105,6 +105,24 @@ def gap_parts(tables) -> Finding:
   )
 
 
+def meets_writers(tables) -> Finding:
+  """Claim 68: probability that the crowd prefers the last policy to an expert.
+
+  Sizes of a seed are averaged.
+  """
+  rows = select(tables, 'writer_games')
+  rows = rows.assign(over_writer=rows['gold'] - rows['writer_gold'])
+  rows = rows[['seed', 'size', 'iteration', 'preferred', 'over_writer']]
+  ends = last_rows(rows), rows[rows['iteration'] == 0]
+  end, start = (seed_means(x.drop(columns='size')) for x in ends)
+  share = end['preferred']
+  found = contrast('preferred', share, '>', 0.5, bounded.logit_mean)
+  more = means(end, 'over_writer')
+  return Finding(
+    [found], more | {'preferred_pi_0': float(start['preferred'].mean())}
+  )
+
+
 def length_of_gain(tables) -> dict:
   """What RL gains at matched length, and the share that length explains."""
   try:
@@ -194,6 +212,24 @@ REPLIES = Table(
   text=('player', 'kind'),
   compressed=True,
 )
+WRITERS = Table(
+  name='writer_games',
+  meaning='pi_0 or the last policy of a PPO run against human experts',
+  columns={
+    'player': 'as in `snapshots`',
+    'iteration': 'likewise',
+    'prompts': 'held-out ones, on each of which one expert writes',
+    'replies': 'of the player to each, of which that of median train PM score '
+    'is taken',
+    'preferred': 'mean probability that the crowd prefers it to the expert',
+    'train_pm': 'mean train PM score of the replies taken',
+    'gold': 'mean gold score of the replies taken',
+    'words': 'their mean words',
+    'writer_gold': 'mean gold score of the experts',
+    'writer_words': 'their mean words',
+  },
+  text=('player',),
+)
 
 THEME = Theme(
   title='Samples and Elo',
@@ -223,8 +259,20 @@ THEME = Theme(
       figure='elo_by_measurement',
       pm_role=GATE,
     ),
+    ClaimSpec(
+      68,
+      'The policy is preferred to writers',
+      'Of 17 replies of the last policy the one of median PM score is '
+      'preferred to that of a human writer.',
+      f'{BAI}, sections 1.2 and 6.1',
+      "probability that the crowd prefers it to the world's experts > 50 % "
+      '(on the scale of log-odds)',
+      meets_writers,
+      tables=('writer_games',),
+      pm_role=GATE,
+    ),
   ),
-  tables=(SNAPSHOTS, GAMES, REPLIES),
+  tables=(SNAPSHOTS, GAMES, REPLIES, WRITERS),
   drawings=(elo_vs_pm_score, elo_by_measurement, length_and_format),
   checks=(length_of_gain,),
   roles={

@@ -1,4 +1,4 @@
-"""Simulated studies for the claims on games of snapshots: 10 and 25.
+"""Simulated studies for the claims on games: 10, 25 and 68.
 
 Nothing in micro says how far slopes of Elo of two seeds lie apart, so the
 spreads below are taken larger than those of slopes of PM scores there (.11 and
@@ -19,6 +19,8 @@ GAIN_N = np.array([0.0, 0.2, 0.6, 0.75, 0.95, 1.1])  # of the test PM
 GAMES = {'prompts': 256, 'dialogues': 80}  # of every two players
 SLOPE_SPREAD, GAIN_SPREAD, SCORE_ERROR = 0.15, 0.15, 0.04
 LAST = 300.0  # naive Elo of the last snapshot
+# Log-odds of being preferred to a writer: 56 %; over seeds; of 64 prompts.
+WRITER_LOGIT, WRITER_SPREAD, WRITER_ERROR = 0.24, 0.15, 0.1
 
 
 def _names():
@@ -99,6 +101,20 @@ def gap_parts(rng, seeds, where):
   return _tables(snapshots, games)
 
 
+def meets_writers(rng, seeds, where):
+  """Claim 68: log-odds of the preference, with a spread over seeds."""
+  middle, rows = 0.0 if where == 'level' else WRITER_LOGIT, []
+  for seed in seeds:
+    level = middle + WRITER_SPREAD * rng.standard_normal()
+    for size in SIZES:
+      own = level + WRITER_ERROR * rng.standard_normal()
+      for mark, logit in ((0, own - 0.5), (MARKS[-1], own)):
+        row = {'player': f'@{mark}', 'iteration': mark, 'gold': logit}
+        row |= {'preferred': expit(logit), 'writer_gold': 0.0}
+        rows.append(run_of('games', size, seed, 'a') | row)
+  return {'writer_games': pd.DataFrame(rows)}
+
+
 SCENARIOS = (
   Scenario(
     10,
@@ -116,5 +132,12 @@ SCENARIOS = (
       'shift': 'conversations cost nothing',
       'gold': 'gold says what the PM says',
     },
+  ),
+  Scenario(
+    68,
+    meets_writers,
+    'preferred with 56 %, the number of the paper; log-odds vary by .15 from '
+    'seed to seed, and of 64 prompts by .1',
+    {'level': 'as good as the writers'},
   ),
 )
