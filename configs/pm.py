@@ -20,7 +20,10 @@ be another imported model, with a `pad_token` where its tokenizer names none:
         --config.data.path=FILE_OR_FOLDER --workdir=DIR
 
 The preset pairs is the same for pairs of one's own (docs/own-pairs.md): all of
-them, and the model is written for transformers, into DIR/model.
+them, and the model is written for transformers, into DIR/model. The preset
+kwise is of rankings of K replies to a prompt, the first model of the theme
+kwise; rankings is adapters over SmolLM2 from rankings of one's own, the file
+data.path (docs/kwise.md).
 """
 
 import sys
@@ -35,6 +38,10 @@ def get_config(preset='micro'):
   """Config of a preset of the study, or of pairs of one's own."""
   if preset == 'pairs':
     return own_pairs()
+  if preset == 'kwise':
+    return of_rankings()
+  if preset == 'rankings':
+    return own_rankings()
   study, config, root = blocks.stage('pm', preset)
   block = study.scaling
   config.role, config.half, config.train_subset = 'scaling', 'a', 'mix'
@@ -54,4 +61,30 @@ def own_pairs():
   config.reading.train_pairs = 0
   config.half, config.export = 'all', 'model'
   config.feature_folder = 'runs/features'
+  return config
+
+
+def own_rankings():
+  """Adapters over SmolLM2 from rankings of one's own."""
+  config = own_pairs()
+  config.loss, config.read, config.half = 'kwise', 'tokens', 'all'
+  config.data.source = 'rankings'
+  config.update(batch_size=4, microbatches=4, eval_batch=2, export='')
+  return config
+
+
+def of_rankings():
+  """A preference model of the rankings of the study full, one epoch."""
+  study, config, root = blocks.stage('kwise_pm', 'full')
+  config.loss, config.epochs, seed = (
+    'kwise',
+    study.kwise.epochs[0],
+    study.seeds[0],
+  )
+  config.role, config.half = f'ranked_kwise_{config.epochs}', 'all'
+  config.train_subset, config.seed, config.size = 'mix', seed, study.kwise.size
+  rung = '_' + config.size.replace('.', '_')
+  config.lr_multiple *= study.pm_lr_multiples[rung] * study.decayed.lr_ratio
+  blocks.start(config, study, root)
+  config.comparisons_dir = f'{root}/rankings/s{seed}'
   return config

@@ -7,7 +7,8 @@ its head: preference-model pretraining), a Hugging Face folder, a GGUF file or
 smollm2;
 trained is all of it, or adapters or a head over it frozen; pairs are read as
 tokens, as features that the frozen blocks made once, or as these pooled: a head
-on several layers is then fitted at once (docs/real-pairs.md).
+on several layers is then fitted at once (docs/real-pairs.md). With a loss other
+than 'pairs' rankings of several replies are read (docs/kwise.md).
 """
 
 import jax
@@ -16,11 +17,12 @@ import numpy as np
 from experiments.shared import (
   command,
   comparisons,
-  compute,
   exporting,
   heads,
   pm_tables,
   pooling,
+  ranking_plan,
+  rankings,
   readers,
   trained,
 )
@@ -41,21 +43,6 @@ def curve_points(total, batch_size, points):
   """Steps at which the learning curve is read: halvings of the data."""
   wanted = {max(1, round(total / 2**i)) for i in range(points)}
   return sorted(step for step in wanted if step * batch_size > 0)
-
-
-def steps_of(config, count):
-  """Number of batches that `count` pairs fill in all epochs.
-
-  Raises:
-    ValueError: if it is none.
-  """
-  epochs, batch_size = config['epochs'], config['batch_size']
-  if count * epochs < batch_size:
-    raise ValueError(
-      f'wanted a batch of {batch_size} pairs, got {count}, {epochs} times: '
-      'lower batch_size or take more pairs'
-    )
-  return count * epochs // batch_size
 
 
 def initial_state(config, base, mesh):
@@ -86,6 +73,7 @@ def rate_at(config, base, step, total):
 
 def run(config, workdir):
   """Trains; writes `params`, pm_curve, pm_pairs, and floors on real pairs."""
+  ranked = rankings.reads(config)
   comparisons.require_data(config)
   scored = config['trained'] == 'all'
   base = open_base(config, weights=False, scored=scored)
@@ -100,49 +88,32 @@ def run(config, workdir):
       return
     mesh, way = mesh_from(config['mesh']), trained.way_of(config)
     base = open_base(config, mesh, scored=scored)
-    pairs = comparisons.read_pairs(config, base)
+    pairs = (rankings if ranked else comparisons).read_pairs(config, base)
     comparisons.write_reading(run_.path, pairs.counts)
-    drawn = known, test, rows = comparisons.drawn_pairs(config, pairs)
+    drawn = _, test, rows = comparisons.drawn_pairs(config, pairs)
     if config['read'] == 'pooled':
       fit_pooled(config, run_, base, pairs, drawn)
       return
-    reader = readers.reader_of(config, base, known, 'train')
-    held_out = readers.reader_of(config, base, test, 'test')
-    batches = reader.batches(rows, config['batch_size'], config['seed'])
+    opened = config, base, way, mesh
+    if ranked:
+      plan = ranking_plan.plan_of(*opened, pairs, drawn)
+    else:
+      plan = readers.plan_of(*opened, drawn)
     frozen = trained.frozen_of(way, base.params)
-    state = run_.restore(initial_state(config, base, mesh), batches)
-    step_fn, score_fn = readers.pm_programs(
-      readers.score_function(config, base),
-      way,
-      base.size,
-      config['b2'],
-      config['microbatches'],
-      config['average_eta'],
-      mesh,
-      config['on_nonfinite'],
-    )
-    score = lambda params, count: held_out.scores(
-      score_fn, (frozen, params), count, config['eval_batch']
-    )
-    total = steps_of(config, len(rows))
-    step_of = lambda state, step: step_fn(
-      state,
-      frozen,
-      next(batches),
-      jax.random.key(config['seed']),
-      PMHyper(rate_at(config, base, step, total)),
-    )
-    log = lambda state, step: log_accuracy(
-      config, run_, step, test, lambda count: score(kept(state), count)
-    )
-    state = train(config, run_, state, (step_of, log), batches, rows)
-    run_.save_params(spread(kept(state), None), total)
-    seen = total * config['batch_size']
-    finish(run_, config, score, kept(state), test, seen)
-    shown = score(kept(state), pm_tables.EXAMPLES)
+    state = run_.restore(initial_state(config, base, mesh), plan.batches)
+    state = train(config, run_, (base, frozen), state, plan, test)
+    params, more = kept(state), {}
+    if ranked:
+      params, more = ranking_plan.shifted(*opened, pairs, frozen, params)
+      ranking_plan.write_curve(run_)
+    run_.save_params(spread(params, None), plan.total)
+    seen = round(plan.total * plan.pairs)
+    score = lambda params, count: plan.scores((frozen, params), count)
+    finish(run_, config, score, params, test, seen)
+    shown = score(params, pm_tables.EXAMPLES)
     pm_tables.write_examples(run_.path, base.tokenizer, test, shown)
-    spent = compute.of_pm(config, base.functions, known.take(rows), seen)
-    run_.finish(**summary(run_, config, pairs, len(rows), seen), **spent)
+    said = summary(run_, config, pairs, len(rows), seen)
+    run_.finish(**said, **plan.spent, **more)
     export(config, run_.path)
 
 
@@ -177,7 +148,7 @@ def fit_pooled(config, run_, base, pairs, drawn):
   found, choice = head.fit(*data.take(rows), settings, rng)
   score = lambda n: heads.sides(found, pooled[count:][:n])
   run_.restore(found)  # no checkpoint: rows of a run that was killed go
-  log_accuracy(config | {'batch_size': len(rows)}, run_, 1, test, score)
+  log_accuracy(config, run_, 1, test, score, len(rows))
   run_.save_params({'head': trained.pooled_params(found)}, 1)
   finish(run_, config, lambda _, n: score(n), found, test, len(rows))
   shown = score(pm_tables.EXAMPLES)
@@ -188,48 +159,55 @@ def fit_pooled(config, run_, base, pairs, drawn):
   export(config, run_.path)
 
 
-def train(config, run_, state, functions, batches, rows):
+def train(config, run_, opened, state, plan, test):
   """The loop: steps, and accuracies at fixed points of the curve.
 
   Args:
-    config: epochs, batch_size, curve_points, log_every, checkpoint_every.
+    config: seed, batch_size, curve_points, log_every, checkpoint_every, and
+      what `rate_at` reads.
     run_: Run.
+    opened: (Base, what of it stays frozen).
     state: from which it goes on.
-    functions: (state, step) -> (state, metrics), which takes the next batch;
-      (state, steps done), which logs the accuracy.
-    batches: of the training pairs `rows`.
-    rows: numbers of the training pairs.
+    plan: plans.Plan.
+    test: PairArrays of the held-out pairs.
 
   Returns:
     The last state.
   """
-  step_of, log = functions
-  total = steps_of(config, len(rows))
+  (base, frozen), total = opened, plan.total
+  key = jax.random.key(config['seed'])
   points = curve_points(total, config['batch_size'], config['curve_points'])
   for step in run_.progress(int(state.step), total):
-    state, metrics = step_of(state, step)
-    metrics = run_.watch(step + 1, metrics, rows[batches.last_rows])
+    hyper = PMHyper(rate_at(config, base, step, total))
+    state, metrics = plan.step(state, frozen, next(plan.batches), key, hyper)
+    own = plan.rows[plan.batches.last_rows]
+    metrics = run_.watch(step + 1, metrics, own)
     if (step + 1) % config['log_every'] == 0:
       run_.log(step + 1, metrics)
     if step + 1 in points:
-      log(state, step + 1)
+      both = frozen, kept(state)
+      score = lambda count, both=both: plan.scores(both, count)
+      seen = round((step + 1) * plan.pairs)
+      log_accuracy(config, run_, step + 1, test, score, seen)
+      plan.note(run_, step + 1, both)
     if (step + 1) % config['checkpoint_every'] == 0:
-      run_.save(state, batches)
+      run_.save(state, plan.batches)
   return state
 
 
-def log_accuracy(config, run_, step, test, score):
+def log_accuracy(config, run_, step, test, score, seen):
   """Logs a row of pm_curve for each kind of held-out pair.
 
   Args:
-    config: batch_size, curve_eval_pairs, and what `accuracy_rows` reads.
+    config: curve_eval_pairs, and what `accuracy_rows` reads.
     run_: Run.
     step: how many are done.
     test: PairArrays of the held-out pairs.
     score: number of pairs, or None for all -> scores of both sides.
+    seen: training pairs so far.
   """
   count = config['curve_eval_pairs'] or None
-  part, seen = test.take(slice(None, count)), step * config['batch_size']
+  part = test.take(slice(None, count))
   for line in pm_tables.accuracy_rows(config, part, score(count), seen):
     run_.log(step, line, kind='curve')
 

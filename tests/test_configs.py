@@ -42,7 +42,7 @@ PRESETS = {
   'text': OWN,
   'lm': OWN,
   'comparisons': OWN,
-  'pm': (*STUDIES, 'pairs'),
+  'pm': (*STUDIES, 'pairs', 'kwise', 'rankings'),
   'ppo': RL,
   'hhh': ('smollm2', 'smollm2_full'),
   'cross_fit': ('smollm2',),
@@ -56,6 +56,7 @@ PRESETS = {
   'forum': ('full', 'full_smoke'),
   **dict.fromkeys(('pages', 'targets', 'distil', 'prompted'), FULL),
   'outliers': (*FULL, 'smollm2'),
+  'rankings': FULL,
 }
 ALL = [(name, preset) for name in PRESETS for preset in PRESETS[name]]
 # A section of a study is what its stage is told.
@@ -81,12 +82,14 @@ SECTIONS = {
   'experiments.compare_policies': 'policies',
   'experiments.detect_outliers': 'outliers',
   'experiments.play_games': 'games',
+  'experiments.make_rankings': 'rankings',
 }
 # A theme may tell a stage another section, by the start of a job's name.
 OWN_SECTIONS = {
   'rl/online': 'online_rl',
   'rl/samples': 'samples_rl',
   'pm/at_': 'end_of_context_pm',
+  'pm/ranked_': 'kwise_pm',
 }
 
 
@@ -464,6 +467,7 @@ def test_a_preset_of_a_stage_is_the_study_s_largest_run(name, preset):
     'tranche': f'online/rs-s{seed}',
     'mix': f'online/data_online0-s{seed}',
     'games': f'games/{games}-s{seed}',
+    'rankings': f'rankings/s{seed}',
   }[name]
   if name == 'ppo':  # micro trains no policy, but says how one would be
     study['themes'] = ['ppo']
@@ -490,6 +494,16 @@ def test_the_comparison_of_online_policies_is_a_part_of_its_job():
     assert named(ours).items() <= named(theirs).items()
     theirs |= {f'{kind}_{x}': ours[f'{kind}_{x}'] for x in ('names', 'dirs')}
   assert ours == theirs
+
+
+def test_a_preference_model_of_rankings_is_the_first_of_its_theme():
+  """Its config names the job's folders, as configs/pm.py:kwise does."""
+  (job,) = [
+    job
+    for job in _jobs('full', 'runs/reproduce-full')
+    if job.name == 'pm/ranked_kwise_1-42K-mix-all-s200'
+  ]
+  assert _config('pm', 'kwise') == json.loads(json.dumps(job.config))
 
 
 @pytest.mark.parametrize(

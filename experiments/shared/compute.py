@@ -35,10 +35,22 @@ def of_pm(config, functions, pairs, seen) -> dict:
     pairs: PairArrays that it is trained on.
     seen: how many, repetitions included.
   """
+  both_N = pairs.chosen_length_N + pairs.rejected_length_N
+  return of_rows(config, functions, both_N - pairs.prompt_length_N, seen)
+
+
+def of_rows(config, functions, length_N, seen) -> dict:
+  """{'flops'} of a preference model that reads rows of some texts.
+
+  Args:
+    config: of train_pm.
+    functions: `build`'s Model.
+    length_N: tokens of a row: a pair, or all candidates of a prompt.
+    seen: rows, repetitions included.
+  """
   if config['trained'] != 'all':
     return {}
-  both_N = pairs.chosen_length_N + pairs.rejected_length_N
-  length = max(1, round(float((both_N - pairs.prompt_length_N).mean())))
+  length = max(1, round(float(length_N.mean())))
   one = forward_flops(functions.config, length, logits=False)
   return {'flops': float(TRAINING * seen * one)}
 

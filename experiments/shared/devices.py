@@ -12,6 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from rlhf_jax.train import ledger
+from rlhf_jax.train.averaging import with_average
+from rlhf_jax.train.finite import with_guard
 from rlhf_jax.train.run import load_params
 from rlhf_jax.train.sharded import init_sharded, jit_rows, jit_sharded
 from rlhf_jax.train.sharding import make_mesh, shard, shardings_of
@@ -100,6 +102,21 @@ def jit_step(step, name, mesh):
   return _at_first_call(
     lambda state, *rest: jit_sharded(named, mesh, state, *rest[:-3])
   )
+
+
+def jit_guarded(step, average_eta, on_nonfinite, name, mesh):
+  """A step of a preference model with its average and guard, as `jit_step`.
+
+  Args:
+    step: (state, frozen, batch, rng, hyper) -> (state, metrics).
+    average_eta: of `with_average`; below 0: no average.
+    on_nonfinite: of `with_guard`.
+    name: of the program.
+    mesh: or None.
+  """
+  if average_eta >= 0:
+    step = with_average(step, average_eta)
+  return jit_step(with_guard(step, on_nonfinite), name, mesh)
 
 
 def jit_of_rows(function, name, mesh, jit=jit_rows):

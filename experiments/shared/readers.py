@@ -11,7 +11,9 @@ import functools
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.shared.devices import jit_named, jit_of_rows, jit_step
+from experiments.shared import compute
+from experiments.shared.devices import jit_guarded, jit_named, jit_of_rows
+from experiments.shared.plans import Plan, steps_of
 from experiments.shared.trained import first_trained_layer
 from rlhf_jax.data import features
 from rlhf_jax.data.pipeline import Batches
@@ -19,8 +21,6 @@ from rlhf_jax.data.shared import share_prefix
 from rlhf_jax.data.subsets import subset_of
 from rlhf_jax.evals import preference
 from rlhf_jax.models import split
-from rlhf_jax.train.averaging import with_average
-from rlhf_jax.train.finite import with_guard
 from rlhf_jax.train.optimiser import make_optimiser
 from rlhf_jax.train.progress import Progress
 from rlhf_jax.train.steps import make_pm_step
@@ -89,16 +89,52 @@ def pm_programs(
     shared=True,
     combine=way.attach,
   )
-  if average_eta >= 0:
-    step = with_average(step, average_eta)
-  step = with_guard(step, on_nonfinite)
 
   def score(both, rows):
     return score_fn(way.attach(*both), rows)
 
   return (
-    jit_step(step, f'pm_step_{label}', mesh),
+    jit_guarded(step, average_eta, on_nonfinite, f'pm_step_{label}', mesh),
     jit_of_rows(score, f'pm_score_{label}', mesh),
+  )
+
+
+def plan_of(config, base, way, mesh, drawn) -> Plan:
+  """The Plan of comparisons, each for itself.
+
+  Args:
+    config: of train_pm.
+    base: Base.
+    way: Way.
+    mesh: of `devices.mesh_from`.
+    drawn: of `comparisons.drawn_pairs`.
+  """
+  known, test, rows = drawn
+  batch_size, total = config['batch_size'], steps_of(config, len(rows))
+  reader = reader_of(config, base, known, 'train')
+  held_out = reader_of(config, base, test, 'test')
+  step, score = pm_programs(
+    score_function(config, base),
+    way,
+    base.size,
+    config['b2'],
+    config['microbatches'],
+    config['average_eta'],
+    mesh,
+    config['on_nonfinite'],
+  )
+  seen = total * batch_size
+  return Plan(
+    batches=reader.batches(rows, batch_size, config['seed']),
+    rows=rows,
+    total=total,
+    pairs=batch_size,
+    step=step,
+    scores=lambda both, count: held_out.scores(
+      score, both, count, config['eval_batch']
+    ),
+    note=lambda *_: None,
+    spent=compute.of_pm(config, base.functions, known.take(rows), seen),
   )
 
 

@@ -63,10 +63,35 @@ def _comparisons(config, job):
 
 
 def _pm(config, job):
+  if config.get('loss', 'pairs') != 'pairs':
+    return _ranked_pm(config, job)
   tests = config['curve_points'] * config['curve_eval_pairs']
   tests += max(config['final_eval_pairs'], 0)
   pairs = config['pairs'] * config['epochs']
   return share(config['size']) * (pairs * PAIR + 2 * tests * FORWARD)
+
+
+def _replies_of(config):
+  """(replies to a prompt, its pairs), means over evenly drawn numbers."""
+  count_N = range(config['least'], config['most'] + 1)
+  mean = lambda values: sum(values) / len(count_N)
+  return mean(count_N), mean([k * (k - 1) / 2 for k in count_N])
+
+
+def _ranked_pm(config, job):
+  [made] = [x.config for x in job.needs if x.name.startswith('rankings/')]
+  replies, pairs = _replies_of(made)
+  tests = 2 * config['curve_points'] * made['test_prompts'] * replies
+  # A row of K replies takes about as much as K of their sequences.
+  each = pairs * PAIR if config['loss'] == 'shuffled' else replies * PAIR / 2
+  trained = config['epochs'] * made['prompts'] * each
+  return share(config['size']) * (trained + tests * FORWARD)
+
+
+def _rankings(config, job):
+  prompts = config['prompts'] + config['test_prompts']
+  each = REPLY * share(config['lm_size']) + GOLD
+  return prompts * _replies_of(config)[0] * each
 
 
 def evaluation_count(config) -> int:
@@ -179,6 +204,7 @@ OF_STAGE = {
   'distil': _distil,
   'evaluate_prompted': _prompted,
   'detect_outliers': _outliers,
+  'make_rankings': _rankings,
 }
 
 

@@ -16,6 +16,12 @@ def _probit(z):
 
 
 LINKS = {'logistic': _logistic, 'probit': _probit}
+# Noise whose difference between two replies has the law of the link: that of
+# two Gumbel draws is logistic, that of two normal ones normal.
+NOISES = {
+  'logistic': lambda rng, n: rng.gumbel(size=n),
+  'probit': lambda rng, n: rng.normal(0, 2 / np.sqrt(np.pi), n),
+}
 
 
 @dataclasses.dataclass(frozen=True)

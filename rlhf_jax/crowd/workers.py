@@ -14,8 +14,9 @@ import numpy as np
 
 from rlhf_jax.crowd.draw import pick
 from rlhf_jax.crowd.gold import split_text
-from rlhf_jax.crowd.people import LINKS, Worker
+from rlhf_jax.crowd.people import LINKS, NOISES, Worker
 from rlhf_jax.crowd.worlds import rules_of
+from rlhf_jax.data.rankings import make_ranking
 from rlhf_jax.data.records import Comparison, prompt_hash
 
 
@@ -134,6 +135,43 @@ def compare(world, rng, prompt, reply_a, reply_b, worker=None, source='crowd'):
     p_label=p_label,
     kind=kind,
   )
+
+
+def rank(world, rng, prompt, replies, step, worker=None, source='crowd'):
+  """One ranking of several replies by a worker, with ties.
+
+    score_k = gold_k + T noise e_k,  written as round(score_k / step)
+
+  with e of `NOISES`: of two replies that do not tie the better one is ranked
+  higher as often as it would be preferred in a comparison, but for the bias for
+  what is shown first, since a list has no side. A worker who does not attend
+  writes noise alone; a flipped label turns the whole list round.
+
+  Args:
+    world: the World.
+    rng: numpy Generator.
+    prompt: a Prompt; its kind decides what is asked of the worker.
+    replies: as they follow the prompt's text.
+    step: of the scale that scores are written on, log-odds; above 0.
+    worker: a Worker, or None to draw one.
+    source: where the replies are from.
+
+  Returns:
+    A Ranking; equal written scores are ties.
+  """
+  kind = 'helpful' if prompt.kind == 'helpful' else 'harmless'
+  worker = pick(rng, world.workers) if worker is None else worker
+  gold_K = [score_reply(world, prompt.text, reply, kind) for reply in replies]
+  if rng.random() >= worker.attention:
+    gold_K = np.zeros(len(replies))
+  noise_K = NOISES[world.config.link](rng, len(replies))
+  score_K = gold_K + world.config.temperature * worker.noise * noise_K
+  if rng.random() < world.config.label_flip:
+    score_K = -score_K
+  written_K = np.round(score_K / step)
+  _, rank_K = np.unique(-written_K, return_inverse=True)
+  ranks = rank_K.ravel().tolist()
+  return make_ranking(prompt.text, replies, ranks, source, kind)
 
 
 def accuracy_ceiling(comparisons):

@@ -34,6 +34,7 @@ __all__ = [
   'read_comparisons',
   'read_red_team',
   'write_comparisons',
+  'write_rows',
 ]
 
 ON_ERROR = ('raise', 'skip', 'skip-broken-files')
@@ -116,19 +117,22 @@ def read_red_team(
 def write_comparisons(path, comparisons: Iterable[Comparison]) -> None:
   """Writes JSON lines, gzipped if the name ends in .gz.
 
-  The same records give the same bytes, and the file appears whole or not at
-  all.
-
   Raises:
     DataError: if the name ends in neither .jsonl nor .jsonl.gz.
+  """
+  write_rows(path, map(_row, comparisons))
+
+
+def write_rows(path, rows: Iterable[dict]) -> None:
+  """Writes rows as JSON lines; errors as those of `write_comparisons`.
+
+  The same rows give the same bytes, and the file appears whole or not at all.
   """
   path = Path(path)
   if not path.name.endswith(_WRITTEN):
     raise DataError(f'{path}: wanted a name in .jsonl or .jsonl.gz; rename it')
   path.parent.mkdir(parents=True, exist_ok=True)
-  text = ''.join(
-    json.dumps(_row(item), ensure_ascii=False) + '\n' for item in comparisons
-  )
+  text = ''.join(json.dumps(row, ensure_ascii=False) + '\n' for row in rows)
   data = text.encode()
   if path.suffix == '.gz':
     data = gzip.compress(data, mtime=0)

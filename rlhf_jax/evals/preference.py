@@ -4,7 +4,7 @@ import jax
 import numpy as np
 
 from rlhf_jax.losses import language, masked
-from rlhf_jax.types import LMBatch, PairBatch, SharedPairs
+from rlhf_jax.types import LMBatch, PairBatch, SharedCandidates, SharedPairs
 
 
 def score_all(pair_score_fn, params, pairs, batch_size):
@@ -30,6 +30,28 @@ def score_all(pair_score_fn, params, pairs, batch_size):
     rows = SharedPairs(*(column[i : i + batch_size] for column in pairs))
     parts.append(jax.device_get(pair_score_fn(params, rows)))
   return tuple(np.concatenate(side)[:N] for side in zip(*parts, strict=True))
+
+
+def score_candidates(candidate_score_fn, params, rows, batch_size):
+  """Scores every candidate of every prompt.
+
+  Args:
+    candidate_score_fn: (params, SharedCandidates) -> score_BC, jitted by the
+      caller.
+    params: of the preference model.
+    rows: SharedCandidates of N prompts, NumPy.
+    batch_size: prompts a call; the last call is padded to keep one shape.
+
+  Returns:
+    score_NC float32, log-odds; of a missing candidate any number.
+  """
+  N = len(rows.prefix_B)
+  grow = lambda x: np.pad(x, [(0, -N % batch_size)] + [(0, 0)] * (x.ndim - 1))
+  columns, parts = [grow(column) for column in rows], []
+  for i in range(0, N, batch_size):
+    part = SharedCandidates(*(column[i : i + batch_size] for column in columns))
+    parts.append(jax.device_get(candidate_score_fn(params, part)))
+  return np.concatenate(parts)[:N]
 
 
 def make_imitation_score(logits_fn):

@@ -112,6 +112,37 @@ def candidates_accuracy(score_BC, rank_BC):
   return _mean_over_prompts(right_BCC, pair_BCC)
 
 
+def best_of_loss(score_BC, rank_BC):
+  """Negative log-likelihood of the pick of the best candidate.
+
+    loss = mean_b -log softmax(r_b)[best],  over the candidates of a prompt
+
+  It reads of a ranking which candidate is the best, and no more. Where several
+  are, the mean over them is taken. Prompts that have no comparison in
+  `candidates_loss` do not count.
+
+  Reference: Ziegler et al. 2019 (arXiv:1909.08593), section 2.1, with four.
+
+  Args:
+    score_BC: [B, C], log-odds.
+    rank_BC: as of `candidates_loss`.
+
+  Returns:
+    A float32 scalar, nats per pick; log K at chance, 0 without any.
+  """
+  counts_B = _ranked_pairs(score_BC, rank_BC).any((1, 2))
+  there_BC = rank_BC >= 0
+  score_BC = jnp.asarray(score_BC, jnp.float32)
+  score_BC = jnp.where(counts_B[:, None], score_BC, 0.0)
+  lowest = jnp.finfo(jnp.float32).min  # with chance 0, and no NaN behind it
+  logp_BC = jax.nn.log_softmax(jnp.where(there_BC, score_BC, lowest), axis=1)
+  first_B1 = jnp.where(there_BC, rank_BC, rank_BC.max()).min(1, keepdims=True)
+  best_BC = there_BC & (rank_BC == first_B1) & counts_B[:, None]
+  share_BC = best_BC / jnp.maximum(best_BC.sum(1, keepdims=True), 1)
+  total = -jnp.where(best_BC, share_BC * logp_BC, 0.0).sum()
+  return total / jnp.maximum(counts_B.sum(), 1)
+
+
 def ranked_prompts(rank_BC):
   """Number of prompts with a pair of candidates of which one is better."""
   return _ranked_pairs(rank_BC, rank_BC).any((1, 2)).sum()

@@ -204,7 +204,12 @@ def preference_objective(
   return Objective(loss_fn, weight_fn, microbatches)
 
 
-def ranking_objective(candidate_score_fn, *, microbatches=1):
+def ranking_objective(
+  candidate_score_fn,
+  *,
+  microbatches=1,
+  loss_of=preference.candidates_loss,
+):
   """Objective of a preference model on C candidates of each prompt, in order.
 
     L = `preference.candidates_loss`: over all pairs of a prompt's candidates
@@ -214,6 +219,8 @@ def ranking_objective(candidate_score_fn, *, microbatches=1):
   Args:
     candidate_score_fn: (params, SharedCandidates) -> score_BC, log-odds.
     microbatches: see `Objective`.
+    loss_of: (score_BC, rank_BC) -> L, a mean over `ranked_prompts`;
+      `preference.best_of_loss` for the pick of the best alone.
 
   Returns:
     Objective, with the metrics `accuracy` and `score` (mean over candidates).
@@ -221,7 +228,7 @@ def ranking_objective(candidate_score_fn, *, microbatches=1):
 
   def loss_fn(params, batch):
     score_BC = candidate_score_fn(params, batch)
-    loss = preference.candidates_loss(score_BC, batch.rank_BC)
+    loss = loss_of(score_BC, batch.rank_BC)
     accuracy = preference.candidates_accuracy(score_BC, batch.rank_BC)
     score = masked.masked_mean(score_BC, batch.rank_BC >= 0)
     return loss, {'accuracy': accuracy, 'score': score}

@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 import optax
 
+from rlhf_jax.losses.preference import candidates_loss
 from rlhf_jax.train.objectives import (
   distil_objective,
   language_objective,
@@ -91,8 +92,16 @@ def make_pm_step(
 
 
 def make_ranking_step(
-  candidate_score_fn, tx, *, microbatches=1, combine=None, mixed=None
+  candidate_score_fn,
+  tx,
+  *,
+  microbatches=1,
+  loss_of=candidates_loss,
+  combine=None,
+  mixed=None,
 ):
   """Training on candidates; see `ranking_objective`, `make_step`."""
-  objective = ranking_objective(candidate_score_fn, microbatches=microbatches)
+  objective = ranking_objective(
+    candidate_score_fn, microbatches=microbatches, loss_of=loss_of
+  )
   return make_step(objective, tx, combine=combine, mixed=mixed)

@@ -15,6 +15,7 @@ from rlhf_jax.crowd.workers import (
   accuracy_ceiling,
   compare,
   label_probability,
+  rank,
   score_reply,
   strength,
   worker_probability,
@@ -272,3 +273,45 @@ def test_a_world_may_ask_for_fewer_kinds_of_harm(name):
 def test_a_world_that_cannot_be_is_refused(setting, line):
   with pytest.raises(ValueError, match=line):
     make_world('parts', **setting)
+
+
+FINE = 1e-6  # of a scale on which nothing ties
+THREE = (' it is 5.', ' it is 9.', ' it is 5. yes pal!')
+
+
+@pytest.mark.parametrize('link', ['logistic', 'probit'])
+def test_replies_are_ranked_as_often_as_they_are_preferred(link, rng):
+  """By one worker who is not always there; a list has no bias for a place."""
+  world = World(WorldConfig(link=link, temperature=2.0))
+  worker = Worker(bias=0.0, noise=1.5, attention=0.8)
+  found = [rank(world, rng, HELPFUL, THREE, FINE, worker) for _ in range(3000)]
+  ranks = np.array([item.ranks for item in found])
+  assert {tuple(sorted(row)) for row in ranks.tolist()} == {(0, 1, 2)}
+  gold = [score_reply(world, HELPFUL.text, x, 'helpful') for x in THREE]
+  for a, b in ((0, 1), (0, 2), (1, 2)):
+    p = worker_probability(world, worker, 'helpful', gold[a], gold[b])
+    assert 0.05 < p < 0.95
+    share = (ranks[:, a] < ranks[:, b]).mean()
+    assert abs(share - p) < 4 * np.sqrt(p * (1 - p) / 3000)
+
+
+@pytest.mark.parametrize('prompt', [HELPFUL, HARMFUL])
+def test_sure_workers_rank_by_gold_and_write_ties_on_a_coarse_scale(
+  prompt, rng
+):
+  world, good, bad = World(SURE), GOOD[prompt.kind], BAD[prompt.kind]
+  for replies, ranks in (((good, bad), (0, 1)), ((bad, good), (1, 0))):
+    item = rank(world, rng, prompt, replies, FINE)
+    assert item.replies == replies and item.ranks == ranks
+    assert item.prompt == prompt.text
+  assert item.kind == ('helpful' if prompt is HELPFUL else 'harmless')
+  coarse = rank(world, rng, prompt, (good, bad, good), 1e6)
+  assert coarse.ranks == (0, 0, 0)
+  twice = rank(world, rng, prompt, (good, bad, good), 1.0)
+  assert twice.ranks == (0, 1, 0)  # the same text is written alike
+
+
+def test_a_flipped_label_turns_the_list_round(rng):
+  world = World(dataclasses.replace(SURE, label_flip=1.0))
+  replies = GOOD['helpful'], BAD['helpful']
+  assert rank(world, rng, HELPFUL, replies, FINE).ranks == (1, 0)

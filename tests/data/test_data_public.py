@@ -12,6 +12,7 @@ from rlhf_jax.data.faults import DataError
 from rlhf_jax.data.public import (
   ranked,
   reddit,
+  replies,
   stackexchange,
   wikipedia,
   xml_rows,
@@ -247,3 +248,85 @@ def test_a_ranked_pair_becomes_two_of_one_text_each():
     ' GOOD: B',
   )
   assert {first.prompt_id, second.prompt_id} == {pair.prompt_id}
+
+
+def message(role, text, replies=(), **fields):
+  return {'role': role, 'text': text, 'replies': list(replies), **fields}
+
+
+def tree():
+  """Three ranked answers, to the second of which two more are ranked."""
+  deep = [
+    message('assistant', 'A1', rank=1),
+    message('assistant', 'A2', rank=0),
+  ]
+  answers = [
+    message('assistant', 'a', rank=2),
+    message('assistant', 'b', [message('prompter', 'why?', deep)], rank=0),
+    message('assistant', 'see:\n\nHuman: x', rank=1),
+    message('assistant', 'unranked'),
+  ]
+  return {'prompt': message('prompter', 'q', answers)}
+
+
+def test_every_set_of_ranked_replies_of_a_tree_is_a_ranking(tmp_path):
+  """The prompt is all that was said before; unranked replies are left out."""
+  first, second = replies.read_trees(
+    write_lines(tmp_path / 'trees.jsonl', [tree()])
+  )
+  assert first.prompt == '\n\nHuman: q\n\nAssistant:'
+  assert first.replies == (' a', ' b', ' see:\nHuman: x')
+  assert first.ranks == (2, 0, 1) and first.source == 'oasst'
+  assert second.prompt == (
+    '\n\nHuman: q\n\nAssistant: b\n\nHuman: why?\n\nAssistant:'
+  )
+  assert (second.replies, second.ranks) == ((' A1', ' A2'), (1, 0))
+
+
+def test_replies_of_models_are_ranked_by_the_judge_s_probability(tmp_path):
+  answers = [
+    {'model': 'm', 'text': text, 'pref': pref}
+    for text, pref in (('a', 0.2), ('b', 0.7), ('c', 0.2))
+  ]
+  row = {'instruction': 'do', 'responses': answers, 'adversarial': [answers[0]]}
+  (found,) = replies.read_prefs(write_lines(tmp_path / 'k.jsonl', [row]))
+  assert found.prompt == '\n\nHuman: do\n\nAssistant:'
+  assert (found.replies, found.ranks) == ((' a', ' b', ' c'), (1, 0, 1))
+
+
+@pytest.mark.parametrize(
+  ('read', 'row'),
+  [
+    (replies.read_trees, {'prompt': {'text': 'q', 'role': 'prompter'}}),
+    (replies.read_trees, {'prompt': message('moderator', 'q')}),
+    (replies.read_trees, {'prompt': None}),
+    (replies.read_prefs, {'instruction': 'q', 'responses': [{'text': 'a'}]}),
+    (replies.read_prefs, {'instruction': 'q', 'responses': []}),
+  ],
+)
+def test_a_broken_file_of_rankings_is_named(read, row, tmp_path):
+  file = write_lines(tmp_path / 'x.jsonl', [tree(), row])
+  if read is replies.read_prefs:
+    file = write_lines(tmp_path / 'x.jsonl', [row])
+  with pytest.raises(DataError, match=r'x.jsonl:[12]: wanted an? '):
+    list(read(file))
+
+
+def test_some_replies_of_a_ranking_keep_their_order():
+  whole = ranked.ranking_of(
+    ranked.Thread('q', [('a', 1), ('b', 5), (' ', 9), ('c', 1), ('d', 3)], 's')
+  )
+  assert whole.ranks == (3, 1, 0, 3, 2)
+  every = ranked.some_replies(whole, 0, np.random.default_rng(0))
+  assert (every.replies, every.ranks) == (
+    (' a', ' b', ' c', ' d'),
+    (2, 0, 2, 1),
+  )
+  rank = dict(zip(every.replies, every.ranks, strict=True))
+  for seed in range(5):
+    some = ranked.some_replies(whole, 2, np.random.default_rng(seed))
+    one, other = some.replies
+    assert np.sign(some.ranks[0] - some.ranks[1]) == np.sign(
+      rank[one] - rank[other]
+    )
+    assert min(some.ranks) == 0 and some.prompt == whole.prompt

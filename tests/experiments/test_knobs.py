@@ -34,6 +34,7 @@ STAGES = {
   'mix': 'mix_tranches',
   'online': 'compare_policies',
   'outliers': 'detect_outliers',
+  'rankings': 'make_rankings',
   'reproduce': 'reproduce',
 }
 PRESETS = [(name, preset) for name, preset in ALL if name in STAGES]

@@ -112,6 +112,7 @@ def test_the_loss_of_candidates_equals_a_loop_over_their_pairs():
 
 
 def test_without_ties_there_are_all_pairs_of_the_candidates():
+  """The mean over K (K - 1) / 2 of them (checklist 22)."""
   rank_BC = np.int32([[3, 0, 2, 1, 4]])
   score_BC = np.float32([[0.1, 0.9, -0.2, 0.4, 0.0]])
   gaps = np.array(comparisons(score_BC[0], rank_BC[0]))
@@ -121,7 +122,7 @@ def test_without_ties_there_are_all_pairs_of_the_candidates():
 
 
 def test_two_candidates_are_a_pair():
-  """Loss, gradient and accuracy, to a rounding of the mean (four rows)."""
+  """Loss, gradient and accuracy, to a rounding of four rows (checklist 22)."""
   score_BC = np.stack([CHOSEN_B, REJECTED_B], 1)
   rank_BC = np.int32([[0, 1]] * 4)
   swapped_BC, other_BC = score_BC[:, ::-1], rank_BC[:, ::-1]
@@ -153,6 +154,65 @@ def test_prompts_without_a_pair_count_nothing():
   assert float(np.abs(slope_BC[0, :2]).min()) > 0.1
   assert preference.candidates_loss(score_BC[1:], rank_BC[1:]) == 0.0
   assert preference.ranked_prompts(rank_BC) == 1
+
+
+def picks(score_C, rank_C):
+  """Cross-entropy of each best candidate, in float64, by its definition."""
+  there = [c for c, rank in enumerate(rank_C) if rank >= 0]
+  first = min(rank_C[c] for c in there)
+  total = sum(math.exp(score_C[c]) for c in there)
+  return [
+    -math.log(math.exp(score_C[c]) / total) for c in there if rank_C[c] == first
+  ]
+
+
+def test_the_loss_of_a_pick_of_four_has_its_hand_values():
+  """log 4 at a tie; a softmax cross-entropy by its odds (checklist 24)."""
+  rank_BC = np.int32([[2, 0, 1, 3]])
+  tie = preference.best_of_loss(np.zeros((1, 4), np.float32), rank_BC)
+  assert np.isclose(tie, math.log(4))
+  odds = np.log(np.float32([[1.0, 5.0, 2.0, 2.0]]))
+  assert np.isclose(preference.best_of_loss(odds, rank_BC), math.log(2))
+  gradient = jax.grad(preference.best_of_loss)(odds, rank_BC)
+  np.testing.assert_allclose(gradient, [[0.1, -0.5, 0.2, 0.2]], atol=1e-6)
+
+
+def test_the_loss_of_a_pick_equals_a_loop():
+  """Of two best ones the mean; missing candidates are in no sum."""
+  rank_BC = np.int32([[0, 2, 0, 2], [1, 0, -1, -1]])
+  wanted = [
+    np.mean(picks(np.float64(score_C), rank_C))
+    for score_C, rank_C in zip(SCORE_BC, rank_BC, strict=True)
+  ]
+  loss = preference.best_of_loss(SCORE_BC, rank_BC)
+  assert np.isclose(loss, np.mean(wanted), rtol=1e-6)
+  other_BC = np.where(rank_BC < 0, 1e30, SCORE_BC).astype(np.float32)
+  assert preference.best_of_loss(other_BC, rank_BC) == loss
+
+
+def test_a_pick_of_two_is_a_pair_and_knows_nothing_of_the_rest():
+  pair = preference.pairwise_loss(CHOSEN_B, REJECTED_B)
+  score_BC, rank_BC = np.stack([CHOSEN_B, REJECTED_B], 1), [[0, 1]] * 4
+  loss = preference.best_of_loss(score_BC, np.int32(rank_BC))
+  assert np.isclose(loss, pair, rtol=1e-6)
+  swapped = np.int32([[0, 1, 2, 3], [0, 3, 1, 2]])
+  first, second = (
+    preference.best_of_loss(SCORE_BC[:1], rank_BC[None]) for rank_BC in swapped
+  )
+  assert first == second
+
+
+def test_a_pick_without_an_order_or_at_extreme_scores_is_no_nan():
+  rank_BC = np.int32([[0, 1, -1], [2, 2, 2], [0, -1, -1], [-1, -1, -1]])
+  score_BC = np.float32([[1e4, -1e4, 0.0], *[[1e30, -1e30, 0.0]] * 3])
+  loss, slope_BC = jax.value_and_grad(preference.best_of_loss)(
+    score_BC, rank_BC
+  )
+  assert loss == 0.0 and np.isfinite(slope_BC).all()
+  np.testing.assert_array_equal(slope_BC[1:], 0.0)
+  wrong = preference.best_of_loss(score_BC[:1], 1 - rank_BC[:1])
+  assert np.isclose(wrong, 2e4)
+  assert preference.best_of_loss(score_BC[1:], rank_BC[1:]) == 0.0
 
 
 def test_binary_loss_equals_a_loop():

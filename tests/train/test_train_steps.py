@@ -7,8 +7,9 @@ import optax
 import pytest
 import train_fixture as fixture
 
+from rlhf_jax.data.rankings import RankingArrays, pairs_of
 from rlhf_jax.data.shared import candidates_of
-from rlhf_jax.losses.preference import binary_loss
+from rlhf_jax.losses.preference import best_of_loss, binary_loss
 from rlhf_jax.train.objectives import preference_objective, score_pairs
 from rlhf_jax.train.optimiser import make_optimiser
 from rlhf_jax.train.steps import (
@@ -235,3 +236,68 @@ def test_candidates_in_microbatches_give_the_step_of_the_whole_batch():
   for name in ('loss', 'accuracy', 'grad_norm'):
     assert float(others[name]) == pytest.approx(float(metrics[name]), rel=1e-5)
   assert float(metrics['grad_norm']) > 1e-2
+
+
+def rankings_of(batch):
+  """A CandidateBatch as RankingArrays."""
+  B = len(batch.rank_BC)
+  zeros, sources = np.zeros(B, np.int32), np.full(B, '')
+  columns = batch.tokens_BCT, batch.length_BC, batch.rank_BC
+  words_BC = np.zeros_like(batch.rank_BC)
+  return RankingArrays(
+    *columns, zeros, zeros, zeros, np.arange(B), words_BC, sources
+  )
+
+
+def five_of_each(B=8):
+  """Five candidates of each of B prompts, in an order without ties."""
+  rng = np.random.default_rng(0)
+  return CandidateBatch(
+    np.int32(rng.integers(0, fixture.V, (B, 5, 5))),
+    np.int32(rng.integers(1, 6, (B, 5))),
+    np.int32(rng.permuted(np.tile(np.arange(5), (B, 1)), axis=1)),
+  )
+
+
+def test_k_replies_cost_k_forward_passes():
+  """Sequences that a step scores: 5 a prompt, of its pairs 20 (checklist 23).
+
+  They are counted as each step is traced, which is once.
+  """
+  batch, counted, tx = five_of_each(), [], optax.identity()
+
+  def score_fn(params, tokens_BT, length_B):
+    counted.append(len(tokens_BT))
+    return fixture.count_score(params, tokens_BT, length_B)
+
+  def candidate_score_fn(params, batch):
+    B, C, T = batch.tokens_BCT.shape
+    rows = batch.tokens_BCT.reshape(B * C, T), batch.length_BC.reshape(B * C)
+    return score_fn(params, *rows).reshape(B, C)
+
+  found = pairs_of(rankings_of(batch)).pairs
+  assert len(found.kind_N) == 8 * 5 * 4 / 2
+  pairs = PairBatch(*found[:4])
+  params, seen = {'worth_V': jnp.linspace(-1.0, 1.0, fixture.V)}, []
+  for step, rows in (
+    (make_ranking_step(candidate_score_fn, tx), batch),
+    (make_pm_step(score_fn, tx), pairs),
+  ):
+    args = init_state(params, tx), rows, RNG, PMHyper(0.1)
+    state, metrics = jax.jit(step)(*args)
+    seen.append((sum(counted), state.params, metrics['loss']))
+    counted.clear()
+  assert [count for count, *_ in seen] == [8 * 5, 8 * 5 * 4]
+  # Without ties every prompt has as many pairs: one loss, one gradient.
+  fixture.assert_close(seen[0][1:], seen[1][1:], rtol=1e-5, atol=1e-7)
+
+
+def test_another_loss_of_candidates_reaches_its_step():
+  batch, tx = five_of_each(), optax.identity()
+  step = make_ranking_step(candidate_scores, tx, loss_of=best_of_loss)
+  params = {'worth_V': jnp.linspace(-1.0, 1.0, fixture.V)}
+  _, metrics = step(init_state(params, tx), batch, RNG, PMHyper(0.1))
+  wanted = best_of_loss(candidate_scores(params, batch), batch.rank_BC)
+  assert float(metrics['loss']) == pytest.approx(float(wanted), rel=1e-6)
+  _, other = ranking_step(batch)
+  assert abs(float(other['loss']) - float(wanted)) > 0.1

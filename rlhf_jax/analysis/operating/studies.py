@@ -8,6 +8,7 @@ from rlhf_jax.analysis.operating import (
   distillation,
   end_of_context,
   frontier,
+  kwise,
   methods,
   online,
   ood,
@@ -23,7 +24,7 @@ from rlhf_jax.analysis.operating import (
 MODULES = (
   *(pm, rl, robust, frontier, methods, distillation),
   *(best_of_n, tension, scans, online, ood),
-  *(samples, end_of_context),
+  *(samples, end_of_context, kwise),
 )
 SCENARIOS = {
   scenario.claim: scenario
