@@ -34,6 +34,8 @@ STAGES = {
   'mix': 'mix_tranches',
   'online': 'compare_policies',
   'outliers': 'detect_outliers',
+  'demonstrations': 'make_demonstrations',
+  'skills': 'evaluate_skills',
   'reproduce': 'reproduce',
 }
 PRESETS = [(name, preset) for name, preset in ALL if name in STAGES]

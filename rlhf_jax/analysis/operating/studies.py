@@ -17,6 +17,7 @@ from rlhf_jax.analysis.operating import (
   robust,
   samples,
   scans,
+  skills,
   tension,
 )
 
@@ -24,6 +25,7 @@ MODULES = (
   *(pm, rl, robust, frontier, methods, distillation),
   *(best_of_n, tension, scans, online, ood),
   *(samples, end_of_context),
+  *(skills,),
 )
 SCENARIOS = {
   scenario.claim: scenario
