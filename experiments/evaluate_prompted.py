@@ -15,16 +15,15 @@ import jax
 import numpy as np
 
 from experiments.shared import command, policies, sources
+from experiments.shared.choices import encode_choices, share_right
 from experiments.shared.devices import jit_named
 from experiments.shared.files import read_arrays, write_csv
 from experiments.shared.models import open_base
 from experiments.shared.pages import hhh_ids, with_prefix
 from rlhf_jax.crowd.worlds import rules_of
 from rlhf_jax.data.prompts import encode_prompts
-from rlhf_jax.evals.answers import make_answer_logps
 from rlhf_jax.evals.language import make_text_loss, nats_per_token
 from rlhf_jax.models import ladder
-from rlhf_jax.text.encode import encode_example, pad_batch
 from rlhf_jax.train.about import About
 from rlhf_jax.train.run import Run
 from rlhf_jax.types import Prompts
@@ -48,28 +47,6 @@ def choices_of(config, world, rng):
     if gold_2[0] - gold_2[1] > MARGIN:
       found.append((prompt.text, good, bad))
   return found
-
-
-def encode_choices(tokenizer, choices, config):
-  """(tokens_NT, first_N, length_N), good and bad in turn."""
-  width = config['max_prompt'] + config['max_reply']
-  rows, first = [], []
-  for prompt, *replies in choices:
-    for reply in replies:
-      ids, start, _ = encode_example(
-        tokenizer, prompt, reply, width, config['max_reply']
-      )
-      rows.append(ids)
-      first.append(start)
-  tokens_NT, length_N = pad_batch(rows, width, tokenizer.pad_id)
-  return tokens_NT, np.array(first, np.int32), length_N
-
-
-@functools.cache
-def choice_logps(functions, label):
-  """Jitted log-probabilities of replies."""
-  logps = make_answer_logps(policies.split_model(functions))
-  return jit_named(logps, f'choices_{label}')
 
 
 @functools.cache
@@ -127,18 +104,10 @@ class Judge:
     return sources.gold_scores(self._world, self._texts, self.kinds, found)
 
   def _chosen(self, base, prefix):
-    logps = choice_logps(base.functions, base.size)
     tokens_NT, first_N, length_N = self._choices
     tokens_NT, length_N = with_prefix(prefix, tokens_NT, length_N)
-    parts, first_N = [], first_N + len(prefix)
-    for i in range(0, len(first_N), self._config['eval_batch']):
-      rows = (
-        x[i : i + self._config['eval_batch']]
-        for x in (tokens_NT, first_N, length_N)
-      )
-      parts.append(jax.device_get(logps(base.params, *rows)))
-    logp_N = np.concatenate(parts)
-    return float((logp_N[::2] > logp_N[1::2]).mean())
+    rows = tokens_NT, first_N + len(prefix), length_N
+    return share_right(base, rows, self._config['eval_batch'])
 
   def _loss(self, base):
     loss = page_loss(base.functions, base.size)

@@ -8,7 +8,8 @@ two rounds are compared on may be equal parts of some tranches at one total
 by (seed, its number) alone: a smaller part lies in a larger one, and a pair has
 the same label in every mixture. Training pairs therefore forget how likely
 their labels were; held-out pairs keep it. Prompts are those of the first
-tranche, of the kinds that are there.
+tranche, of the kinds that are there; or with prompts_of='all' as many of each
+tranche as pairs are trained on.
 """
 
 import json
@@ -76,6 +77,18 @@ def mixed(config, side):
   return forget_odds(pairs) if side == 'train' else pairs
 
 
+def prompts_of(config):
+  """{side: [(text, kind)]}: of the first tranche, or of all of them."""
+  kinds = [list(sources.TRANCHES)[i] for i in sources.SUBSETS[config['subset']]]
+  every = config.get('prompts_of', 'first') == 'all'
+  counts = config['train_counts'] if every else [None]
+  found = {'train': [], 'test': []}
+  for folder, count in zip(config['tranche_dirs'], counts, strict=every):
+    for side, rows in read_json(f'{folder}/prompts.json').items():
+      found[side] += [x for x in rows if x[1] in kinds][:count]
+  return found
+
+
 def run(config, workdir):
   """Writes `train.npz`, `test.npz` and `prompts.json`."""
   row = {k: config[k] for k in ('role', 'seed', 'half', 'size')}
@@ -88,11 +101,7 @@ def run(config, workdir):
       pairs = mixed(config, side)
       np.savez(run_.path / f'{side}.npz', **pairs._asdict())
       counts[side] = len(pairs.kind_N)
-    found = read_json(f'{config["tranche_dirs"][0]}/prompts.json')
-    kinds = [
-      list(sources.TRANCHES)[i] for i in sources.SUBSETS[config['subset']]
-    ]
-    found = {s: [x for x in rows if x[1] in kinds] for s, rows in found.items()}
+    found = prompts_of(config)
     (run_.path / 'prompts.json').write_text(json.dumps(found))
     run_.finish(**counts)
 

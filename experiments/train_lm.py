@@ -1,6 +1,10 @@
-"""Stage 2: a language model of one size, trained on the texts of stage 1.
+"""Stage 2: a language model of one size, trained on texts or demonstrations.
 
-python -m experiments.train_lm --config=configs/lm.py --workdir=DIR
+    python -m experiments.train_lm --config=configs/lm.py --workdir=DIR
+
+Objectives: 'texts', next-token loss on every token of the texts of stage 1,
+from fresh weights; 'demonstrations', on the replies of `make_demonstrations`
+alone, from a base, which is supervised finetuning (docs/demonstrations.md).
 """
 
 import functools
@@ -9,7 +13,8 @@ import math
 import jax
 import numpy as np
 
-from experiments.shared import command, compute, policies, sources
+from experiments.shared import command, compute, policies, sources, trained
+from experiments.shared.demonstrations import Epochs, held_out, require_rule
 from experiments.shared.devices import (
   jit_named,
   jit_step,
@@ -19,7 +24,12 @@ from experiments.shared.devices import (
   spread,
 )
 from experiments.shared.files import read_arrays, write_csv
-from experiments.shared.models import RUNG, open_base
+from experiments.shared.models import (
+  RUNG,
+  arithmetic,
+  open_base,
+  open_scorer,
+)
 from rlhf_jax.data.packing import PackedBatches
 from rlhf_jax.data.pipeline import Batches
 from rlhf_jax.data.prompts import encode_prompts
@@ -32,6 +42,7 @@ from rlhf_jax.train.steps import init_state, make_lm_step
 from rlhf_jax.types import LMBatch, LMHyper, Prompts
 
 LAST = 10  # logged training losses whose mean is reported
+TEXTS, DEMONSTRATIONS = 'texts', 'demonstrations'
 
 
 @functools.cache
@@ -44,13 +55,18 @@ def lm_step(
   packed,
   mesh,
   on_nonfinite='stop',
+  way=None,
 ):
-  """Jitted language-model step; several texts a row if packed."""
+  """Jitted language-model step; several texts a row if packed.
+
+  With a Way of adapters: step(state, base, batch, rng, hyper).
+  """
   step = make_lm_step(
     policies.split_model(functions),
     make_optimiser(b2=b2, weight_decay=weight_decay),
     microbatches=microbatches,
     packed=packed,
+    combine=way.attach if way else None,
   )
   return jit_step(with_guard(step, on_nonfinite), f'lm_step_{label}', mesh)
 
@@ -63,14 +79,24 @@ def text_loss(functions, label):
 
 
 def texts_of(config, name):
-  """The texts of stage 1 in a file of that name, as an LMBatch."""
-  file = f'{config["text_dir"]}/{name}.npz'
-  data = read_arrays(file, 'tokens_NT', 'length_N')
+  """The rows of `text_dir` in a file of that name, as an LMBatch.
+
+  Where the objective is demonstrations they say where their replies start.
+  """
+  file, names = f'{config["text_dir"]}/{name}.npz', ['tokens_NT', 'length_N']
+  starts = objective_of(config) == DEMONSTRATIONS
+  data = read_arrays(file, *names, *(['loss_start_N'] if starts else []))
+  length_N = data['length_N']
   return LMBatch(
     data['tokens_NT'].astype(np.int32),
-    data['length_N'],
-    np.zeros_like(data['length_N']),
+    length_N,
+    data['loss_start_N'] if starts else np.zeros_like(length_N),
   )
+
+
+def objective_of(config):
+  """'texts' or 'demonstrations'; configs of before have texts."""
+  return config.get('objective', TEXTS)
 
 
 def batches_of(config, arrays, mesh, pad_id):
@@ -84,74 +110,181 @@ def batches_of(config, arrays, mesh, pad_id):
   )
 
 
+def writing(config, base, prompts, mesh):
+  """(prompts as they are read, params -> Rollout): a reply to each of them."""
+  arrays = encode_prompts(prompts, base.tokenizer, config['max_prompt'])
+  sampling = policies.sampling_of(base.tokenizer, config['max_reply'])
+  sample = policies.sampler(base.functions, base.size, sampling, mesh)
+  rows = Prompts(arrays.tokens_NP, arrays.length_N, np.arange(len(prompts)))
+  key = jax.random.key(config['seed'])
+  return arrays.text, lambda params: sample(params, rows, key)
+
+
 def sample_gold(config, base, params, mesh):
   """Mean gold of the model's own replies; NaN on real data."""
   if config['data']['source'] != 'simulated':
     return float('nan')
-  world, words = sources.world_of(config['world']), base.tokenizer
+  world = sources.world_of(config['world'])
   rng = np.random.default_rng(config['seed'] + 1)
   prompts = sources.sample_prompts(world, rng, config['samples'])
-  arrays = encode_prompts(
-    [p.text for p in prompts], words, config['max_prompt']
-  )
-  sampling = policies.sampling_of(words, config['max_reply'])
-  sample = policies.sampler(base.functions, base.size, sampling, mesh)
-  rows = Prompts(arrays.tokens_NP, arrays.length_N, np.arange(len(prompts)))
-  rollout = jax.device_get(sample(params, rows, jax.random.key(config['seed'])))
-  replies = policies.decoded(words, *rollout[:3])
+  texts, write = writing(config, base, [p.text for p in prompts], mesh)
+  rollout = jax.device_get(write(params))
+  replies = policies.decoded(base.tokenizer, *rollout[:3])
   kinds = [p.kind for p in prompts]
-  return float(sources.gold_scores(world, arrays.text, kinds, replies).mean())
+  return float(sources.gold_scores(world, texts, kinds, replies).mean())
+
+
+def answers(config, base, mesh):
+  """Function of parameters: the row of a model's replies to held-out prompts.
+
+  One reply to each: mean score under the preference model of `rm_dir` (NaN
+  without one), gold (NaN on real data), tokens, and the share that ends.
+  """
+  prompts, kinds = zip(*held_out(config).prompts, strict=True)
+  texts, write = writing(config, base, prompts, mesh)
+  reward, world = None, None
+  if config['rm_dir']:
+    judge = open_scorer(config['rm_dir'], mesh, arithmetic(config))
+    reward = policies.scorer_of(base, judge)
+  if config['data']['source'] == 'simulated':
+    world = sources.world_of(config['world'])
+
+  def measure(params):
+    rollout = write(params)
+    score = float(reward(rollout).mean()) if reward else math.nan
+    out = jax.device_get(rollout)
+    said = policies.decoded(base.tokenizer, *out[:3])
+    gold_N = sources.gold_scores(world, texts, kinds, said)
+    return {
+      'rm_score': score,
+      'gold': float(gold_N.mean()),
+      'length': float((out.length_B - out.prompt_length_B).mean()),
+      'ended': float(out.ended_B.mean()),
+    }
+
+  return measure
+
+
+def opened(config, mesh):
+  """(Base, what it starts as: rng -> TrainState).
+
+  Of texts the weights are fresh, and made in pieces on a mesh; of
+  demonstrations they are the base's.
+  """
+  tx = make_optimiser(b2=config['b2'], weight_decay=config['weight_decay'])
+  if objective_of(config) == TEXTS:
+    base = open_base(named(config), weights=False)
+    init = lambda rng: init_state(base.functions.init(rng), tx)
+    return base, lambda rng: made(init, mesh, rng)
+  base = open_base(named(config), mesh)
+  start = lambda _: init_state(trained.policy(config, base), tx)
+  return base, lambda rng: spread(start(rng), mesh)
+
+
+def named(config):
+  """The config with the base that the objective starts from."""
+  if objective_of(config) == DEMONSTRATIONS:
+    require_rule(config)
+    return config
+  return config | {'base': f'{RUNG}{config["size"]}', 'pad_token': ''}
+
+
+def stepping(config, base, mesh):
+  """(state, batch, rng, hyper) -> (state, metrics), compiled at its call."""
+  way = trained.way_of({'trained': 'all'} | config)
+  adapted = way.kind == 'adapters'
+  step = lm_step(
+    base.functions,
+    base.size,
+    config['b2'],
+    config['weight_decay'],
+    config['microbatches'],
+    config['pack'],
+    mesh,
+    config['on_nonfinite'],
+    way if adapted else None,
+  )
+  frozen = (base.params,) if adapted else ()
+  return lambda state, *rest: step(state, *frozen, *rest)
+
+
+def rate_at(config, base, step, total):
+  """Learning rate of one step: cosine, to `final_rate` of its peak."""
+  return learning_rate_at(
+    step,
+    peak=config['learning_rate'] or base.rate * config.get('lr_multiple', 1.0),
+    total=total,
+    warmup=int(config['warmup'] * total),
+    shape='cosine',
+    final=config.get('final_rate', 0.0),
+  )
 
 
 def run(config, workdir):
-  """Trains; writes `params`, `lm.csv`."""
-  name = f'{RUNG}{config["size"]}'
-  base = open_base(config | {'base': name, 'pad_token': ''}, weights=False)
-  row = {'role': 'lm', 'size': base.size, 'seed': config['seed']}
-  row |= {'n_params': base.n_params, 'half': 'all'}
-  about = About('train_lm', 'language model', base=name)
+  """Trains; writes `params`, and `lm.csv` or, of demonstrations, `sft.csv`."""
+  asked, kind = named(config), config.get('trained', 'all')
+  base = open_base(asked, weights=False)
+  row = {'role': config.get('role', 'lm'), 'size': base.size}
+  row |= {'seed': config['seed'], 'n_params': base.n_params}
+  row |= {'half': config.get('half', 'all')}
+  about = About('train_lm', 'language model', kind, asked['base'])
   with Run(workdir, config, row, about=about) as run_:
     if run_.done:
       return
     arrays, mesh = texts_of(config, 'rows'), mesh_from(config['mesh'])
     batches = batches_of(config, arrays, mesh, base.tokenizer.pad_id)
-    static = (config['b2'], config['weight_decay'])
-    tx = make_optimiser(b2=static[0], weight_decay=static[1])
-    rng = jax.random.key(config['seed'])
-    init = lambda rng: init_state(base.functions.init(rng), tx)
-    state = run_.restore(made(init, mesh, rng), batches)
-    step_fn = lm_step(
-      base.functions,
-      base.size,
-      *static,
-      config['microbatches'],
-      config['pack'],
-      mesh,
-      config['on_nonfinite'],
-    )
-    total = config['steps']
-    for step in run_.progress(int(state.step), total):
-      rate = learning_rate_at(
-        step,
-        peak=config['learning_rate'] or base.rate,
-        total=total,
-        warmup=int(config['warmup'] * total),
-        shape='cosine',
+    base, start = opened(config, mesh)
+    epochs, rng = None, jax.random.key(config['seed'])
+    if objective_of(config) == DEMONSTRATIONS:
+      how = text_loss(base.functions, base.size), answers(config, base, mesh)
+      rows = len(arrays.length_B)
+      epochs = Epochs(
+        config, run_, base, trained.way_of(config), mesh, rows, how
       )
-      state, metrics = step_fn(state, next(batches), rng, LMHyper(rate))
-      metrics = run_.watch(step + 1, metrics, batches.last_rows)
-      if (step + 1) % config['log_every'] == 0 or step + 1 == total:
-        run_.log(step + 1, metrics)
-      if (step + 1) % config['checkpoint_every'] == 0:
-        run_.save(state, batches)
-    run_.save_params(spread(state.params, None), total)
-    tokens = int(total * config['batch_size'] * arrays.length_B.mean())
-    found = {'tokens': tokens} | measured(
-      config, run_, base, state.params, mesh
-    )
-    write_csv(run_.path / 'lm.csv', [found])
-    flops = compute.lm_flops(base.functions, tokens, arrays.length_B.mean())
-    run_.finish(**found, flops=flops)
+    state = run_.restore(start(rng), batches)
+    total = epochs.steps[-1] if epochs else config['steps']
+    state = train(config, run_, base, (state, batches, rng), total, epochs)
+    params = state.params
+    if epochs:
+      params, found = epochs.finish(params)
+    else:
+      found = measured(config, run_, base, params, mesh)
+    run_.save_params(spread(params, None), total)
+    length = arrays.length_B.mean()
+    spent = {'tokens': int(total * config['batch_size'] * length)}
+    if not epochs:
+      write_csv(run_.path / 'lm.csv', [spent | found])
+    if kind == 'all':
+      flops = compute.lm_flops(base.functions, spent['tokens'], length)
+      spent['flops'] = flops
+    run_.finish(**spent, **found)
+
+
+def train(config, run_, base, running, total, epochs=None):
+  """The loop: steps, and measurements after each epoch; the last state.
+
+  Args:
+    config: of the stage.
+    run_: Run.
+    base: Base.
+    running: (state, batches, rng).
+    total: steps.
+    epochs: Epochs of demonstrations; None: nothing is measured on the way.
+  """
+  state, batches, rng = running
+  step_fn = stepping(config, base, mesh_from(config['mesh']))
+  points = epochs.steps if epochs else ()
+  for step in run_.progress(int(state.step), total):
+    hyper = LMHyper(rate_at(config, base, step, total))
+    state, metrics = step_fn(state, next(batches), rng, hyper)
+    metrics = run_.watch(step + 1, metrics, batches.last_rows)
+    if (step + 1) % config['log_every'] == 0 or step + 1 == total:
+      run_.log(step + 1, metrics)
+    if step + 1 in points:
+      epochs.note(state.params, step + 1, metrics['loss'])
+    if (step + 1) % config['checkpoint_every'] == 0:
+      run_.save(state, batches)
+  return state
 
 
 def measured(config, run_, base, params, mesh):

@@ -20,7 +20,7 @@ ITEMS = {
   5: 'A row gives the same result whatever else is in its batch.',
   6: 'A text has one score, whichever side it was padded on.',
   7: 'Nothing after the first end token counts, in any loss or metric.',
-  8: 'The end token itself is learned, in language modelling and in PPO.',
+  8: 'The end token itself is learned: in pretraining, finetuning and PPO.',
   9: 'A reply that never ends is scored at its last token, and penalised.',
   10: 'A reply that ends at once has length 1 and a finite loss.',
   11: 'Cutting a reply and calling it ended use one set of stop tokens.',

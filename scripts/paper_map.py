@@ -180,10 +180,10 @@ BAI = (
   ),
   Section(
     '4.6, 5.2, Figs. 3, 20, 28',
-    'what RL costs in skills',
-    (),
-    '',
-    '',
+    'what RL costs, and skills mixed in',
+    ('experiments/evaluate_skills.py', 'crowd/skills.py'),
+    'skills.*',
+    'full: skills',
     (29, 43),
   ),
   Section(

@@ -40,7 +40,7 @@ FULL = ('full', 'full_smoke')  # those that have the chapters
 PRESETS = {
   'reproduce': STUDIES,
   'text': OWN,
-  'lm': OWN,
+  'lm': (*OWN, 'sft'),
   'comparisons': OWN,
   'pm': (*STUDIES, 'pairs', 'kwise', 'rankings'),
   'ppo': RL,
@@ -57,6 +57,8 @@ PRESETS = {
   **dict.fromkeys(('pages', 'targets', 'distil', 'prompted'), FULL),
   'outliers': (*FULL, 'smollm2'),
   'rankings': FULL,
+  'demonstrations': (*FULL, 'files'),
+  'skills': FULL,
 }
 ALL = [(name, preset) for name in PRESETS for preset in PRESETS[name]]
 # A section of a study is what its stage is told.
@@ -83,6 +85,8 @@ SECTIONS = {
   'experiments.detect_outliers': 'outliers',
   'experiments.play_games': 'games',
   'experiments.make_rankings': 'rankings',
+  'experiments.make_demonstrations': 'demos',
+  'experiments.evaluate_skills': 'capability',
 }
 # A theme may tell a stage another section, by the start of a job's name.
 OWN_SECTIONS = {
@@ -90,6 +94,9 @@ OWN_SECTIONS = {
   'rl/samples': 'samples_rl',
   'pm/at_': 'end_of_context_pm',
   'pm/ranked_': 'kwise_pm',
+  'sft/': 'sft',
+  'rl/tax': 'skills_rl',
+  'skills/data_': 'skills_mix',
 }
 
 
@@ -468,6 +475,8 @@ def test_a_preset_of_a_stage_is_the_study_s_largest_run(name, preset):
     'mix': f'online/data_online0-s{seed}',
     'games': f'games/{games}-s{seed}',
     'rankings': f'rankings/s{seed}',
+    'demonstrations': 'demos',
+    'skills': f'skills/capability-{top}-s{seed}',
   }[name]
   if name == 'ppo':  # micro trains no policy, but says how one would be
     study['themes'] = ['ppo']

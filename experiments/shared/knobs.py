@@ -22,6 +22,7 @@ INPUTS = {
   'test_pm_dir': ('train_pm', 'pm', 'pm_size'),
   'value_pm_dir': ('train_pm', 'pm', 'size'),
   'pm_dirs': ('train_pm', 'pm', 'size'),
+  'rm_dir': ('train_pm', 'pm', ''),
   'pages_dir': ('make_pages', 'pages', ''),
   'targets_dir': ('make_targets', 'targets', ''),
   'lm_dirs': ('train_lm', 'lm', ''),
@@ -192,6 +193,13 @@ def require_inputs(config, preset=''):
 
 def _missing(key, folder, config, preset):
   stage, file, size = INPUTS[key]
+  state = 'not finished' if Path(folder).exists() else 'not there'
+  if key == 'text_dir' and config.get('objective') == 'demonstrations':
+    return (
+      f'{key}={folder} is {state}: python -m experiments.make_demonstrations '
+      '--config=configs/demonstrations.py:files --config.data.path=FILE '
+      f'--workdir={folder} makes it'
+    )
   words = ['python', '-m', f'experiments.{stage}']
   words.append(f'--config=configs/{file}.py' + (f':{preset}' if preset else ''))
   if config.get(size):
@@ -199,7 +207,6 @@ def _missing(key, folder, config, preset):
   if key == 'test_pm_dir':
     words += ['--config.half=b', '--config.role=rl']
   command = shlex.join([*words, f'--workdir={folder}'])
-  state = 'not finished' if Path(folder).exists() else 'not there'
   other = '; or name a Hugging Face folder or a GGUF file' * (key == 'base')
   return (
     f'{key}={folder} is {state}: {command} makes it, make reproduce '

@@ -53,8 +53,14 @@ def columns(job) -> int:
 
 
 def _lm(config, job):
-  rows = config['steps'] * config['batch_size']
-  return rows * LM_TEXT * share(config['size'])
+  own = share(config['size'])
+  if 'epochs' not in config:
+    return config['steps'] * config['batch_size'] * LM_TEXT * own
+  # Of demonstrations, and of replies after each epoch that a PM of 197K scores.
+  [demos] = [need for need in job.needs if 'demonstrations' in need.config]
+  rows = (1 - demos.config['test_fraction']) * demos.config['demonstrations']
+  replies = config['samples'] * (own * REPLY + FORWARD + GOLD)
+  return config['epochs'] * (rows * LM_TEXT * own + replies)
 
 
 def _comparisons(config, job):
@@ -161,6 +167,16 @@ def _games(config, job):
   return replies * each
 
 
+def _skills(config, job):
+  own, tasks = share(config['size']), len(config['tranche_names'])
+  pairs = 2 * tasks * config['test_pairs']  # by a PM of each, and one of all
+  policies = len(config['writer_dirs'])
+  choices = policies * tasks * config['choices']
+  answers = policies * (tasks - 1) * config['samples']
+  read = 2 * (pairs + choices) * FORWARD
+  return own * (read + answers * REPLY) + answers * GOLD
+
+
 def _targets(config, job):
   # The HHH prompt before a text is about two texts long.
   texts = config['texts'] + config['heldout_texts']
@@ -205,6 +221,7 @@ OF_STAGE = {
   'evaluate_prompted': _prompted,
   'detect_outliers': _outliers,
   'make_rankings': _rankings,
+  'evaluate_skills': _skills,
 }
 
 

@@ -4,6 +4,7 @@ import dataclasses
 
 from experiments.studies import blocks
 from experiments.studies.job import Job, filled
+from experiments.studies.starts import needing, start_of
 
 
 def pages_job(config, root):
@@ -70,33 +71,16 @@ def prompted_job(config, root, seed):
 
 
 def policy_run(config, root, seed):
-  """PPO of one policy from where `pi0` says, under the PMs of headline.
-
-  Raises:
-    ValueError: if `pi0` is neither 'lm' nor 'distilled'.
-  """
-  block = config['distillation']
-  size, pi0 = block['rl_size'], block['pi0']
-  starts = {'lm': lm_job, 'distilled': distil_job}
-  if pi0 not in starts:
-    raise ValueError(
-      f'distillation.pi0={pi0!r}: wanted one of {", ".join(starts)}'
-    )
-  more = (seed,) if pi0 == 'distilled' else ()
-  start = starts[pi0](config, root, size, *more)
+  """PPO of one policy from where `pi0` says, under the PMs of headline."""
+  size = config['distillation']['rl_size']
+  starts = {
+    'lm': lambda size: lm_job(config, root, size),
+    'distilled': lambda size: distil_job(config, root, size, seed),
+  }
+  pi0, start = start_of(config, 'distillation', starts, size)
   pms = blocks.shared_pms(config, root, size, seed)
-  job = blocks.rl_job(
-    config,
-    root,
-    f'from_{pi0}',
-    size,
-    seed,
-    'a',
-    pms,
-    base=f'{root}/{start.name}',
-  )
-  needs = {need.name: need for need in (*job.needs, start)}
-  return dataclasses.replace(job, needs=tuple(needs.values()))
+  args, base = (f'from_{pi0}', size, seed, 'a', pms), f'{root}/{start.name}'
+  return needing(blocks.rl_job(config, root, *args, base=base), start)
 
 
 def jobs(config, root, seed):

@@ -22,6 +22,7 @@ from rlhf_jax.crowd.parts import twins as parts_twins
 from rlhf_jax.crowd.parts import world as parts_world
 from rlhf_jax.crowd.parts import writers as parts_writers
 from rlhf_jax.crowd.people import LINKS
+from rlhf_jax.crowd.skills import SKILLS, with_skills
 
 
 class Rules(NamedTuple):
@@ -97,8 +98,9 @@ WORLDS = {'classic': _rules(*_OF_CLASSIC), 'parts': _rules(*_OF_PARTS)}
 
 
 def rules_of(world) -> Rules:
-  """The rules of a world."""
-  return WORLDS[world.name]
+  """The rules of a world; of one that asks for skills, with these."""
+  rules = WORLDS[world.name]
+  return with_skills(rules) if world.config.skill_share else rules
 
 
 def make_world(name='classic', **settings):
@@ -123,6 +125,13 @@ def make_world(name='classic', **settings):
   if config.link not in LINKS:
     raise ValueError(
       f'wanted a world.link of {", ".join(LINKS)}, got {config.link!r}'
+    )
+  others = [x for x in config.skill_families if x not in SKILLS]
+  if others or not config.skill_families or not 0 <= config.skill_share <= 1:
+    raise ValueError(
+      'wanted a world.skill_share of 0 to 1 and world.skill_families of '
+      f'{", ".join(SKILLS)}, got {config.skill_share} and '
+      f'{", ".join(config.skill_families) or "none"}'
     )
   most = len(rules.harmful_families)
   if not 1 <= config.harmful_families <= most:

@@ -57,7 +57,7 @@ def read_prompt_file(path, where=None, family='') -> list[FilePrompt]:
         f'family, got {sorted(row)}'
       )
     try:
-      turns = [Turn('human', f' {_asked(row)}'), Turn('assistant', '')]
+      turns = [Turn('human', f' {asked(row)}'), Turn('assistant', '')]
       text = format_dialogue(turns)
     except (DialogueError, DataError) as error:
       raise DataError(f'{path}:{number}: {error}') from None
@@ -68,8 +68,12 @@ def read_prompt_file(path, where=None, family='') -> list[FilePrompt]:
   return found
 
 
-def _asked(row):
-  """Words of the human in a row."""
+def asked(row):
+  """Words of the human in a row.
+
+  Raises:
+    DataError: if it has none.
+  """
   turns = row.get('turns')
   first = turns[0] if isinstance(turns, list) and turns else None
   for text in (row.get('prompt'), first):

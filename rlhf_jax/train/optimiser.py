@@ -42,13 +42,16 @@ def apply_updates(params, updates, learning_rate):
   )
 
 
-def learning_rate_at(step, *, peak, total, warmup=0, shape='constant'):
+def learning_rate_at(
+  step, *, peak, total, warmup=0, shape='constant', final=0.0
+):
   """Learning rate of one step: linear warm-up, then a shape.
 
     step < warmup: peak (step + 1) / warmup
-    'constant': peak; 'linear': to 0 at `total`; 'cosine': to 0 at `total`
+    'constant': peak
+    'linear', 'cosine': from peak to `final` of it at `total`
 
-  With 'linear' the rate of the last step (total - 1) is peak / (total -
+  With 'linear' to 0 the rate of the last step (total - 1) is peak / (total -
   warmup), and 0 right after it: it is never spent on a zero step.
 
   Raises:
@@ -62,11 +65,11 @@ def learning_rate_at(step, *, peak, total, warmup=0, shape='constant'):
   left = min(max(left, 0.0), 1.0)
   if step < warmup:
     return peak * (step + 1) / warmup
-  if shape == 'linear':
-    return peak * left
+  if shape == 'constant':
+    return peak
   if shape == 'cosine':
-    return peak * 0.5 * (1.0 - math.cos(math.pi * left))
-  return peak
+    left = 0.5 * (1.0 - math.cos(math.pi * left))
+  return peak * (final + (1.0 - final) * left)
 
 
 def accumulate_gradients(

@@ -49,3 +49,23 @@ def test_without_texts_there_is_no_loss():
   loss_fn = make_text_loss(bigram.logits_fn)
   empty = np.zeros((0, 4), int), np.zeros(0, int)
   assert np.isnan(nats_per_token(loss_fn, np.zeros((6, 6)), *empty, 2))
+
+
+def test_the_loss_of_replies_is_that_of_their_tokens_and_their_end():
+  """Prompts count nothing, and neither does a first token (checklist 8)."""
+  rng = np.random.default_rng(2)
+  params = bigram.random_table(0)
+  tokens_NT = rng.integers(0, bigram.V, (5, 6))
+  length_N, start_N = np.array([6, 4, 3, 5, 2]), np.array([3, 2, 1, 4, 0])
+  loss_fn = jax.jit(make_text_loss(bigram.logits_fn))
+  rows = params, tokens_NT, length_N
+  found = nats_per_token(loss_fn, *rows, 2, start_N)
+  table = np.asarray(params, np.float64)
+  logp = table - np.log(np.exp(table).sum(1, keepdims=True))
+  nats = [
+    -logp[ids[t - 1], ids[t]]
+    for ids, n, start in zip(tokens_NT, length_N, start_N, strict=True)
+    for t in range(max(1, start), n)
+  ]
+  assert len(nats) == 3 + 2 + 2 + 1 + 1  # the last of each is its end
+  assert found == pytest.approx(np.mean(nats), rel=1e-6)

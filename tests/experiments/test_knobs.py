@@ -35,6 +35,8 @@ STAGES = {
   'online': 'compare_policies',
   'outliers': 'detect_outliers',
   'rankings': 'make_rankings',
+  'demonstrations': 'make_demonstrations',
+  'skills': 'evaluate_skills',
   'reproduce': 'reproduce',
 }
 PRESETS = [(name, preset) for name, preset in ALL if name in STAGES]

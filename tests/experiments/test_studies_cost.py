@@ -54,6 +54,26 @@ def test_a_grid_of_methods_takes_rates_times_seeds_times_the_models():
   assert tuned == pytest.approx(6 * single)
 
 
+def test_finetuning_takes_epochs_of_what_is_not_held_out_and_of_replies():
+  read = {'demonstrations': 4000, 'test_fraction': 0.25}
+  demos = Job('demos', 'experiments.make_demonstrations', read)
+  config = {'size': '197K', 'epochs': 7, 'samples': 100}
+  job = Job('sft/x', 'experiments.train_lm', config, (demos,))
+  each = 3000 / 700 + 100 * (cost.REPLY + cost.FORWARD + cost.GOLD)
+  wanted = cost.START + cost.SCALE * 7 * each
+  assert cost.seconds(job) == pytest.approx(wanted)
+
+
+def test_skills_take_two_pms_a_task_and_the_questions_of_every_policy():
+  config = {'size': '197K', 'tranche_names': 'abc', 'writer_dirs': 'xy'}
+  config |= {'test_pairs': 10, 'choices': 20, 'samples': 30}
+  job = Job('skills/x', 'experiments.evaluate_skills', config)
+  read = 2 * (2 * 3 * 10 + 2 * 3 * 20) * cost.FORWARD
+  written = 2 * 2 * 30 * (cost.REPLY + cost.GOLD)
+  wanted = cost.START + cost.SCALE * (read + written)
+  assert cost.seconds(job) == pytest.approx(wanted)
+
+
 def test_longer_rows_take_longer_also_where_only_a_need_says_how_long():
   lengths = {'max_prompt': 2 * 24, 'max_reply': 2 * 28}
   text = Job('text', 'experiments.make_text', {'dialogues': 1000} | lengths)

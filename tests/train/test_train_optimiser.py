@@ -118,3 +118,17 @@ def test_a_batch_in_which_nothing_counts_gives_no_nan():
     loss, jnp.float32(1.0), jnp.zeros(4), lambda x: x.sum(), 2
   )
   assert float(grads) == float(metrics['loss']) == 0.0
+
+
+def test_a_rate_falls_to_a_share_of_its_peak_and_no_further():
+  """Cosine to a tenth, as of finetuning; a line to 0 (checklist 27, 74)."""
+  rates = [
+    learning_rate_at(step, peak=2.0, total=8, shape='cosine', final=0.1)
+    for step in range(10)
+  ]
+  wanted = [0.2 + 1.8 * (1 + np.cos(np.pi * i / 8)) / 2 for i in range(9)]
+  assert rates == pytest.approx([*wanted, 0.2])
+  line = lambda step: learning_rate_at(
+    step, peak=2.0, total=8, warmup=2, shape='linear'
+  )
+  assert line(7) == pytest.approx(2 / 6) and line(8) == 0.0

@@ -38,6 +38,7 @@ THEMES = (
   'imitation',
   'pretraining',
   'kwise',
+  'demonstrations',
   'instruct',
   'activations',
 )

@@ -18,13 +18,14 @@ from rlhf_jax.analysis.operating import (
   robust,
   samples,
   scans,
+  skills,
   tension,
 )
 
 MODULES = (
   *(pm, rl, robust, frontier, methods, distillation),
   *(best_of_n, tension, scans, online, ood),
-  *(samples, end_of_context, kwise),
+  *(samples, end_of_context, kwise, skills),
 )
 SCENARIOS = {
   scenario.claim: scenario

@@ -24,6 +24,8 @@ class WorldConfig:
   harmful_share: float = 0.22
   harmful_families: int = 5  # the first so many ask for harm
   followup_share: float = 0.08  # of the helpful prompts
+  skill_share: float = 0.0  # of all prompts (crowd/skills.py)
+  skill_families: tuple[str, ...] = ('summaries', 'oneliners')
   entity_exponent: float = 1.0  # Zipf: popularity of entities and attributes
   style_exponent: float = 0.9  # Zipf: popularity of the pairs of a style slot
 

@@ -22,6 +22,8 @@ class WorldConfig:
   harmful_share: float = 0.22
   harmful_families: int = 5  # the first so many ask for harm
   followup_share: float = 0.06  # of the helpful prompts
+  skill_share: float = 0.0  # of all prompts (crowd/skills.py)
+  skill_families: tuple[str, ...] = ('summaries', 'oneliners')
 
   # Gold: what each part earns.
   item: float = 1.0  # an item of the answer in its place
