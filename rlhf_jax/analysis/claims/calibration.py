@@ -135,7 +135,7 @@ def high_score_accuracy(tables) -> Finding:
 def turn_accuracy(tables) -> Finding:
   """Claim 7: the first exchange against later ones."""
   pairs, role = broadest_pairs(tables)
-  counts = pairs.groupby(['run_id', 'turn']).size().groupby('turn').min()
+  counts = pairs.groupby(['run_id', 'turn']).size().unstack(fill_value=0).min()
   turns = sorted(counts[counts >= MIN_TURN_PAIRS].index)
   if turns[:1] != [1] or len(turns) < 3:
     raise NotRunError('wanted pairs of the first and of two later turns')

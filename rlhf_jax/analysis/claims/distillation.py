@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from rlhf_jax.analysis import bounded, elo, fits
+from rlhf_jax.analysis import bounded, elo, fits, mixtures
 from rlhf_jax.analysis.claims.spec import (
   ASKELL,
   BAI,
@@ -43,14 +43,16 @@ def _ends(tables):
 
 
 def distillation_works(tables) -> Finding:
-  """Claim 49: what is left at the largest size; the end on ln P, by seed."""
+  """Claim 49: what is left at the largest size; the end on ln P, by seed.
+
+  A seed that has fewer than three sizes has no slope.
+  """
   first, last = _ends(tables)
   if len(sizes(last)) < MIN_SIZES:
     raise NotRunError(f'{len(sizes(last))} sizes; wanted {MIN_SIZES}')
   kl = lambda frame: largest(frame).set_index('seed')['kl'].sort_index()
   slopes = [
-    fits.line(np.log(own['n_params']), own['kl']).coefficient_K[1]
-    for _, own in last.groupby('seed')
+    mixtures.slope_on_size(own, 'kl') for _, own in last.groupby('seed')
   ]
   left = kl(last) / kl(first)
   before = first.assign(kl_before=first['kl'])
@@ -133,7 +135,10 @@ def distilled_like_prompted(tables) -> Finding:
 
 
 def ratings(tables, reading):
-  """{seed: (ln P of each model, its Elo)} from the games of a reading."""
+  """{seed: (ln P of each model, its Elo)} from the games of a reading.
+
+  NaN of a seed without a finite Elo, as where a model played no games.
+  """
   found = {}
   games = select(tables, 'games', reading=reading)
   order = sorted(games['model_params'].unique())
@@ -142,7 +147,11 @@ def ratings(tables, reading):
     wins_NN = np.zeros((len(order), len(order)))
     pairs = own['model_params'].map(place), own['other_params'].map(place)
     wins_NN[pairs] = own['win_rate'] * own['n_prompts']
-    found[seed] = np.log(order), elo.fit_elo(wins_NN).rating_N
+    try:
+      rating_N = elo.fit_elo(wins_NN).rating_N
+    except ValueError:
+      rating_N = np.full(len(order), math.nan)
+    found[seed] = np.log(order), rating_N
   return found
 
 

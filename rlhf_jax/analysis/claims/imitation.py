@@ -1,5 +1,7 @@
 """Claim 52: imitation, discrimination and ranking (Askell et al., 3)."""
 
+import math
+
 import numpy as np
 import pandas as pd
 
@@ -59,10 +61,7 @@ def ranking_against_imitation(tables) -> Finding:
   if len(sizes(ranked)) < 2:
     raise NotRunError('one size; wanted another to compare')
   mean = ranked.groupby(RUN, as_index=False)['difference'].mean()
-  slopes = [
-    np.polyfit(np.log(own['n_params']), own['difference'], 1)[0]
-    for _, own in mean.groupby('seed')
-  ]
+  slopes = [_slope(own) for _, own in mean.groupby('seed')]
   contrasts = [
     *contrasts_by_size(_named(ranked, 'ranked'), 'ranked', '>', 0.0),
     contrast('slope', slopes, '>', 0.0),
@@ -71,6 +70,13 @@ def ranking_against_imitation(tables) -> Finding:
     ),
   ]
   return Finding(contrasts, _side_numbers(tables, ranked, binary))
+
+
+def _slope(rows):
+  """On ln P, of one seed; NaN of a single size."""
+  if len(rows) < 2:
+    return math.nan
+  return np.polyfit(np.log(rows['n_params']), rows['difference'], 1)[0]
 
 
 def _named(rows, kind):

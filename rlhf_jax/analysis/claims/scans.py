@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from rlhf_jax.analysis import fits, mixtures, pm_sizes
+from rlhf_jax.analysis import mixtures, pm_sizes
 from rlhf_jax.analysis.claims.bows import LABELS
 from rlhf_jax.analysis.claims.spec import BAI, ClaimSpec, Table, Theme
 from rlhf_jax.analysis.drawings.scans import test_pm_by_policy_size
@@ -88,11 +88,10 @@ def large_tests_discriminate(tables) -> Finding:
   slope = rows.groupby(['seed', 'pm_params']).apply(
     lambda own: mixtures.slope_on_size(own, 'mean'), include_groups=False
   )
+  by_pm = slope.rename('slope').reset_index()
+  by_pm = by_pm.rename(columns={'pm_params': 'n_params'})
   change = [
-    float(
-      fits.line(np.log(own.index.get_level_values(1)), own).coefficient_K[1]
-    )
-    for _, own in slope.groupby(level=0)
+    mixtures.slope_on_size(own, 'slope') for _, own in by_pm.groupby('seed')
   ]
   measured = {
     f'slope_{pm:.0f}': float(own.mean())
