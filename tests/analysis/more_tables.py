@@ -1,10 +1,16 @@
-"""Tables of the chapters on games, places of the score, data and compute."""
+"""Tables of chapters that other fixtures lack."""
 
 import numpy as np
 import pandas as pd
 
-from rlhf_jax.analysis.operating import end_of_context, pm, samples
-from tests.analysis import test_lengths
+from rlhf_jax.analysis.operating import (
+  end_of_context,
+  kwise,
+  pm,
+  samples,
+  skills,
+)
+from tests.analysis import small, test_lengths
 
 
 def tables(curve, seeds):
@@ -18,6 +24,10 @@ def tables(curve, seeds):
   found = samples.gap_parts(rng, seeds, 'effect')
   snapshots = found['snapshots']
   found['snapshots'] = snapshots.assign(elo=100 * snapshots['test_pm'])
+  found |= kwise.together(rng, seeds, 'effect')
+  found |= skills.alignment_tax(rng, seeds, 'effect')
+  found |= skills.skill_mixed_in(rng, seeds, 'effect')
+  found['sft'] = finetuned(seeds)
   joint = pm.joint_scaling(rng, seeds, 'effect')['pm_curve']
   added = [
     end_of_context.special_token(rng, seeds, 'effect')['pm_curve'],
@@ -35,3 +45,14 @@ def tables(curve, seeds):
     'game_replies': test_lengths.tables()['game_replies'],
     'compute': known[keys].assign(stage='train_pm', flops=flops_N),
   }
+
+
+def finetuned(seeds):
+  """Three epochs, of which the last is chosen."""
+  epochs = [
+    {'epoch': n, 'validation_nats': 2 / n, 'gold': n} for n in (1, 2, 3)
+  ]
+  run = {'role': 'sft', 'size': '13K', 'half': 'all', 'n_params': 13_000}
+  return small.table(
+    'sft', [run | {'seed': s} | x for s in seeds for x in epochs]
+  )

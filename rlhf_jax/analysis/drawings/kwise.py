@@ -3,9 +3,9 @@
 from rlhf_jax.analysis.findings import select
 
 STYLES = {
-  'kwise': ('C0', 'K-wise'),
-  'shuffled': ('C1', 'shuffled pairs'),
-  'best_of': ('C2', 'best reply'),
+  'kwise': ('C0', 'o', 'K-wise'),
+  'shuffled': ('C1', 's', 'shuffled pairs'),
+  'best_of': ('C2', 'v', 'best reply'),
 }
 SPLITS = {'test': ('-', ''), 'train': (':', ', training')}
 
@@ -22,11 +22,12 @@ def ranking_losses(canvas, tables):
   label = 'nats a comparison'
   axes = canvas.panels(titles, 'comparisons seen', label, sharey=True)
   for axis, (_, own) in zip(axes, panels, strict=True):
-    for loss, (colour, name) in STYLES.items():
+    for loss, (colour, marker, name) in STYLES.items():
       for split, (line, more) in SPLITS.items():
         part = own[(own['loss'] == loss) & (own['split'] == split)]
         # Rankings differ by seed, and so does how many pairs they have.
         part = part.assign(place=part.groupby('run_id')['pairs'].rank())
         if len(part):
           style = {'color': colour, 'ls': line, 'label': name + more}
+          style |= {'marker': marker, 'ms': 3.5}
           canvas.mean_line(axis, part, 'place', 'pairs', 'log_loss', **style)

@@ -4,7 +4,7 @@ from rlhf_jax.analysis.drawings import marks
 from rlhf_jax.analysis.findings import select
 
 TASKS = {'hh': 'requests', 'summaries': 'summaries', 'oneliners': 'Python'}
-POLICIES = {'pi_0': 'C7', 'hh': 'C1', 'mixed': 'C0'}
+POLICIES = {'pi_0': ('C7', ':'), 'hh': ('C1', '--'), 'mixed': ('C0', '-')}
 LABELS = {'pi_0': 'before RL', 'hh': 'RL on requests', 'mixed': 'RL on all'}
 
 
@@ -15,11 +15,11 @@ def mixed_skills(canvas, tables):
   axes = canvas.panels(list(TASKS.values()), marks.PARAMS, marks.ACCURACY)
   for axis, task in zip(axes, TASKS, strict=True):
     own = rows[rows['task'] == task]
-    for label, part, colour in (
-      ('PM of the task alone', own[own['alone']], 'C7'),
-      ('PM of all tasks', own[~own['alone']], 'C0'),
+    for label, part, colour, line in (
+      ('PM of the task alone', own[own['alone']], 'C7', '--'),
+      ('PM of all tasks', own[~own['alone']], 'C0', '-'),
     ):
-      style = {'color': colour, 'label': label}
+      style = {'color': colour, 'ls': line, 'label': label}
       column = 'expected_accuracy'
       canvas.mean_line(axis, part, 'n_params', 'n_params', column, **style)
     marks.size_axis(axis, own)
@@ -39,10 +39,10 @@ def capability_by_size(canvas, tables):
   axes = canvas.panels(titles, marks.PARAMS, labels)
   for axis, (task, column) in zip(axes, panels, strict=True):
     own = rows[rows['task'] == task]
-    for policy, colour in POLICIES.items():
+    for policy, (colour, line) in POLICIES.items():
       part = own[own['policy'] == policy]
       if part.empty:
         continue
-      style = {'color': colour, 'label': LABELS[policy]}
+      style = {'color': colour, 'ls': line, 'label': LABELS[policy]}
       canvas.mean_line(axis, part, 'n_params', 'n_params', column, **style)
     marks.size_axis(axis, own)
