@@ -88,9 +88,9 @@ def _ranked_pm(config, job):
   [made] = [x.config for x in job.needs if x.name.startswith('rankings/')]
   replies, pairs = _replies_of(made)
   tests = 2 * config['curve_points'] * made['test_prompts'] * replies
-  # A row of K replies takes about as much as K of their sequences.
-  each = pairs * PAIR if config['loss'] == 'shuffled' else replies * PAIR / 2
-  trained = config['epochs'] * made['prompts'] * each
+  # A row of K replies takes a CPU as long as their pairs by themselves: what it
+  # saves of tokens, attention over so long a row costs (docs/kwise.md).
+  trained = config['epochs'] * made['prompts'] * pairs * PAIR
   return share(config['size']) * (trained + tests * FORWARD)
 
 

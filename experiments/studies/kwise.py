@@ -40,7 +40,7 @@ def ranked_pm(config, root, loss, epochs, seed) -> Job:
     told={'loss': loss, 'epochs': epochs},
     **{key: block[key] for key in ('schedule', 'schedule_shape')},
   )
-  each = blocks.COST.get(size, 50) * (5 if loss == 'shuffled' else 1)
+  each = blocks.COST.get(size, 50)
   return dataclasses.replace(
     job,
     config=job.config | {'comparisons_dir': f'{root}/{made.name}'},
