@@ -18,14 +18,15 @@ def cell(value) -> str:
   if isinstance(value, (str, bool)):
     return str(value)
   whole = math.isfinite(value) and value == int(value)
-  return f'{value:,.0f}' if whole or abs(value) >= 1000 else f'{value:.3g}'
+  # Three digits of 999.5 would be 1e+03.
+  return f'{value:,.0f}' if whole or abs(value) >= 999.5 else f'{value:.3g}'
 
 
 def duration(seconds) -> str:
   """Seconds as a reader says them: 42.0 s, 3 min 5 s, 2 h 10 min."""
   if seconds is None:
     return 'unknown time'
-  if seconds < 60:
+  if round(seconds, 1) < 60:
     return f'{seconds:.1f} s'
   minutes, rest = divmod(round(seconds), 60)
   if minutes < 60:

@@ -1,8 +1,8 @@
 """Figures of train PM, test PM and gold in long runs."""
 
-from rlhf_jax.analysis import robustness
+from rlhf_jax.analysis import pm_sizes, robustness
 from rlhf_jax.analysis.drawings import marks
-from rlhf_jax.analysis.findings import keep
+from rlhf_jax.analysis.findings import keep, select
 
 SCORERS = {'train_pm': 'train PM', 'test_pm': 'test PM', 'gold': 'gold'}
 
@@ -34,16 +34,25 @@ def _gains(canvas, tables, x, x_label, scorers):
 
 
 def gap_vs_samples(canvas, tables):
-  """Train PM less test PM, directions averaged (Fig. 4).
+  """Train PM less test PM, directions averaged (Fig. 4); a line a train PM.
 
   Shaded: the samples over which claim 19 asks whether the two agree.
   """
-  rows = marks.rl_rows(tables, 'robust')
+  robust = marks.rl_rows(tables, 'robust')
   (axis,) = canvas.panels([''], marks.SAMPLES, 'train PM - test PM (log-odds)')
-  for pm_size, group in rows.groupby('pm_size'):
-    gap = keep(robustness.symmetric_gap(group), 'the gap')
+  curve = select(tables, 'rl_curve')
+  rows = curve[curve['role'].str.startswith(('robust', 'under_'))]
+  gaps = keep(pm_sizes.gaps_by_size(rows), 'the gap')
+  for pm_size in sorted(gaps['pm_size'].unique(), key=_place(canvas)):
     style = {'label': f'train PM {pm_size}'}
-    canvas.mean_line(axis, gap, 'samples', 'samples', 'gap', **style)
+    own = gaps[gaps['pm_size'] == pm_size]
+    canvas.mean_line(axis, own, 'samples', 'samples', 'gap', **style)
   axis.axhline(0, color='k', lw=0.8)
-  early = [share * rows['samples'].max() for share in robustness.EARLY]
+  early = [share * robust['samples'].max() for share in robustness.EARLY]
   axis.axvspan(*early, color='0.5', alpha=0.15, lw=0, label='claim 19, early')
+
+
+def _place(canvas):
+  """A key that puts sizes of the study in their order, before any other."""
+  place = {size: i for i, size in enumerate(canvas.colours)}
+  return lambda size: (place.get(size, len(place)), size)

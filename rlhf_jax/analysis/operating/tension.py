@@ -102,8 +102,8 @@ def scored_row(run, subset, pm='197K mix 12288', params=None, **values):
 
 
 def over_optimised(rng, seeds, where):
-  """Claim 41: data scores are normal; the policy's medians lie above."""
-  lead = 0.0 if where == 'level' else 0.5  # standard deviations
+  """Claim 41: data scores lie evenly from -3 to 3, medians of policies at 1."""
+  lead = 0.0 if where == 'level' else 0.5
   rows, pairs = [], []
   for seed in seeds:
     run = run_of('linear', '13K', seed, 'a')
@@ -168,7 +168,8 @@ SCENARIOS = (
   Scenario(
     41,
     over_optimised,
-    'harmless replies lie half a standard deviation of the data higher',
+    'the median harmless reply lies .5 above the helpful one; scores of the '
+    'data lie evenly from -3 to 3',
     {'level': 'both lie at one percentile'},
   ),
   Scenario(
