@@ -4,7 +4,7 @@ from rlhf_jax.analysis.drawings import marks
 from rlhf_jax.analysis.findings import select
 
 TASKS = {'hh': 'requests', 'summaries': 'summaries', 'oneliners': 'Python'}
-POLICIES = {'pi_0': ('C7', ':'), 'hh': ('C1', '--'), 'mixed': ('C0', '-')}
+POLICIES = {'pi_0': ('0.5', ':'), 'hh': ('C1', '--'), 'mixed': ('C0', '-')}
 LABELS = {'pi_0': 'before RL', 'hh': 'RL on requests', 'mixed': 'RL on all'}
 
 
@@ -12,11 +12,11 @@ def mixed_skills(canvas, tables):
   """Accuracy of PMs of one task and of all tasks, by size (Fig. 20)."""
   rows = select(tables, 'skill_pms')
   rows = rows.assign(alone=rows['pm'] != 'mixed')
-  axes = canvas.panels(list(TASKS.values()), marks.PARAMS, marks.ACCURACY)
+  axes = canvas.panels(list(TASKS.values()), '', marks.ACCURACY)
   for axis, task in zip(axes, TASKS, strict=True):
     own = rows[rows['task'] == task]
     for label, part, colour, line in (
-      ('PM of the task alone', own[own['alone']], 'C7', '--'),
+      ('PM of the task alone', own[own['alone']], '0.5', '--'),
       ('PM of all tasks', own[~own['alone']], 'C0', '-'),
     ):
       style = {'color': colour, 'ls': line, 'label': label}
@@ -36,7 +36,7 @@ def capability_by_size(canvas, tables):
   names = {'accuracy': 'right choices', 'passed': 'right answers'}
   titles = [TASKS[task] for task, _ in panels]
   labels = [names[column] for _, column in panels]
-  axes = canvas.panels(titles, marks.PARAMS, labels)
+  axes = canvas.panels(titles, '', labels)
   for axis, (task, column) in zip(axes, panels, strict=True):
     own = rows[rows['task'] == task]
     for policy, (colour, line) in POLICIES.items():
