@@ -91,14 +91,33 @@ def _make_collect(generate, merged, attached, logps):
   return collect
 
 
-def _make_estimate(value_fn, combine, group, **options):
-  """Builds estimate(params, rollout, reward_BT, hyper, base=None)."""
+ESTIMATES = {'rloo': rloo.make_rloo_estimate, 'grpo': rloo.make_grpo_estimate}
+ALGORITHMS = ('ppo', *ESTIMATES)
+
+
+def _named(algorithm, value_fn, group):
+  """The algorithm, which is PPO with a value_fn and RLOO with a group.
+
+  Raises:
+    ValueError: if there is no such one, or it goes without what it needs.
+  """
   if (value_fn is None) != (group is not None):
     raise ValueError(
       f'wanted a value_fn or the size of a group, got {value_fn} and {group}'
     )
+  algorithm = algorithm or ('rloo' if value_fn is None else 'ppo')
+  if algorithm not in ALGORITHMS or (algorithm == 'ppo') != (group is None):
+    raise ValueError(
+      f'wanted an algorithm of {ALGORITHMS}, the first with a value_fn and the '
+      f'others with a group, got {algorithm!r} with {value_fn} and {group}'
+    )
+  return algorithm
+
+
+def _make_estimate(algorithm, value_fn, combine, group, **options):
+  """Builds estimate(params, rollout, reward_BT, hyper, base=None)."""
   if value_fn is None:
-    plain = rloo.make_rloo_estimate(group)
+    plain = ESTIMATES[algorithm](group)
     return lambda *args, base=None: plain(*args)
   plain = ppo.make_estimate(
     lambda params, *rows, **read: value_fn(params['value'], *rows, **read),
@@ -121,6 +140,7 @@ def make_pieces(
   group=None,
   mixed=None,
   rescore=False,
+  algorithm=None,
   **update,
 ):
   """Builds the Pieces of a policy and its value network.
@@ -141,12 +161,16 @@ def make_pieces(
     mixed: of `make_ppo_update`, an Objective of what `attach` gives for the
       policy.
     rescore: whether the update compares with `_rescored` log-probabilities.
+    algorithm: 'ppo', with a value_fn; 'rloo' or 'grpo', with a group. None: the
+      first or the second.
     **update: passes, minibatch_size and microbatches of `make_ppo_update`.
 
   Raises:
     ValueError: if the sampler cuts its distribution (top-k, top-p), or if there
-      is neither a critic nor a group.
+      is neither a critic nor a group, or an algorithm without its own.
   """
+  algorithm = _named(algorithm, value_fn, group)
+  in_loss = rloo.LOSSES[algorithm]
   scored = sampling.scored()
   attached = _joint(attach)
   parts = {'microbatches': scoring_parts, 'max_reply': scored['max_reply']}
@@ -155,8 +179,8 @@ def make_pieces(
   return Pieces(
     collect=_make_collect(generate, _joint(merge), attached, anew),
     score=_make_score(reward, scoring_parts),
-    penalise=ppo.make_penalise(policy, **forward),
-    estimate=_make_estimate(value_fn, attached, group, **parts),
+    penalise=ppo.make_penalise(policy, in_reward=not in_loss, **forward),
+    estimate=_make_estimate(algorithm, value_fn, attached, group, **parts),
     update=make_ppo_update(
       separate(policy, value_fn),
       tx,
@@ -164,6 +188,7 @@ def make_pieces(
       combine=attached,
       mixed=mixed and _of_policy(mixed),
       **scored,
+      **in_loss,
       **update,
     ),
   )

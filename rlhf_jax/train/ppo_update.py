@@ -53,13 +53,20 @@ def separate(logits_fn, value_fn=None):
 
 
 def make_ppo_loss(
-  logits_and_value_fn, hyper, *, temperature=1.0, max_reply=None, critic=True
+  logits_and_value_fn,
+  hyper,
+  *,
+  temperature=1.0,
+  max_reply=None,
+  critic=True,
+  how='token_mean',
+  kl_in_loss=False,
 ):
   """Builds loss(params, Experience) -> (loss, stats).
 
-    L = policy_loss + value_coef * value_loss
+    L = policy_loss + value_coef * value_loss [+ kl_coef * kl_loss]
 
-  Both are means over reply tokens; without a critic there is the first alone.
+  All are means over reply tokens; without a critic there is no second.
 
   Args:
     logits_and_value_fn: (params, tokens_BT, length_B) -> (logits, raw values),
@@ -69,6 +76,9 @@ def make_ppo_loss(
     max_reply: as in `make_penalise`.
     critic: whether there are values. Without, the function is a logits_fn or
       its SplitModel.
+    how: 'token_mean' or 'sequence_mean', of the policy loss and its penalty.
+    kl_in_loss: whether the penalty is in the loss (GRPO), and so not in the
+      rewards.
   """
   model = chunked.split_model(logits_and_value_fn)
 
@@ -98,9 +108,13 @@ def make_ppo_loss(
       max_reply=max_reply,
     )
     policy, stats = ppo.policy_loss(
-      logp_BT, part.old_logp_BT, part.advantage_BT, mask_BT, hyper.clip
+      logp_BT, part.old_logp_BT, part.advantage_BT, mask_BT, hyper.clip, how
     )
     stats = {**stats, 'policy_loss': policy}
+    if kl_in_loss:
+      penalty = ppo.kl_loss(logp_BT, part.ref_logp_BT, mask_BT, how)
+      policy = policy + hyper.kl_coef * penalty
+      stats = {**stats, 'kl_loss': penalty}
     if not critic:
       return policy, stats
     value = value_loss(raw, part, mask_BT)
@@ -110,18 +124,26 @@ def make_ppo_loss(
 
 
 def make_ppo_objective(
-  logits_and_value_fn, hyper, *, microbatches=1, **options
+  logits_and_value_fn, hyper, *, microbatches=1, how='token_mean', **options
 ):
-  """Objective of `make_ppo_loss`, whose options it takes: over reply tokens.
+  """Objective of `make_ppo_loss`: over reply tokens, or over replies.
 
   Args:
     logits_and_value_fn: of `make_ppo_loss`.
     hyper: PPOHyper.
     microbatches: parts a minibatch's gradient is accumulated over.
+    how: of `make_ppo_loss`: what every part weighs by.
     **options: of `make_ppo_loss`.
   """
-  loss_fn = make_ppo_loss(logits_and_value_fn, hyper, **options)
-  return Objective(loss_fn, lambda part: reply_mask(part).sum(), microbatches)
+  loss_fn = make_ppo_loss(logits_and_value_fn, hyper, how=how, **options)
+
+  def weight_fn(part):
+    mask_BT = reply_mask(part)
+    if how == 'token_mean':
+      return mask_BT.sum()
+    return mask_BT.any(1).sum()
+
+  return Objective(loss_fn, weight_fn, microbatches)
 
 
 def _rates(params, hyper):
