@@ -96,7 +96,7 @@ ALGORITHMS = ('ppo', *ESTIMATES)
 
 
 def _named(algorithm, value_fn, group):
-  """The algorithm, which is PPO with a value_fn and RLOO with a group.
+  """(algorithm, its loss); by itself PPO with a value_fn, RLOO with a group.
 
   Raises:
     ValueError: if there is no such one, or it goes without what it needs.
@@ -111,7 +111,7 @@ def _named(algorithm, value_fn, group):
       f'wanted an algorithm of {ALGORITHMS}, the first with a value_fn and the '
       f'others with a group, got {algorithm!r} with {value_fn} and {group}'
     )
-  return algorithm
+  return algorithm, rloo.LOSSES[algorithm]
 
 
 def _make_estimate(algorithm, value_fn, combine, group, **options):
@@ -158,37 +158,31 @@ def make_pieces(
     attach: combine(base, trained) -> params, of whatever has gradients.
     merge: combine(base, trained) -> params, of sampling, once an iteration.
     group: replies to each prompt, without a critic (see `train.rloo`).
-    mixed: of `make_ppo_update`, an Objective of what `attach` gives for the
-      policy.
+    mixed: of `make_ppo_update`, an Objective of what `attach` makes.
     rescore: whether the update compares with `_rescored` log-probabilities.
-    algorithm: 'ppo', with a value_fn; 'rloo' or 'grpo', with a group. None: the
-      first or the second.
+    algorithm: 'ppo' of a value_fn; 'rloo' (or None) and 'grpo' of a group.
     **update: passes, minibatch_size and microbatches of `make_ppo_update`.
 
   Raises:
-    ValueError: if the sampler cuts its distribution (top-k, top-p), or if there
-      is neither a critic nor a group, or an algorithm without its own.
+    ValueError: if the sampler cuts its distribution (top-k, top-p), or an
+      algorithm lacks its value_fn or group.
   """
-  algorithm = _named(algorithm, value_fn, group)
-  in_loss = rloo.LOSSES[algorithm]
+  algorithm, loss = _named(algorithm, value_fn, group)
   scored = sampling.scored()
   attached = _joint(attach)
   parts = {'microbatches': scoring_parts, 'max_reply': scored['max_reply']}
-  forward = {'microbatches': scoring_parts, **scored}
-  anew = ppo.make_reply_logps(policy, **forward) if rescore else None
+  told = {'microbatches': scoring_parts, **scored}
+  anew = ppo.make_reply_logps(policy, **told) if rescore else None
   return Pieces(
     collect=_make_collect(generate, _joint(merge), attached, anew),
     score=_make_score(reward, scoring_parts),
-    penalise=ppo.make_penalise(policy, in_reward=not in_loss, **forward),
+    penalise=ppo.make_penalise(policy, in_reward=algorithm != 'grpo', **told),
     estimate=_make_estimate(algorithm, value_fn, attached, group, **parts),
     update=make_ppo_update(
       separate(policy, value_fn),
       tx,
-      critic=value_fn is not None,
       combine=attached,
       mixed=mixed and _of_policy(mixed),
-      **scored,
-      **in_loss,
-      **update,
+      **scored | loss | update,
     ),
   )

@@ -77,15 +77,13 @@ def make_ppo_loss(
     critic: whether there are values. Without, the function is a logits_fn or
       its SplitModel.
     how: 'token_mean' or 'sequence_mean', of the policy loss and its penalty.
-    kl_in_loss: whether the penalty is in the loss (GRPO), and so not in the
-      rewards.
+    kl_in_loss: whether there is a penalty, and so none in the rewards (GRPO).
   """
   model = chunked.split_model(logits_and_value_fn)
 
   def value_loss(raw, part, mask_BT):
-    value_BT = chunked.align_replies(
-      raw, *part[1:3], mask_BT.shape[1], max_reply
-    )
+    T = mask_BT.shape[1]
+    value_BT = chunked.align_replies(raw, *part[1:3], T, max_reply)
     return ppo.value_loss(
       value_BT,
       part.old_value_BT,
@@ -107,20 +105,26 @@ def make_ppo_loss(
       temperature=temperature,
       max_reply=max_reply,
     )
-    policy, stats = ppo.policy_loss(
-      logp_BT, part.old_logp_BT, part.advantage_BT, mask_BT, hyper.clip, how
-    )
-    stats = {**stats, 'policy_loss': policy}
-    if kl_in_loss:
-      penalty = ppo.kl_loss(logp_BT, part.ref_logp_BT, mask_BT, how)
-      policy = policy + hyper.kl_coef * penalty
-      stats = {**stats, 'kl_loss': penalty}
+    policy, stats = _policy_loss(logp_BT, part, hyper, how, kl_in_loss)
     if not critic:
       return policy, stats
     value = value_loss(raw, part, mask_BT)
     return policy + hyper.value_coef * value, {**stats, 'value_loss': value}
 
   return loss_fn
+
+
+def _policy_loss(logp_BT, part, hyper, how, kl_in_loss):
+  """(Policy loss, and the penalty where it is in the loss; stats)."""
+  mask_BT = reply_mask(part)
+  policy, stats = ppo.policy_loss(
+    logp_BT, part.old_logp_BT, part.advantage_BT, mask_BT, hyper.clip, how
+  )
+  stats = {**stats, 'policy_loss': policy}
+  if not kl_in_loss:
+    return policy, stats
+  penalty = ppo.kl_loss(logp_BT, part.ref_logp_BT, mask_BT, how)
+  return policy + hyper.kl_coef * penalty, {**stats, 'kl_loss': penalty}
 
 
 def make_ppo_objective(

@@ -24,8 +24,8 @@ from rlhf_jax.types import Experience
 # Options of `make_ppo_update`, by algorithm.
 LOSSES = {
   'ppo': {},
-  'rloo': {},
-  'grpo': {'how': 'sequence_mean', 'kl_in_loss': True},
+  'rloo': {'critic': False},
+  'grpo': {'critic': False, 'how': 'sequence_mean', 'kl_in_loss': True},
 }
 
 
