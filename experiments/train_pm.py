@@ -60,12 +60,18 @@ def steps_of(config, count):
 
 def initial_state(config, base, mesh):
   """What is trained, with its average where one is kept: it starts there."""
-  rng = jax.random.key(config['seed'])
+  rng = trained.member_key(config)
   params = trained.preference_model(config, base, rng)
   state = init_state(params, make_optimiser(b2=config['b2']))
   if config['average_eta'] >= 0:
     state = AveragedState(state, params)
   return spread(state, mesh)
+
+
+def batches_of(config, reader, rows):
+  """The stream of the training pairs `rows`, in the order of the run."""
+  order = trained.member_order(config)
+  return reader.batches(rows, config['batch_size'], order)
 
 
 def kept(state):
@@ -108,7 +114,7 @@ def run(config, workdir):
       return
     reader = readers.reader_of(config, base, known, 'train')
     held_out = readers.reader_of(config, base, test, 'test')
-    batches = reader.batches(rows, config['batch_size'], config['seed'])
+    batches = batches_of(config, reader, rows)
     frozen = trained.frozen_of(way, base.params)
     state = run_.restore(initial_state(config, base, mesh), batches)
     step_fn, score_fn = readers.pm_programs(

@@ -22,6 +22,7 @@ INPUTS = {
   'test_pm_dir': ('train_pm', 'pm', 'pm_size'),
   'value_pm_dir': ('train_pm', 'pm', 'size'),
   'pm_dirs': ('train_pm', 'pm', 'size'),
+  'ensemble_dirs': ('train_pm', 'pm', 'pm_size'),
   'pages_dir': ('make_pages', 'pages', ''),
   'targets_dir': ('make_targets', 'targets', ''),
   'lm_dirs': ('train_lm', 'lm', ''),
