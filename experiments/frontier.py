@@ -75,8 +75,9 @@ def run_scores(config, prompts, count, kind, progress):
   mesh, way = mesh_from(config['mesh']), trained.way_of(config)
   base = open_base(config, mesh)
   networks = open_scorers(config, mesh)
-  scorers = policies.scorers_of(config, base, networks, mesh)
-  found = of_kind(comparisons.read_prompts(config, base)['test'], kind)
+  read = comparisons.read_prompts(config, base)
+  scorers = policies.scorers_of(config, base, networks, mesh, read['train'])
+  found = of_kind(read['test'], kind)
   order = np.random.default_rng(0).permutation(len(found))[:prompts]
   # The prompts stand in a batch one after the other, again and again.
   rows = max(1, config['eval_batch'] // len(order)) * len(order)

@@ -37,6 +37,7 @@ STAGES = {
   'lm': 'experiments.train_lm',
   'pm': 'experiments.train_pm',
   'ppo': 'experiments.train_ppo',
+  'dpo': 'experiments.train_dpo',
 }
 
 

@@ -47,7 +47,7 @@ def curve_points(total, batch_size, points):
 
 def initial_state(config, base, mesh):
   """What is trained, with its average where one is kept: it starts there."""
-  rng = jax.random.key(config['seed'])
+  rng = trained.member_key(config)
   params = trained.preference_model(config, base, rng)
   state = init_state(params, make_optimiser(b2=config['b2']))
   if config['average_eta'] >= 0:

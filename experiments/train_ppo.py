@@ -1,4 +1,4 @@
-"""Stage 5: PPO of one policy against a train PM, watched by a test PM.
+"""Stage 5: RL of one policy against a train PM, watched by a test PM.
 
     python -m experiments.train_ppo --config=configs/ppo.py --workdir=DIR
 
@@ -6,10 +6,13 @@ An iteration collects replies, scores them with the train PM, penalises their KL
 from pi_0, estimates advantages and updates both networks: one compiled program
 of five pieces; with `prompt_buckets`, one for each length of prompts. The base
 is pi_0; trained is all of it, or adapters over it frozen. Where the config has
-`snapshots`, the policies of these iterations are kept besides.
+`snapshots`, the policies of these iterations are kept besides. By algorithm
+'rloo' or 'grpo' there is no value network, and `group` replies to a prompt are
+compared with one another (configs/baselines.py).
 """
 
 import math
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -41,6 +44,40 @@ from rlhf_jax.train.steps import init_state
 from rlhf_jax.types import PPOHyper, Prompts
 
 
+class Algorithm(NamedTuple):
+  """What updates the policy.
+
+  Attributes:
+    name: 'ppo', 'rloo' or 'grpo'; the last two have no value network.
+    group: replies to each prompt of an iteration; None: one, with a critic.
+  """
+
+  name: str
+  group: int | None
+
+  @property
+  def replies(self):
+    """Rows of a batch that a prompt has."""
+    return self.group or 1
+
+
+def algorithm_of(config):
+  """The Algorithm of a config: PPO where it names none.
+
+  Raises:
+    ValueError: if groups do not fit into a batch.
+  """
+  name, group = config.get('algorithm', 'ppo'), config.get('group', 1)
+  if name == 'ppo':
+    return Algorithm(name, None)
+  if group < 2 or config['batch_size'] % group:
+    raise ValueError(
+      f'wanted groups of 2 or more replies that divide batch_size='
+      f'{config["batch_size"]} for {name}, got group={group}'
+    )
+  return Algorithm(name, group)
+
+
 def hyper_at(config, base, iteration):
   """The traced scalars of one iteration: warm-up, then constant rates."""
   rate = learning_rate_at(
@@ -61,16 +98,17 @@ def hyper_at(config, base, iteration):
   )
 
 
-def evaluated_iterations(config):
-  """Fixed checkpoints: dense while the policy is near pi_0, sparse later."""
-  dense, total = config['dense_iterations'], config['iterations']
-  points = set(range(0, min(dense, total) + 1, config['dense_every']))
-  points |= set(range(dense, total + 1, config['sparse_every']))
-  return sorted(points | {1, total})
-
-
 def initial_state(config, base, mesh):
-  """Policy = pi_0; value network from a PM of its size, or a zero head."""
+  """Policy = pi_0, and with PPO a value network."""
+  params = {'policy': trained.policy(config, base)}
+  if algorithm_of(config).group is None:
+    params['value'] = initial_value(config, base, mesh)
+  state = init_state(params, make_optimiser(b2=config['b2']))
+  return spread(state, mesh)  # its own: the state is donated
+
+
+def initial_value(config, base, mesh):
+  """The value network, from a PM of its size, or with a zero head."""
   if config['value_pm_dir']:
     value = open_scorer(config['value_pm_dir'], mesh, arithmetic(config))
     if value.way is not trained.way_of(config):
@@ -79,12 +117,8 @@ def initial_state(config, base, mesh):
         f'{value.way.kind}: wanted one that trained what this run trains '
         f'({config["trained"]}), with the same alpha'
       )
-    value = value.trained
-  else:
-    value = trained.zero_value(config, base)
-  params = {'policy': trained.policy(config, base), 'value': value}
-  state = init_state(params, make_optimiser(b2=config['b2']))
-  return spread(state, mesh)  # its own: the state is donated
+    return value.trained
+  return trained.zero_value(config, base)
 
 
 def prompt_batches(config, base, found):
@@ -94,7 +128,8 @@ def prompt_batches(config, base, found):
   )
   rows = np.arange(len(encoded.length_N))
   prompts = Prompts(encoded.tokens_NP, encoded.length_N, rows)
-  order = (config['batch_size'], config['seed'])
+  count = config['batch_size'] // algorithm_of(config).replies
+  order = (count, config['seed'])
   if not config['prompt_buckets']:
     return Batches(prompts, *order)
   edges = config['prompt_buckets']
@@ -102,7 +137,7 @@ def prompt_batches(config, base, found):
 
 
 def programs_of(config, base, way, scorers, mesh):
-  """(PPO iteration, evaluation of a policy), compiled when they are called."""
+  """(iteration, evaluation of a policy), compiled when they are called."""
   sampling = policies.sampling_of(
     base.tokenizer, config['max_reply'], config['temperature']
   )
@@ -116,6 +151,7 @@ def programs_of(config, base, way, scorers, mesh):
       config[k]
       for k in ('passes', 'minibatch_size', 'microbatches', 'scoring_parts')
     ),
+    *algorithm_of(config),
   )
   return (
     policies.ppo_iteration(
@@ -135,6 +171,7 @@ def programs_of(config, base, way, scorers, mesh):
 def run(config, workdir):
   """Trains; writes `params`, rl_curve, rl_subsets, rl_pi0 and samples.json."""
   comparisons.require_data(config)
+  algorithm_of(config)  # or it cannot be, before a run has a directory
   base = open_base(config, weights=False)
   row = {k: config[k] for k in ('role', 'seed', 'half')}
   row |= {'size': base.size, 'n_params': base.n_params}
@@ -145,11 +182,12 @@ def run(config, workdir):
     mesh, way = mesh_from(config['mesh']), trained.way_of(config)
     base = open_base(config, mesh)
     networks = open_scorers(config, mesh)
-    scorers = policies.scorers_of(config, base, networks, mesh)
-    iteration_fn, evaluate = programs_of(config, base, way, scorers, mesh)
     found = comparisons.read_prompts(config, base)
+    asked = found['train']
+    scorers = policies.scorers_of(config, base, networks, mesh, asked)
+    iteration_fn, evaluate = programs_of(config, base, way, scorers, mesh)
     comparisons.write_reading(run_.path, comparisons.read_counts(config, base))
-    prompts = prompt_batches(config, base, found['train'])
+    prompts = prompt_batches(config, base, asked)
     measured = lambda config, found: policies.HeldOut(
       config, base, scorers, evaluate, found
     )
@@ -178,18 +216,17 @@ def train(config, run_, base, held_out, running, spent, read=None):
   iteration_fn, state, frozen, prompts = running
   rng = jax.random.key(config['seed'])
   updates = config['passes'] * config['batch_size'] // config['minibatch_size']
-  points, total = evaluated_iterations(config), config['iterations']
+  points = rl_tables.evaluated_iterations(config)
+  total = config['iterations']
+  replies = algorithm_of(config).replies
   kept = shown.snapshots_of(points, config['shown']['snapshots'])
   start = trained.policy(config, base)
   pi0 = held_out.measure_pi0(start)
 
   def measure(policy, iteration):
-    out = held_out.measure(policy, iteration)
-    step, measured = iteration * updates, (held_out, out, pi0, iteration)
-    row = rl_tables.curve_row(config, *measured)
-    run_.log(step, row, kind='checkpoint')
-    for row in rl_tables.subset_rows(config, *measured):
-      run_.log(step, row, kind='subset')
+    rl_tables.log_checkpoint(
+      config, run_, iteration * updates, held_out, policy, pi0, iteration
+    )
     if read and iteration in kept:
       read.note(run_.path, policy, iteration)
 
@@ -200,7 +237,8 @@ def train(config, run_, base, held_out, running, spent, read=None):
       state, frozen, next(prompts), rng, hyper_at(config, base, iteration)
     )
     done = (iteration + 1) * updates
-    metrics = run_.watch(done, metrics, prompts.last_rows)
+    asked = np.repeat(prompts.last_rows, replies)
+    metrics = run_.watch(done, metrics, asked)
     if iteration % config['log_every'] == 0:
       run_.log(done, metrics)
     if iteration + 1 in points:

@@ -87,6 +87,30 @@ class PairBatch(NamedTuple):
   rejected_length_B: Array
 
 
+class DirectBatch(NamedTuple):
+  """Comparisons as replies of a policy, and what the reference thinks of them.
+
+  Rows are those of a policy: prompt, reply, pads, without end-of-context.
+
+  Attributes:
+    chosen_tokens_BT: int32.
+    chosen_length_B: int32, prompt and reply, its end token included.
+    rejected_tokens_BT: as chosen_tokens_BT.
+    rejected_length_B: as chosen_length_B.
+    prompt_length_B: int32, of both.
+    ref_chosen_B: float32, log-probability of the reply under pi_0, nats.
+    ref_rejected_B: likewise.
+  """
+
+  chosen_tokens_BT: Array
+  chosen_length_B: Array
+  rejected_tokens_BT: Array
+  rejected_length_B: Array
+  prompt_length_B: Array
+  ref_chosen_B: Array
+  ref_rejected_B: Array
+
+
 class SharedPairs(NamedTuple):
   """Comparisons whose two sides begin alike, what they share read once.
 
@@ -202,7 +226,10 @@ class Rollout(NamedTuple):
 
 
 class Experience(NamedTuple):
-  """One iteration's rollouts with everything that PPO needs, frozen."""
+  """One iteration's rollouts with everything that PPO needs, frozen.
+
+  `ref_logp_BT`, of pi_0, is for a loss with a penalty of its own (GRPO).
+  """
 
   tokens_BT: Array
   prompt_length_B: Array
@@ -211,6 +238,7 @@ class Experience(NamedTuple):
   old_value_BT: Array
   advantage_BT: Array
   return_BT: Array
+  ref_logp_BT: Array | None = None
 
 
 class MixedBatch(NamedTuple):
@@ -250,6 +278,19 @@ class PMHyper(NamedTuple):
   """Traced scalars of a preference-model step; `mixed_coef` as of PPOHyper."""
 
   learning_rate: Array | float
+  mixed_coef: Array | float = 0.0
+
+
+class DirectHyper(NamedTuple):
+  """Traced scalars of a step of DPO; `mixed_coef` as of PPOHyper.
+
+  Attributes:
+    learning_rate: step size.
+    beta: of `losses.preference.implicit_reward`, log-odds per nat.
+  """
+
+  learning_rate: Array | float
+  beta: Array | float = 0.1
   mixed_coef: Array | float = 0.0
 
 

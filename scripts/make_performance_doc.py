@@ -253,6 +253,15 @@ def parity_table(result):
   return markdown(['same replies', 'difference', 'at most'], body)
 
 
+def losses_table(result):
+  """Largest relative differences of RLOO and DPO on the same tokens."""
+  if not result:
+    return NOTHING
+  versions = ', '.join(' '.join(x) for x in result['versions'].items())
+  note = f'{versions}; commit {result["commit"]}.'
+  return f'{parity_table({"parity": result["rows"]})}\n\n{note}'
+
+
 def agreement_table(result):
   """Reward and KL of both sides with their differences, and the verdict."""
   if not result:
@@ -300,10 +309,12 @@ def performance_tables():
   """{name: table} of docs/performance.md."""
   agreed = [load(folder, 'agreement') for folder in cpu_folders()]
   agreement = next(filter(None, reversed(agreed)), [])
+  same = [load(folder, 'agreement_losses') for folder in cpu_folders()]
   return {
     'agreement_told': told_table(agreement),
     'agreement_parity': parity_table(agreement),
     'agreement': agreement_table(agreement),
+    'agreement_losses': losses_table(next(filter(None, reversed(same)), [])),
     'peers': each_processor('peers', peers_table),
     'shares': shares_tables(),
     'data': each_processor('data_rate', data_table),

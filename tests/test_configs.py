@@ -59,8 +59,11 @@ PRESETS = {
   'rankings': FULL,
   'demonstrations': (*FULL, 'files'),
   'skills': FULL,
+  **dict.fromkeys(('baselines', 'dpo'), (*FULL, 'smollm2')),
 }
 ALL = [(name, preset) for name in PRESETS for preset in PRESETS[name]]
+# Stages that the study of this preset does not run.
+ALONE = {('baselines', 'smollm2'), ('dpo', 'smollm2')}
 # A section of a study is what its stage is told.
 SECTIONS = {
   'experiments.make_text': 'text',
@@ -68,6 +71,7 @@ SECTIONS = {
   'experiments.make_comparisons': 'comparisons',
   'experiments.train_pm': 'pm',
   'experiments.train_ppo': 'rl',
+  'experiments.train_dpo': 'dpo',
   'experiments.frontier': 'frontier',
   'experiments.score_replies': 'replies',
   'experiments.evaluate_hhh': 'hhh',
@@ -91,6 +95,10 @@ SECTIONS = {
 # A theme may tell a stage another section, by the start of a job's name.
 OWN_SECTIONS = {
   'rl/online': 'online_rl',
+  'rl/by_dpo': 'dpo',
+  'rl/by_': 'baselines_rl',
+  'rl/ensemble_': 'ensembles_rl',
+  'pm/member_': 'ensembles_pm',
   'rl/samples': 'samples_rl',
   'pm/at_': 'end_of_context_pm',
   'pm/ranked_': 'kwise_pm',
@@ -445,6 +453,7 @@ def test_every_directory_a_job_reads_is_a_job_that_it_needs(preset):
     for name, preset in ALL
     if name not in ('reproduce', 'plan', 'cross_fit', 'online', 'outliers')
     and preset in STUDIES
+    and (name, preset) not in ALONE
   ],
 )
 def test_a_preset_of_a_stage_is_the_study_s_largest_run(name, preset):
@@ -457,6 +466,7 @@ def test_a_preset_of_a_stage_is_the_study_s_largest_run(name, preset):
   top = study['scaling']['sizes'][-1]
   part = lambda size: f'-{size}' if size else ''
   games = study['samples']['sizes'][0] if 'samples' in study else ''
+  named = lambda theme: study[theme]['size'] if theme in study else ''
   wanted = {
     'text': 'text',
     'lm': f'lm/{top}',
@@ -477,6 +487,8 @@ def test_a_preset_of_a_stage_is_the_study_s_largest_run(name, preset):
     'rankings': f'rankings/s{seed}',
     'demonstrations': 'demos',
     'skills': f'skills/capability-{top}-s{seed}',
+    'baselines': f'rl/by_rloo{part(named("baselines"))}-a-s{seed}',
+    'dpo': f'rl/by_dpo{part(named("baselines"))}-a-s{seed}',
   }[name]
   if name == 'ppo':  # micro trains no policy, but says how one would be
     study['themes'] = ['ppo']

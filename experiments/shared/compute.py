@@ -55,13 +55,33 @@ def of_rows(config, functions, length_N, seen) -> dict:
   return {'flops': float(TRAINING * seen * one)}
 
 
+def of_dpo(config, functions, pairs) -> dict:
+  """{'flops'} of a DPO run; {} where less than all is trained.
+
+    2 (steps * batch * 3 + pairs) forward passes: of both sides, the reference
+    once
+
+  Args:
+    config: of train_dpo.
+    functions: `build`'s Model of the policy.
+    pairs: whose log-probabilities the reference makes.
+  """
+  if config['trained'] != 'all':
+    return {}
+  R, T = config['max_reply'], config['max_prompt'] + config['max_reply']
+  seen = config['iterations'] * config['batch_size']
+  one = forward_flops(functions.config, T, True, R)
+  return {'flops': float(2 * (TRAINING * seen + pairs) * one)}
+
+
 def of_ppo(config, functions, judge) -> dict:
   """{'flops'} of a PPO run; {} where less than all is trained.
 
     samples * (sampling + 2 policies + value + judge + passes * 3 * (policy
     + value))
 
-  Scored are log-probabilities of the policy and of pi_0, and values.
+  Scored are log-probabilities of the policy and of pi_0, and values, which
+  only PPO has.
 
   Args:
     config: of train_ppo.
@@ -72,8 +92,10 @@ def of_ppo(config, functions, judge) -> dict:
     return {}
   R, T = config['max_reply'], config['max_prompt'] + config['max_reply']
   policy = forward_flops(functions.config, T, True, R)
-  value = forward_flops(functions.config, T, False, R)
+  critic = config.get('algorithm', 'ppo') == 'ppo'
+  value = forward_flops(functions.config, T, False, R) if critic else 0
   judged = forward_flops(judge.config, T + 1, False, 1) if judge else 0
+  judged *= 1 + len(config.get('ensemble_dirs', ()))
   learned = config['passes'] * TRAINING * (policy + value)
   each = 3 * policy + value + judged + learned  # sampling reads and writes once
   return {'flops': float(config['iterations'] * config['batch_size'] * each)}

@@ -23,6 +23,7 @@ INPUTS = {
   'value_pm_dir': ('train_pm', 'pm', 'size'),
   'pm_dirs': ('train_pm', 'pm', 'size'),
   'rm_dir': ('train_pm', 'pm', ''),
+  'ensemble_dirs': ('train_pm', 'pm', 'pm_size'),
   'pages_dir': ('make_pages', 'pages', ''),
   'targets_dir': ('make_targets', 'targets', ''),
   'lm_dirs': ('train_lm', 'lm', ''),

@@ -287,12 +287,12 @@ def open_scorer(path, mesh=None, computes=None) -> Network:
 
 
 def open_scorers(config, mesh) -> list[Network]:
-  """The train PM and the test PM of a PPO run; [] where noise rewards it."""
+  """Train PM, test PM and `ensemble_dirs` of a run; [] where noise rewards."""
+  if config['hashed_rewards']:
+    return []
   folders = (config['train_pm_dir'], config['test_pm_dir'])
-  return [
-    open_scorer(folder, mesh, arithmetic(config))
-    for folder in (() if config['hashed_rewards'] else folders)
-  ]
+  folders += tuple(config.get('ensemble_dirs', ()))
+  return [open_scorer(path, mesh, arithmetic(config)) for path in folders]
 
 
 def open_run(path) -> Opened:

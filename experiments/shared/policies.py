@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from experiments.shared import sources
+from experiments.shared import ensembles, sources
 from experiments.shared.devices import (
   jit_named,
   jit_of_rows,
@@ -28,6 +28,7 @@ from experiments.shared.writers import Writer
 from rlhf_jax.data.prompts import encode_prompts
 from rlhf_jax.evals import policy
 from rlhf_jax.rollout.generate import make_collect
+from rlhf_jax.rollout.repeat import grouped
 from rlhf_jax.rollout.scoring import make_hash_reward, make_pm_reward
 from rlhf_jax.train.finite import with_guard
 from rlhf_jax.train.optimiser import make_optimiser
@@ -95,7 +96,7 @@ def writer_of(base, max_reply) -> Writer:
   return Writer(sample, base.params, base.tokenizer, decoded)
 
 
-def scorers_of(config, base, networks, mesh) -> Scorers:
+def scorers_of(config, base, networks, mesh, asked=()) -> Scorers:
   """The Scorers of a PPO run: two preference models, or noise.
 
   Args:
@@ -103,6 +104,7 @@ def scorers_of(config, base, networks, mesh) -> Scorers:
     base: Base of the policy.
     networks: of `models.open_scorers`; () for noise.
     mesh: of `devices.mesh_from`.
+    asked: training prompts, of an ensemble's zero (see `ensembles`).
 
   Raises:
     ValueError: if a preference model has another vocabulary than the policy.
@@ -121,9 +123,20 @@ def scorers_of(config, base, networks, mesh) -> Scorers:
         f'writes {rows}: wanted one with the tokenizer of the policy'
       )
   stops = ids.end_of_context_id, ids.eos_id, tuple(ids.stop_ids)
-  functions = (_pm_reward(pm.functions, pm.way, *stops) for pm in networks)
-  weights = ((pm.frozen, pm.trained) for pm in networks)
-  return Scorers(tuple(functions), tuple(weights), networks[0].size)
+  functions = [_pm_reward(pm.functions, pm.way, *stops) for pm in networks]
+  weights = [(pm.frozen, pm.trained) for pm in networks]
+  if config.get('ensemble_dirs'):
+    own = sampling_of(ids, config['max_reply'], config['temperature'])
+    sample = sampler(base.functions, base.size, own, mesh)
+    members = [0, *range(2, len(networks))]
+    functions[0], weights[0] = ensembles.reward_of(
+      config,
+      base,
+      [(networks[i], functions[i], weights[i]) for i in members],
+      sample,
+      asked,
+    )
+  return Scorers(tuple(functions[:2]), tuple(weights[:2]), networks[0].size)
 
 
 @functools.cache
@@ -144,7 +157,16 @@ def scorer_of(base, pm):
 
 
 @functools.cache
-def ppo_pieces(functions, way: Way, reward, sampling, b2, update):
+def ppo_pieces(
+  functions,
+  way: Way,
+  reward,
+  sampling,
+  b2,
+  update,
+  algorithm='ppo',
+  group=None,
+):
   """The five pieces of a policy and a value network of its size, not jitted.
 
   Args:
@@ -154,15 +176,17 @@ def ppo_pieces(functions, way: Way, reward, sampling, b2, update):
     sampling: SamplingConfig.
     b2: of Adam.
     update: (passes, minibatch_size, microbatches, scoring_parts).
+    algorithm: of `make_pieces`.
+    group: replies to each prompt, without a value network; None: with one.
 
   Returns:
     Pieces: collect, score, penalise, estimate, update.
   """
   passes, minibatch_size, microbatches, parts = update
   return make_pieces(
-    generate=_collect(functions, sampling),
+    generate=grouped(_collect(functions, sampling), group),
     policy=split_model(functions),
-    value_fn=functions.value_fn,
+    value_fn=functions.value_fn if group is None else None,
     reward=reward,
     tx=make_optimiser(b2=b2),
     sampling=sampling,
@@ -173,6 +197,8 @@ def ppo_pieces(functions, way: Way, reward, sampling, b2, update):
     attach=way.attach,
     merge=way.merge,
     rescore=functions.config.matmul != 'float32',
+    group=group,
+    algorithm=algorithm,
   )
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from experiments.shared import compute
 from experiments.shared.devices import jit_guarded, jit_named, jit_of_rows
 from experiments.shared.plans import Plan, steps_of
-from experiments.shared.trained import first_trained_layer
+from experiments.shared.trained import first_trained_layer, member_order
 from rlhf_jax.data import features
 from rlhf_jax.data.pipeline import Batches
 from rlhf_jax.data.shared import share_prefix
@@ -125,7 +125,7 @@ def plan_of(config, base, way, mesh, drawn) -> Plan:
   )
   seen = total * batch_size
   return Plan(
-    batches=reader.batches(rows, batch_size, config['seed']),
+    batches=reader.batches(rows, batch_size, member_order(config)),
     rows=rows,
     total=total,
     pairs=batch_size,

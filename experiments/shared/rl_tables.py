@@ -11,6 +11,33 @@ from rlhf_jax.evals import policy
 SCORERS = {'train': 'score_0', 'test': 'score_1', 'gold': 'gold'}
 
 
+def evaluated_iterations(config):
+  """Fixed checkpoints: dense while the policy is near pi_0, sparse later."""
+  dense, total = config['dense_iterations'], config['iterations']
+  points = set(range(0, min(dense, total) + 1, config['dense_every']))
+  points |= set(range(dense, total + 1, config['sparse_every']))
+  return sorted(points | {1, total})
+
+
+def log_checkpoint(config, run, step, held_out, policy, pi0, iteration):
+  """Measures the policy of an iteration, and logs its rows.
+
+  Args:
+    config: of `curve_row`.
+    run: Run.
+    step: updates done.
+    held_out: `policies.HeldOut`.
+    policy: what the policy has trained.
+    pi0: of `HeldOut.measure_pi0`.
+    iteration: how many are done.
+  """
+  out = held_out.measure(policy, iteration)
+  measured = (held_out, out, pi0, iteration)
+  run.log(step, curve_row(config, *measured), kind='checkpoint')
+  for row in subset_rows(config, *measured):
+    run.log(step, row, kind='subset')
+
+
 def pi0_rows(pi0):
   """Rows of rl_pi0: mean and variances of each scorer under pi_0."""
   rows = []

@@ -150,11 +150,25 @@ def preference_model(config, base, rng):
   if config['trained'] == 'all':
     head_rng = jax.random.fold_in(rng, ('all', 'a', 'b').index(half))
     return {'head': base.functions.init_head(head_rng)} | base.params
-  key = seed_key(config['seed'], half, config['train_subset'])
+  member = config.get('member', 0)
+  names = [f'member {member}'] if member else []
+  key = seed_key(config['seed'], half, config['train_subset'], *names)
   start = {'head': base.functions.init_head(key, 'zero')}
   if config['trained'] == 'head':
     return start
   return {'adapters': fresh_adapters(base, config['adapters'], key)} | start
+
+
+def member_key(config):
+  """The key of a preference model; members of an ensemble start apart."""
+  key = jax.random.key(config['seed'])
+  member = config.get('member', 0)
+  return jax.random.fold_in(key, 1000 + member) if member else key
+
+
+def member_order(config):
+  """What orders its pairs, which are those of its seed whatever the member."""
+  return config['seed'] + 100_003 * config.get('member', 0)
 
 
 def policy(config, base):

@@ -143,8 +143,19 @@ def has_rl(config, seed):
   return seed in config['seeds'][: config['rl_seeds']]
 
 
-def rl_job(config, root, role, size, seed, half, pms, section='rl', **changes):
-  """Stage 5: PPO of a policy.
+def rl_job(
+  config,
+  root,
+  role,
+  size,
+  seed,
+  half,
+  pms,
+  section='rl',
+  told=None,
+  **changes,
+):
+  """Stage 5: RL of a policy.
 
   Args:
     config: of the study.
@@ -153,8 +164,10 @@ def rl_job(config, root, role, size, seed, half, pms, section='rl', **changes):
     size: rung of the policy; '': told by the base.
     seed: of its samples.
     half: that the train PM saw.
-    pms: Jobs of the train PM, the test PM and where the value network starts.
+    pms: Jobs of the train PM, the test PM and where the value network starts;
+      None: without one.
     section: of the config; a theme may have one of its own for its policies.
+    told: keys that are None in that section, besides those of every one.
     **changes: settings of its own.
   """
   train, test, value = pms
@@ -162,14 +175,14 @@ def rl_job(config, root, role, size, seed, half, pms, section='rl', **changes):
   values |= {
     'train_pm_dir': f'{root}/{train.name}',
     'test_pm_dir': f'{root}/{test.name}',
-    'value_pm_dir': f'{root}/{value.name}',
+    'value_pm_dir': f'{root}/{value.name}' if value else '',
     'pm_size': train.config['size'],
-  }
+  } | (told or {})
   pairs = config[section]['pm_pairs'] or train.config['pairs']
   if seed != config['seeds'][0]:
     own['shown'] = config[section]['shown'] | {'each': 0}
   made = filled(config, section, values, own | {'pm_pairs': pairs, **changes})
-  jobs = {job.name: job for job in (*pms, *needs)}
+  jobs = {job.name: job for job in (*pms, *needs) if job}
   return Job(
     name=f'rl/{_name(role, size, half, f"s{seed}")}',
     module='experiments.train_ppo',

@@ -110,13 +110,26 @@ def evaluation_count(config) -> int:
 def _ppo(config, job):
   samples = config['iterations'] * config['batch_size']
   own, judge = share(config['size']), share(config['pm_size'])
-  # Of a sample: its policy and value network, and one score.
-  trained = samples * (own * (PPO_SAMPLE - FORWARD) + judge * FORWARD)
+  train = judge * (1 + len(config.get('ensemble_dirs', ())))
+  # Of a sample: its policy and value network, and one score of each train PM.
+  trained = samples * (own * (PPO_SAMPLE - FORWARD) + train * FORWARD)
+  measured = evaluation_count(config) + config['pi0_samples']
+  read = FAMILIES * math.prod(config['shown'].values())
+  replies = measured * config['eval_prompts'] + read
+  each = own * (REPLY + 2 * FORWARD) + (train + judge) * FORWARD + GOLD
+  return trained + replies * each
+
+
+def _dpo(config, job):
+  pairs = config['iterations'] * config['batch_size']
+  own, judge = share(config['size']), share(config['pm_size'])
   measured = evaluation_count(config) + config['pi0_samples']
   read = FAMILIES * math.prod(config['shown'].values())
   replies = measured * config['eval_prompts'] + read
   each = own * (REPLY + 2 * FORWARD) + 2 * judge * FORWARD + GOLD
-  return trained + replies * each
+  # The prompt stands in both rows of a pair, and the reference reads it once.
+  trained = 2 * pairs * PAIR + 2 * config['pairs'] * FORWARD
+  return own * trained + replies * each
 
 
 def _methods(config, job):
@@ -209,6 +222,7 @@ OF_STAGE = {
   'make_comparisons': _comparisons,
   'train_pm': _pm,
   'train_ppo': _ppo,
+  'train_dpo': _dpo,
   'frontier': _frontier,
   'compare_methods': _methods,
   'score_replies': _replies,

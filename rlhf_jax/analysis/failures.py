@@ -19,6 +19,7 @@ TABLES = {
   'train_lm': ('lm',),
   'train_pm': ('pm_curve', 'pm_pairs', 'floors'),
   'train_ppo': ('rl_curve', 'rl_subsets', 'rl_pi0'),
+  'train_dpo': ('rl_curve', 'rl_subsets', 'rl_pi0'),
   'frontier': ('frontier', 'best_of_n'),
   'score_replies': ('scored', 'best_of_n'),
 }

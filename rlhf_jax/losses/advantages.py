@@ -1,4 +1,4 @@
-"""Advantages of the tokens of a reply."""
+"""Advantages of the tokens of a reply, and of whole replies."""
 
 import functools
 
@@ -7,6 +7,10 @@ import jax
 import jax.numpy as jnp
 
 from rlhf_jax.losses import masked
+
+# Added to a deviation that is divided by: a prompt whose replies all earn the
+# same has advantages of 0, not of rounding errors.
+DEVIATION_EPS = 1e-4
 
 
 def gae(reward_T, value_T, mask_T, *, discount, gae_lambda):
@@ -93,12 +97,44 @@ def leave_one_out(return_B, group):
   Raises:
     ValueError: if k is less than 2 or does not divide B.
   """
-  chex.assert_rank(return_B, 1)
-  if group < 2 or return_B.shape[0] % group:
-    raise ValueError(
-      f'wanted groups of 2 or more replies that divide {return_B.shape[0]} '
-      f'rows, got {group}'
-    )
-  return_NC = jnp.asarray(return_B, jnp.float32).reshape(-1, group)
+  return_NC = _in_groups(return_B, group)
   mean_N1 = return_NC.mean(1, keepdims=True)
   return ((return_NC - mean_N1) * (group / (group - 1))).reshape(-1)
+
+
+def group_normalised(reward_B, group):
+  """Advantage in standard deviations of the rewards of one prompt's replies.
+
+    A[i] = (r[i] - mean_j r[j]) / (std_j r[j] + DEVIATION_EPS)
+
+  i, j of one prompt; std has the divisor k - 1, of which the paper says
+  nothing and which its implementations have.
+
+  Reference: Shao et al. 2024 (arXiv:2402.03300), section 4.1.2 (GRPO with
+  outcome supervision).
+
+  Args:
+    reward_B: [B], score of a reply; the k replies to a prompt stand together.
+    group: k, replies to each prompt, 2 or more; divides B.
+
+  Returns:
+    advantage_B, float32, without unit, which sums to 0 over each group.
+
+  Raises:
+    ValueError: if k is less than 2 or does not divide B.
+  """
+  reward_NC = _in_groups(reward_B, group)
+  deviation_N1 = reward_NC.std(1, ddof=1, keepdims=True)
+  away_NC = reward_NC - reward_NC.mean(1, keepdims=True)
+  return (away_NC / (deviation_N1 + DEVIATION_EPS)).reshape(-1)
+
+
+def _in_groups(x_B, group):
+  """x_NC, float32: a row a prompt, if the groups fit."""
+  chex.assert_rank(x_B, 1)
+  if group < 2 or x_B.shape[0] % group:
+    raise ValueError(
+      f'wanted groups of 2 or more replies that divide {x_B.shape[0]} '
+      f'rows, got {group}'
+    )
+  return jnp.asarray(x_B, jnp.float32).reshape(-1, group)

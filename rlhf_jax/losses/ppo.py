@@ -98,6 +98,31 @@ def policy_loss(
   return loss, stats
 
 
+def kl_loss(logp_BT, ref_logp_BT, mask_BT, how='sequence_mean'):
+  """The penalty of GRPO, a term of its loss and not of its reward.
+
+    loss = aggregate(k3),   k3 = r - 1 - log r,   r = pi_0 / pi
+
+  Its gradient is that of KL(pi_0 || pi) at tokens that pi wrote (see `kl`).
+
+  Reference: Shao et al. 2024 (arXiv:2402.03300), equations 3 and 4.
+
+  Args:
+    logp_BT: [B, T], under the policy being trained, nats.
+    ref_logp_BT: [B, T], under the reference, frozen.
+    mask_BT: [B, T], 1 on reply tokens.
+    how: as of `masked.aggregate`.
+
+  Returns:
+    A float32 scalar, nats per token, never negative.
+  """
+  chex.assert_rank(logp_BT, 2)
+  chex.assert_equal_shape([logp_BT, ref_logp_BT, mask_BT])
+  logp_BT = masked.zero_masked(logp_BT, mask_BT)
+  ref_logp_BT = masked.zero_masked(ref_logp_BT, mask_BT)
+  return masked.aggregate(kl.kl_k3(logp_BT, ref_logp_BT), mask_BT, how)
+
+
 def value_loss(
   value_BT, old_value_BT, return_BT, mask_BT, clip, how='token_mean'
 ):

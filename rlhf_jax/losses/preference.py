@@ -81,6 +81,51 @@ def binary_loss(score_good_B, score_bad_B):
   return (good_B.mean() + bad_B.mean()) / 2
 
 
+def implicit_reward(logp_B, ref_logp_B, beta):
+  """The reward for which a policy is the best one at a price of KL.
+
+    r[b] = beta (log pi(reply | prompt) - log pi_0(reply | prompt))
+
+  up to a number of the prompt, for the policy that maximises
+  E r - beta KL(pi || pi_0).
+
+  Reference: Rafailov et al. 2023 (arXiv:2305.18290), equation 5.
+
+  Args:
+    logp_B: [B], of whole replies under the policy, nats.
+    ref_logp_B: [B], under the reference, frozen.
+    beta: positive scalar, log-odds per nat.
+
+  Returns:
+    reward_B, float32, log-odds.
+  """
+  return beta * _difference(logp_B, ref_logp_B)
+
+
+def direct_loss(
+  logp_chosen_B, logp_rejected_B, ref_chosen_B, ref_rejected_B, *, beta
+):
+  """Direct preference optimisation: `pairwise_loss` of `implicit_reward`.
+
+    loss = mean_b -log sigmoid(r_chosen - r_rejected)
+
+  Reference: Rafailov et al. 2023 (arXiv:2305.18290), equation 7.
+
+  Args:
+    logp_chosen_B: [B], of the preferred replies under the policy, nats.
+    logp_rejected_B: [B], of the others.
+    ref_chosen_B: [B], of the preferred replies under the reference, frozen.
+    ref_rejected_B: [B], of the others.
+    beta: of `implicit_reward`.
+
+  Returns:
+    A float32 scalar, nats per pair; log 2 where policy and reference agree.
+  """
+  chosen_B = implicit_reward(logp_chosen_B, ref_chosen_B, beta)
+  rejected_B = implicit_reward(logp_rejected_B, ref_rejected_B, beta)
+  return pairwise_loss(chosen_B, rejected_B)
+
+
 def candidates_loss(score_BC, rank_BC):
   """Negative log-likelihood of all comparisons among a prompt's candidates.
 

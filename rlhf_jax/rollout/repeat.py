@@ -17,3 +17,17 @@ def repeat_prompts(prompts, group):
   repeated = jax.tree.map(lambda x: jnp.repeat(x, group, axis=0), prompts)
   own = jnp.tile(jnp.arange(group), prompts.row_B.shape[0])
   return repeated._replace(row_B=repeated.row_B * group + own)
+
+
+def grouped(collect, group):
+  """A sampler of k replies to each prompt, a row each.
+
+  Args:
+    collect: (params, prompts, rng) -> Rollout.
+    group: k; None: one reply, and `collect` as it is.
+  """
+  if group is None:
+    return collect
+  return lambda params, prompts, rng: collect(
+    params, repeat_prompts(prompts, group), rng
+  )

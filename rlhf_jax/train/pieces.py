@@ -91,14 +91,33 @@ def _make_collect(generate, merged, attached, logps):
   return collect
 
 
-def _make_estimate(value_fn, combine, group, **options):
-  """Builds estimate(params, rollout, reward_BT, hyper, base=None)."""
+ESTIMATES = {'rloo': rloo.make_rloo_estimate, 'grpo': rloo.make_grpo_estimate}
+ALGORITHMS = ('ppo', *ESTIMATES)
+
+
+def _named(algorithm, value_fn, group):
+  """(algorithm, its loss); by itself PPO with a value_fn, RLOO with a group.
+
+  Raises:
+    ValueError: if there is no such one, or it goes without what it needs.
+  """
   if (value_fn is None) != (group is not None):
     raise ValueError(
       f'wanted a value_fn or the size of a group, got {value_fn} and {group}'
     )
+  algorithm = algorithm or ('rloo' if value_fn is None else 'ppo')
+  if algorithm not in ALGORITHMS or (algorithm == 'ppo') != (group is None):
+    raise ValueError(
+      f'wanted an algorithm of {ALGORITHMS}, the first with a value_fn and the '
+      f'others with a group, got {algorithm!r} with {value_fn} and {group}'
+    )
+  return algorithm, rloo.LOSSES[algorithm]
+
+
+def _make_estimate(algorithm, value_fn, combine, group, **options):
+  """Builds estimate(params, rollout, reward_BT, hyper, base=None)."""
   if value_fn is None:
-    plain = rloo.make_rloo_estimate(group)
+    plain = ESTIMATES[algorithm](group)
     return lambda *args, base=None: plain(*args)
   plain = ppo.make_estimate(
     lambda params, *rows, **read: value_fn(params['value'], *rows, **read),
@@ -121,6 +140,7 @@ def make_pieces(
   group=None,
   mixed=None,
   rescore=False,
+  algorithm=None,
   **update,
 ):
   """Builds the Pieces of a policy and its value network.
@@ -138,32 +158,31 @@ def make_pieces(
     attach: combine(base, trained) -> params, of whatever has gradients.
     merge: combine(base, trained) -> params, of sampling, once an iteration.
     group: replies to each prompt, without a critic (see `train.rloo`).
-    mixed: of `make_ppo_update`, an Objective of what `attach` gives for the
-      policy.
+    mixed: of `make_ppo_update`, an Objective of what `attach` makes.
     rescore: whether the update compares with `_rescored` log-probabilities.
+    algorithm: 'ppo' of a value_fn; 'rloo' (or None) and 'grpo' of a group.
     **update: passes, minibatch_size and microbatches of `make_ppo_update`.
 
   Raises:
-    ValueError: if the sampler cuts its distribution (top-k, top-p), or if there
-      is neither a critic nor a group.
+    ValueError: if the sampler cuts its distribution (top-k, top-p), or an
+      algorithm lacks its value_fn or group.
   """
+  algorithm, loss = _named(algorithm, value_fn, group)
   scored = sampling.scored()
   attached = _joint(attach)
   parts = {'microbatches': scoring_parts, 'max_reply': scored['max_reply']}
-  forward = {'microbatches': scoring_parts, **scored}
-  anew = ppo.make_reply_logps(policy, **forward) if rescore else None
+  told = {'microbatches': scoring_parts, **scored}
+  anew = ppo.make_reply_logps(policy, **told) if rescore else None
   return Pieces(
     collect=_make_collect(generate, _joint(merge), attached, anew),
     score=_make_score(reward, scoring_parts),
-    penalise=ppo.make_penalise(policy, **forward),
-    estimate=_make_estimate(value_fn, attached, group, **parts),
+    penalise=ppo.make_penalise(policy, in_reward=algorithm != 'grpo', **told),
+    estimate=_make_estimate(algorithm, value_fn, attached, group, **parts),
     update=make_ppo_update(
       separate(policy, value_fn),
       tx,
-      critic=value_fn is not None,
       combine=attached,
       mixed=mixed and _of_policy(mixed),
-      **scored,
-      **update,
+      **scored | loss | update,
     ),
   )

@@ -66,7 +66,12 @@ def make_reply_logps(
 
 
 def make_penalise(
-  ref_logits_fn, *, temperature=1.0, microbatches=1, max_reply=None
+  ref_logits_fn,
+  *,
+  temperature=1.0,
+  microbatches=1,
+  max_reply=None,
+  in_reward=True,
 ):
   """Builds penalise(ref_params, rollout, score_B, hyper) -> (reward_BT, kl_BT).
 
@@ -83,6 +88,8 @@ def make_penalise(
     max_reply: tokens of the longest reply, R: the last layer and the logits
       are made for R positions a row in place of all T. A longer reply gives
       NaN.
+    in_reward: whether the reward has the penalty; if not, the loss has it, and
+      kl_BT says what it starts from.
   """
   ref_logps = make_reply_logps(
     ref_logits_fn,
@@ -98,7 +105,11 @@ def make_penalise(
       score_B, rollout.ended_B, hyper.truncation_penalty
     )
     reward_BT = ppo.kl_penalised_rewards(
-      score_B, rollout.logp_BT, ref_logp_BT, mask_BT, hyper.kl_coef
+      score_B,
+      rollout.logp_BT,
+      ref_logp_BT,
+      mask_BT,
+      hyper.kl_coef if in_reward else 0.0,
     )
     kl_BT = jnp.where(mask_BT > 0, kl.kl_k1(rollout.logp_BT, ref_logp_BT), 0.0)
     return reward_BT, kl_BT
@@ -181,6 +192,8 @@ def make_learn(penalise, estimate, update):
     mixed = _given(mixed_batch=mixed_batch)
     reward_BT, kl_BT = penalise(ref_params, rollout, score_B, hyper)
     experience = estimate(state.params, rollout, reward_BT, hyper, **over)
+    ref_logp_BT = rollout.logp_BT - kl_BT  # PPO does not read it
+    experience = experience._replace(ref_logp_BT=ref_logp_BT)
     mask_BT = reply_mask(experience)
     explained = ppo.explained_variance(
       experience.old_value_BT, experience.return_BT, mask_BT

@@ -53,13 +53,20 @@ def separate(logits_fn, value_fn=None):
 
 
 def make_ppo_loss(
-  logits_and_value_fn, hyper, *, temperature=1.0, max_reply=None, critic=True
+  logits_and_value_fn,
+  hyper,
+  *,
+  temperature=1.0,
+  max_reply=None,
+  critic=True,
+  how='token_mean',
+  kl_in_loss=False,
 ):
   """Builds loss(params, Experience) -> (loss, stats).
 
-    L = policy_loss + value_coef * value_loss
+    L = policy_loss + value_coef * value_loss [+ kl_coef * kl_loss]
 
-  Both are means over reply tokens; without a critic there is the first alone.
+  All are means over reply tokens; without a critic there is no second.
 
   Args:
     logits_and_value_fn: (params, tokens_BT, length_B) -> (logits, raw values),
@@ -69,13 +76,14 @@ def make_ppo_loss(
     max_reply: as in `make_penalise`.
     critic: whether there are values. Without, the function is a logits_fn or
       its SplitModel.
+    how: 'token_mean' or 'sequence_mean', of the policy loss and its penalty.
+    kl_in_loss: whether there is a penalty, and so none in the rewards (GRPO).
   """
   model = chunked.split_model(logits_and_value_fn)
 
   def value_loss(raw, part, mask_BT):
-    value_BT = chunked.align_replies(
-      raw, *part[1:3], mask_BT.shape[1], max_reply
-    )
+    T = mask_BT.shape[1]
+    value_BT = chunked.align_replies(raw, *part[1:3], T, max_reply)
     return ppo.value_loss(
       value_BT,
       part.old_value_BT,
@@ -97,10 +105,7 @@ def make_ppo_loss(
       temperature=temperature,
       max_reply=max_reply,
     )
-    policy, stats = ppo.policy_loss(
-      logp_BT, part.old_logp_BT, part.advantage_BT, mask_BT, hyper.clip
-    )
-    stats = {**stats, 'policy_loss': policy}
+    policy, stats = _policy_loss(logp_BT, part, hyper, how, kl_in_loss)
     if not critic:
       return policy, stats
     value = value_loss(raw, part, mask_BT)
@@ -109,19 +114,40 @@ def make_ppo_loss(
   return loss_fn
 
 
+def _policy_loss(logp_BT, part, hyper, how, kl_in_loss):
+  """(Policy loss, and the penalty where it is in the loss; stats)."""
+  mask_BT = reply_mask(part)
+  policy, stats = ppo.policy_loss(
+    logp_BT, part.old_logp_BT, part.advantage_BT, mask_BT, hyper.clip, how
+  )
+  stats = {**stats, 'policy_loss': policy}
+  if not kl_in_loss:
+    return policy, stats
+  penalty = ppo.kl_loss(logp_BT, part.ref_logp_BT, mask_BT, how)
+  return policy + hyper.kl_coef * penalty, {**stats, 'kl_loss': penalty}
+
+
 def make_ppo_objective(
-  logits_and_value_fn, hyper, *, microbatches=1, **options
+  logits_and_value_fn, hyper, *, microbatches=1, how='token_mean', **options
 ):
-  """Objective of `make_ppo_loss`, whose options it takes: over reply tokens.
+  """Objective of `make_ppo_loss`: over reply tokens, or over replies.
 
   Args:
     logits_and_value_fn: of `make_ppo_loss`.
     hyper: PPOHyper.
     microbatches: parts a minibatch's gradient is accumulated over.
+    how: of `make_ppo_loss`: what every part weighs by.
     **options: of `make_ppo_loss`.
   """
-  loss_fn = make_ppo_loss(logits_and_value_fn, hyper, **options)
-  return Objective(loss_fn, lambda part: reply_mask(part).sum(), microbatches)
+  loss_fn = make_ppo_loss(logits_and_value_fn, hyper, how=how, **options)
+
+  def weight_fn(part):
+    mask_BT = reply_mask(part)
+    if how == 'token_mean':
+      return mask_BT.sum()
+    return mask_BT.any(1).sum()
+
+  return Objective(loss_fn, weight_fn, microbatches)
 
 
 def _rates(params, hyper):

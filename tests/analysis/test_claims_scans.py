@@ -54,6 +54,10 @@ def test_gaps_are_compared_at_the_gain_that_all_sizes_reach():
   assert numbers['gap_per_gain_M'] == pytest.approx(0, abs=1e-9)
   with pytest.raises(NotRunError, match='2 sizes; wanted 3'):
     scans.large_pms_last(long_runs({'M': 0.4, 'L': 0.2}))
+  tables = long_runs({'S': 0.6, 'M': 0.4, 'L': 0.2})
+  tables['rl_curve'] = tables['rl_curve'].query("half == 'a'")
+  with pytest.raises(NotRunError, match='no PM pair was run in both'):
+    scans.large_pms_last(tables)
 
 
 def scored(role, mean, sizes=('S', 'M', 'L'), pms=('S', 'M', 'L')):

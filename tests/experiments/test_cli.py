@@ -29,6 +29,7 @@ HELP = {
   'train_lm': '--config',
   'train_pm': '--config',
   'train_ppo': '--config',
+  'train_dpo': '--config',
 }
 
 

@@ -156,10 +156,10 @@ def test_more_gpus_take_less_time_but_more_gpu_hours_to_decode():
 
 
 def test_evaluations_are_counted_as_the_stage_makes_them():
-  from experiments import train_ppo
+  from experiments.shared import rl_tables
 
   rl = CONFIG['rl']
-  points = train_ppo.evaluated_iterations(rl)
+  points = rl_tables.evaluated_iterations(rl)
   made = len([x for x in points if x]) + 2  # of pi_0, and at the end
   assert abs(estimates.evaluations(rl) - made) <= 1
 

@@ -133,7 +133,7 @@ def test_replies_of_a_batch_go_to_their_prompts(monkeypatch):
     (
       script.comparisons,
       'read_prompts',
-      {'test': [(str(i), 'helpful') for i in range(9)]},
+      {'train': [], 'test': [(str(i), 'helpful') for i in range(9)]},
     ),
   ):
     monkeypatch.setattr(module, name, lambda *_, v=value, **__: v)

@@ -22,6 +22,8 @@ STAGES = {
   'comparisons': 'make_comparisons',
   'pm': 'train_pm',
   'ppo': 'train_ppo',
+  'baselines': 'train_ppo',
+  'dpo': 'train_dpo',
   'hhh': 'evaluate_hhh',
   'tasks': 'make_tasks',
   'methods': 'compare_methods',

@@ -9,11 +9,13 @@ import ml_collections
 import pandas as pd
 import pytest
 
+from benchmarks.agreement import settings
 from experiments import studies as job_modules
 from experiments.studies import registry as job_registry
 from rlhf_jax.analysis import claims as claim_modules
 from rlhf_jax.analysis.claims import judging
 from rlhf_jax.analysis.claims import registry as claim_registry
+from rlhf_jax.types import PPOHyper
 from tests.analysis import tables_fixture
 from tests.test_configs import _config
 
@@ -48,6 +50,26 @@ def test_a_reward_in_jax_is_learned_by_the_smallest_rung(capsys):
   distance = [float(x) for x in capsys.readouterr().out.split()]
   assert len(distance) == 30
   assert distance[0] > 3 and sum(distance[-5:]) / 5 < 1
+
+
+def test_a_program_for_users_of_trl_s_ppo_learns(capsys):
+  """It names every parameter that the page's table has for it."""
+  [program] = programs('from-trl-ppo.md')
+  exec(compile(program, 'docs/from-trl-ppo.md', 'exec'), {})
+  score = [float(x) for x in capsys.readouterr().out.split()]
+  assert len(score) == 40
+  assert score[0] < 1 and sum(score[-5:]) / 5 > 2
+
+
+def test_the_page_for_users_of_trl_has_every_setting_of_the_comparison():
+  """Names of TRL that benchmarks/agreement sets, and names of ours."""
+  text = (ROOT / 'docs' / 'from-trl-ppo.md').read_text()
+  for _, _, theirs, _ in settings.NAMES:
+    if ' ' not in theirs and theirs != 'warmup_steps':
+      assert f'`{theirs}`' in text, theirs
+  for name in (*PPOHyper._fields, 'passes', 'minibatch_size', 'microbatches'):
+    if name != 'mixed_coef':
+      assert name in text, name
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import pytest
 import shared_fixture as tiny
 
 from experiments import train_lm, train_pm, train_ppo
+from experiments.shared import rl_tables
 from rlhf_jax.data.packing import PackedBatches
 from rlhf_jax.data.pipeline import Batches
 from rlhf_jax.train.averaging import AveragedState
@@ -106,7 +107,7 @@ def test_a_policy_is_measured_often_at_first_and_always_at_the_end(
 ):
   config = {'dense_iterations': dense, 'iterations': total}
   config |= {'dense_every': 2, 'sparse_every': 4}
-  assert train_ppo.evaluated_iterations(config) == points
+  assert rl_tables.evaluated_iterations(config) == points
 
 
 FOUND = [(tiny.prompt('cats ' * (1 + i % 3)), 'helpful') for i in range(12)]

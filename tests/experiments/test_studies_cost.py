@@ -23,7 +23,7 @@ RL = {
 
 def test_checkpoints_are_those_that_the_stage_measures():
   """0, 2, 4, 6 and 10, and one at iteration 1: none is counted twice."""
-  from experiments.train_ppo import evaluated_iterations
+  from experiments.shared.rl_tables import evaluated_iterations
 
   for changes in ({}, {'dense_every': 1}, {'iterations': 5}):
     config = RL | changes

@@ -138,3 +138,29 @@ def test_a_baseline_is_the_mean_of_the_other_replies(group):
     expected.append(return_B[i] - np.mean(others))
   found = advantages.leave_one_out(np.float32(return_B), group)
   np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize('group', [2, 3, 6])
+def test_a_group_s_advantages_are_scores_in_its_own_deviations(group):
+  reward_B = np.random.default_rng(2).normal(3.0, 2.0, size=6)
+  expected = []
+  for i in range(6):
+    first = i // group * group
+    own = reward_B[first : first + group]
+    away = reward_B[i] - sum(own) / group
+    square = sum((r - sum(own) / group) ** 2 for r in own)
+    expected.append(away / ((square / (group - 1)) ** 0.5 + 1e-4))
+  found = advantages.group_normalised(np.float32(reward_B), group)
+  np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
+def test_two_replies_are_half_a_root_of_two_apart_from_their_mean():
+  """Whatever their scores are, so far as they differ: +-1 / sqrt(2)."""
+  found = advantages.group_normalised(np.float32([5, 1, -30, 70]), 2)
+  half = 0.5**0.5
+  np.testing.assert_allclose(found, [half, -half, -half, half], rtol=1e-4)
+
+
+def test_replies_that_all_earn_the_same_have_no_advantage():
+  found = advantages.group_normalised(np.float32([0.1] * 3 + [7.3] * 3), 3)
+  np.testing.assert_allclose(found, 0.0, atol=0.02)  # rounding over 1e-4

@@ -145,6 +145,36 @@ def test_policy_loss_equals_a_loop(how):
   assert np.isclose(stats['approx_kl'], np.mean(k3), rtol=1e-4)
 
 
+@pytest.mark.parametrize('how', HOWS)
+def test_the_penalty_in_the_loss_equals_a_loop(how):
+  """NaN outside the replies reaches neither it nor its gradient."""
+  logp_BT, ref_BT = arrays(2, seed=4)
+
+  def k3(b, t):
+    r = np.exp(float(ref_BT[b, t]) - float(logp_BT[b, t]))
+    return r - 1 - np.log(r)
+
+  found, gradient_BT = jax.value_and_grad(ppo.kl_loss)(
+    jnp.asarray(logp_BT), ref_BT, MASK_BT, how
+  )
+  assert np.isclose(found, naive_aggregate(k3, how), rtol=1e-5)
+  assert (np.asarray(gradient_BT)[MASK_BT == 0] == 0).all()
+  assert np.isfinite(np.asarray(gradient_BT)).all()
+
+
+def test_the_penalty_of_an_unchanged_policy_is_zero():
+  [logp_BT] = arrays(1)
+  assert ppo.kl_loss(logp_BT, logp_BT, MASK_BT) == 0.0
+
+
+def test_a_token_that_the_reference_rules_out_costs_a_finite_penalty():
+  """k3 at the clamp of 30 nats: 30 - 1 + exp(-30) (checklist 55)."""
+  logp, mask = one_token(-1.0, 1.0)
+  ref = np.float32([[-np.inf]])
+  found, slope = jax.value_and_grad(ppo.kl_loss)(logp, ref, mask)
+  assert np.isclose(found, 29.0) and slope == 0.0
+
+
 def test_policy_clip_has_its_four_cases():
   """Pessimistic maximum in the four sign cases (checklist 65)."""
   table = [

@@ -245,3 +245,39 @@ def test_a_common_shift_changes_the_binary_loss_and_not_the_ranked_one():
   ranked, binary = preference.pairwise_loss, preference.binary_loss
   assert np.isclose(ranked(*shifted), ranked(CHOSEN_B, REJECTED_B))
   assert not np.isclose(binary(*shifted), binary(CHOSEN_B, REJECTED_B))
+
+
+def test_the_direct_loss_equals_a_loop():
+  """-log sigmoid of beta times the difference of the two log-ratios."""
+  rng = np.random.default_rng(3)
+  logps = rng.normal(-20, 3, (4, 5)).astype(np.float32)
+  terms = []
+  for good, bad, ref_good, ref_bad in logps.T.astype(float):
+    h = 0.3 * ((good - ref_good) - (bad - ref_bad))
+    terms.append(-math.log(1.0 / (1.0 + math.exp(-h))))
+  loss = preference.direct_loss(*logps, beta=0.3)
+  assert np.isclose(loss, np.mean(terms), rtol=1e-5)
+
+
+def test_a_policy_that_is_its_reference_has_the_direct_loss_of_a_coin():
+  """Whatever it thinks of the replies; and 2 at beta h = 2 to two digits."""
+  same = np.float32([-3.0, -40.0]), np.float32([-50.0, -1.0])
+  loss = preference.direct_loss(*same, *same, beta=0.1)
+  assert np.isclose(loss, math.log(2))
+  far = np.float32([-20.0]), np.float32([0.0])
+  zero = np.float32([0.0])
+  loss = preference.direct_loss(*far, zero, zero, beta=0.1)
+  assert np.isclose(loss, math.log(1 + math.exp(2)), rtol=1e-6)
+
+
+def test_the_implicit_reward_of_the_best_policy_is_the_reward():
+  """pi = pi_0 exp(r / beta) / Z gives r back, less beta log Z."""
+  rng, beta = np.random.default_rng(0), 0.5
+  ref_V, reward_V = rng.dirichlet(np.ones(6)), rng.normal(size=6)
+  weight_V = ref_V * np.exp(reward_V / beta)
+  best_V = weight_V / weight_V.sum()
+  found_V = preference.implicit_reward(
+    np.log(best_V).astype(np.float32), np.log(ref_V).astype(np.float32), beta
+  )
+  shift = beta * math.log(weight_V.sum())
+  np.testing.assert_allclose(found_V, reward_V - shift, rtol=1e-4, atol=1e-5)

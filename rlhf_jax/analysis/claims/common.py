@@ -48,7 +48,7 @@ COMPUTE = Table(
   name='compute',
   meaning='a run that trained a model: from its done.json, in no file of a run',
   columns={
-    'stage': 'which script ran: `train_lm`, `train_pm` or `train_ppo`',
+    'stage': 'which script ran: `train_lm`, `train_pm`, `train_ppo`, ...',
     'flops': 'of the matrix products of its training, by the sizes of the '
     'models; evaluations are left out',
     'seconds': 'wall time of the run on its device, evaluations, compiling and '

@@ -31,6 +31,8 @@ THEMES = (
   'scans',
   'online',
   'best_of_n',
+  'baselines',
+  'ensembles',
   'samples',
   'ood',
   'evaluations',

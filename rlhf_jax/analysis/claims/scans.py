@@ -39,6 +39,8 @@ def by_pm_size(tables) -> pd.DataFrame:
       row = {'seed': seed, 'size': size, 'n_params': known.get(size, np.nan)}
       row['gap_per_gain'] = pm_sizes.gap_at(pair, equal)
       rows.append(row | {'diverged_at': pm_sizes.diverged_at(pair)})
+  if not rows:
+    raise NotRunError('no PM pair was run in both directions (half a and b)')
   return pd.DataFrame(rows)
 
 
