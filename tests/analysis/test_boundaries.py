@@ -162,11 +162,11 @@ def test_three_regressors_have_the_information_of_their_residuals():
 
 def test_a_forecast_is_matched_from_1_25_to_2_5_with_both_ends():
   run = window([1.0, 1.25, 2.5, 2.75])
-  run['train_pm'] = [9.0, 2.0, 3.0, 9.0]
-  # Gains 1 and 2; slope 1 says 1.25 and 2.5.
+  run['train_pm'] = [9.0, 2.0, 4.0, 9.0]
+  # Gains 1 and 3; slope 1 says 1.25 and 2.5.
   found = kl_reward.forecast_error(1.0, 1.0, run)
-  assert found == pytest.approx((0.25 + 0.5) / 3)
-  assert math.isnan(kl_reward.forecast_error(1.0, 2.5, run))  # no mean gain
+  assert found == pytest.approx((0.25 + 0.5) / 4)
+  assert math.isnan(kl_reward.forecast_error(1.0, 3.0, run))  # no mean gain
 
 
 def test_a_bow_needs_six_points_and_the_first_of_ten_times_in_kl():

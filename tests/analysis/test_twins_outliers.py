@@ -42,8 +42,9 @@ def distances(rng):
   return rows, value
 
 
-def test_claim_45_is_that_of_loops_over_layers_halves_and_splits():
-  rows, value = distances(np.random.default_rng(0))
+@pytest.mark.parametrize('draw', range(4))
+def test_claim_45_is_that_of_loops_over_layers_halves_and_splits(draw):
+  rows, value = distances(np.random.default_rng(draw))
   found = ood.grows_with_size(loops.frames({'ood': rows}))
   slopes, middles, of_large = [], [], []
   for seed in SEEDS:
@@ -66,8 +67,9 @@ def test_claim_45_is_that_of_loops_over_layers_halves_and_splits():
   assert share == pytest.approx(loops.mean(middles))
 
 
-def test_claim_47_takes_the_best_of_both_scores_at_any_layer():
-  rng = np.random.default_rng(1)
+@pytest.mark.parametrize('draw', range(3))
+def test_claim_47_takes_the_best_of_both_scores_at_any_layer(draw):
+  rng = np.random.default_rng(draw)
   rows, value = distances(rng)
   shown, ours = [], []
   for seed, size, count in itertools.product(SEEDS, 'SL', (1, 10, 100)):
