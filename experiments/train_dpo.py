@@ -57,6 +57,22 @@ def watched(config, base, way, mesh):
   return held_out, shown.of_run(config, base, way, mesh, held_out, measured)
 
 
+def training_pairs(config, base):
+  """(DirectBatch of a run's training pairs, counts of what was read).
+
+  They are those that `train_pm` draws with these settings: the same subset,
+  half, labels and order.
+
+  Args:
+    config: comparisons_dir or data and reading; seed, half, train_subset,
+      pairs.
+    base: Base.
+  """
+  found = comparisons.read_pairs(config, base)
+  known, _, rows = comparisons.drawn_pairs(config, found)
+  return direct.reply_pairs(known, rows), found.counts
+
+
 def run(config, workdir):
   """Trains; writes `params`, and the tables of a policy."""
   comparisons.require_data(config)
@@ -70,7 +86,7 @@ def run(config, workdir):
     mesh, way = mesh_from(config['mesh']), trained.way_of(config)
     base = open_base(config, mesh)
     named, most = (base.functions, base.size), direct.longest_reply(config)
-    pairs, counts = direct.training_pairs(config, base)
+    pairs, counts = training_pairs(config, base)
     comparisons.write_reading(run_.path, counts)
     pairs = direct.with_reference(
       direct.pair_logps(*named, most, mesh),

@@ -9,7 +9,6 @@ import functools
 import jax
 import numpy as np
 
-from experiments.shared import comparisons
 from experiments.shared.devices import jit_named, jit_step
 from experiments.shared.sampling import split_model
 from rlhf_jax.train.direct import make_direct_step, make_pair_logps
@@ -100,19 +99,3 @@ def with_reference(logps, params, pairs, batch_size):
     np.concatenate(side)[:N] for side in zip(*found, strict=True)
   )
   return pairs._replace(ref_chosen_B=chosen_N, ref_rejected_B=rejected_N)
-
-
-def training_pairs(config, base):
-  """(DirectBatch of a run's training pairs, counts of what was read).
-
-  They are those that `train_pm` draws with these settings: the same subset,
-  half, labels and order.
-
-  Args:
-    config: comparisons_dir or data and reading; seed, half, train_subset,
-      pairs.
-    base: Base.
-  """
-  found = comparisons.read_pairs(config, base)
-  known, _, rows = comparisons.drawn_pairs(config, found)
-  return reply_pairs(known, rows), found.counts

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from rlhf_jax.analysis.drawings import baselines, ensembles
 from rlhf_jax.analysis.operating import (
   end_of_context,
   kwise,
@@ -56,3 +57,25 @@ def finetuned(seeds):
   return small.table(
     'sft', [run | {'seed': s} | x for s in seeds for x in epochs]
   )
+
+
+def with_policies(curve):
+  """An rl_curve that has runs of other algorithms and rewards as well.
+
+  Those of algorithms are the linear ones of one size, those under ensembles
+  the long ones, a little lower.
+  """
+  added = [curve]
+  for place, role in enumerate(baselines.ALGORITHMS):
+    rows = curve[(curve['role'] == 'linear') & (curve['size'] == '13K')]
+    added.append(_as_role(rows, role, place))
+  for place, role in enumerate(ensembles.REWARDS):
+    if role != 'robust':
+      added.append(_as_role(curve[curve['role'] == 'robust'], role, place))
+  return pd.concat(added, ignore_index=True)
+
+
+def _as_role(rows, role, place):
+  rows = rows[rows['half'] == 'a']
+  names = rows['run_id'].str.replace('^[a-z]+', role, regex=True)
+  return rows.assign(role=role, run_id=names, gold=rows['gold'] - 0.1 * place)

@@ -50,6 +50,7 @@ def whole(tables):
   outliers |= ood.outliers_help(rng(), seeds, 'effect')
   more = distilled | outliers
   more |= more_tables.tables((tables | more)['pm_curve'], seeds)
+  more['rl_curve'] = more_tables.with_policies(tables['rl_curve'])
   return tables | more | synthetic.online_tables(rng(), seeds, True)
 
 
@@ -153,6 +154,8 @@ def test_a_figure_without_its_table_or_rows_is_none(whole, composed, tmp_path):
     'entropy_length',
     'frontier_and_policies',
     'gold_and_forms',
+    'algorithms',
+    'gold_under_ensembles',
   }
 
 
