@@ -10,7 +10,9 @@ benchmarks/results/<device>/agreement_losses.json.
 
 Two things of RLOO are TRL's own: the mean over replies of sums over tokens,
 where ours is a mean over tokens (a factor, which is taken out), and the ratio
-of a whole reply, which is 1 in the one update of each batch.
+of a whole reply. That is 1 in the one update of each batch, where both losses
+have one gradient; their values differ, since ours counts an advantage once for
+each token, so that of RLOO the gradient alone is compared.
 """
 
 import argparse
@@ -156,7 +158,7 @@ def rloo_rows(logits_fn, params, ref, found, worth_V, losses):
     passes=1,
     minibatch_size=mask_BT.shape[0],
   )
-  state, metrics = update(
+  state, _ = update(
     init_state({'policy': params}, DESCENT),
     experience,
     jax.random.key(0),
@@ -170,7 +172,6 @@ def rloo_rows(logits_fn, params, ref, found, worth_V, losses):
       found.get('old_logps'),
     ),
     'advantage': (ours_B, found['advantages']),
-    'loss': (metrics['policy_loss'][0] * factor, found['loss']),
   }, state.params['policy']
 
 

@@ -121,7 +121,7 @@ def test_a_policy_without_a_critic_has_the_tables_of_ppo(
   curve = pd.read_csv(study / name / 'rl_curve.csv')
   assert curve['samples'].tolist() == [0, 16, 32]
   assert curve['kl'].iloc[0] == 0 and curve['kl'].iloc[-1] > 0
-  killed_at(train_ppo, config, study / f'{name}-resumed', last=2)
+  killed_at(train_ppo, config, study / f'{name}-resumed', last=1)
   train_ppo.run(config, study / f'{name}-resumed')
   for file in ('metrics.jsonl', 'rl_curve.csv'):
     ours, theirs = (
@@ -157,15 +157,13 @@ def test_dpo_leaves_a_policy_that_every_script_takes(
   written = json.loads((tmp_path / 'model' / 'config.json').read_text())
   assert all('Classification' not in x for x in written['architectures'])
   assert all('CausalLM' in x for x in written['architectures'])
-  few = {'prompts': 4, 'replies': 8, 'run_dir': str(path)}
-  frontier.run(few, tmp_path / 'frontier')
+  few = {'prompts': 4, 'replies': 64}
+  frontier.run(few | {'run_dir': str(path)}, tmp_path / 'frontier')
   assert (tmp_path / 'frontier' / 'frontier.csv').exists()
   asked = _config('reproduce', 'full_smoke')['replies'] | few
   asked |= {'policy_dir': str(path), 'pm_dirs': [str(study / 'pm')]}
   asked |= {'role': 'judged_dpo', 'seed': 0}
-  score_replies.run(
-    {k: v for k, v in asked.items() if k != 'run_dir'}, tmp_path / 'replies'
-  )
+  score_replies.run(asked, tmp_path / 'replies')
   assert (tmp_path / 'replies' / 'scored.csv').exists()
 
 
