@@ -71,10 +71,10 @@ def tasks(state):
 
 
 def put(folder, task, **changes):
-  """Changes what is known of a task; atomically."""
+  """Changes what is known of a task; atomically, whoever else does it."""
   file = folder / 'tasks' / f'{task}.json'
   row = json.loads(file.read_text()) if file.exists() else {}
-  part = file.with_suffix('.part')
+  part = file.with_suffix(f'.{os.getpid()}.part')
   part.write_text(json.dumps(row | changes))
   part.replace(file)
 
