@@ -27,7 +27,7 @@ def test_the_readme_has_the_range_of_all_processors():
     ratios = [row['ratio'] for row in rows if row['shape'] == shape]
     ends[shape] = f'{min(ratios):.1f} to {max(ratios):.1f} times'
   assert len(rows) >= 24
-  assert f'{ends["S"]} as fast with models of 5M parameters' in text
+  assert f'{ends["S"]} as fast with models of 4.7M parameters' in text
   assert f'and {ends["197K"]} with 197K' in text
 
 

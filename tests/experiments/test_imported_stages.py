@@ -40,26 +40,6 @@ def policy(study):
   return study / 'ppo'
 
 
-class Killed(KeyboardInterrupt):
-  """Leaves a training loop like Ctrl-C."""
-
-
-def run_killed(monkeypatch, stage, config, workdir, last):
-  """Runs a stage that is killed when it asks for the rate of a step."""
-  rate_at = stage.learning_rate_at
-
-  def rate_or_kill(step, **options):
-    if step == last:
-      raise Killed
-    return rate_at(step, **options)
-
-  with monkeypatch.context() as patch:
-    patch.setattr(stage, 'learning_rate_at', rate_or_kill)
-    with pytest.raises(Killed):
-      stage.run(config, workdir)
-  assert not (workdir / 'done.json').exists()
-
-
 def same_files(a, b, *names):
   for name in names:
     assert (a / name).read_bytes() == (b / name).read_bytes(), name
@@ -102,10 +82,10 @@ def test_what_a_run_keeps_is_adapters_and_a_head_alone(study, policy):
   assert all(np.isfinite(x).all() for x in jax.tree.leaves(kept))
 
 
-def test_a_preference_model_resumes_bit_for_bit(study, monkeypatch):
+def test_a_preference_model_resumes_bit_for_bit(study, killed_at):
   """Killed in step 5, resumed from step 3 (checklist 82)."""
   config, workdir = tiny.pm(study), study / 'again' / 'pm'
-  run_killed(monkeypatch, train_pm, config, workdir, last=5)
+  killed_at(train_pm, config, workdir, last=5)
   train_pm.run(config, workdir)
   same_files(
     workdir, study / 'pm-a', 'metrics.jsonl', 'pm_curve.csv', 'floors.csv'
@@ -128,10 +108,10 @@ def test_the_policy_starts_at_the_base_and_moves(policy):
     assert set(last['scores']) == {'train PM', 'test PM', 'KL'}
 
 
-def test_ppo_resumes_bit_for_bit(study, policy, monkeypatch):
+def test_ppo_resumes_bit_for_bit(study, policy, killed_at):
   """Killed in iteration 2, resumed from it (checklist 82)."""
   config, workdir = tiny.ppo(study), study / 'again' / 'ppo'
-  run_killed(monkeypatch, train_ppo, config, workdir, last=2)
+  killed_at(train_ppo, config, workdir, last=2)
   train_ppo.run(config, workdir)
   same_files(workdir, policy, 'metrics.jsonl', 'rl_curve.csv', 'rl_pi0.csv')
 
