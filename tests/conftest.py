@@ -1,11 +1,13 @@
 """Every test runs on the CPU, and compiled programs are kept between runs."""
 
+import gc
 import importlib.util
 import os
 import pathlib
 from importlib import metadata
 
 import hypothesis
+import pandas as pd
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
@@ -23,6 +25,10 @@ if metadata.version('jaxlib').startswith('0.10.'):
 # Threads of PyTorch wait by spinning: with two workers each costs the others.
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0.3')
+
+# Claims look strings up one by one: in Arrow's memory that takes half as long
+# again. The programs that tests start have the default.
+pd.set_option('mode.string_storage', 'python')
 
 # The machine may be busy: a slow example is no failure.
 hypothesis.settings.register_profile(
@@ -51,7 +57,8 @@ def pytest_collection_modifyitems(items):
   items.sort(key=lambda item: rank.get(item.path.name, len(FIRST)))
 
 
-# They import PyTorch and transformers, which `make test` does not install.
+# They import PyTorch and transformers, or run notebooks: `make test` does not
+# install what they need, `make test-all` does.
 NEED_TORCH = [
   'models/pretrained',
   'models/test_models_lora_parity.py',
@@ -59,18 +66,37 @@ NEED_TORCH = [
   'text/test_text_templates_beside.py',
   'text/test_text_tokenizer_export.py',
 ]
-WITHOUT = [
-  name
-  for name in ('torch', 'transformers')
-  if importlib.util.find_spec(name) is None
+NEED_NOTEBOOKS = ['test_notebooks.py']
+
+
+def lacking(*names):
+  """Those packages that are not installed."""
+  return [name for name in names if importlib.util.find_spec(name) is None]
+
+
+LEFT_OUT = [
+  (names, files)
+  for names, files in (
+    (lacking('torch', 'transformers'), NEED_TORCH),
+    (lacking('nbclient', 'nbformat', 'ipykernel'), NEED_NOTEBOOKS),
+  )
+  if names
 ]
-collect_ignore = NEED_TORCH if WITHOUT else []
+collect_ignore = [file for _, files in LEFT_OUT for file in files]
+
+
+def pytest_collection_finish(session):
+  """Seeks cycles less often, never among what was imported: 6 % of the CPU."""
+  del session
+  gc.collect()
+  gc.freeze()
+  gc.set_threshold(50_000, 20, 20)
 
 
 def pytest_terminal_summary(terminalreporter):
   """Says which files were left out, and why."""
-  if WITHOUT:
+  for names, files in LEFT_OUT:
     terminalreporter.write_line(
-      f'left out, since {" and ".join(WITHOUT)} are not installed '
-      f'(make test-all does): {", ".join(NEED_TORCH)}'
+      f'left out, since there is no {" and no ".join(names)} '
+      f'(make test-all installs it): {", ".join(files)}'
     )

@@ -3,6 +3,7 @@
 import ast
 import copy
 import dataclasses
+import functools
 import importlib.util
 import json
 import os
@@ -120,6 +121,7 @@ def section_of(job):
 BEYOND_JOBS = {'preset', 'workers', 'claims.rl_requires_test_pm'}
 
 
+@functools.cache
 def _load(name):
   path = ROOT / 'configs' / f'{name}.py'
   spec = importlib.util.spec_from_file_location(f'config_{name}', path)
@@ -128,9 +130,13 @@ def _load(name):
   return module
 
 
+@functools.cache
+def _text(name, preset):
+  return json.dumps(_load(name).get_config(preset).to_dict())
+
+
 def _config(name, preset):
-  config = _load(name).get_config(preset).to_dict()
-  return json.loads(json.dumps(config))
+  return json.loads(_text(name, preset))
 
 
 def _strings(node):
@@ -190,6 +196,7 @@ def read_by(stage):
   return _reads(*found)
 
 
+@functools.cache
 def _jobs(preset, root='ROOT'):
   return registry.all_jobs(_config('reproduce', preset), root)
 

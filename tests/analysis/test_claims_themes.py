@@ -107,7 +107,13 @@ def passed_on_null_data(seed, real):
   return [row['id'] for row in rows if row['verdict'] == 'pass']
 
 
-@pytest.mark.parametrize('real', [False, True])
+@pytest.mark.parametrize(
+  'real',
+  [
+    pytest.param(False, marks=pytest.mark.slow),  # as the committed null study
+    True,
+  ],
+)
 def test_no_claim_of_an_effect_passes_on_null_data(real):
   assert not passed_on_null_data(0, real)
 

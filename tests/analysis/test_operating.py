@@ -77,19 +77,22 @@ def test_a_claim_that_cannot_reach_80_percent_says_so_in_its_row():
 LONG = {17, 34, 35, 66}  # seconds a study
 
 
-@pytest.mark.parametrize(
-  'number',
-  [
-    pytest.param(n, marks=pytest.mark.slow if n in LONG else ())
-    for n in SCENARIOS
-  ],
-)
+def assert_made_again(number, where, studies):
+  """The first studies of a place, verdict by verdict."""
+  again = verdicts(SCENARIOS[number], where, 8, range(studies))
+  assert [v[0] for v in again] == list(FOUND[str(number)][where]['8'][:studies])
+
+
+@pytest.mark.parametrize('number', [n for n in SCENARIOS if n not in LONG])
+def test_a_study_of_the_page_can_be_made_again(number):
+  assert_made_again(number, EFFECT, 1)
+
+
+@pytest.mark.slow  # two studies of every place of every claim
+@pytest.mark.parametrize('number', SCENARIOS)
 def test_the_studies_of_the_page_can_be_made_again(number):
-  """The first two of each, verdict by verdict."""
-  scenario = SCENARIOS[number]
-  for where in (*scenario.boundaries, EFFECT):
-    again = verdicts(scenario, where, 8, range(2))
-    assert [v[0] for v in again] == list(FOUND[str(number)][where]['8'][:2])
+  for where in (*SCENARIOS[number].boundaries, EFFECT):
+    assert_made_again(number, where, 2)
 
 
 def test_the_noise_is_that_of_the_committed_runs():
@@ -215,11 +218,16 @@ def test_a_boundary_over_conversations_passes_in_5_percent_or_less(
     assert page.passes(letters).low <= page.RARE
 
 
-@pytest.mark.parametrize('number', REAL)
-def test_a_study_over_conversations_can_be_made_again(number):
-  for where in (*REAL[number].boundaries, EFFECT):
-    again = verdicts(REAL[number], where, 1, range(1))
-    assert again[0][0] == FOUND_REAL[str(number)][where][0]
+@pytest.mark.parametrize(
+  ('number', 'where'),
+  [
+    pytest.param(n, at, marks=() if at == EFFECT else pytest.mark.slow)
+    for n, at in REAL_PLACES
+  ],
+)
+def test_a_study_over_conversations_can_be_made_again(number, where):
+  again = verdicts(REAL[number], where, 1, range(1))
+  assert again[0][0] == FOUND_REAL[str(number)][where][0]
 
 
 # (claim, boundary): the contrast that is on its bound, and what chance leaves
@@ -232,6 +240,7 @@ REAL_ON_BOUND = {
 }
 
 
+@pytest.mark.slow  # eight studies of many conversations each
 @pytest.mark.parametrize(('number', 'where'), REAL_ON_BOUND)
 def test_a_boundary_over_conversations_is_where_it_says(number, where):
   name, chance = REAL_ON_BOUND[number, where]

@@ -51,6 +51,7 @@ def test_smollm2_says_what_the_capital_of_france_is():
   assert 'tokens/s' in done.stderr
 
 
+@pytest.mark.slow  # a process of its own; the next test writes with it too
 def test_the_stories_model_goes_on_with_its_story():
   weights, vocabulary = stories_or_skip()
   done = call(
