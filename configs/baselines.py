@@ -34,9 +34,7 @@ def get_config(preset='full'):
   config.algorithm, config.value_pm_dir = 'rloo', ''
   config.lr_multiple = own.rloo.lr_multiple
   blocks.start(config, study, root)
-  pm, seed = config.get_ref('pm_size'), config.get_ref('seed').to_str()
-  config.train_pm_dir = f'{root}/pm/scaling-' + pm + '-mix-a-s' + seed
-  config.test_pm_dir = f'{root}/pm/rl-' + pm + '-mix-b-s' + seed
+  blocks.watch(config, root)
   return config
 
 
@@ -47,7 +45,5 @@ def adapted():
   config.role, config.half, config.seed = 'by_rloo', 'a', study.seeds[0]
   config.size, config.pm_size, config.value_pm_dir = '', '', ''
   blocks.start(config, study, root)
-  seed = config.get_ref('seed').to_str()
-  config.train_pm_dir = f'{root}/pm/scaling-mix-a-s' + seed
-  config.test_pm_dir = f'{root}/pm/rl-mix-b-s' + seed
+  blocks.watch(config, root)
   return config

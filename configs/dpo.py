@@ -31,9 +31,7 @@ def get_config(preset='full'):
   config.pairs = config.pm_pairs = study.pm.pairs
   config.lr_multiple, config.beta = own.dpo.lr_multiple, own.dpo.beta
   blocks.start(config, study, root)
-  pm, seed = config.get_ref('pm_size'), config.get_ref('seed').to_str()
-  config.train_pm_dir = f'{root}/pm/scaling-' + pm + '-mix-a-s' + seed
-  config.test_pm_dir = f'{root}/pm/rl-' + pm + '-mix-b-s' + seed
+  blocks.watch(config, root)
   return config
 
 
@@ -52,7 +50,5 @@ def adapted():
   config.size, config.pm_size, config.train_subset = '', '', 'mix'
   config.pairs, config.pm_pairs = 0, rl.pm_pairs
   blocks.start(config, study, root)
-  seed = config.get_ref('seed').to_str()
-  config.train_pm_dir = f'{root}/pm/scaling-mix-a-s' + seed
-  config.test_pm_dir = f'{root}/pm/rl-mix-b-s' + seed
+  blocks.watch(config, root)
   return config

@@ -23,8 +23,7 @@ def get_config(preset='full'):
   seed, size, top = study.seeds[0], study.samples.sizes[0], study.linear.pm_size
   config.role, config.seed, config.half, config.size = 'games', seed, 'a', size
   config.comparisons_dir = f'{root}/comparisons'
-  config.train_pm_dir = f'{root}/pm/scaling-{top}-mix-a-s{seed}'
-  config.test_pm_dir = f'{root}/pm/rl-{top}-mix-b-s{seed}'
+  blocks.watch(config, root, top)
   run, rl = f'{root}/rl/samples-{size}-a-s{seed}', study.samples_rl
   config.writer_names = (
     'pi_0',

@@ -36,13 +36,10 @@ def get_config(preset='micro'):
   config.pi0_samples = block.get('pi0_samples', config.pi0_samples)
   config.pm_pairs = study.rl.pm_pairs or study.pm.pairs
   blocks.start(config, study, root)
-  # Names of the study's runs; a size that only the base knows is in none.
-  part = lambda key: '-' + config.get_ref(key) if config[key] else ''
-  seed = config.get_ref('seed').to_str()
-  scaling = lambda key: f'{root}/pm/scaling' + part(key) + '-mix-a-s' + seed
-  config.train_pm_dir = scaling('pm_size')
-  config.test_pm_dir = f'{root}/pm/rl' + part('pm_size') + '-mix-b-s' + seed
-  config.value_pm_dir = (
-    scaling('size') if config.size else config.get_ref('train_pm_dir')
-  )
+  blocks.watch(config, root)
+  if config.size:
+    size, seed = config.get_ref('size'), config.get_ref('seed').to_str()
+    config.value_pm_dir = f'{root}/pm/scaling-' + size + '-mix-a-s' + seed
+  else:
+    config.value_pm_dir = config.get_ref('train_pm_dir')
   return config

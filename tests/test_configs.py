@@ -62,6 +62,7 @@ PRESETS = {
   'skills': FULL,
   **dict.fromkeys(('baselines', 'dpo'), (*FULL, 'smollm2')),
 }
+SHARED = ('blocks', 'stages')  # files of other configs
 ALL = [(name, preset) for name in PRESETS for preset in PRESETS[name]]
 # Stages that the study of this preset does not run.
 ALONE = {('baselines', 'smollm2'), ('dpo', 'smollm2')}
@@ -235,7 +236,7 @@ def test_the_presets_are_all_of_them():
   presets = _load('reproduce').PRESETS
   assert sorted(presets) == sorted((*STUDIES, *OTHERS))
   files = {path.stem for path in (ROOT / 'configs').glob('*.py')}
-  assert files - {'__init__', 'blocks'} == set(PRESETS)
+  assert files - {'__init__', *SHARED} == set(PRESETS)
 
 
 def without(config, names):
@@ -640,7 +641,7 @@ def _elsewhere(folder, code, *arguments):
 
 
 def test_configs_load_in_any_working_directory(tmp_path):
-  files = [file for file in FILES if file.name != 'blocks.py']
+  files = [file for file in FILES if file.stem not in SHARED]
   files = [
     file for file in files if file.parent.name not in ('chapters', 'presets')
   ]

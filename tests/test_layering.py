@@ -81,11 +81,13 @@ def rooms_below(path):
 
 
 def below_config(path):
-  """What a config may import: blocks; a study's also the presets it is of."""
+  """What a config may import: shared files, and a study's its presets."""
   own = ('configs/reproduce.py', 'configs/presets/')
   files = (ROOT / 'configs/presets').glob('*.py')
   presets = {f'configs.presets.{file.stem}' for file in files}
-  return {'configs.blocks'} | (presets if path.startswith(own) else set())
+  return {'configs.blocks', 'configs.stages'} | (
+    presets if path.startswith(own) else set()
+  )
 
 
 def violations(path, source):

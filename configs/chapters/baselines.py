@@ -22,7 +22,7 @@ been run:
         --grid seed=0,1 --grid lr_multiple=0.02,0.06,0.2,0.6 --workdir=DIR
 """
 
-from configs import blocks
+from configs import blocks, stages
 
 
 def sections(config):
@@ -42,7 +42,7 @@ def sections(config):
 
 def policies_rl(config):
   """Section of `train_ppo` with a choice of the algorithm."""
-  return blocks.rl(config) | dict(
+  return stages.rl(config) | dict(
     algorithm=blocks.to_set(str),
     lr_multiple=blocks.to_set(float),
     group=4,  # replies to a prompt of RLOO and GRPO; of a batch, not besides
@@ -57,7 +57,7 @@ def dpo(config):
   """Section of `train_dpo`."""
   shared = {key: config.get_ref(key) for key in ('max_prompt', 'max_reply')}
   return (
-    blocks.trained_model(config)
+    stages.trained_model(config)
     | shared
     | measured(config)
     | dict(

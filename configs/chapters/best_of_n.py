@@ -6,7 +6,7 @@ train PMs have long RL runs of `robustness`, for what over-optimisation is to
 their size.
 """
 
-from configs import blocks
+from configs import stages
 
 
 def sections(config):
@@ -18,7 +18,7 @@ def sections(config):
       'prompts': 24,
       'replies': 2048,
     },
-    **blocks.lacking(config, blocks.pm_sizes, blocks.replies),
+    **stages.lacking(config, stages.pm_sizes, stages.replies),
   }
 
 

@@ -15,7 +15,7 @@ lr_multiple is of the rate at which the rung was pretrained, a guess: the paper
 has .05 of it, for far larger models. Nothing was tried by what PPO gives.
 """
 
-from configs import blocks
+from configs import blocks, stages
 
 
 def sections(config):
@@ -52,7 +52,7 @@ def demos(config):
 
 def sft(config):
   """Section of `train_lm` for demonstrations."""
-  found = blocks.lm(config)
+  found = stages.lm(config)
   del found['steps']
   return found | dict(
     objective='demonstrations',

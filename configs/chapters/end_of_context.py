@@ -6,14 +6,14 @@ reply's text. Both are trained on the same pairs of half a, in the same order,
 at a constant rate, and tested on the same 8,192 held-out pairs.
 """
 
-from configs import blocks
+from configs import blocks, stages
 
 
 def sections(config):
   """The theme's settings, and the section of its preference models."""
   return dict(
     end_of_context=dict(sizes=tuple(config.linear.sizes[:2])),
-    end_of_context_pm=blocks.pm(config)
+    end_of_context_pm=stages.pm(config)
     | dict(
       score_at=blocks.to_set(str),
       curve_points=3,

@@ -8,7 +8,7 @@ PM of the robust run of that half, which is the single PM beside them. The
 weight of the variance is the paper's for PPO.
 """
 
-from configs import blocks
+from configs import blocks, stages
 
 
 def sections(config):
@@ -19,7 +19,7 @@ def sections(config):
       ways=('mean', 'min', 'variance'),
       ensemble_coef=0.1,
     ),
-    ensembles_pm=blocks.pm(config)
+    ensembles_pm=stages.pm(config)
     | dict(member=blocks.to_set(int), pairs=blocks.to_set(int)),
     ensembles_rl=policies_rl(config),
   )
@@ -27,7 +27,7 @@ def sections(config):
 
 def policies_rl(config):
   """Section of `train_ppo` with an ensemble as its reward."""
-  return blocks.rl(config) | dict(
+  return stages.rl(config) | dict(
     ensemble_dirs=blocks.to_set(tuple),
     ensemble=blocks.to_set(str),
     ensemble_coef=blocks.to_set(float),

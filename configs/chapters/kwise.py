@@ -9,7 +9,7 @@ after one epoch and, each with a course of its own, after two.
         --config.themes=kwise --workdir=DIR
 """
 
-from configs import blocks
+from configs import blocks, stages
 
 
 def sections(config):
@@ -28,7 +28,7 @@ def preference_models(config):
   development seed 0 by the held-out loss of `kwise` after one epoch: .652 at
   half of the rung's rate, .682 at all of it, .692 with batches of 16.
   """
-  return blocks.pm(config) | dict(
+  return stages.pm(config) | dict(
     loss=blocks.to_set(str),
     pairs=0,  # rankings are read whole
     epochs=blocks.to_set(int),

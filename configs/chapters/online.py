@@ -9,7 +9,7 @@ language model that wrote the base tranche. K = 4 inner passes, as the paper has
 for its online runs; its other settings are those of `rl`.
 """
 
-from configs import blocks
+from configs import blocks, stages
 
 
 def sections(config):
@@ -35,7 +35,7 @@ def sections(config):
 
 def policies_rl(config):
   """Section of `train_ppo` for the policies of the rounds."""
-  return blocks.rl(config) | dict(
+  return stages.rl(config) | dict(
     snapshots=(12,),  # iterations whose policies are kept besides the last
     iterations=24,
     passes=4,

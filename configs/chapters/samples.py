@@ -7,14 +7,14 @@ these sizes, of which snapshots are kept; their curves are measured elsewhere,
 so that few prompts do here.
 """
 
-from configs import blocks
+from configs import blocks, stages
 
 
 def sections(config):
   """The theme's settings, and the sections of the stages that it alone runs."""
   return dict(
     samples=dict(sizes=tuple(config.linear.sizes[:2])),
-    samples_rl=blocks.rl(config)
+    samples_rl=stages.rl(config)
     | dict(
       snapshots=(4, 10, 16, 24),  # besides the last, 34
       eval_prompts=256,

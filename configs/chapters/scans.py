@@ -5,7 +5,7 @@ a train PM of its own size (Bai et al. 2022, section 4.2). Test PMs of all sizes
 score the final policies. Runs of 2 passes are the linear ones.
 """
 
-from configs import blocks
+from configs import stages
 
 
 def sections(config):
@@ -15,7 +15,7 @@ def sections(config):
       'own_sizes': tuple(config.linear.sizes[:-1]),
       'passes': (1, 4),
     },
-    **blocks.lacking(config, blocks.pm_sizes, blocks.replies),
+    **stages.lacking(config, stages.pm_sizes, stages.replies),
   }
 
 

@@ -12,7 +12,7 @@ largest preference model; and what the policies can do before and after. Seeds
 share texts, language models and comparisons. Iterations: as many as `bows` has.
 """
 
-from configs import blocks
+from configs import blocks, stages
 
 
 def sections(config):
@@ -34,7 +34,7 @@ def sections(config):
 
 def policies_rl(config):
   """Section of `train_ppo` for these policies."""
-  return blocks.rl(config) | dict(
+  return stages.rl(config) | dict(
     iterations=18,
     eval_prompts=256,
     pi0_samples=2,

@@ -5,7 +5,7 @@ helpful pairs are twice as many (Bai et al. 2022, section 5.1). The numbers of
 pairs and of seeds keep both scans under a quarter of an hour.
 """
 
-from configs import blocks
+from configs import stages
 
 
 def sections(config):
@@ -19,7 +19,7 @@ def sections(config):
       'weighted_share': '67/33',  # helpful to harmless
       'weights': (1.0, 2.0, 3.0, 4.0, 10.0),  # of a harmless pair
     },
-    **blocks.lacking(config, blocks.replies),
+    **stages.lacking(config, stages.replies),
   }
 
 

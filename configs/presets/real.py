@@ -2,7 +2,7 @@
 
 import ml_collections
 
-from configs import blocks
+from configs import blocks, stages
 from configs.presets import whole
 
 
@@ -47,7 +47,7 @@ def smollm2():
   config.base = 'smollm2'
   config.data.update(source='hh', path='../shared/data', on_error='skip')
   config.reading.train_pairs = 0
-  config.cross_fit = blocks.cross_fit(config)
+  config.cross_fit = stages.cross_fit(config)
   config.cross_fit.head.layers = (7, 15, 22)
   config.claims = dict(rl_requires_test_pm=True)
   config.outliers = blocks.chapters()['ood'].real(config)
@@ -68,13 +68,13 @@ def smollm2_full():
   config.base, config.trained, config.world = 'smollm2', 'adapters', {}
   config.data.update(source='hh', path='../shared/data', on_error='skip')
   config.max_prompt, config.max_reply = 64, 32  # of PPO
-  config.pm = blocks.pm(config)
+  config.pm = stages.pm(config)
   config.pm.update(adapted_pm())
   config.pm_lr_multiples = {}
   config.decayed = dict(lr_ratio=1.0, schedule='decay', schedule_shape='linear')
-  config.rl = blocks.rl(config)
+  config.rl = stages.rl(config)
   config.rl.update(adapted_rl())
-  config.hhh = blocks.hhh(config)
+  config.hhh = stages.hhh(config)
   config.claims = dict(rl_requires_test_pm=True)
   config.themes = ('scaling', 'sqrt_kl', 'ppo', 'calibration', 'tension', 'hhh')
   config.scaling = dict(sizes=('',), curve_points=1, final_eval_pairs=-1)

@@ -2,7 +2,7 @@
 
 import ml_collections
 
-from configs import blocks
+from configs import blocks, stages
 
 
 def headline():
@@ -36,17 +36,17 @@ def study(preset, world):
   config.draws = 1  # of what all seeds share
   config.workers = 2
   config.test_fraction = 0.29
-  config.text = blocks.text(config)
-  config.lm = blocks.lm(config)
-  config.comparisons = blocks.comparisons(config)
-  config.pm = blocks.pm(config)
+  config.text = stages.text(config)
+  config.lm = stages.lm(config)
+  config.comparisons = stages.comparisons(config)
+  config.pm = stages.pm(config)
   # What pm.lr_multiple is multiplied with; {}: all sizes alike.
   config.pm_lr_multiples = dict(_3K=0.4, _13K=0.3, _42K=0.25, _197K=0.3)
   # Preference models of all pairs end at a rate that falls to zero.
   config.decayed = dict(lr_ratio=0.5, schedule='decay', schedule_shape='linear')
-  config.rl = blocks.rl(config)
+  config.rl = stages.rl(config)
   config.rl.update(eval_prompts=1024, dense_iterations=24, dense_every=1)
-  config.frontier = blocks.frontier()
+  config.frontier = stages.frontier()
   # Claims on RL need PMs above chance, in every preset.
   config.claims = dict(rl_requires_test_pm=True)
   config.update(themes())

@@ -38,7 +38,7 @@ import ml_collections
 
 sys.path.append(str(Path(__file__).resolve().parents[2]))
 
-from configs import blocks
+from configs import blocks, stages
 
 
 def confirm():
@@ -83,9 +83,9 @@ def confirm():
   )
   # That a GPU differentiates; so many microbatches there are.
   config.rows_at_once = dict(pm=8, rl=8)
-  config.pm = blocks.pm(config)
+  config.pm = stages.pm(config)
   config.pm.update(pm())
-  config.rl = blocks.rl(config)
+  config.rl = stages.rl(config)
   config.rl.update(rl())
   config.machine = machine()
   return config
