@@ -320,47 +320,68 @@ def _flat(config, prefix=''):
   return found
 
 
-def check_knobs(config, plan, beyond=()):
+def check_knobs(config, plan, beyond=(), theme_of=lambda key: None):
   """Turns every knob of a config: its jobs change, or it is refused.
 
   Args:
     config: ConfigDict.
     plan: its jobs, of a plain dict.
     beyond: the start of keys that have other effects.
+    theme_of: key -> the theme whose jobs are looked at first; None: all are.
   """
 
-  def planned(changes):
+  def planned(changes, theme):
     turned = copy.deepcopy(config)
     try:
       turned.update_from_flattened_dict(changes)
     except (TypeError, ValueError):
       return None  # a value of another type
+    if theme:
+      turned.themes = (theme,)
     try:
       return plan(json.loads(json.dumps(turned.to_dict())))
     except ValueError as error:
       return str(error)
 
-  before = planned({})
+  before = functools.cache(lambda theme: planned({}, theme))
+
+  def tried(value, key, theme):
+    found = (planned({key: other}, theme) for other in _changed(value))
+    return (jobs for jobs in found if jobs is not None)
+
   for key, value in _flat(config).items():
-    found = (planned({key: other}) for other in _changed(value))
-    found = (jobs for jobs in found if jobs is not None)
+    themes = dict.fromkeys((theme_of(key), None))
     if value is None:
-      found = list(found)
+      found = list(tried(value, key, next(iter(themes))))
       assert found and all('has no effect' in jobs for jobs in found), key
     elif not key.startswith(tuple(beyond)):
-      assert any(jobs != before for jobs in found), f'{key} has no effect'
+      assert any(
+        jobs != before(theme)
+        for theme in themes
+        for jobs in tried(value, key, theme)
+      ), f'{key} has no effect'
+
+
+def _theme_of_sections(config):
+  """{section: the chapter that alone brings it}."""
+  return {
+    section: name
+    for name, chapter in _load('blocks').chapters().items()
+    for section in chapter.sections(config)
+  }
 
 
 @pytest.mark.parametrize(
   'preset',
   (
     *('smoke', 'smollm2', 'smollm2_full'),
-    pytest.param('full_smoke', marks=pytest.mark.slow),  # a minute
+    pytest.param('full_smoke', marks=pytest.mark.slow),  # 1,400 knobs
   ),
 )
 def test_every_knob_of_a_study_changes_its_jobs(preset):
   """Or is refused, where themes, sizes and seeds decide."""
   config = _load('reproduce').get_config(preset)
+  chapter = _theme_of_sections(config) if preset in FULL else {}
   plan = lambda config: registry.all_jobs(config, 'ROOT')
   names = {job.name for job in _jobs(preset)}
   unused = [
@@ -368,7 +389,8 @@ def test_every_knob_of_a_study_changes_its_jobs(preset):
     for key in config.get('pm_lr_multiples', {})
     if f'lm/{key[1:]}' not in names
   ]
-  check_knobs(config, plan, [*BEYOND_JOBS, *unused])
+  theme_of = lambda key: chapter.get(key.partition('.')[0])
+  check_knobs(config, plan, [*BEYOND_JOBS, *unused], theme_of)
 
 
 def test_knobs_beyond_the_jobs_are_read():

@@ -178,6 +178,7 @@ ON_BOUND = {
 LEFT = {7: 0.006, 17: 0.03, 66: 0.02}
 
 
+@pytest.mark.slow  # a study of every boundary of every claim
 @pytest.mark.parametrize(('number', 'where'), ON_BOUND)
 def test_a_boundary_is_where_it_says(number, where, monkeypatch):
   for name in NOISE:

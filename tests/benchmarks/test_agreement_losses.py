@@ -118,6 +118,7 @@ def rows_of(which, peer):
   return apart, parity.moved(table, ours, {'table_VV': after})
 
 
+@pytest.mark.slow  # four programs
 @pytest.mark.parametrize(
   ('which', 'peer'), [('rloo', peer_rloo), ('dpo', peer_dpo)]
 )

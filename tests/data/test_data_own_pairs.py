@@ -157,6 +157,7 @@ def test_a_side_without_pairs_says_why_and_what_to_do(tmp_path):
     read(file, held_out='train')
 
 
+@pytest.mark.slow  # every allocation is traced
 def test_memory_is_that_of_what_is_drawn(tmp_path):
   """Six times the file, and the same 100 and 10 pairs of it."""
   peaks = []

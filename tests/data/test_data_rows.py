@@ -290,6 +290,7 @@ def peak_of_reading(file):
   return peak
 
 
+@pytest.mark.slow  # every allocation is traced
 @pytest.mark.parametrize('form', ['lines', 'gzip', 'array'])
 def test_memory_is_flat_in_the_size_of_the_file(tmp_path, form):
   """Ten times the rows: no more than a tenth more of memory."""

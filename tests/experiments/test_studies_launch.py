@@ -105,7 +105,10 @@ def test_a_study_begun_in_slurm_goes_on_on_the_pool(root, cluster, capsys):
     assert counting_stage.steps_of(root, name) == [3]
 
 
-@pytest.mark.parametrize('on', ['pool', 'slurm'])
+@pytest.mark.parametrize(
+  'on',
+  [pytest.param('pool', marks=pytest.mark.slow), 'slurm'],  # three pools
+)
 def test_a_study_goes_on_without_a_run_whose_numbers_are_not_finite(
   root, cluster, capsys, on
 ):
@@ -343,6 +346,7 @@ def test_every_launcher_has_the_same_face(root):
   assert [job.name for job in read_list(root)] == ['a', 'b', 'B', 'c']
 
 
+@pytest.mark.slow  # processes
 def test_one_bad_job_on_the_pool_stops_none_that_does_not_need_it(root, capsys):
   """b fails: B, its like, is done, and c, which needs b, does not run."""
   (root / 'no-b').touch()
