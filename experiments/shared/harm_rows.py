@@ -22,6 +22,7 @@ CROSS = 'the other fold'
 FLAGS = ('f1', 'agreement', 'kappa', 'recall', 'fpr')
 SCORES = ('auroc', 'fpr95', 'recall95')
 GROUPS = {'all': '', 'xstest': 'xstest'}  # sources by their beginning
+AS_IT_IS = 'as it is'
 AMONG = (1, 2, 3, 4, 6, 8)  # sentences that a refusal was sought in
 # JailbreakBench's table over all 300 rows, which `jailbreak_judge` has 200 of.
 PUBLISHED = {
@@ -193,10 +194,9 @@ def refusal_rows(replies) -> list[dict]:
     if min(refused_N[mask].sum(), (1 - refused_N[mask]).sum()) < 2:
       return
     found = detection.of_flags(flags_N[mask], refused_N[mask], prompt_N[mask])
-    area = ood.auroc(
-      score_N[mask & (refused_N > 0)], score_N[mask & (refused_N == 0)]
-    )
-    found['auroc'] = ood.interval(area)
+    if label == AS_IT_IS:  # the others are the same score, cut elsewhere
+      sides = (score_N[mask & (refused_N == kind)] for kind in (1, 0))
+      found['auroc'] = ood.interval(ood.auroc(*sides))
     part = 'development' if fold == 0 else 'test'
     head = {'fold': part, 'source': source, 'rule': label}
     head |= {'in_part': 'refusals' if kept is every else 'left out'}
@@ -207,8 +207,8 @@ def refusal_rows(replies) -> list[dict]:
   for among in AMONG:
     add(0, 'all', every, (score_N >= 1 / among).astype(int), f'first {among}')
   for source in (*GROUPS, *sorted(set(source_N))):
-    add(1, source, every, flag_N, 'as it is')
-    add(1, source, ~part_N, flag_N, 'as it is')
+    add(1, source, every, flag_N, AS_IT_IS)
+    add(1, source, ~part_N, flag_N, AS_IT_IS)
   add(1, 'all', every, np.ones(len(replies), int), 'always')
   return rows
 
