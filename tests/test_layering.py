@@ -20,6 +20,7 @@ MAY_IMPORT = {
   'digests': set(),
   'losses': {'types'},
   'linear': set(),
+  'judges': {'text'},
   'text': {'types'},
   'models': INNER,
   'data': INNER,
@@ -53,6 +54,7 @@ ONLY_IN = {
 LIBRARIES = {
   'rlhf_jax/losses/': {'jax', 'chex'},
   'rlhf_jax/linear/': {'numpy', 'scipy'},
+  'rlhf_jax/judges/': {'numpy'},
   'rlhf_jax/analysis/': {'numpy', 'scipy', 'pandas', 'matplotlib', 'jinja2'},
   'configs/': {'ml_collections'},
 }

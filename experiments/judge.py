@@ -1,0 +1,224 @@
+"""Judges of two replies: how they agree with people, and whom they let win.
+
+    python -m experiments.judge --data=FOLDER --workdir=DIR
+
+    python -m experiments.judge --replies=A.jsonl --against=B.jsonl \
+        --workdir=DIR
+
+With `--data`, every judge is asked about pairs that people have judged, in both
+orders and in one, and `agreement.csv` says how often it agrees with them, with
+Cohen's kappa and Krippendorff's alpha. With `--replies` and `--against`, two
+files of JSON lines of prompt and reply, `win_rates.csv` says how often the
+first wins, plain and length-controlled. With `--leader_board` the models of
+alpaca_eval_kwise are put in order. What was said is in `votes.jsonl`.
+
+Judges: `longer`, `first`, `random`, `random3` (sides and ties), `length` (the
+longer one, ties chosen on other prompts); with `--pms=NAME=RUN` a preference
+model; with `--scores=NAME=FILE` whatever wrote the file of prompt, reply and
+score; with `--url` and `--model` a model behind an OpenAI-compatible endpoint.
+"""
+
+import os
+from pathlib import Path
+
+from absl import flags
+
+from experiments.shared import command, judging, pm_scoring, score_files
+from experiments.shared import win_rate_rows as wins
+from experiments.shared.files import write_csv
+from experiments.shared.models import open_scorer
+from rlhf_jax.data.jsonl import write_rows
+from rlhf_jax.data.judged import read_kwise
+from rlhf_jax.judges import endpoint, scores, votes
+
+RULES = {
+  'longer': judging.rule(votes.longer),
+  'first': judging.rule(votes.first_wins),
+  'random': judging.rule(votes.make_random(2)),
+  'random3': judging.rule(votes.make_random(3)),
+  'length': judging.by_score(lambda prompt, reply: len(reply)),
+}
+ORDERS = ('both', 'one')
+
+
+def pm_judge(name, path, texts, options):
+  """The judge of a preference model, its scores of all texts in a file.
+
+  Args:
+    name: of the judge.
+    path: run of train_pm.
+    texts: (prompt, reply) of all that it will be asked about.
+    options: max_prompt, max_reply, workdir.
+  """
+  file = Path(options['workdir']) / f'scores_{name}.jsonl.gz'
+  size = options['max_prompt'], options['max_reply']
+  score = lambda lacking: pm_scoring.scores(
+    open_scorer(path), pm_scoring.plain_texts(lacking), *size
+  )
+  found = score_files.kept(file, score)(texts)
+  table = dict(zip(texts, found, strict=True))
+  return judging.by_score(score_files.lookup(table, file))
+
+
+def endpoint_judge(options):
+  """The judge behind the URL that was named."""
+  key = os.environ.get(options['key_variable'], '')
+  asked = endpoint.Endpoint(
+    options['url'], options['model'], key, options['temperature']
+  )
+  label = f'{asked.url} {asked.model} {asked.temperature}'
+  ask = endpoint.make_kept(
+    endpoint.make_ask(asked), Path(options['workdir']) / 'said.jsonl', label
+  )
+  if options['mode'] == 'pairwise':
+    return judging.rule(endpoint.make_pairwise(ask))
+  grade = endpoint.make_grade(ask)
+  return judging.rule(scores.make_score_judge(grade, scores.GRADES_APART))
+
+
+def judges_of(options, pairs):
+  """{name: make} of all judges that were asked for."""
+  unknown = set(options['judges']) - set(RULES)
+  if unknown:
+    raise ValueError(
+      f'--judges: wanted some of {", ".join(RULES)}, got '
+      f'{", ".join(sorted(unknown))}'
+    )
+  found = {name: RULES[name] for name in options['judges']}
+  texts = dict.fromkeys(
+    (pair.prompt, reply) for pair in pairs for reply in pair[1:3]
+  )
+  for name, path in score_files.named(options['pms'], 'pms').items():
+    found[name] = pm_judge(name, path, list(texts), options)
+  for name, path in score_files.named(options['scores'], 'scores').items():
+    table = score_files.read(path)
+    found[name] = judging.by_score(score_files.lookup(table, path))
+  if options['url']:
+    found[options['model'] or 'endpoint'] = endpoint_judge(options)
+  return found
+
+
+def asked_orders(options):
+  """[(name, whether both)] of `--orders`."""
+  wanted = ORDERS if options['orders'] == 'all' else (options['orders'],)
+  return [(name, name == 'both') for name in wanted]
+
+
+def sets_of(options):
+  """{name: pairs} of the sets, at most `--limit` of each."""
+  unknown = set(options['sets']) - set(judging.SETS)
+  if unknown:
+    raise ValueError(
+      f'--sets: wanted some of {", ".join(judging.SETS)}, got '
+      f'{", ".join(sorted(unknown))}'
+    )
+  limit = options['limit'] or None
+  return {
+    name: judging.SETS[name].read(options['data'])[:limit]
+    for name in options['sets']
+  }
+
+
+def show(judge, found):
+  """Prints what could not be parsed."""
+  for line in judging.shown_unparsed(judge, found):
+    print(line)
+
+
+def with_people(options):
+  """(rows of agreement.csv, rows of votes.jsonl)."""
+  sets = sets_of(options)
+  judges = judges_of(options, [pair for own in sets.values() for pair in own])
+  rows, said = [], []
+  for name, pairs in sets.items():
+    rows += judging.people_rows(name, pairs)
+    for judge, make in judges.items():
+      for orders, both in asked_orders(options):
+        found = judging.ballots(make, pairs, both)
+        rows += judging.agreement_rows(name, judge, orders, pairs, found)
+        said += judging.said_rows(name, judge, orders, found)
+        show(judge, found)
+  return rows, said
+
+
+def of_models(options):
+  """(rows of win_rates.csv, rows of votes.jsonl)."""
+  names = options['replies'], options['against']
+  pairs = wins.paired(*map(wins.read_replies, names), names)
+  rows, said = [], []
+  for judge, make in judges_of(options, pairs).items():
+    for orders, both in asked_orders(options):
+      fold_N = judging.folds([pair.prompt for pair in pairs])
+      judges = make(pairs, fold_N)
+      found = [
+        votes.ballot(judges[fold], *pair[:3], both=both)
+        for pair, fold in zip(pairs, fold_N, strict=True)
+      ]
+      rows += wins.rate_rows(judge, orders, pairs, found)
+      said += judging.said_rows('win rates', judge, orders, found)
+      show(judge, found)
+  return rows, said
+
+
+def run(options):
+  """Writes the tables that were asked for.
+
+  Raises:
+    ValueError, OSError: saying what is missing or wrong.
+  """
+  if bool(options['replies']) != bool(options['against']):
+    raise ValueError('--replies and --against: wanted both, or none of them')
+  if not (options['replies'] or options['data']):
+    raise ValueError('wanted --data=FOLDER, or --replies and --against')
+  if options['url'] and not options['model']:
+    raise ValueError('--url: wanted the name of its model too, --model')
+  workdir = Path(options['workdir'])
+  workdir.mkdir(parents=True, exist_ok=True)
+  if options['leader_board']:
+    rows = wins.leader_board(read_kwise(options['data']))
+    write_csv(workdir / 'leader_board.csv', rows)
+    for row in rows:
+      print('{model:>32} {win_rate:.3f} {length_controlled:.3f}'.format(**row))
+    return
+  if options['replies']:
+    rows, said = of_models(options)
+    write_csv(workdir / 'win_rates.csv', rows)
+    line = '{judge:>10} {orders:>4} {games:>10} {win_rate:.3f} LC '
+    line += '{length_controlled:.3f} n {n}'
+  else:
+    rows, said = with_people(options)
+    write_csv(workdir / 'agreement.csv', rows)
+    line = '{set:>8} {judge:>10} {orders:>4} {setup} {against:>12} '
+    line += '{agreement:.3f} kappa {kappa:.3f} alpha {alpha:.3f} n {n_pairs}'
+  write_rows(workdir / 'votes.jsonl.gz', said)
+  for row in rows:
+    print(line.format(**row))
+
+
+def main():
+  """Parses flags; a known error ends in one line and exit code 2."""
+  values = [
+    flags.DEFINE_string('data', '', 'Folder of the judged pairs.'),
+    flags.DEFINE_list('sets', list(judging.SETS), 'Sets of judged pairs.'),
+    flags.DEFINE_list('judges', list(RULES), 'Rules that judge.'),
+    flags.DEFINE_list('pms', [], 'NAME=RUN of train_pm, commas between.'),
+    flags.DEFINE_list('scores', [], 'NAME=FILE of scores, commas between.'),
+    flags.DEFINE_string('url', '', 'OpenAI-compatible endpoint; off if empty.'),
+    flags.DEFINE_string('model', '', 'Name of its model.'),
+    flags.DEFINE_string('key_variable', '', 'Environment variable of its key.'),
+    flags.DEFINE_float('temperature', 0.0, 'Of its sampling.'),
+    flags.DEFINE_enum('mode', 'pairwise', ['pairwise', 'single'], 'Of it.'),
+    flags.DEFINE_enum('orders', 'all', ['all', *ORDERS], 'Orders of a pair.'),
+    flags.DEFINE_integer('limit', 0, 'Pairs of each set at most; 0: all.'),
+    flags.DEFINE_string('replies', '', 'JSON lines of prompt and reply.'),
+    flags.DEFINE_string('against', '', 'Those of the other model.'),
+    flags.DEFINE_bool('leader_board', False, 'Models of alpaca_eval_kwise.'),
+    flags.DEFINE_integer('max_prompt', 512, 'Tokens that a PM reads of it.'),
+    flags.DEFINE_integer('max_reply', 256, 'Tokens of a reply.'),
+    flags.DEFINE_string('workdir', None, 'Directory of the result.'),
+  ]
+  command.main_of_flags(run, values, ('workdir',))
+
+
+if __name__ == '__main__':
+  main()

@@ -1,0 +1,82 @@
+"""Scores of a preference model for texts that come from files."""
+
+import functools
+
+import jax
+import numpy as np
+
+from experiments.shared.devices import jit_named
+from experiments.shared.trained import score_function
+from rlhf_jax.data.public.ranked import as_dialogue
+from rlhf_jax.text.dialogue import split_reply
+from rlhf_jax.text.encode import (
+  append_end_of_context,
+  encode_example,
+  pad_batch,
+)
+from rlhf_jax.train.progress import Progress
+
+SMALLEST = 32  # columns of the smallest bucket; the others are 2, 4, ... times
+
+
+def plain_texts(texts):
+  """[(prompt, reply)] of HH, of words: a dialogue of one exchange each."""
+  return [split_reply(as_dialogue(*text)) for text in texts]
+
+
+@functools.cache
+def _program(functions, way, size):
+  return jit_named(score_function(functions, way), f'texts_score_{size}')
+
+
+def encoded(tokenizer, texts, max_prompt, max_reply):
+  """(tokens_NT, prompt_length_N, length_N) as a preference model reads them."""
+  width = max_prompt + max_reply
+  rows, first = [], []
+  for prompt, reply in texts:
+    ids, start, _ = encode_example(tokenizer, prompt, reply, width, max_reply)
+    rows.append(ids)
+    first.append(start)
+  tokens_NT, length_N = append_end_of_context(
+    *pad_batch(rows, width, tokenizer.pad_id),
+    tokenizer.end_of_context_id,
+    tokenizer.pad_id,
+  )
+  return tokens_NT, np.array(first, np.int32), length_N
+
+
+def scores(pm, texts, max_prompt, max_reply, tokens=2048):
+  """score_N of texts, in log-odds.
+
+  Args:
+    pm: Network.
+    texts: [(prompt, reply)], prompts in the format of HH; cut where they are
+      longer than the next two.
+    max_prompt: most tokens of a prompt.
+    max_reply: most tokens of a reply, its end token included.
+    tokens: of a batch, about.
+  """
+  rows = encoded(pm.tokenizer, texts, max_prompt, max_reply)
+  tokens_NT, first_N, length_N = rows
+  score = _program(pm.functions, pm.way, pm.size)
+  edges = [SMALLEST]
+  while edges[-1] < tokens_NT.shape[1]:
+    edges.append(2 * edges[-1])
+  edges[-1] = tokens_NT.shape[1]
+  bucket_N, batches = np.searchsorted(edges, length_N), []
+  for k in np.unique(bucket_N):
+    inside, size = np.flatnonzero(bucket_N == k), max(1, tokens // edges[k])
+    for i in range(0, len(inside), size):
+      batches.append((inside[i : i + size], edges[k], size))
+  found_N = np.zeros(len(texts))
+  for i in Progress(0, len(batches), f'scores of {pm.size}'):
+    index_B, columns, size = batches[i]
+    full_B = np.pad(index_B, (0, size - len(index_B)), mode='edge')
+    score_B = score(
+      (pm.frozen, pm.trained),
+      tokens_NT[full_B, :columns],
+      first_N[full_B],
+      length_N[full_B],
+    )
+    found_N[index_B] = np.asarray(jax.device_get(score_B))[: len(index_B)]
+  return found_N

@@ -1,0 +1,87 @@
+"""Files of scores: JSON lines of prompt, reply, score.
+
+Whatever scores replies can write one: `experiments.judge` and
+`experiments.detect_harm` write those of a preference model, and read others.
+"""
+
+import math
+
+import numpy as np
+
+from rlhf_jax.data.jsonl import write_rows
+from rlhf_jax.data.judged import read_rows
+
+
+def read(path) -> dict:
+  """{(prompt, reply): score}."""
+
+  def make(row):
+    score = float(row['score'])
+    if not math.isfinite(score):
+      raise ValueError(f'score {score}')
+    return (str(row['prompt']), str(row['reply'])), score
+
+  return dict(read_rows(path, make, 'prompt', 'reply', 'score'))
+
+
+def write(path, table) -> None:
+  """Writes {(prompt, reply): score}."""
+  rows = [
+    {'prompt': prompt, 'reply': reply, 'score': float(score)}
+    for (prompt, reply), score in table.items()
+  ]
+  write_rows(path, rows)
+
+
+def lookup(table, path):
+  """score(prompt, reply) of a table.
+
+  Raises:
+    ValueError: as it is asked for a text that is not there.
+  """
+
+  def score(prompt, reply):
+    if (prompt, reply) not in table:
+      raise ValueError(
+        f'{path} has no score for the reply {reply[:40]!r} to {prompt[:40]!r}: '
+        'wanted one of every prompt and reply that is judged'
+      )
+    return table[prompt, reply]
+
+  return score
+
+
+def named(words, flag):
+  """{name: path} of a list of NAME=PATH.
+
+  Raises:
+    ValueError: if a word has no name, or a name comes twice.
+  """
+  found = {}
+  for word in words:
+    name, equals, path = word.partition('=')
+    if not (name and equals and path) or name in found:
+      raise ValueError(
+        f'--{flag}={word}: wanted NAME=PATH, every name once, commas between'
+      )
+    found[name] = path
+  return found
+
+
+def kept(file, score_many):
+  """The same `score_many`, its scores kept in a file, and read there.
+
+  Args:
+    file: of scores.
+    score_many: [(prompt, reply)] -> score_N.
+  """
+
+  def scores(texts):
+    table = read(file) if file.exists() else {}
+    lacking = [text for text in dict.fromkeys(texts) if text not in table]
+    if lacking:
+      table |= dict(zip(lacking, map(float, score_many(lacking)), strict=True))
+      write(file, table)
+    return np.array([table[text] for text in texts])
+
+  return scores

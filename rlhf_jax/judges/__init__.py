@@ -1,0 +1,1 @@
+"""Judges of two replies: an interface, rules, scores, and a model's words."""
