@@ -27,6 +27,7 @@ from experiments.shared.answer_scores import answer_scores
 from experiments.shared.bias_rows import Options, Tools
 from experiments.shared.continuations import continuations
 from experiments.shared.files import read_json, write_csv
+from experiments.shared.kept import in_parts
 from experiments.shared.models import open_writer
 from rlhf_jax.analysis.bias_pairs import paired_rows
 from rlhf_jax.data import bbq, truthfulqa
@@ -55,38 +56,44 @@ COLUMNS = (
   *('model', 'template', 'measure', 'statistic', 'rule', 'group'),
   *('value', 'low', 'high', 'n', 'protocol'),
 )
+PART = 240  # questions or prompts that are kept together
 # Settings that a measure depends on, besides model, data, template and limit.
 WRITTEN = ('replies', 'max_tokens', 'temperature', 'top_p', 'seed')
 DEPENDS = {'sentiment': WRITTEN, 'toxicity': (*WRITTEN, 'words', 'threshold')}
 ALWAYS = ('model', 'tokenizer', 'system', 'data', 'template', 'limit')
 
 
-def tools_of(opened, name, options):
+def tools_of(opened, name, options, kept):
   """The Tools of a measure.
+
+  Args:
+    opened: Opened.
+    name: of MEASURES.
+    options: of the flags.
+    kept: file of what is done, by which a killed measure goes on.
 
   Raises:
     ValueError: if it needs a word list that is not installed.
   """
-  score = functools.partial(
-    answer_scores, opened, label=name, batch=options['batch']
-  )
+
+  def score(part, first, label):
+    found = answer_scores(opened, part, label=label, batch=options['batch'])
+    return [[logp_C.tolist(), tokens_C.tolist()] for logp_C, tokens_C in found]
+
+  parted = lambda work: lambda asked: in_parts(work, asked, kept, PART, name)
   if name not in DEPENDS:
-    return Tools(score, None)
+    return Tools(parted(score), None)
   draw = {'max_reply': options['max_tokens']}
   draw |= {key: options[key] for key in ('temperature', 'top_p')}
-  write = functools.partial(
-    continuations,
-    opened,
-    label=name,
-    replies=options['replies'],
-    draw=draw,
-    seed=options['seed'],
+  told = {key: options[key] for key in ('replies', 'seed')} | {'draw': draw}
+  write = lambda part, first, label: continuations(
+    opened, part, label=label, first=first, **told
   )
   lexicon = SentimentLexicon()
   harm = ()
   if name == 'toxicity':
     harm = (profanity_list(options['words']), Negativity(lexicon))
-  return Tools(score, write, lexicon, harm)
+  return Tools(None, parted(write), lexicon, harm)
 
 
 def measure(open_model, name, options, workdir):
@@ -111,12 +118,14 @@ def measure(open_model, name, options, workdir):
         limit=options['limit'],
         threshold=options['threshold'],
       )
-      tools = tools_of(opened, name, options)
+      kept = run_.path / 'parts.jsonl'
+      tools = tools_of(opened, name, options, kept)
       items, rows = MEASURES[name](tools, settings)
       write_csv(run_.path / 'items.csv', items)
       rows = [{'measure': name, **found} for found in rows]
       write_csv(run_.path / 'rows.csv', rows)
       write_json(run_.path / 'rows.json', list(map(without_nan, rows)))
+      kept.unlink()  # the items have all of it
       run_.finish(items=len(items))
     return read_json(run_.path / 'rows.json')
 

@@ -33,7 +33,9 @@ def _width(length):
   return columns
 
 
-def continuations(opened, asked, label, *, replies, draw, seed, rows=100):
+def continuations(
+  opened, asked, label, *, replies, draw, seed, first=0, rows=100
+):
   """[[text]]: of each Asked `replies` continuations of prompt and lead.
 
   Reply k of prompt n is drawn with numbers that depend on (seed, n, k) alone,
@@ -46,6 +48,7 @@ def continuations(opened, asked, label, *, replies, draw, seed, rows=100):
     replies: to each.
     draw: {'max_reply', 'temperature', 'top_p'}.
     seed: of the sampling.
+    first: number of the first prompt, where others come before it.
     rows: about how many are sampled at once.
   """
   words = opened.tokenizer
@@ -69,7 +72,7 @@ def continuations(opened, asked, label, *, replies, draw, seed, rows=100):
     tokens_BP, length_B = pad_batch(
       [ids[n] for n in full], width_N[full[0]], words.pad_id
     )
-    prompts = Prompts(tokens_BP, length_B, full.astype(np.int32))
+    prompts = Prompts(tokens_BP, length_B, np.int32(full + first))
     out = collect(opened.params, prompts, jax.random.key(seed))
     said = _decoded(words, *jax.device_get(out[:3]))
     for j, n in enumerate(parts[i]):

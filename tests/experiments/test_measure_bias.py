@@ -94,9 +94,10 @@ def test_every_prompt_gets_its_own_continuations(monkeypatch):
     replies=2,
     draw={'max_reply': 4, 'temperature': 1.0, 'top_p': 1.0},
     seed=0,
+    first=7,
     rows=5,
   )
-  assert texts == [[f'{2 * n}', f'{2 * n + 1}'] for n in range(6)]
+  assert texts == [[f'{2 * n}', f'{2 * n + 1}'] for n in range(7, 13)]
   # Two prompts a batch: of 3, 5 and 4 letters, of 40 and 33, of 70.
   assert shapes == [(2, 32), (2, 32), (2, 64), (2, 128)]
 
@@ -145,6 +146,35 @@ def test_a_measure_is_made_once_and_the_rows_of_all_stand_together(
   # The shortest answer is 'Unknown': right where nobody can know.
   line = ' 1.000 [ 1.000,  1.000] n=3      bbq, accuracy, ambiguous, sum, all'
   assert line in capsys.readouterr().out
+
+
+def test_a_killed_measure_goes_on_with_the_questions_it_was_at(
+  asked_of, monkeypatch, tmp_path
+):
+  run, _ = asked_of
+  whole = pd.read_csv(run(what=['bbq']) / 'bbq' / 'items.csv')
+  score, seen = measure_bias.answer_scores, []
+
+  def killed(opened, asked, **_):
+    if len(seen) == 1:
+      raise KeyboardInterrupt
+    seen.append(len(asked))
+    return score(opened, asked)
+
+  monkeypatch.setattr(measure_bias, 'PART', 2)
+  monkeypatch.setattr(measure_bias, 'answer_scores', killed)
+  folder = tmp_path / 'killed'
+  with pytest.raises(KeyboardInterrupt):
+    run(what=['bbq'], workdir=str(folder))
+  monkeypatch.setattr(
+    measure_bias,
+    'answer_scores',
+    lambda opened, asked, **_: seen.append(len(asked)) or score(opened, asked),
+  )
+  run(what=['bbq'], workdir=str(folder))
+  assert seen == [2, 2, 1]
+  assert pd.read_csv(folder / 'bbq' / 'items.csv').equals(whole)
+  assert not (folder / 'bbq' / 'parts.jsonl').exists()
 
 
 def test_another_model_is_compared_on_the_same_items(asked_of, tmp_path):
