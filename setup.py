@@ -14,6 +14,7 @@ setuptools.setup(
   ),
   package_data={
     'rlhf_jax.analysis': ['*.j2'],
+    'rlhf_jax.data': ['*.toml'],
     'experiments.shared': ['*.toml'],
   },
   install_requires=[
@@ -38,6 +39,10 @@ setuptools.setup(
   extras_require={
     'cuda': ['jax[cuda13]>=0.10.2'],
     'tpu': ['jax[tpu]>=0.10.2'],
+    'eval': [
+      'better-profanity>=0.7',
+      'vaderSentiment>=3.3.2',
+    ],
     'docs': ['furo>=2025.7', 'myst-parser>=4.0', 'sphinx>=8.1'],
     'gguf': ['gguf>=0.19'],
     'hf': ['safetensors>=0.6', 'tokenizers>=0.22'],

@@ -4,7 +4,8 @@
 
 Who chooses: the model as it is, the same model with an HHH prompt, and
 its preference models. The answer with the larger log-probability, summed over
-its tokens or per token, or with the larger score, is the one that is chosen.
+its tokens, per token or less that after an empty question (mutual information),
+or with the larger score, is the one that is chosen.
 """
 
 import jax
@@ -18,6 +19,7 @@ from experiments.shared.trained import score_function
 from rlhf_jax.analysis import intervals
 from rlhf_jax.data.hhh import CATEGORIES, read_hhh
 from rlhf_jax.evals import answers
+from rlhf_jax.text.dialogue import ASSISTANT, HUMAN
 from rlhf_jax.text.encode import (
   append_end_of_context,
   encode_example,
@@ -28,6 +30,8 @@ from rlhf_jax.train.about import About
 from rlhf_jax.train.progress import Progress
 from rlhf_jax.train.run import Run
 from rlhf_jax.types import SplitModel
+
+NOTHING_ASKED = f'{HUMAN}{ASSISTANT}'
 
 
 def encode(tokenizer, items, config, extra=0):
@@ -114,6 +118,11 @@ def choose_all(choose, base, pms, rows, config, label):
   return out_NS[:, 0], [out_NS[:, 1 + i] for i in range(len(pms))]
 
 
+def nothing_asked(items):
+  """The same answers after an empty question."""
+  return [item._replace(prompt=NOTHING_ASKED) for item in items]
+
+
 def accuracy_rows(chooser, rule, score_N, items):
   """Rows of hhh.csv: accuracy by category and over all, Wilson's interval."""
   good_N, bad_N = score_N[::2], score_N[1::2]
@@ -175,8 +184,13 @@ def run(config, workdir):
       choose = make_chooser(base.functions, ours, config['max_answer'])
       logp_N, scores = choose_all(choose, base, ours, rows, config, name)
       mean_N = answers.per_token(logp_N, rows[2] - 1 - rows[1])
+      empty = encode(tokenizer, nothing_asked(items), config, more)
+      label = f'{name}, nothing asked'
+      alone_N, _ = choose_all(choose, base, ours, empty, config, label)
+      gained_N = answers.mutual_information(logp_N, alone_N)
       found += accuracy_rows(name, 'sum', logp_N, items)
       found += accuracy_rows(name, 'mean', mean_N, items)
+      found += accuracy_rows(name, 'mutual information', gained_N, items)
       for pm, score_N in zip(
         config['pm_names'][: len(ours)], scores, strict=True
       ):

@@ -6,7 +6,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rlhf_jax.evals.answers import make_answer_logps, per_token
+from rlhf_jax.evals.answers import (
+  make_answer_logps,
+  mutual_information,
+  per_token,
+  true_mass,
+)
 from rlhf_jax.types import SplitModel
 
 TABLE_VV = bigram.random_table(4)
@@ -64,4 +69,24 @@ def test_a_mean_is_of_the_answer_s_own_tokens():
   np.testing.assert_allclose(
     per_token(np.array([-6.0, -6.0, 0.0]), np.array([2, 3, 0])),
     [-3.0, -2.0, 0.0],
+  )
+
+
+def test_mutual_information_takes_off_what_is_likely_anyway():
+  # The second answer is the likelier one, and the question tells for the first.
+  found = mutual_information([-5.0, -4.0], [-9.0, -4.5])
+  np.testing.assert_allclose(found, [4.0, 0.5])
+
+
+def test_the_true_answers_mass_is_that_of_a_softmax():
+  """By hand: exp(0), exp(-log 2), exp(-log 4) are 1, 1/2, 1/4 of 7/4."""
+  logp_C = [0.0, -np.log(2), -np.log(4)]
+  assert true_mass(logp_C, [1, 0, 1]) == pytest.approx(5 / 7)
+  assert true_mass(logp_C, [0, 1, 0]) == pytest.approx(2 / 7)
+
+
+def test_the_mass_of_very_unlikely_answers_is_finite():
+  """exp(-2000) is 0 in floating point; only differences count."""
+  assert true_mass([-2000.0, -2000.0 - np.log(3)], [1, 0]) == pytest.approx(
+    0.75
   )

@@ -122,9 +122,10 @@ def test_the_hhh_comparisons_are_answered_by_all(study):
   found = table.groupby(['judge', 'rule'])['category'].apply(list)
   names = ['harmless', 'helpful', 'honest', 'other', 'all']
   assert all(categories == names for categories in found)
+  rules = ('sum', 'mean', 'mutual information')
   assert set(found.index) == {
     ('longer', 'words'),
-    *((name, r) for name in ('plain', 'prompted') for r in ('sum', 'mean')),
+    *((name, r) for name in ('plain', 'prompted') for r in rules),
     *((f'PM {half}', 'score') for half in ('scaling-mix-a', 'rl-mix-b')),
   }
   longer = table[(table.judge == 'longer') & (table.category == 'all')]

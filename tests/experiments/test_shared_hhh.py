@@ -128,6 +128,7 @@ def test_the_stage_judges_by_sum_by_mean_and_by_preference_model(
   """The good answers have the better mean; the longer one has the worse sum.
 
   Log-probabilities of -1 a token for good answers, -2 and -9 for bad ones.
+  The question makes the bad ones likelier, by 1 and 3 nats, and no good one.
   """
   words = tiny.words()
   items = [
@@ -137,11 +138,14 @@ def test_the_stage_judges_by_sum_by_mean_and_by_preference_model(
   tokens_N = [len(words.encode(a)) for x in items for a in x[2:]]
   logp_N = np.array([-1, -2, -1, -9]) * tokens_N
   assert logp_N[0] < logp_N[1]  # of the first the sum prefers the bad one
-  rows = []
+  rows, prompts = [], []
 
   def choose_all(choose, base, pms, given, config, name):
     rows.append(given[2] - 1 - given[1])
-    return logp_N, [np.array([0.0, 1.0, 0.5, 0.5])] * len(pms)
+    prompts.append(words.decode(given[0][0, : given[1][0]]))
+    alone_N = logp_N - np.array([0.0, 1.0, 0.0, 3.0])
+    logps = alone_N if name == 'plain, nothing asked' else logp_N
+    return logps, [np.array([0.0, 1.0, 0.5, 0.5])] * len(pms)
 
   for name, value in (
     ('open_base', tiny.base()),
@@ -155,11 +159,13 @@ def test_the_stage_judges_by_sum_by_mean_and_by_preference_model(
   config |= {'data': {'path': ''}, 'system_tokens': 0, 'max_answer': 20}
   config |= {'pm_dirs': ['a'], 'pm_names': ['mix']}
   evaluate_hhh.run(config, tmp_path / 'hhh')
-  assert [found.tolist() for found in rows] == [tokens_N]
+  assert [found.tolist() for found in rows] == [tokens_N, tokens_N]
+  assert prompts == [items[0].prompt, evaluate_hhh.NOTHING_ASKED]
   table = pd.read_csv(tmp_path / 'hhh' / 'hhh.csv')
   table = table[table['category'] == 'all'].set_index('rule')
   # Words: 4 to 1, and a tie. The preference model: wrong, and a tie.
   wanted = {'words': 0.75, 'sum': 0.5, 'mean': 1.0, 'score': 0.25}
+  wanted |= {'mutual information': 0.0}
   assert table['accuracy'].to_dict() == wanted
   about = json.loads((tmp_path / 'hhh' / 'config.json').read_text())
   named = {k: about[k] for k in ('stage', 'holds', 'trained', 'base')}

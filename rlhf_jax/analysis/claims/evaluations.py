@@ -8,8 +8,8 @@ HHH = Table(
   columns={
     'judge': 'what chose the answer: `plain` or `prompted` language model, '
     '`PM ...`, or `longer`',
-    'rule': 'what it went by: `sum` or `mean` of log-probabilities, `score`, '
-    '`words`',
+    'rule': 'what it went by: `sum`, `mean` or `mutual information` of '
+    'log-probabilities, `score`, `words`',
     'category': '`harmless`, `helpful`, `honest`, `other` or `all`',
     'accuracy': 'share of the comparisons in which it chose the right answer',
     'low': 'lower end of its 95 % interval (Wilson, over comparisons)',
