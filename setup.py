@@ -15,6 +15,7 @@ setuptools.setup(
   package_data={
     'rlhf_jax.analysis': ['*.j2'],
     'experiments.shared': ['*.toml'],
+    'experiments.harness': ['tasks/*.yaml'],
   },
   install_requires=[
     'absl-py>=2.3.1',
@@ -39,6 +40,7 @@ setuptools.setup(
     'cuda': ['jax[cuda13]>=0.10.2'],
     'tpu': ['jax[tpu]>=0.10.2'],
     'docs': ['furo>=2025.7', 'myst-parser>=4.0', 'sphinx>=8.1'],
+    'eval': ['lm-eval==0.4.13'],
     'gguf': ['gguf>=0.19'],
     'hf': ['safetensors>=0.6', 'tokenizers>=0.22'],
     'notebooks': ['ipykernel>=7.0', 'nbclient>=0.10', 'nbformat>=5.10'],
