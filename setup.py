@@ -16,6 +16,7 @@ setuptools.setup(
     'rlhf_jax.analysis': ['*.j2'],
     'rlhf_jax.data': ['*.toml'],
     'experiments.shared': ['*.toml'],
+    'experiments.harness': ['tasks/*.yaml'],
   },
   install_requires=[
     'absl-py>=2.3.1',
@@ -39,11 +40,12 @@ setuptools.setup(
   extras_require={
     'cuda': ['jax[cuda13]>=0.10.2'],
     'tpu': ['jax[tpu]>=0.10.2'],
+    'docs': ['furo>=2025.7', 'myst-parser>=4.0', 'sphinx>=8.1'],
     'eval': [
       'better-profanity>=0.7',
+      'lm-eval==0.4.13',
       'vaderSentiment>=3.3.2',
     ],
-    'docs': ['furo>=2025.7', 'myst-parser>=4.0', 'sphinx>=8.1'],
     'gguf': ['gguf>=0.19'],
     'hf': ['safetensors>=0.6', 'tokenizers>=0.22'],
     'notebooks': ['ipykernel>=7.0', 'nbclient>=0.10', 'nbformat>=5.10'],

@@ -45,6 +45,7 @@ ONLY_IN = {
   'tokenizers': ('rlhf_jax/text/', 'benchmarks/peers/'),
   'safetensors': ('rlhf_jax/models/pretrained/', 'benchmarks/peers/'),
   'gguf': ('rlhf_jax/text/', 'rlhf_jax/models/pretrained/'),
+  'lm_eval': ('experiments/harness/',),
   'ml_collections': ('configs/', 'experiments/'),
   'sentencepiece': ('rlhf_jax/text/tokenizer.py',),
   'grain': ('rlhf_jax/data/pipeline.py',),
@@ -78,7 +79,7 @@ def rooms_below(path):
   """Rooms of experiments/ that one of its files imports; never a script."""
   room, _, file = path.partition('/')
   if not file:
-    return {'shared', 'studies', 'capacity'}
+    return {'shared', 'studies', 'capacity', 'harness'}
   return {'shared'} | {room}
 
 

@@ -48,7 +48,8 @@ def build(config):
     al. 2020, appendix B.1) or 'zero'. `logits_fn` is `head_fn` after
     `hidden_fn`; both take segment_BT as an optional argument, for rows that
     hold several texts. `hidden_fn`, `value_fn` and `hidden_and_value_fn` take
-    read_BS, the columns that are wanted. `candidate_score_fn` is `score_fn` of
+    read_BS, the columns that are wanted; `hidden_fn` also prefix_B, columns
+    that all texts of a row begin with. `candidate_score_fn` is `score_fn` of
     all sides of `SharedCandidates` in one pass: (params, rows) -> score_BC;
     `pair_score_fn` of both of `SharedPairs`: -> (chosen_B, rejected_B).
   """
@@ -141,7 +142,9 @@ def _initialisers(trunk, head):
 def _readers(run):
   """(hidden_fn, that of sides which share a prefix, at some columns)."""
 
-  def hidden_fn(params, tokens_BT, length_B, segment_BT=None, read_BS=None):
+  def hidden_fn(
+    params, tokens_BT, length_B, segment_BT=None, read_BS=None, prefix_B=None
+  ):
     return run(
       'hidden',
       params,
@@ -149,6 +152,7 @@ def _readers(run):
       length_mask(length_B, tokens_BT.shape[1]),
       length_B=length_B,
       segment_BT=segment_BT,
+      prefix_B=prefix_B,
       read_BS=read_BS,
     )
 

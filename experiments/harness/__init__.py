@@ -1,0 +1,1 @@
+"""Adapter to EleutherAI's lm-evaluation-harness, and its local task files."""

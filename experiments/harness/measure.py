@@ -1,0 +1,60 @@
+"""A unit measured by the harness. It needs the extra `eval`."""
+
+import lm_eval
+from lm_eval.api.task import ConfigurableTask
+from lm_eval.evaluator import evaluate
+from lm_eval.tasks._yaml_loader import load_yaml
+
+from experiments.harness import data
+
+SEED = 1234  # of the choice of examples, the harness's own default
+
+
+def tasks_of(unit, folder):
+  """{name: task of the harness} of a unit, one for each subject.
+
+  Args:
+    unit: `plan.Unit`.
+    folder: of the evaluation sets.
+  """
+  found = {}
+  for subject in data.subjects(str(folder), unit.task):
+    config = load_yaml(unit.file)
+    config['metadata'] = config['metadata'] | {'data': str(folder)}
+    if subject is not None:
+      config['task'] += f'.{subject.replace(" ", "_")}'
+      config['dataset_kwargs'] = config['dataset_kwargs'] | {'subject': subject}
+    task = ConfigurableTask(config=config)
+    task.set_config('num_fewshot', unit.shots)
+    task.set_fewshot_seed(SEED)
+    found[task.config.task] = task
+  return found
+
+
+def samples_of(unit, model, folder, limit):
+  """What the harness logs of every question of a unit.
+
+  Args:
+    unit: `plan.Unit`.
+    model: `adapter.HarnessLM`, or any other model of the harness.
+    folder: of the evaluation sets.
+    limit: the first so many questions; of a set with subjects, as many of each
+      as make up that number, rounded up. None: all.
+  """
+  tasks = tasks_of(unit, folder)
+  each = None if limit is None else -(-limit // len(tasks))
+  found = evaluate(
+    lm=model,
+    task_dict={'tasks': tasks, 'groups': {}, 'group_map': {}},
+    limit=each,
+    bootstrap_iters=0,
+    log_samples=True,
+    apply_chat_template=unit.template == 'chat',
+    fewshot_as_multiturn=unit.template == 'chat',
+  )
+  return [sample for name in tasks for sample in found['samples'][name]]
+
+
+def version():
+  """Name and version of the harness."""
+  return f'lm_eval {lm_eval.__version__}'

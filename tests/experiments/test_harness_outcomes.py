@@ -1,0 +1,154 @@
+"""Rows from outcomes by item, against numbers worked out by hand."""
+
+import math
+
+import pytest
+
+from experiments.harness import outcomes, plan
+
+
+def item(name, acc, logps=(-1.0, -2.0), **more):
+  return {'item': name, 'logps': list(logps), 'acc': acc} | more
+
+
+def test_accuracy_has_the_standard_error_of_its_items():
+  """Three of four right: sd = sqrt(.75 .25 4 / 3) = .5, over 2: .25."""
+  (row,) = outcomes.rows_of([item(str(n), float(n > 0)) for n in range(4)])
+  assert row['value'] == 0.75
+  assert row['stderr'] == pytest.approx(0.25)
+  assert (row['n'], row['chance']) == (4, 0.5)
+
+
+def test_chance_is_the_mean_over_questions_of_unlike_many_choices():
+  items = [item('a', 1.0), item('b', 0.0, [-1.0] * 4)]
+  assert outcomes.rows_of(items)[0]['chance'] == pytest.approx(0.375)
+
+
+def test_perplexity_is_of_the_mean_log_likelihood():
+  items = [
+    {'item': str(n), 'logps': [logp], 'perplexity': logp, 'acc': 0.0}
+    for n, logp in enumerate((-1.0, -3.0))
+  ]
+  row, accuracy = outcomes.rows_of(items)
+  assert row['value'] == pytest.approx(math.exp(2))
+  assert row['stderr'] == pytest.approx(math.exp(2) * 1.0)
+  assert accuracy['chance'] == ''
+
+
+def test_conditions_have_rows_of_their_own():
+  items = [
+    item(str(n), float(n), condition=condition)
+    for n, condition in enumerate(('ambig', 'disambig'))
+  ]
+  rows = {row['metric']: row['value'] for row in outcomes.rows_of(items)}
+  assert rows == {'acc': 0.5, 'acc.ambig': 0.0, 'acc.disambig': 1.0}
+
+
+def test_one_item_has_no_standard_error():
+  assert math.isnan(outcomes.rows_of([item('a', 1.0)])[0]['stderr'])
+
+
+def test_true_mass_is_the_share_of_the_true_answers():
+  results = [(math.log(p) - 800, False) for p in (0.3, 0.1, 0.4)]
+  found = outcomes.true_mass({'truth': [1, 0, 1]}, results)
+  assert found == {'mc2': pytest.approx(7 / 8)}
+
+
+@pytest.mark.parametrize(('best', 'acc'), [(0, 0.0), (2, 1.0), (3, 1.0)])
+def test_any_of_the_right_wordings_counts(best, acc):
+  results = [(-1.0 if k == best else -2.0, False) for k in range(4)]
+  assert outcomes.any_right({'right': [0, 0, 1, 1]}, results) == {'acc': acc}
+
+
+def test_items_keep_the_outcome_and_what_the_question_is_about():
+  samples = [
+    {
+      'doc': {'item': '3', 'subject': 'dogs', 'condition': None},
+      'metrics': ['acc'],
+      'acc': 1,
+      'filtered_resps': [(-1.0, True), (-2.5, False)],
+    },
+    {
+      'doc': {'item': '4'},
+      'metrics': ['exact_match'],
+      'exact_match': 0.0,
+      'filtered_resps': ['a cat'],
+    },
+  ]
+  assert outcomes.items_of(samples) == [
+    {'item': '3', 'subject': 'dogs', 'logps': [-1.0, -2.5], 'acc': 1.0},
+    {'item': '4', 'reply': 'a cat', 'exact_match': 0.0},
+  ]
+
+
+def test_two_models_are_compared_on_the_items_of_both():
+  """Differences 0, 1, -1 and 1: mean .25, sd sqrt(11/12), over 2."""
+  before = [item(n, a) for n, a in zip('abcdx', (1.0, 0, 1, 0, 0), strict=True)]
+  after = [item(n, a) for n, a in zip('ydcba', (0.0, 1, 0, 1, 1), strict=True)]
+  (row,) = outcomes.paired(before, after)
+  assert row['difference'] == 0.25
+  assert row['stderr'] == pytest.approx(math.sqrt(11 / 12) / 2)
+  assert (row['before'], row['after'], row['n']) == (0.5, 0.75, 4)
+
+
+def test_models_without_a_common_item_are_not_compared():
+  with pytest.raises(ValueError, match='no item is in both'):
+    outcomes.paired([item('a', 1.0)], [item('b', 1.0)])
+
+
+def test_units_are_tasks_by_shots_by_forms():
+  units, left_out = plan.units_of(
+    ['piqa', 'lambada', 'mmlu', 'truthfulqa_mc2', 'triviaqa'],
+    ['letters'],
+    [0, 10],
+    'chat',
+  )
+  assert [unit.name for unit in units] == [
+    'piqa.letters.0shot.chat',
+    'piqa.letters.10shot.chat',
+    'lambada.lastword.0shot.chat',
+    'mmlu.letters.0shot.chat',
+    'triviaqa.written.0shot.chat',
+    'triviaqa.written.10shot.chat',
+  ]
+  assert left_out == [
+    'lambada with 10 shots left out: 0 are the most it has',
+    'mmlu with 10 shots left out: 5 are the most it has',
+    'truthfulqa_mc2 left out: it is asked as cloze alone',
+    'truthfulqa_mc2 with 10 shots left out: 0 are the most it has',
+  ]
+  assert [unit.examples for unit in units[:2]] == ['none', plan.SAME_SPLIT]
+
+
+@pytest.mark.parametrize(
+  ('change', 'said'),
+  [
+    ({'tasks': ['piqua']}, "--tasks: wanted some of .* got 'piqua'"),
+    ({'forms': ['short']}, "--forms: wanted .* got 'short'"),
+    ({'template': 'html'}, "--template: wanted .* got 'html'"),
+    ({'shots': [-1]}, '--shots: wanted numbers from 0 on'),
+  ],
+)
+def test_what_there_is_not_is_an_error(change, said):
+  asked = {'tasks': ['piqa'], 'forms': ['cloze'], 'shots': [0]}
+  with pytest.raises(ValueError, match=said):
+    plan.units_of(**asked | {'template': 'plain'} | change)
+
+
+def test_a_workdir_is_one_model_s(tmp_path):
+  plan.claim(tmp_path, {'model': 'a', 'limit': None})
+  plan.claim(tmp_path, {'model': 'a', 'limit': None})
+  with pytest.raises(ValueError, match="results of model 'a', wanted 'b'"):
+    plan.claim(tmp_path, {'model': 'b', 'limit': None})
+
+
+def test_a_unit_that_was_kept_comes_back(tmp_path):
+  unit = plan.Unit('piqa', 'cloze', 0, 'plain')
+  assert plan.rows_of_unit(tmp_path, unit) is None
+  with pytest.raises(FileNotFoundError, match='measure piqa.cloze.0shot.plain'):
+    plan.items_of_unit(tmp_path, unit)
+  items = [item('a', 1.0), item('b', 0.0)]
+  rows = outcomes.rows_of(items)
+  plan.write_unit(tmp_path, unit, rows, items)
+  assert plan.rows_of_unit(tmp_path, unit) == rows
+  assert plan.items_of_unit(tmp_path, unit) == items
