@@ -28,6 +28,7 @@ MAY_IMPORT = {
   'train': INNER,
   'evals': INNER | {'rollout'},
   'analysis': {'digests'},
+  'sandbox': set(),
 }
 
 # Modules that only these files, or the files of these folders, import.
@@ -53,6 +54,7 @@ ONLY_IN = {
 LIBRARIES = {
   'rlhf_jax/losses/': {'jax', 'chex'},
   'rlhf_jax/linear/': {'numpy', 'scipy'},
+  'rlhf_jax/sandbox/': set(),
   'rlhf_jax/analysis/': {'numpy', 'scipy', 'pandas', 'matplotlib', 'jinja2'},
   'configs/': {'ml_collections'},
 }
