@@ -29,6 +29,7 @@ MAY_IMPORT = {
   'train': INNER,
   'evals': INNER | {'rollout'},
   'analysis': {'digests'},
+  'sandbox': set(),
 }
 
 # Modules that only these files, or the files of these folders, import.
@@ -56,6 +57,7 @@ LIBRARIES = {
   'rlhf_jax/losses/': {'jax', 'chex'},
   'rlhf_jax/linear/': {'numpy', 'scipy'},
   'rlhf_jax/judges/': {'numpy'},
+  'rlhf_jax/sandbox/': set(),
   'rlhf_jax/analysis/': {'numpy', 'scipy', 'pandas', 'matplotlib', 'jinja2'},
   'configs/': {'ml_collections'},
 }
