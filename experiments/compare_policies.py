@@ -11,22 +11,20 @@ ranks the pairs of the first tranche by its own mean log-probability of a token
 """
 
 import functools
-import itertools
 
-import jax
 import numpy as np
 import pandas as pd
 
 from experiments.shared import (
   command,
   comparisons,
+  matches,
   policies,
   readers,
   sources,
-  writers,
 )
 from experiments.shared.devices import jit_named
-from experiments.shared.files import read_json, write_csv
+from experiments.shared.files import write_csv
 from experiments.shared.models import arithmetic, open_base, open_scorer
 from rlhf_jax.evals import answers, preference
 from rlhf_jax.train.about import About
@@ -121,48 +119,6 @@ def ranks(config, base, pairs):
   )
 
 
-def held_out(config):
-  """[(text, kind)] of held-out prompts, the same for every seed."""
-  found = read_json(f'{config["comparisons_dir"]}/prompts.json')['test']
-  order = np.random.default_rng(0).permutation(len(found))
-  return [found[i] for i in order[: config['prompts']]]
-
-
-def answered(config, base, prompts, world, number):
-  """(gold_NC, words) of a policy's replies, C to each prompt."""
-  each = config['replies']
-  texts = [text for text, _ in prompts for _ in range(each)]
-  kinds = [kind for _, kind in prompts for _ in range(each)]
-  key = jax.random.fold_in(jax.random.key(20_000 + config['seed']), number)
-  writer = policies.writer_of(base, config['max_reply'])
-  said = writers.replies_of(writer, texts, config, key, label='matches')
-  gold_N = sources.gold_scores(world, texts, kinds, said)
-  words = float(np.mean([len(reply.split()) for reply in said]))
-  return gold_N.reshape(-1, each), words
-
-
-def matches(names, gold, kinds, world):
-  """Rows of matches: P(the crowd prefers the player), over all replies.
-
-  Args:
-    names: of the policies.
-    gold: {name: gold_NC}.
-    kinds: of the N prompts.
-    world: of the crowd; None on real data: NaN.
-  """
-  rows = []
-  for a, b in itertools.combinations(names, 2):
-    rate_CN = [
-      sources.win_probability(world, kinds, gold_N, gold[b])
-      for gold_N in gold[a].T
-    ]
-    rate = float(np.mean(rate_CN))
-    for player, opponent, won in ((a, b, rate), (b, a, 1 - rate)):
-      row = {'player': player, 'opponent': opponent, 'win_rate': won}
-      rows.append(row | {'games': gold[a].size})
-  return rows
-
-
 def run(config, workdir):
   """Writes tranche_pairs, online_policies and matches."""
   asked = {'base': config['writer_dirs'][0], 'size': '', 'pad_token': ''}
@@ -177,12 +133,15 @@ def run(config, workdir):
     world = sources.world_of(config['world']) if simulated else None
     tranches = tranches_of(config)
     first = tranches[config['tranche_names'][0]]
-    prompts, rows, gold = held_out(config), [], {}
+    prompts, rows, gold = matches.held_out(config), [], {}
     kinds = [kind for _, kind in prompts]
     names = config['writer_names']
     for i, path in enumerate(config['writer_dirs']):
       base = open_base(asked | arithmetic(config) | {'base': path})
-      gold[names[i]], words = answered(config, base, prompts, world, i)
+      writer = policies.writer_of(base, config['max_reply'])
+      gold[names[i]], words = matches.answered(
+        config, writer, prompts, world, i
+      )
       right, expected = ranks(config, base, first)
       row = {'policy': names[i], 'gold': float(gold[names[i]].mean())}
       row |= {'words': words, 'accuracy': right, 'expected_accuracy': expected}
@@ -198,7 +157,8 @@ def run(config, workdir):
     file = run_.path / 'tranche_pairs.csv.gz'
     pd.concat(frames).to_csv(file, index=False, compression=how)
     write_csv(run_.path / 'online_policies.csv', rows)
-    write_csv(run_.path / 'matches.csv', matches(names, gold, kinds, world))
+    games = matches.rows_of(names, gold, kinds, world)
+    write_csv(run_.path / 'matches.csv', games)
     run_.finish(policies=len(names), tranches=len(tranches))
 
 

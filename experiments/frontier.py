@@ -29,6 +29,7 @@ from experiments.shared import (
   command,
   comparisons,
   frontier_tables,
+  measuring,
   policies,
   replies,
   sources,
@@ -88,7 +89,7 @@ def run_scores(config, prompts, count, kind, progress):
     config, base, way, scorers, mesh, divergences=False
   )
   few = [found[i] for i in order]
-  held_out = policies.HeldOut(config, base, scorers, evaluate, few)
+  held_out = measuring.HeldOut(config, base, scorers, evaluate, few)
   start, batches = trained.policy(config, base), []
   for batch in progress(0, math.ceil(count * len(order) / rows)):
     out = held_out.measure(start, 0, row_offset=rows * (batch + 1))

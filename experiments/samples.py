@@ -25,6 +25,7 @@ from absl import flags
 from experiments.shared import (
   command,
   comparisons,
+  measuring,
   policies,
   run_report,
   shown,
@@ -139,7 +140,7 @@ def answer(config, policy, first, asked, pm, scorers, folder):
   simulated = pm is not None and pm['data']['source'] == 'simulated'
   told = config | {'data': {'source': 'simulated' if simulated else 'file'}}
   told['world'] = world_settings(pm) if simulated else None
-  measured = lambda config, found: policies.HeldOut(
+  measured = lambda config, found: measuring.HeldOut(
     config, base, scorers, evaluate, found
   )
   read = shown.answered(told, policy.label, asked, base, way, None, measured)

@@ -17,6 +17,7 @@ from experiments.shared import (
   comparisons,
   compute,
   direct,
+  measuring,
   policies,
   rl_tables,
   shown,
@@ -50,7 +51,7 @@ def watched(config, base, way, mesh):
   networks = open_scorers(config, mesh)
   scorers = policies.scorers_of(config, base, networks, mesh)
   evaluate = policies.evaluation_of(config, base, way, scorers, mesh)
-  measured = lambda config, found: policies.HeldOut(
+  measured = lambda config, found: measuring.HeldOut(
     config, base, scorers, evaluate, found
   )
   held_out = measured(config, comparisons.read_prompts(config, base)['test'])

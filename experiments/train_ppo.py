@@ -8,7 +8,8 @@ of five pieces; with `prompt_buckets`, one for each length of prompts. The base
 is pi_0; trained is all of it, or adapters over it frozen. Where the config has
 `snapshots`, the policies of these iterations are kept besides. By algorithm
 'rloo' or 'grpo' there is no value network, and `group` replies to a prompt are
-compared with one another (configs/baselines.py).
+compared with one another (configs/baselines.py). What recipes of other papers
+have besides stands in `experiments/shared/recipes.py`.
 """
 
 import math
@@ -21,7 +22,9 @@ from experiments.shared import (
   command,
   comparisons,
   compute,
+  measuring,
   policies,
+  recipes,
   rl_tables,
   shown,
   trained,
@@ -85,6 +88,7 @@ def hyper_at(config, base, iteration):
     peak=config['learning_rate'] or base.rate * config['lr_multiple'],
     total=config['iterations'],
     warmup=config['warmup_iterations'],
+    shape=config.get('schedule_shape', 'constant'),
   )
   return PPOHyper(
     policy_learning_rate=rate,
@@ -92,9 +96,11 @@ def hyper_at(config, base, iteration):
     kl_coef=config['kl_coef'],
     clip=config['clip'],
     value_clip=config['value_clip'] or math.inf,
+    value_coef=config.get('value_coef', 1.0),
     discount=config['discount'],
     gae_lambda=config['gae_lambda'],
     truncation_penalty=config['truncation_penalty'],
+    mixed_coef=config.get('ptx_coef', 0.0),
   )
 
 
@@ -103,8 +109,10 @@ def initial_state(config, base, mesh):
   params = {'policy': trained.policy(config, base)}
   if algorithm_of(config).group is None:
     params['value'] = initial_value(config, base, mesh)
-  state = init_state(params, make_optimiser(b2=config['b2']))
-  return spread(state, mesh)  # its own: the state is donated
+  recipe, b2 = recipes.recipe_of(config), config['b2']
+  tx = recipe.optimiser(b2) if recipe else make_optimiser(b2=b2)
+  # Its own: the state is donated.
+  return recipes.controlled(config, spread(init_state(params, tx), mesh), mesh)
 
 
 def initial_value(config, base, mesh):
@@ -152,6 +160,7 @@ def programs_of(config, base, way, scorers, mesh):
       for k in ('passes', 'minibatch_size', 'microbatches', 'scoring_parts')
     ),
     *algorithm_of(config),
+    recipes.recipe_of(config),
   )
   return (
     policies.ppo_iteration(
@@ -163,6 +172,7 @@ def programs_of(config, base, way, scorers, mesh):
       update,
       mesh,
       config['on_nonfinite'],
+      recipes.controller_of(config),
     ),
     policies.evaluation_of(config, base, way, scorers, mesh),
   )
@@ -188,17 +198,28 @@ def run(config, workdir):
     iteration_fn, evaluate = programs_of(config, base, way, scorers, mesh)
     comparisons.write_reading(run_.path, comparisons.read_counts(config, base))
     prompts = prompt_batches(config, base, asked)
-    measured = lambda config, found: policies.HeldOut(
+    prompts = recipes.with_texts(config, prompts, base.tokenizer)
+    measured = lambda config, found: measuring.HeldOut(
       config, base, scorers, evaluate, found
     )
     held_out = measured(config, found['test'])
     read = shown.of_run(config, base, way, mesh, held_out, measured)
     state = run_.restore(initial_state(config, base, mesh), prompts)
+    scores = lambda count: pi0_scores(config, base, measured, found, count)
+    state = recipes.fitted(config, run_, state, scores, mesh)
     frozen = Frozen(base.params, scorers.weights[0], trained.bases(way, base))
     judge = networks[0].functions if networks else None
     spent = compute.of_ppo(config, base.functions, judge)
     running = iteration_fn, state, frozen, prompts
     train(config, run_, base, held_out, running, spent, read)
+
+
+def pi0_scores(config, base, measured, found, count):
+  """Train-PM scores of `count` replies of pi_0 or more, to training prompts."""
+  whole = -(-count // config['eval_batch']) * config['eval_batch']
+  asked = measured(config | {'eval_prompts': whole}, found['train'])
+  start = trained.policy(config, base)
+  return asked.measure(start, 0, row_offset=recipes.APART)['score_0']
 
 
 def train(config, run_, base, held_out, running, spent, read=None):
@@ -208,7 +229,7 @@ def train(config, run_, base, held_out, running, spent, read=None):
     config: of the stage.
     run_: Run.
     base: Base of the policy.
-    held_out: `policies.HeldOut`.
+    held_out: `measuring.HeldOut`.
     running: (iteration, state, frozen, prompts).
     spent: what done.json says of the compute, from `compute.of_ppo`.
     read: Shown that the policies of some checkpoints answer, or None.
@@ -224,8 +245,9 @@ def train(config, run_, base, held_out, running, spent, read=None):
   pi0 = held_out.measure_pi0(start)
 
   def measure(policy, iteration):
+    told = config | recipes.coef_of(config, state)
     rl_tables.log_checkpoint(
-      config, run_, iteration * updates, held_out, policy, pi0, iteration
+      told, run_, iteration * updates, held_out, policy, pi0, iteration
     )
     if read and iteration in kept:
       read.note(run_.path, policy, iteration)

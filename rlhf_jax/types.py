@@ -309,6 +309,8 @@ class PPOHyper(NamedTuple):
     truncation_penalty: subtracted from the score of a reply without an end.
     mixed_coef: weight of the loss of a second batch, where there is one; the
       pretraining gradient of Ouyang et al. 2022, equation 2.
+    reward_gain: multiplies the PM score, before everything else.
+    reward_bias: added to that product.
   """
 
   policy_learning_rate: Array | float
@@ -321,3 +323,5 @@ class PPOHyper(NamedTuple):
   gae_lambda: Array | float = 0.95
   truncation_penalty: Array | float = 0.0
   mixed_coef: Array | float = 0.0
+  reward_gain: Array | float = 1.0
+  reward_bias: Array | float = 0.0

@@ -36,6 +36,7 @@ STUDIES = (
 )
 OTHERS = ('world_as_is', 'world_unsure', 'world_probit', 'world_unbiased')
 RL = tuple(name for name in STUDIES if name != 'parts')
+RECIPES = ('instructgpt', 'ziegler', 'instructgpt.smollm2')
 OWN = STUDIES[:-2]  # those that train their own language models
 FULL = ('full', 'full_smoke')  # those that have the chapters
 PRESETS = {
@@ -44,7 +45,7 @@ PRESETS = {
   'lm': (*OWN, 'sft'),
   'comparisons': OWN,
   'pm': (*STUDIES, 'pairs', 'kwise', 'rankings'),
-  'ppo': RL,
+  'ppo': (*RL, *RECIPES),
   'hhh': ('smollm2', 'smollm2_full'),
   'cross_fit': ('smollm2',),
   'tranche': ('full', 'full_smoke'),
@@ -93,6 +94,7 @@ SECTIONS = {
   'experiments.make_rankings': 'rankings',
   'experiments.make_demonstrations': 'demos',
   'experiments.evaluate_skills': 'capability',
+  'experiments.measure_tax': 'tax',
 }
 # A theme may tell a stage another section, by the start of a job's name.
 OWN_SECTIONS = {
@@ -107,6 +109,7 @@ OWN_SECTIONS = {
   'sft/': 'sft',
   'rl/tax': 'skills_rl',
   'skills/data_': 'skills_mix',
+  **dict.fromkeys(('rl/ptx', 'rl/beta_'), 'instruct_rl'),
 }
 
 

@@ -78,10 +78,10 @@ def of_ppo(config, functions, judge) -> dict:
   """{'flops'} of a PPO run; {} where less than all is trained.
 
     samples * (sampling + 2 policies + value + judge + passes * 3 * (policy
-    + value))
+    + value)) + texts * 3 * policy
 
   Scored are log-probabilities of the policy and of pi_0, and values, which
-  only PPO has.
+  only PPO has; texts are the rows that are mixed in, if any are.
 
   Args:
     config: of train_ppo.
@@ -98,4 +98,8 @@ def of_ppo(config, functions, judge) -> dict:
   judged *= 1 + len(config.get('ensemble_dirs', ()))
   learned = config['passes'] * TRAINING * (policy + value)
   each = 3 * policy + value + judged + learned  # sampling reads and writes once
-  return {'flops': float(config['iterations'] * config['batch_size'] * each)}
+  iteration = config['batch_size'] * each
+  if config.get('ptx_coef', 0.0):
+    rows = config['ptx_per_episode'] * config['batch_size']
+    iteration += rows * TRAINING * forward_flops(functions.config, T)
+  return {'flops': float(config['iterations'] * iteration)}

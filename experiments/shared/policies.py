@@ -8,12 +8,11 @@ share a program.
 """
 
 import functools
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import jax
 import numpy as np
 
-from experiments.shared import ensembles, sources
+from experiments.shared import ensembles
 from experiments.shared.devices import (
   jit_named,
   jit_of_rows,
@@ -22,23 +21,21 @@ from experiments.shared.devices import (
 )
 from experiments.shared.sampling import CHUNK as CHUNK
 from experiments.shared.sampling import LARGE_VOCABULARY as LARGE_VOCABULARY
-from experiments.shared.sampling import sampling_of, split_model
+from experiments.shared.sampling import decoded, sampling_of, split_model
 from experiments.shared.trained import Way, score_function
 from experiments.shared.writers import Writer
-from rlhf_jax.data.prompts import encode_prompts
 from rlhf_jax.evals import policy
 from rlhf_jax.rollout.generate import make_collect
 from rlhf_jax.rollout.repeat import grouped
 from rlhf_jax.rollout.scoring import make_hash_reward, make_pm_reward
+from rlhf_jax.train.control import with_controller
 from rlhf_jax.train.finite import with_guard
 from rlhf_jax.train.optimiser import make_optimiser
 from rlhf_jax.train.pieces import make_pieces
 from rlhf_jax.train.ppo import make_ppo_iteration
 from rlhf_jax.train.sharded import jit_collect, on_mesh
-from rlhf_jax.types import Prompts
 
 HASH_SCALE = 0.4  # of the null study's rewards, in log-odds
-SCORES = ('score_0', 'score_1', 'gold')  # train PM, test PM, gold
 
 
 class Scorers(NamedTuple):
@@ -81,12 +78,6 @@ def _pm_reward(functions, way, end_of_context_id, eos_id, stop_ids):
 
 
 _hash_reward = functools.cache(make_hash_reward)
-
-
-def decoded(tokenizer, tokens_BT, prompt_length_B, length_B):
-  """The replies of sampled rows as text."""
-  rows = zip(tokens_BT, prompt_length_B, length_B, strict=True)
-  return [tokenizer.decode_reply(ids[p:n].tolist()) for ids, p, n in rows]
 
 
 def writer_of(base, max_reply) -> Writer:
@@ -166,6 +157,7 @@ def ppo_pieces(
   update,
   algorithm='ppo',
   group=None,
+  recipe=None,
 ):
   """The five pieces of a policy and a value network of its size, not jitted.
 
@@ -178,17 +170,21 @@ def ppo_pieces(
     update: (passes, minibatch_size, microbatches, scoring_parts).
     algorithm: of `make_pieces`.
     group: replies to each prompt, without a value network; None: with one.
+    recipe: `recipes.Recipe` of what is there besides, or None.
 
   Returns:
     Pieces: collect, score, penalise, estimate, update.
   """
   passes, minibatch_size, microbatches, parts = update
+  policy, tx, own = split_model(functions), make_optimiser(b2=b2), {}
+  if recipe:
+    tx, own = recipe.optimiser(b2), recipe.options(policy, microbatches)
   return make_pieces(
     generate=grouped(_collect(functions, sampling), group),
-    policy=split_model(functions),
+    policy=policy,
     value_fn=functions.value_fn if group is None else None,
     reward=reward,
-    tx=make_optimiser(b2=b2),
+    tx=tx,
     sampling=sampling,
     passes=passes,
     minibatch_size=minibatch_size,
@@ -199,6 +195,7 @@ def ppo_pieces(
     rescore=functions.config.matmul != 'float32',
     group=group,
     algorithm=algorithm,
+    **own,
   )
 
 
@@ -212,9 +209,15 @@ def ppo_iteration(
   update,
   mesh,
   on_nonfinite='stop',
+  controller=None,
 ):
-  """Jitted whole PPO iteration of the five pieces, one after the other."""
+  """Jitted whole PPO iteration of the five pieces, one after the other.
+
+  With a Controller it is one of a ControlledState.
+  """
   iteration = make_ppo_iteration(collect, score, penalise, estimate, update)
+  if controller:
+    iteration = with_controller(iteration, controller)
   iteration = with_guard(iteration, on_nonfinite)
   return jit_step(iteration, f'ppo_iteration_{label}', mesh)
 
@@ -262,88 +265,3 @@ def evaluation_of(config, base, way, scorers, mesh, divergences=True):
     mesh,
     divergences,
   )
-
-
-class HeldOut:
-  """Held-out prompts of a run, and what its policies write and score on them.
-
-  Attributes:
-    texts: the prompts.
-    kinds: 'helpful' or 'harmless' of each.
-    world: the World of the gold scores; None on real data.
-    pm_size: label of the train PM.
-  """
-
-  def __init__(self, config, base, scorers, evaluate, found):
-    """Draws `eval_prompts` of the found prompts, the same for every seed.
-
-    Args:
-      config: eval_prompts, eval_batch, max_prompt, pi0_samples, seed, data,
-        world.
-      base: Base, which is pi_0.
-      scorers: Scorers.
-      evaluate: of `policy_eval`.
-      found: [(text, kind)].
-    """
-    self._config, self._tokenizer = config, base.tokenizer
-    self._ref, self._weights, self._evaluate = (
-      base.params,
-      scorers.weights,
-      evaluate,
-    )
-    self.pm_size = scorers.size
-    simulated = config['data']['source'] == 'simulated'
-    self.world = sources.world_of(config['world']) if simulated else None
-    order = np.random.default_rng(0).permutation(len(found))
-    held = [found[i] for i in order[: config['eval_prompts']]]
-    short = config['eval_prompts'] - len(held)
-    held += [held[i % len(held)] for i in range(short)]
-    self.kinds = [kind for _, kind in held]
-    self._prompts = encode_prompts(
-      [text for text, _ in held], base.tokenizer, config['max_prompt']
-    )
-    self.texts = self._prompts.text
-
-  def measure(self, trained, iteration, row_offset=0) -> dict[str, Any]:
-    """Measurements of a policy, one a prompt, with its replies and their gold.
-
-    Args:
-      trained: what the policy has trained.
-      iteration: draws the replies, with the seed of the run.
-      row_offset: names the rows; replies to rows of other names are others.
-    """
-    config = self._config
-    rows = np.arange(len(self.kinds)) + row_offset
-    prompts = Prompts(self._prompts.tokens_NP, self._prompts.length_N, rows)
-    rng = jax.random.key(10_000 + config['seed'])
-    rng = jax.random.fold_in(rng, iteration)
-    out = policy.evaluate_prompts(
-      self._evaluate,
-      trained,
-      self._ref,
-      self._weights,
-      prompts,
-      rng,
-      config['eval_batch'],
-    )
-    rows = out['tokens'], out['prompt_length'], out['total_length']
-    replies = decoded(self._tokenizer, *rows)
-    out['gold'] = sources.gold_scores(
-      self.world, self.texts, self.kinds, replies
-    )
-    out['replies'] = replies
-    return out
-
-  def measure_pi0(self, trained) -> dict[str, np.ndarray]:
-    """Scores of pi_0, `pi0_samples` replies to each prompt: score_NC by name.
-
-    Args:
-      trained: what a policy has trained that is still pi_0.
-    """
-    N = len(self.kinds)
-    parts = [
-      self.measure(trained, 0, row_offset=N * (c + 1))
-      for c in range(self._config['pi0_samples'])
-    ]
-    stack = lambda name: np.stack([part[name] for part in parts], axis=1)
-    return {name: stack(name) for name in SCORES}

@@ -26,7 +26,7 @@ def log_checkpoint(config, run, step, held_out, policy, pi0, iteration):
     config: of `curve_row`.
     run: Run.
     step: updates done.
-    held_out: `policies.HeldOut`.
+    held_out: `measuring.HeldOut`.
     policy: what the policy has trained.
     pi0: of `HeldOut.measure_pi0`.
     iteration: how many are done.
@@ -65,7 +65,7 @@ def curve_row(config, held_out, out, pi0, iteration):
 
   Args:
     config: kl_coef, pm_size, pm_pairs, batch_size.
-    held_out: `policies.HeldOut`: the prompts, their world, the PM's size.
+    held_out: `measuring.HeldOut`: the prompts, their world, the PM's size.
     out: measurements of the policy, [N] each.
     pi0: scores of pi_0, [N, C] each.
     iteration: how many are done.

@@ -23,3 +23,9 @@ def sampling_of(tokenizer, max_reply, temperature=1.0):
     pad_id=tokenizer.pad_id,
     temperature=temperature,
   )
+
+
+def decoded(tokenizer, tokens_BT, prompt_length_B, length_B):
+  """The replies of sampled rows as text."""
+  rows = zip(tokens_BT, prompt_length_B, length_B, strict=True)
+  return [tokenizer.decode_reply(ids[p:n].tolist()) for ids, p, n in rows]

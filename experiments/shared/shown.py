@@ -167,7 +167,7 @@ class Shown:
       label: of the policy, on the page.
       asked: of `asked_of`.
       replies: of a snapshot to each of them.
-      held_out: `policies.HeldOut` of the prompts, each as often as it is
+      held_out: `measuring.HeldOut` of the prompts, each as often as it is
         answered, and perhaps some once more.
       decode: ids -> text of a reply.
       token_kl: (trained, tokens, prompt_length, length) -> k1_BT; None: the
@@ -221,7 +221,7 @@ def of_run(config, base, way, mesh, held_out, measured):
   """The Shown of a PPO run: some of its held-out prompts; None: of none.
 
   Args: as of `answered`.
-    held_out: `policies.HeldOut` of the run.
+    held_out: `measuring.HeldOut` of the run.
   """
   each = config['shown']['each']
   if not each:
@@ -245,7 +245,7 @@ def answered(config, label, asked, base, way, mesh, measured):
     base: Base of the policy, which is pi_0.
     way: Way of the policy.
     mesh: of `devices.mesh_from`.
-    measured: (config, [(text, kind)]) -> `policies.HeldOut` of them.
+    measured: (config, [(text, kind)]) -> `measuring.HeldOut` of them.
   """
   replies, batch = config['shown']['replies'], config['eval_batch']
   found = [(item.prompt, item.kind) for item in asked] * replies

@@ -117,7 +117,8 @@ def _ppo(config, job):
   read = FAMILIES * math.prod(config['shown'].values())
   replies = measured * config['eval_prompts'] + read
   each = own * (REPLY + 2 * FORWARD) + (train + judge) * FORWARD + GOLD
-  return trained + replies * each
+  texts = samples * config['ptx_per_episode'] if config.get('ptx_coef') else 0
+  return trained + replies * each + texts * own * LM_TEXT
 
 
 def _dpo(config, job):
@@ -170,6 +171,13 @@ def _policies(config, job):
   readers = 3 * len(config['pm_dirs']) + policies  # of one tranche each
   read = 2 * config['test_pairs'] * own * FORWARD
   return policies * replies * (own * REPLY + GOLD) + readers * read
+
+
+def _tax(config, job):
+  sizes = [share(need.config['size']) for need in job.needs[2:]]
+  replies = config['prompts'] * config['replies']
+  each = len(sizes) * replies * GOLD + 2 * config['heldout_texts'] * FORWARD
+  return each + sum(sizes) * replies * REPLY
 
 
 def _games(config, job):
@@ -229,6 +237,7 @@ OF_STAGE = {
   'make_tranche': _tranche,
   'compare_policies': _policies,
   'play_games': _games,
+  'measure_tax': _tax,
   'make_pages': lambda config, job: 4 * config['rows_pages'] * 3e-4,
   'make_targets': _targets,
   'distil': _distil,

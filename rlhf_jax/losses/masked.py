@@ -75,8 +75,8 @@ def masked_whiten(x, mask, shift_mean=True):
     y = (x - mean) / sqrt(variance + VARIANCE_EPS)   [+ mean]
 
   Its scope is the batch that it is given. Here that is one minibatch of
-  advantages, after the advantage estimation; rewards are not whitened, since
-  the penalty kl_coef * KL would be rescaled with them.
+  advantages, after the advantage estimation; rewards are not whitened unless
+  asked for, since the penalty kl_coef * KL is rescaled with them.
 
   Reference: Huang et al. 2024 (arXiv:2403.17031), PPO details.
 

@@ -3,15 +3,27 @@
 References: Schulman et al. 2017 (arXiv:1707.06347), equation 7; Bai et al. 2022
 (arXiv:2204.05862), section 4.1; Huang et al. 2024 (arXiv:2403.17031).
 
-Order: adjust the scores, build the rewards, estimate advantages (`gae_batch`),
-then in every minibatch whiten the advantages (`masked_whiten`) and take the two
-losses. Rewards are not whitened.
+Order: scale the scores, take off the truncation penalty, build the rewards,
+estimate advantages (`gae_batch`), then in every minibatch whiten the advantages
+(`masked_whiten`) and take the two losses. Rewards are not whitened, unless
+`make_estimate` is asked to.
 """
 
 import chex
 import jax.numpy as jnp
 
 from rlhf_jax.losses import kl, masked
+
+
+def scaled_scores(score_B, gain, bias):
+  """Scores times gain plus bias, float32; a gain of 1 and no bias keep them.
+
+  Args:
+    score_B: [B], PM scores.
+    gain: scalar, of `train.control.score_scale`.
+    bias: scalar, likewise.
+  """
+  return gain * jnp.asarray(score_B, jnp.float32) + bias
 
 
 def truncation_adjusted(score_B, ended_B, penalty):

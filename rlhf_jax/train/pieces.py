@@ -117,6 +117,10 @@ def _named(algorithm, value_fn, group):
 def _make_estimate(algorithm, value_fn, combine, group, **options):
   """Builds estimate(params, rollout, reward_BT, hyper, base=None)."""
   if value_fn is None:
+    if options['whiten']:
+      raise ValueError(
+        f'rewards are whitened for a critic, {algorithm} has none'
+      )
     plain = ESTIMATES[algorithm](group)
     return lambda *args, base=None: plain(*args)
   plain = ppo.make_estimate(
@@ -140,38 +144,38 @@ def make_pieces(
   group=None,
   mixed=None,
   rescore=False,
+  whiten=False,
   algorithm=None,
   **update,
 ):
   """Builds the Pieces of a policy and its value network.
 
   Args:
-    generate: of `make_collect`, with `sampling`.
+    generate: of `make_collect`.
     policy: logits_fn or SplitModel.
-    value_fn: (params, tokens_BT, length_B) -> raw value_BT; with read_BS, of
-      those columns. None: no critic, advantages are those of RLOO.
+    value_fn: as of `ppo.make_estimate`, by its own params; None: no critic.
     reward: (reward_params, tokens_BT, prompt_length_B, length_B) -> score_B.
     tx: optimiser of `make_optimiser`.
-    sampling: SamplingConfig of the replies: they are scored at its temperature,
-      and logits are made for its `max_reply` positions a row.
+    sampling: SamplingConfig of the replies, whose temperature scores have too.
     scoring_parts: parts of the batch that a forward pass without gradient has.
     attach: combine(base, trained) -> params, of whatever has gradients.
     merge: combine(base, trained) -> params, of sampling, once an iteration.
     group: replies to each prompt, without a critic (see `train.rloo`).
-    mixed: of `make_ppo_update`, an Objective of what `attach` makes.
+    mixed: of `make_ppo_update`, an Objective of the policy that is attached.
     rescore: whether the update compares with `_rescored` log-probabilities.
+    whiten: rewards, as of `ppo.make_estimate`; it needs a critic.
     algorithm: 'ppo' of a value_fn; 'rloo' (or None) and 'grpo' of a group.
     **update: passes, minibatch_size and microbatches of `make_ppo_update`.
 
   Raises:
-    ValueError: if the sampler cuts its distribution (top-k, top-p), or an
-      algorithm lacks its value_fn or group.
+    ValueError: if the sampler cuts (top-k, top-p), or the algorithm lacks what
+      it needs.
   """
   algorithm, loss = _named(algorithm, value_fn, group)
-  scored = sampling.scored()
-  attached = _joint(attach)
-  parts = {'microbatches': scoring_parts, 'max_reply': scored['max_reply']}
+  scored, attached = sampling.scored(), _joint(attach)
   told = {'microbatches': scoring_parts, **scored}
+  parts = {'microbatches': scoring_parts, 'max_reply': scored['max_reply']}
+  parts |= {'whiten': whiten}
   anew = ppo.make_reply_logps(policy, **told) if rescore else None
   return Pieces(
     collect=_make_collect(generate, _joint(merge), attached, anew),

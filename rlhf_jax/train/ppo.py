@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from rlhf_jax.losses import advantages, chunked, kl, ppo
+from rlhf_jax.losses import advantages, chunked, kl, masked, ppo
 from rlhf_jax.mapping import map_microbatches
 from rlhf_jax.train.finite import row_flags
 from rlhf_jax.train.ppo_update import reply_mask
@@ -75,7 +75,9 @@ def make_penalise(
 ):
   """Builds penalise(ref_params, rollout, score_B, hyper) -> (reward_BT, kl_BT).
 
-    r[t] = - lambda_KL (log pi(t) - log pi_0(t)) + 1[t last] score
+    r[t] = - lambda_KL (log pi(t) - log pi_0(t)) + 1[t last] (g score + b)
+
+  with the gain g and the bias b of `hyper`, 1 and 0 by default.
 
   Reference: Bai et al. 2022, section 4.1, per token as in Stiennon et al. 2020.
   pi_0 is scored at the temperature of the sampler, so that equal models have no
@@ -101,6 +103,7 @@ def make_penalise(
   def penalise(ref_params, rollout, score_B, hyper):
     ref_logp_BT = ref_logps(ref_params, rollout)
     mask_BT = reply_mask(rollout)
+    score_B = ppo.scaled_scores(score_B, hyper.reward_gain, hyper.reward_bias)
     score_B = ppo.truncation_adjusted(
       score_B, rollout.ended_B, hyper.truncation_penalty
     )
@@ -117,7 +120,7 @@ def make_penalise(
   return penalise
 
 
-def make_estimate(value_fn, *, microbatches=1, max_reply=None):
+def make_estimate(value_fn, *, microbatches=1, max_reply=None, whiten=False):
   """Builds estimate(params, rollout, reward_BT, hyper) -> Experience.
 
   Advantages by GAE (gamma, lambda of `hyper`), with the values of the current
@@ -128,6 +131,8 @@ def make_estimate(value_fn, *, microbatches=1, max_reply=None):
       of those columns.
     microbatches: the forward pass runs in this many parts.
     max_reply: as in `make_penalise`.
+    whiten: whether rewards of the batch get variance 1 first, their
+      mean kept (Ziegler et al. 2019); the KL penalty is rescaled with them.
   """
 
   def estimate(params, rollout, reward_BT, hyper):
@@ -140,6 +145,8 @@ def make_estimate(value_fn, *, microbatches=1, max_reply=None):
     rows = (rollout.tokens_BT, rollout.prompt_length_B, rollout.length_B)
     value_BT = map_microbatches(values, rows, microbatches, params)
     mask_BT = reply_mask(rollout)
+    if whiten:
+      reward_BT = masked.masked_whiten(reward_BT, mask_BT, shift_mean=False)
     advantage_BT, return_BT = advantages.gae_batch(
       reward_BT,
       value_BT,

@@ -6,6 +6,7 @@ import pandas as pd
 from rlhf_jax.analysis.drawings import baselines, ensembles
 from rlhf_jax.analysis.operating import (
   end_of_context,
+  instruct,
   kwise,
   pm,
   samples,
@@ -45,6 +46,21 @@ def tables(curve, seeds):
     'pm_curve': pd.concat([curve, rows], ignore_index=True),
     'game_replies': test_lengths.tables()['game_replies'],
     'compute': known[keys].assign(stage='train_pm', flops=flops_N),
+  }
+
+
+def with_scan(curve, seeds):
+  """Tables of the chapter `instruct`, its long runs added to an rl_curve.
+
+  Args:
+    curve: rl_curve of a study, with the role robust.
+    seeds: of the runs that are added.
+  """
+  found = instruct.repaired(np.random.default_rng(0), seeds, 'effect')
+  added = found['rl_curve'].query('role != "robust"')
+  return {
+    'tax': found['tax'],
+    'rl_curve': pd.concat([curve, added], ignore_index=True),
   }
 
 

@@ -51,6 +51,7 @@ def whole(tables):
   more = distilled | outliers
   more |= more_tables.tables((tables | more)['pm_curve'], seeds)
   more['rl_curve'] = more_tables.with_policies(tables['rl_curve'])
+  more |= more_tables.with_scan(more['rl_curve'], seeds)
   return tables | more | synthetic.online_tables(rng(), seeds, True)
 
 
@@ -156,6 +157,7 @@ def test_a_figure_without_its_table_or_rows_is_none(whole, composed, tmp_path):
     'gold_and_forms',
     'algorithms',
     'gold_under_ensembles',
+    'kl_coefficients',
   }
 
 

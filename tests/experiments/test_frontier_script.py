@@ -138,7 +138,7 @@ def test_replies_of_a_batch_go_to_their_prompts(monkeypatch):
   ):
     monkeypatch.setattr(module, name, lambda *_, v=value, **__: v)
   config = {'mesh': None, 'eval_batch': 256, 'scoring_parts': 8}
-  monkeypatch.setattr(script.policies, 'HeldOut', HeldOut)
+  monkeypatch.setattr(script.measuring, 'HeldOut', HeldOut)
   found, kinds = script.run_scores(config, 3, 100, 'all', range)
   assert kinds == ['helpful', 'harmless', 'helpful']
   assert set(found) == {'train', 'test'}  # without gold on real data

@@ -173,7 +173,7 @@ def test_a_real_model_writes(tmp_path):
 
 PLANNED = [
   (page, words)
-  for page in ('launch.md', 'online.md', 'reproduction.md')
+  for page in ('launch.md', 'online.md', 'instructgpt.md', 'reproduction.md')
   for words in of(page, 'reproduce')
 ]
 

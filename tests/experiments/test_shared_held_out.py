@@ -5,7 +5,10 @@ import numpy as np
 import pytest
 import shared_fixture as tiny
 
-from experiments.shared import policies
+from experiments.shared import (
+  measuring,
+  policies,
+)
 from rlhf_jax.crowd import workers
 
 FOUND = [
@@ -53,7 +56,7 @@ class Evaluate:
 def held_out(found=FOUND, **changes):
   scorers = policies.Scorers((), ('train weights', 'test weights'), '13K')
   evaluate = Evaluate()
-  held = policies.HeldOut(
+  held = measuring.HeldOut(
     CONFIG | changes, tiny.base(), scorers, evaluate, found
   )
   return held, evaluate

@@ -12,7 +12,13 @@ import pytest
 import shared_fixture as tiny
 
 from experiments import train_lm, train_pm, train_ppo
-from experiments.shared import comparisons, models, policies, readers
+from experiments.shared import (
+  comparisons,
+  measuring,
+  models,
+  policies,
+  readers,
+)
 from rlhf_jax.train.finite import NonFiniteError
 from rlhf_jax.train.run import Run, load_params
 from rlhf_jax.train.steps import TrainState
@@ -374,7 +380,7 @@ def test_a_policy_runs_against_the_train_pm_s_weights(tmp_path, monkeypatch):
     'prompt_batches',
     lambda config, base, texts: given.update(texts=texts) or prompts,
   )
-  monkeypatch.setattr(policies, 'HeldOut', lambda *args: args)
+  monkeypatch.setattr(measuring, 'HeldOut', lambda *args: args)
   monkeypatch.setattr(train_ppo, 'train', lambda *args: given.update(args=args))
   train_ppo.run(config, tmp_path / 'ppo')
   assert given['texts'] == ['to train on']

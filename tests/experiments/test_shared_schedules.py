@@ -88,7 +88,16 @@ def test_every_coefficient_of_ppo_is_the_config_s():
   assert found.truncation_penalty == 0.5
   assert found.value_clip == math.inf  # 0 in the config: no clipping
   assert hyper(0, value_clip=0.2).value_clip == 0.2
-  assert found.value_coef == 1
+  assert found.value_coef == 1 and hyper(0, value_coef=0.1).value_coef == 0.1
+  assert found.mixed_coef == 0 and hyper(0, ptx_coef=27.8).mixed_coef == 27.8
+  assert (found.reward_gain, found.reward_bias) == (1, 0)
+
+
+def test_the_rate_of_a_policy_can_fall_to_zero():
+  """Half way down the six iterations after the warm-up (checklist 74)."""
+  linear = [hyper(i, schedule_shape='linear') for i in (3, 4, 7, 9)]
+  rates = [found.policy_learning_rate for found in linear]
+  assert rates == pytest.approx([0.02, 0.02, 0.01, 0.02 / 6])
 
 
 @pytest.mark.parametrize(

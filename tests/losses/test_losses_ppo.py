@@ -34,6 +34,15 @@ def one_token(*values):
   return [np.float32([[value]]) for value in values]
 
 
+def test_scores_are_scaled_and_a_gain_of_one_keeps_every_bit():
+  """1 score + 0 is the score itself, at any size (checklist 25)."""
+  score_B = np.float32([0.7, -1.9, 3e-20, 4e7])
+  same_B = ppo.scaled_scores(score_B, 1.0, 0.0)
+  assert np.asarray(same_B).tobytes() == score_B.tobytes()
+  by_hand = [2 * float(x) - 0.5 for x in score_B]
+  np.testing.assert_allclose(ppo.scaled_scores(score_B, 2.0, -0.5), by_hand)
+
+
 def test_rewards_equal_a_loop():
   """-kl_coef k1 everywhere, the score at the last token (checklist 50)."""
   logp_BT, ref_BT = arrays(2)

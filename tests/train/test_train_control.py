@@ -12,12 +12,15 @@ from rlhf_jax.train.control import (
   ControlledState,
   Controller,
   adaptive_kl,
+  frozen_scores,
+  score_scale,
+  together,
   with_controller,
 )
 from rlhf_jax.train.optimiser import make_optimiser
 from rlhf_jax.train.run import Run
 from rlhf_jax.train.steps import init_state
-from rlhf_jax.types import LMBatch, LMHyper
+from rlhf_jax.types import LMBatch, LMHyper, PPOHyper
 
 RNG, TOTAL = jax.random.key(0), 6
 
@@ -120,9 +123,51 @@ def test_the_kl_coefficient_follows_the_divergence_of_a_ppo_run(
     state, metrics = controlled(
       state, frozen, fixture.PROMPTS, RNG, fixture.hyper(0.05, kl_coef=7.0)
     )
-    coef = float(
-      adaptive_kl_coef(coef, expected['kl_k1'], episodes, target, horizon)
+    used, coef = (
+      coef,
+      float(
+        adaptive_kl_coef(coef, expected['kl_k1'], episodes, target, horizon)
+      ),
     )
+    assert float(metrics.pop('kl_coef')) == pytest.approx(used, rel=1e-5)
     assert float(state.controller) == pytest.approx(coef, rel=1e-5)
     fixture.assert_close(metrics, expected, rtol=1e-3, atol=1e-5)
   assert coef > 0.21
+
+
+def test_scores_of_pi_0_get_mean_0_and_deviation_1():
+  """By hand: 1, 3, 5, 7 have mean 4 and deviation sqrt(5) (checklist 25)."""
+  gain, bias = score_scale([1.0, 3.0, 5.0, 7.0])
+  assert (gain.dtype, bias.dtype) == (np.float32, np.float32)
+  assert gain == pytest.approx(5**-0.5) and bias == pytest.approx(-4 * 5**-0.5)
+  scaled_N = gain * np.array([1.0, 3.0, 5.0, 7.0]) + bias
+  assert scaled_N.mean() == pytest.approx(0, abs=1e-6)
+  assert scaled_N.std() == pytest.approx(1)
+  assert score_scale([1.0, 3.0, 5.0, 7.0], sd=0.5)[0] == pytest.approx(
+    0.5 * 5**-0.5
+  )
+  assert score_scale([1.0, 3.0, 5.0, 7.0], sd=0.0) == (1.0, -4.0)
+  for scores in ([2.0], [2.0, 2.0]):
+    with pytest.raises(ValueError, match='two different scores of pi_0'):
+      score_scale(scores)
+
+
+def test_a_fitted_scale_stays_whatever_comes():
+  """It steers gain and bias, and reacts to nothing (checklist 25)."""
+  controller, scale = frozen_scores(), (jnp.float32(2.0), jnp.float32(-1.0))
+  hyper = controller.steer(scale, PPOHyper(0.1, 0.1))
+  assert (float(hyper.reward_gain), float(hyper.reward_bias)) == (2, -1)
+  assert controller.react(scale, {'score': 99.0, 'kl_k1': 99.0}) is scale
+  assert controller.shown(scale) == {}
+
+
+def test_controllers_together_keep_a_state_each():
+  both = together({'scores': frozen_scores(), 'kl': adaptive_kl(6.0, 100, 10)})
+  states = {'scores': (3.0, 1.0), 'kl': jnp.float32(0.5)}
+  hyper = both.steer(states, PPOHyper(0.1, 0.1, kl_coef=9.0))
+  assert (hyper.reward_gain, hyper.reward_bias) == (3.0, 1.0)
+  assert hyper.kl_coef == 0.5 and both.shown(states) == {'kl_coef': 0.5}
+  after = both.react(states, {'kl_k1': jnp.float32(60.0)})
+  assert after['scores'] == (3.0, 1.0)
+  # Ten times the target is an error of .2, for 10 of 100 episodes.
+  assert float(after['kl']) == pytest.approx(0.5 * 1.02)

@@ -123,22 +123,29 @@ def test_an_update_descends_the_paper_s_objective(parts):
 
 
 @pytest.mark.parametrize(
-  ('algorithm', 'value_fn', 'group'),
-  [('ppo', None, 4), ('grpo', fixture.bigram_value, None), ('ppo2', None, 4)],
+  ('changes', 'match'),
+  [
+    (dict(algorithm='ppo', value_fn=None, group=4), "got 'ppo' with"),
+    (
+      dict(algorithm='grpo', value_fn=fixture.bigram_value, group=None),
+      "got 'grpo' with",
+    ),
+    (dict(algorithm='ppo2', value_fn=None, group=4), "got 'ppo2' with"),
+    (
+      dict(algorithm='rloo', value_fn=None, group=4, whiten=True),
+      'for a critic, rloo has none',
+    ),
+  ],
 )
-def test_an_algorithm_without_what_it_needs_is_refused(
-  algorithm, value_fn, group
-):
-  with pytest.raises(ValueError, match=f'got {algorithm!r} with'):
+def test_an_algorithm_without_what_it_needs_is_refused(changes, match):
+  with pytest.raises(ValueError, match=match):
     make_pieces(
       generate=None,
       policy=fixture.bigram_logits,
-      value_fn=value_fn,
       reward=None,
       tx=optax.identity(),
       sampling=fixture.SAMPLING,
-      group=group,
-      algorithm=algorithm,
       passes=1,
       minibatch_size=B,
+      **changes,
     )

@@ -143,7 +143,7 @@ def update_of(mixed, **options):
 def test_a_ppo_update_descends_its_loss_and_that_of_the_second_batch(
   rollout, frozen
 ):
-  """The pretraining gradient of Ouyang et al. 2022, equation 2."""
+  """The gradient of Ouyang et al. 2022, equation 2 (checklist 75)."""
   params, text = fixture.bigram_params(0), texts(12)
   experience = experience_of(rollout, frozen, params)
   hyper = fixture.hyper(0.1, mixed_coef=COEF)

@@ -46,6 +46,39 @@ def test_the_truncation_penalty_meets_replies_without_an_end(rollout, frozen):
   np.testing.assert_allclose(reward_BT.sum(1), expected_B, rtol=1e-6)
 
 
+def test_the_scale_of_the_scores_comes_before_the_truncation_penalty(
+  rollout, frozen
+):
+  """2 score + 1, and 2.5 less of that where a reply has no end."""
+  penalise = ppo.make_penalise(fixture.bigram_logits)
+  hyper = fixture.hyper(kl_coef=0.0, truncation_penalty=2.5)
+  hyper = hyper._replace(reward_gain=2.0, reward_bias=1.0)
+  reward_BT, _ = penalise(frozen.ref, rollout, ROW_SCORE_B, hyper)
+  expected_B = 2 * ROW_SCORE_B + 1 - np.where(rollout.ended_B, 0.0, 2.5)
+  np.testing.assert_allclose(reward_BT.sum(1), expected_B, rtol=1e-6)
+
+
+def test_whitened_rewards_have_variance_one_before_advantages(rollout):
+  """Over the real tokens of the batch, their mean kept (checklist 60)."""
+  rng = np.random.default_rng(0)
+  mask_BT = np.asarray(fixture.mask_of(rollout))
+  reward_BT = np.float32(rng.normal(3.0, 2.0, mask_BT.shape) * mask_BT)
+  of_value = lambda params, *rows: fixture.bigram_value(params['value'], *rows)
+  params, hyper = fixture.bigram_params(0), fixture.hyper(gae_lambda=0.5)
+  whitened = ppo.make_estimate(of_value, whiten=True)
+  found = whitened(params, rollout, reward_BT, hyper)
+  real = mask_BT > 0
+  mean, sd = reward_BT[real].mean(), reward_BT[real].std()
+  by_hand_BT = np.where(real, (reward_BT - mean) / sd + mean, 0)
+  plain = ppo.make_estimate(of_value)
+  wanted = plain(params, rollout, np.float32(by_hand_BT), hyper)
+  np.testing.assert_allclose(
+    found.advantage_BT, wanted.advantage_BT, rtol=1e-4, atol=1e-5
+  )
+  other = plain(params, rollout, reward_BT, hyper)
+  assert np.abs(other.advantage_BT - found.advantage_BT).max() > 0.1
+
+
 def test_a_shared_trunk_learns_at_the_policy_rate():
   """Parameters of any structure, here a tuple (checklist 62)."""
   tx = optax.identity()

@@ -14,6 +14,8 @@ import tiny_run
 import train_fixture as fixture
 
 from rlhf_jax.data.pipeline import Batches
+from rlhf_jax.train import ppo
+from rlhf_jax.train.optimiser import make_optimiser
 from rlhf_jax.train.run import Run
 from rlhf_jax.train.steps import init_state
 
@@ -163,6 +165,38 @@ def test_ppo_resumes_bit_for_bit(tmp_path, iteration, frozen):
     json.loads(line)['step'] for line in expected[2].decode().splitlines()
   ]
   assert steps == [4 * i for i in range(1, 9)]
+
+
+def two_call_run(workdir, programs, frozen, killed_in=None):
+  """Five iterations whose scores are made on the host, between two programs."""
+  tx, collect, learn = programs
+  batches, rng = Batches(fixture.PROMPTS, 8, seed=1), jax.random.key(0)
+  with Run(workdir, {'iterations': 5}) as run:
+    state = run.restore(init_state(fixture.bigram_params(0), tx), batches)
+    for i in run.progress(int(state.step) // 4, 5):
+      rollout = collect(state.params, next(batches), jax.random.fold_in(rng, i))
+      score_B = np.float32((np.asarray(rollout.tokens_BT) == 2).sum(1))
+      if i == killed_in:
+        raise Killed
+      hyper = fixture.hyper(0.05, kl_coef=0.1)
+      state, metrics = learn(state, frozen.ref, rollout, score_B, rng, hyper)
+      run.log(int(state.step), metrics)
+      if i % 2:
+        run.save(state, batches)
+  return state, batches
+
+
+@pytest.mark.slow  # compiles PPO
+def test_a_kill_between_sampling_and_updating_changes_nothing(tmp_path, frozen):
+  """Replies are sampled again, and are the same ones (checklist 83)."""
+  tx = make_optimiser()
+  collect, *rest = fixture.bigram_pieces(tx)
+  programs = tx, jax.jit(collect), jax.jit(ppo.make_learn(*rest))
+  whole, broken = tmp_path / 'whole', tmp_path / 'broken'
+  expected = outcome(*two_call_run(whole, programs, frozen), whole)
+  with pytest.raises(Killed):
+    two_call_run(broken, programs, frozen, killed_in=3)
+  assert outcome(*two_call_run(broken, programs, frozen), broken) == expected
 
 
 def test_the_value_function_is_in_the_checkpoint(tmp_path, iteration, frozen):

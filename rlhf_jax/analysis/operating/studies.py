@@ -8,6 +8,7 @@ from rlhf_jax.analysis.operating import (
   distillation,
   end_of_context,
   frontier,
+  instruct,
   kwise,
   methods,
   online,
@@ -25,7 +26,7 @@ from rlhf_jax.analysis.operating import (
 MODULES = (
   *(pm, rl, robust, frontier, methods, distillation),
   *(best_of_n, tension, scans, online, ood),
-  *(samples, end_of_context, kwise, skills),
+  *(samples, end_of_context, kwise, skills, instruct),
 )
 SCENARIOS = {
   scenario.claim: scenario
