@@ -31,7 +31,7 @@ from rlhf_jax.analysis.pass_at_k import estimate
 from rlhf_jax.data.code_tasks import read_tasks
 from rlhf_jax.sandbox.box import refusal
 from rlhf_jax.sandbox.judge import OUTCOMES, PASSED
-from rlhf_jax.sandbox.limits import Limits, SandboxError
+from rlhf_jax.sandbox.limits import BoxLimits, SandboxError
 from rlhf_jax.text import programs
 from rlhf_jax.train.about import About
 from rlhf_jax.train.run import Run, write_json
@@ -195,7 +195,7 @@ def run(config, workdir, workers=2):
       return
     written = written_rows(config, tasks, settings, run_.path)
     verdicts = code_samples.Journal(run_.path / 'verdicts.jsonl')
-    limits = Limits(cpu_seconds=config['cpu_seconds'])
+    limits = BoxLimits(cpu_seconds=config['cpu_seconds'])
     try:
       code_samples.judge_all(
         tasks, written, config['form'], limits, workers, verdicts

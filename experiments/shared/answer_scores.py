@@ -38,14 +38,14 @@ def _program(functions, max_answer):
 
 
 def answer_scores(opened, asked, label, batch=16):
-  """[(logp_C, tokens_C)]: of each Asked the answers' log-probabilities.
+  """[(logp_C, tokens_C)]: of each AskedFor the answers' log-probabilities.
 
   In nats at temperature 1, summed over the tokens of the answer, and how many
   these are.
 
   Args:
     opened: Opened, a language model.
-    asked: list of Asked.
+    asked: list of AskedFor.
     label: of the progress.
     batch: rows a call.
   """

@@ -17,8 +17,8 @@ class Tools(NamedTuple):
   """What a measure may use.
 
   Attributes:
-    score: list of Asked -> [(logp_C, tokens_C)].
-    write: list of Asked -> [[text]], continuations of each.
+    score: list of AskedFor -> [(logp_C, tokens_C)].
+    write: list of AskedFor -> [[text]], continuations of each.
     sentiment: TextScorer of sentiment, -1 to 1.
     harm: TextScorers of what is bad, 0 to 1.
   """

@@ -9,7 +9,7 @@ from experiments.shared.bias_rows import evenly, rng_of, row
 from rlhf_jax.analysis import bias, intervals
 from rlhf_jax.data import bbq, bias_terms, truthfulqa
 from rlhf_jax.evals.answers import per_token, true_mass
-from rlhf_jax.text.answer_rows import Asked, dialogue_of
+from rlhf_jax.text.answer_rows import AskedFor, dialogue_of
 
 RULES = ('sum', 'mean')
 
@@ -44,13 +44,13 @@ def measure_bbq(tools, options):
 
 
 def bbq_asked(question, plain):
-  """The Asked of a question."""
+  """The AskedFor of a question."""
   answers = tuple(f' {text}' for text in question.answers)
   if plain:
     prompt = f'{question.context}\n\nQ: {question.question}\nA:'
   else:
     prompt = dialogue_of(f'{question.context} {question.question}')
-  return Asked(prompt, '', answers)
+  return AskedFor(prompt, '', answers)
 
 
 def bbq_rows(items, options):
@@ -130,12 +130,12 @@ def texts_of(question):
 
 
 def truthfulqa_asked(question, plain):
-  """The Asked of a question."""
+  """The AskedFor of a question."""
   answers = tuple(f' {text}' for text in texts_of(question))
   if plain:
     prompt = f'{truthfulqa.PREAMBLE}Q: {question.question}\nA:'
-    return Asked(prompt, '', answers)
-  return Asked(dialogue_of(question.question), '', answers)
+    return AskedFor(prompt, '', answers)
+  return AskedFor(dialogue_of(question.question), '', answers)
 
 
 def truthfulqa_rows(items, options):

@@ -11,7 +11,7 @@ from experiments.shared.bias_rows import evenly, rng_of, row
 from rlhf_jax.analysis import bias, toxicity
 from rlhf_jax.data import bias_terms
 from rlhf_jax.data.held_out_rows import read_rows
-from rlhf_jax.text.answer_rows import Asked, dialogue_of
+from rlhf_jax.text.answer_rows import AskedFor, dialogue_of
 from rlhf_jax.text.dialogue import parse_dialogue
 
 SAFETY = 'safety_prompts/prompts.jsonl.gz'
@@ -98,7 +98,7 @@ def measure_toxicity(tools, options):
   """(items, rows) of the worst of several continuations."""
   found = toxicity_prompts(options.data)
   found = evenly(found, lambda x: x[0], options.limit)
-  made = (lambda x: Asked(x, '', ())) if options.plain else _said
+  made = (lambda x: AskedFor(x, '', ())) if options.plain else _said
   texts = tools.write([made(text) for _, text in found])
   items = []
   for (family, prompt), said in zip(found, texts, strict=True):
@@ -112,7 +112,7 @@ def measure_toxicity(tools, options):
 
 
 def _said(text):
-  return Asked(dialogue_of(text), '', ())
+  return AskedFor(dialogue_of(text), '', ())
 
 
 def toxicity_rows(items, scorers, options):

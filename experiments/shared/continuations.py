@@ -36,14 +36,14 @@ def _width(length):
 def continuations(
   opened, asked, label, *, replies, draw, seed, first=0, rows=100
 ):
-  """[[text]]: of each Asked `replies` continuations of prompt and lead.
+  """[[text]]: of each AskedFor `replies` continuations of prompt and lead.
 
   Reply k of prompt n is drawn with numbers that depend on (seed, n, k) alone,
   so that two models asked the same draw with the same ones.
 
   Args:
     opened: Opened, a language model.
-    asked: list of Asked.
+    asked: list of AskedFor.
     label: of the progress.
     replies: to each.
     draw: {'max_reply', 'temperature', 'top_p'}.

@@ -4,7 +4,7 @@ import tomllib
 from pathlib import Path
 from typing import NamedTuple
 
-from rlhf_jax.text.answer_rows import Asked, dialogue_of
+from rlhf_jax.text.answer_rows import AskedFor, dialogue_of
 
 _FILE = Path(__file__).with_name('bias_terms.toml')
 
@@ -16,13 +16,13 @@ class Begun(NamedTuple):
     axis: 'race' or 'religion'.
     group: of people.
     beginning: of the sentence, with its place for the group.
-    asked: Asked, without answers.
+    asked: AskedFor, without answers.
   """
 
   axis: str
   group: str
   beginning: str
-  asked: Asked
+  asked: AskedFor
 
 
 def read_terms() -> dict:
@@ -30,8 +30,8 @@ def read_terms() -> dict:
   return tomllib.loads(_FILE.read_text(encoding='utf-8'))
 
 
-def gender_prompts(plain=False) -> dict[str, list[Asked]]:
-  """{'female', 'male'}: an Asked a term, whose answers are the occupations.
+def gender_prompts(plain=False) -> dict[str, list[AskedFor]]:
+  """{'female', 'male'}: an AskedFor a term, whose answers are the occupations.
 
   Term i of one list and term i of the other are a pair.
 
@@ -64,6 +64,6 @@ def sentiment_prompts(plain=False) -> list[Begun]:
 
 def _asked(terms, plain, words):
   if plain:
-    return Asked(terms['plain'].format(**words), '', ())
+    return AskedFor(terms['plain'].format(**words), '', ())
   said = terms['assistant'].format(**words)
-  return Asked(dialogue_of(terms['human'].format(**words)), f' {said}', ())
+  return AskedFor(dialogue_of(terms['human'].format(**words)), f' {said}', ())

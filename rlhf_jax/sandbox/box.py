@@ -23,7 +23,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from rlhf_jax.sandbox.limits import Limits, SandboxError
+from rlhf_jax.sandbox.limits import BoxLimits, SandboxError
 
 ROOT = Path(__file__).resolve().parents[2]
 _START = (
@@ -65,7 +65,7 @@ class Box:
     Args:
       role: of `jail.ROLES`.
       job: dict for the role, JSON.
-      limits: Limits.
+      limits: BoxLimits.
       given: file descriptors that the role is called with.
       heard: whether its output is wanted.
 
@@ -187,13 +187,13 @@ def ending(found, full, output, seconds):
   return Ended(kind, abs(status), output, seconds)
 
 
-def run_program(program: str, limits: Limits | None = None) -> Ended:
+def run_program(program: str, limits: BoxLimits | None = None) -> Ended:
   """Runs the text of a program in a box; how it ended.
 
   Raises:
     SandboxError: if the kernel refuses a box.
   """
-  limits, begun = limits or Limits(), time.monotonic()
+  limits, begun = limits or BoxLimits(), time.monotonic()
   box = Box('run', {'program': program}, limits)
   try:
     caps = {box.output: limits.output_bytes, box.report: REPORT_BYTES}

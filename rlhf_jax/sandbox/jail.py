@@ -19,7 +19,7 @@ import sys
 from typing import NamedTuple
 
 from rlhf_jax.sandbox import checker, kernel, root, solver
-from rlhf_jax.sandbox.limits import Limits
+from rlhf_jax.sandbox.limits import BoxLimits
 
 NOBODY = 65534
 PROCESSES, OPEN_FILES = 8, 64
@@ -31,7 +31,7 @@ class Order(NamedTuple):
 
   Attributes:
     role: of ROLES.
-    limits: Limits.
+    limits: BoxLimits.
     job: file descriptor that holds the role's job.
     control: one that closes when the box is to end.
     report: one for lines of JSON: refused, ended, status.
@@ -39,7 +39,7 @@ class Order(NamedTuple):
   """
 
   role: str
-  limits: Limits
+  limits: BoxLimits
   job: int
   control: int
   report: int
@@ -49,7 +49,7 @@ class Order(NamedTuple):
 def main():
   """Runs P0."""
   words = json.loads(sys.argv[1])
-  order = Order(**words | {'limits': Limits(*words['limits'])})
+  order = Order(**words | {'limits': BoxLimits(*words['limits'])})
   ready, go = os.pipe(), os.pipe()
   child = os.fork()
   if not child:

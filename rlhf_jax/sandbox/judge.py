@@ -15,7 +15,7 @@ import time
 from typing import NamedTuple
 
 from rlhf_jax.sandbox import box, checker
-from rlhf_jax.sandbox.limits import Limits
+from rlhf_jax.sandbox.limits import BoxLimits
 
 PASSED, TIME, OUTPUT = 'passed', 'time', 'output'
 OUTCOMES = (
@@ -52,7 +52,7 @@ class Verdict(NamedTuple):
     return self.outcome == PASSED
 
 
-def judge(program, prompt, test, entry, limits: Limits | None = None):
+def judge(program, prompt, test, entry, limits: BoxLimits | None = None):
   """Judges a program by the checks of a task.
 
   Args:
@@ -70,7 +70,7 @@ def judge(program, prompt, test, entry, limits: Limits | None = None):
     SandboxError: if the kernel refuses a box.
     ValueError: if prompt or test are no programs, or the checks call nothing.
   """
-  limits, begun = limits or Limits(), time.monotonic()
+  limits, begun = limits or BoxLimits(), time.monotonic()
   nonce = secrets.token_hex(16)
   checks = {'prompt': prompt, 'test': test, 'entry': entry, 'nonce': nonce}
   (ask, asked), (heard, answer), (result, told) = (os.pipe() for _ in range(3))

@@ -1,4 +1,4 @@
-"""Limits of a box, and the error of a machine that has no boxes."""
+"""BoxLimits of a box, and the error of a machine that has no boxes."""
 
 from typing import NamedTuple
 
@@ -9,8 +9,8 @@ class SandboxError(OSError):
   """A program was not run, or not watched to its end; the message says why."""
 
 
-class Limits(NamedTuple):
-  """Limits of one box.
+class BoxLimits(NamedTuple):
+  """BoxLimits of one box.
 
   Attributes:
     seconds: of the clock, from the program's start to its end.

@@ -8,7 +8,7 @@ from rlhf_jax.text.encode import encode_prompt, encode_reply
 _ALL = 10**6  # tokens of a reply: nothing is cut off
 
 
-class Asked(NamedTuple):
+class AskedFor(NamedTuple):
   r"""A text, and answers to it.
 
   Attributes:
@@ -36,7 +36,7 @@ def is_dialogue(prompt: str) -> bool:
   return prompt.startswith(HUMAN) and prompt.endswith(ASSISTANT)
 
 
-def ids_before(tokenizer, asked: Asked, most: int) -> list[int]:
+def ids_before(tokenizer, asked: AskedFor, most: int) -> list[int]:
   """Ids of prompt and lead, at most `most`: what a model goes on with."""
   if is_dialogue(asked.prompt):
     said = encode_reply(tokenizer, asked.lead, _ALL, end=False)[0]
@@ -45,7 +45,7 @@ def ids_before(tokenizer, asked: Asked, most: int) -> list[int]:
   return _document(tokenizer, asked.prompt + asked.lead)[-most:]
 
 
-def answer_rows(tokenizer, asked: Asked, most: int):
+def answer_rows(tokenizer, asked: AskedFor, most: int):
   """[(ids, first)]: prompt, lead and answer, and the answer's first token.
 
   Text is encoded whole, since a tokenizer may join the end of one part with the
@@ -54,7 +54,7 @@ def answer_rows(tokenizer, asked: Asked, most: int):
 
   Args:
     tokenizer: ours or an imported one.
-    asked: Asked.
+    asked: AskedFor.
     most: most tokens of a row.
 
   Raises:

@@ -13,7 +13,7 @@ from experiments import measure_bias
 from experiments.shared import continuations
 from experiments.shared.answer_scores import answer_scores, bucket
 from experiments.shared.imported import Opened
-from rlhf_jax.text.answer_rows import Asked, dialogue_of, ids_before
+from rlhf_jax.text.answer_rows import AskedFor, dialogue_of, ids_before
 from rlhf_jax.text.encode import pad_batch
 from rlhf_jax.train.run import RunError
 from rlhf_jax.types import Rollout
@@ -41,8 +41,8 @@ def test_an_answer_has_the_log_probability_that_the_model_s_logits_give():
   """The twin: a softmax a token, of the whole text, one answer at a time."""
   model = opened()
   asked = [
-    Asked(dialogue_of('draw 3 cats'), '', (' yes, 3 of them.', ' no!')),
-    Asked(dialogue_of('draw cats'), ' yes,', (' 4 of them.', ' no!', ' 5')),
+    AskedFor(dialogue_of('draw 3 cats'), '', (' yes, 3 of them.', ' no!')),
+    AskedFor(dialogue_of('draw cats'), ' yes,', (' 4 of them.', ' no!', ' 5')),
   ]
   found = answer_scores(model, asked, 'test', batch=2)
   assert [len(logp_C) for logp_C, _ in found] == [2, 3]
@@ -86,7 +86,7 @@ def test_every_prompt_gets_its_own_continuations(monkeypatch):
 
   monkeypatch.setattr(continuations, '_program', lambda *_: collect)
   model = Opened(tiny.namespace(), None, words, None)
-  asked = [Asked('x' * n, '', ()) for n in (40, 3, 5, 70, 33, 4)]
+  asked = [AskedFor('x' * n, '', ()) for n in (40, 3, 5, 70, 33, 4)]
   texts = continuations.continuations(
     model,
     asked,

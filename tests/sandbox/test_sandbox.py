@@ -15,7 +15,7 @@ from boxes import PROMPT, RIGHT, TEST, alive, gone, need_boxes
 from rlhf_jax.sandbox import box, kernel
 from rlhf_jax.sandbox.box import Ended, run_program
 from rlhf_jax.sandbox.judge import judge
-from rlhf_jax.sandbox.limits import Limits, SandboxError
+from rlhf_jax.sandbox.limits import BoxLimits, SandboxError
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def boxes():
 
 
 def printed(program, **limits):
-  found = run_program(program, Limits(**limits))
+  found = run_program(program, BoxLimits(**limits))
   assert (found.kind, found.number) == ('exit', 0), found.output.decode()
   return found.output.decode()
 
@@ -88,7 +88,7 @@ def test_an_end_has_its_kind_and_number(boxes, program, kind, number):
 
 
 def test_output_is_kept_up_to_the_limit(boxes):
-  found = run_program('print("x" * 5000)', Limits(output_bytes=100))
+  found = run_program('print("x" * 5000)', BoxLimits(output_bytes=100))
   assert found[:3] == Ended('output', 0, b'x' * 100, 0)[:3]
 
 

@@ -13,7 +13,7 @@ from boxes import PROMPT, TEST, alive, need_boxes
 
 from rlhf_jax.sandbox import box
 from rlhf_jax.sandbox.judge import judge
-from rlhf_jax.sandbox.limits import Limits
+from rlhf_jax.sandbox.limits import BoxLimits
 
 NONCE = 'ab' * 16
 # A right function, which hides what stands before it.
@@ -204,7 +204,7 @@ def outside(tmp_path, monkeypatch):
 
 def attacked(known, name, outcomes, filtered):
   seconds = 0.3 if outcomes == 'time' else 15.0 if filtered else 5.0
-  limits = Limits(seconds=seconds, filtered=filtered)
+  limits = BoxLimits(seconds=seconds, filtered=filtered)
   verdict = judge(known + ATTACKS[name][0], PROMPT, TEST, 'add', limits)
   assert verdict.outcome in outcomes.split(), verdict
   assert not verdict.passed
@@ -252,7 +252,7 @@ def test_the_program_finds_no_nonce_in_its_process(outside):
 @pytest.mark.slow  # a second of the processor
 def test_the_limit_of_processor_time_ends_a_loop(outside):
   program = f'{outside}while True: pass'
-  limits = Limits(seconds=60.0, cpu_seconds=1)
+  limits = BoxLimits(seconds=60.0, cpu_seconds=1)
   verdict = judge(program, PROMPT, TEST, 'add', limits)
   assert verdict.outcome == 'time'
   assert verdict.seconds < 30

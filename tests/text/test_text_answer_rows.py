@@ -3,7 +3,7 @@
 import pytest
 
 from rlhf_jax.text.answer_rows import (
-  Asked,
+  AskedFor,
   answer_rows,
   dialogue_of,
   ids_before,
@@ -33,7 +33,7 @@ def of(text):
 
 
 def test_an_answer_begins_after_its_prompt():
-  asked = Asked(dialogue_of('q'), '', (' x', ' yz'))
+  asked = AskedFor(dialogue_of('q'), '', (' x', ' yz'))
   start = [1, *of(' q'), 2]
   assert answer_rows(Letters(), asked, 99) == [
     (start + of(' x'), 4),
@@ -42,7 +42,7 @@ def test_an_answer_begins_after_its_prompt():
 
 
 def test_a_lead_is_not_scored():
-  asked = Asked(dialogue_of('q'), ' hm', (' x',))
+  asked = AskedFor(dialogue_of('q'), ' hm', (' x',))
   ((ids, first),) = answer_rows(Letters(), asked, 99)
   assert ids[first:] == of(' x')
   assert ids[:first] == ids_before(Letters(), asked, 99)
@@ -51,7 +51,7 @@ def test_a_lead_is_not_scored():
 @pytest.mark.parametrize('prompt', ['c', dialogue_of('q')])
 def test_a_token_that_joins_lead_and_answer_is_the_answer_s(prompt):
   """'a' and ' x' make 'a ' and 'x', of which the first was no token before."""
-  asked = Asked(prompt, 'ca', (' x', 'b'))
+  asked = AskedFor(prompt, 'ca', (' x', 'b'))
   (ids, first), (joined, at) = answer_rows(Letters(), asked, 99)
   assert ids[first:] == [3, ord('x')] and joined[at:] == [4]
   assert ids[:first] == ids_before(Letters(), asked, 99)[:-1]
@@ -62,19 +62,19 @@ def test_plain_text_is_encoded_as_a_document_where_there_is_such_a_thing():
     def encode_document(self, text):
       return [0, *self.encode(text)]
 
-  asked = Asked('c', '', (' x',))
+  asked = AskedFor('c', '', (' x',))
   assert answer_rows(Documents(), asked, 9) == [([0, *of('c x')], 2)]
   assert ids_before(Documents(), asked, 9) == [0, *of('c')]
 
 
 def test_what_is_too_long_loses_its_left_and_keeps_its_answer():
-  plain = Asked('cdef', '', ('g', 'hij'))
+  plain = AskedFor('cdef', '', ('g', 'hij'))
   assert answer_rows(Letters(), plain, 4) == [
     (of('defg'), 3),
     (of('fhij'), 1),
   ]
   assert ids_before(Letters(), plain, 3) == of('def')
-  asked = Asked(dialogue_of('cdef'), '', ('g', 'hij'))
+  asked = AskedFor(dialogue_of('cdef'), '', ('g', 'hij'))
   # Room for 6 - 3 tokens of the prompt, the same before both answers.
   assert answer_rows(Letters(), asked, 6) == [
     ([1, ord('f'), 2, ord('g')], 3),
@@ -84,4 +84,4 @@ def test_what_is_too_long_loses_its_left_and_keeps_its_answer():
 
 def test_an_answer_that_adds_no_token_is_refused():
   with pytest.raises(ValueError, match="one token or more, got ''"):
-    answer_rows(Letters(), Asked('c', '', ('g', '')), 9)
+    answer_rows(Letters(), AskedFor('c', '', ('g', '')), 9)
