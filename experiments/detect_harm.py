@@ -40,7 +40,8 @@ from experiments.shared.harm_rows import Named
 from experiments.shared.models import open_base, open_scorer
 from rlhf_jax.analysis import ood
 from rlhf_jax.data.harm import read_refusal_labels
-from rlhf_jax.data.judged import read_rows
+from rlhf_jax.data.held_out_rows import read_rows
+from rlhf_jax.data.judged import ROW
 from rlhf_jax.data.prompts import encode_prompts
 from rlhf_jax.judges import detectors as rules
 
@@ -114,7 +115,9 @@ def detection_rows(options, scorers):
     replies, more = None, []
     if options['replies']:
       make = lambda row: (str(row['prompt']), str(row['reply']))
-      replies = dict(read_rows(options['replies'], make, 'prompt', 'reply'))
+      replies = dict(
+        read_rows(options['replies'], ROW, make, ('prompt', 'reply'))
+      )
       more = [refuses]
     for name, items in harm_sets.prompt_sets(options['data'], replies).items():
       if replies:

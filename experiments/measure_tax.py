@@ -10,30 +10,21 @@ held-out prompts; the crowd says who is preferred. Written are tax.csv, a row a
 policy, and win_rates.csv, a row a pair of them.
 """
 
-import functools
 from pathlib import Path
 
 import numpy as np
 from absl import flags
 
 from experiments.shared import command, matches, policies, sources
-from experiments.shared.devices import jit_named
 from experiments.shared.files import read_arrays, read_json, write_csv
 from experiments.shared.models import arithmetic, open_base, text_tokenizer
 from rlhf_jax.crowd.worlds import rules_of
-from rlhf_jax.evals.language import make_text_loss, nats_per_token
+from rlhf_jax.evals.language import nats_per_token
 from rlhf_jax.text.encode import pad_batch
 from rlhf_jax.train import about
 from rlhf_jax.train.run import Run
 
 HELD_OUT = 2  # which draw of the world's plain texts, after those of make_text
-
-
-@functools.cache
-def text_loss(functions, label):
-  """Jitted loss of a batch of texts."""
-  loss = make_text_loss(policies.split_model(functions))
-  return jit_named(loss, f'tax_loss_{label}')
 
 
 def held_out_texts(config, text):
@@ -87,7 +78,7 @@ def losses(config, base, texts, share):
   The first is that of the training mixture, kinds weighed by their share of
   its tokens; where a kind was not held out, by the shares of the others.
   """
-  program, found = text_loss(base.functions, base.size), {}
+  program, found = policies.text_loss(base.functions, base.size), {}
   for kind, rows in texts.items():
     args = program, base.params, *rows, config['eval_batch']
     found[kind] = nats_per_token(*args)

@@ -16,7 +16,6 @@ import numpy as np
 from experiments.shared import command, compute, policies, sources, trained
 from experiments.shared.demonstrations import Epochs, held_out, require_rule
 from experiments.shared.devices import (
-  jit_named,
   jit_step,
   made,
   mesh_from,
@@ -33,7 +32,7 @@ from experiments.shared.models import (
 from rlhf_jax.data.packing import PackedBatches
 from rlhf_jax.data.pipeline import Batches
 from rlhf_jax.data.prompts import encode_prompts
-from rlhf_jax.evals.language import make_text_loss, nats_per_token
+from rlhf_jax.evals.language import nats_per_token
 from rlhf_jax.train.about import About
 from rlhf_jax.train.finite import with_guard
 from rlhf_jax.train.optimiser import learning_rate_at, make_optimiser
@@ -69,13 +68,6 @@ def lm_step(
     combine=way.attach if way else None,
   )
   return jit_step(with_guard(step, on_nonfinite), f'lm_step_{label}', mesh)
-
-
-@functools.cache
-def text_loss(functions, label):
-  """Jitted loss of held-out texts."""
-  loss = make_text_loss(policies.split_model(functions))
-  return jit_named(loss, f'lm_loss_{label}')
 
 
 def texts_of(config, name):
@@ -236,7 +228,10 @@ def run(config, workdir):
     base, start = opened(config, mesh)
     epochs, rng = None, jax.random.key(config['seed'])
     if objective_of(config) == DEMONSTRATIONS:
-      how = text_loss(base.functions, base.size), answers(config, base, mesh)
+      how = (
+        policies.text_loss(base.functions, base.size),
+        answers(config, base, mesh),
+      )
       rows = len(arrays.length_B)
       epochs = Epochs(
         config, run_, base, trained.way_of(config), mesh, rows, how
@@ -299,7 +294,7 @@ def measured(config, run_, base, params, mesh):
   losses = [loss for loss in losses if math.isfinite(loss)][-LAST:]
   return {
     'nats_per_token': nats_per_token(
-      text_loss(base.functions, base.size),
+      policies.text_loss(base.functions, base.size),
       params,
       *held[:2],
       config['batch_size'],

@@ -29,8 +29,8 @@ os.environ.setdefault('JAX_TRACEBACK_IN_LOCATIONS_LIMIT', '0')
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0.3')
 
-# Claims look strings up one by one: in Arrow's memory that takes half as long
-# again. The programs that tests start have the default.
+# Claims look strings up one by one: in Arrow's memory a judge of them all takes
+# a third longer. The programs that tests start have the default.
 pd.set_option('mode.string_storage', 'python')
 
 # The machine may be busy: a slow example is no failure.

@@ -11,8 +11,8 @@ import hashlib
 import re
 from pathlib import Path
 
-from rlhf_jax.data.faults import DataError, Malformed
-from rlhf_jax.data.file_rows import rows_of
+from rlhf_jax.data.faults import DataError
+from rlhf_jax.data.held_out_rows import read_rows, require_file
 
 # Files of each set by split; 'test' is what is scored.
 FILES = {
@@ -186,13 +186,7 @@ def file_of(folder, name, split):
   Raises:
     DataError: if it is missing, with the place where it belongs.
   """
-  path = Path(folder) / FILES[name][split]
-  if not path.exists():
-    raise DataError(
-      f'{path} is missing: give --data the folder that holds '
-      f'{FILES[name][split]}, or copy the file there'
-    )
-  return path
+  return require_file(Path(folder) / FILES[name][split])
 
 
 @functools.cache
@@ -207,21 +201,14 @@ def read(folder, name, split='test'):
   Raises:
     DataError: if the file is missing, or naming the line that is no question.
   """
-  path, found = file_of(folder, name, split), []
-  for number, row in rows_of(path):
-    if isinstance(row, Malformed):
-      raise DataError(f'{path}:{number}: {row}')
-    try:
-      doc = PARSERS[name](row)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-      raise DataError(
-        f'{path}:{number}: wanted a question of {name}, got another row '
-        f'({type(error).__name__}: {error}); copy the file again'
-      ) from error
-    found.append(doc if doc['item'] else doc | {'item': str(number)})
+  path = file_of(folder, name, split)
+  found = read_rows(path, f'a question of {name}', PARSERS[name])
   if not found:
     raise DataError(f'{path}: wanted questions of {name}, got an empty file')
-  return found
+  return [
+    doc if doc['item'] else doc | {'item': str(number)}
+    for number, doc in enumerate(found, 1)
+  ]
 
 
 def shuffled(doc):

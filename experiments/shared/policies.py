@@ -25,6 +25,7 @@ from experiments.shared.sampling import decoded, sampling_of, split_model
 from experiments.shared.trained import Way, score_function
 from experiments.shared.writers import Writer
 from rlhf_jax.evals import policy
+from rlhf_jax.evals.language import make_text_loss
 from rlhf_jax.rollout.generate import make_collect
 from rlhf_jax.rollout.repeat import grouped
 from rlhf_jax.rollout.scoring import make_hash_reward, make_pm_reward
@@ -248,6 +249,13 @@ def policy_eval(
     measured = on_mesh(measured, mesh)
   name = 'policy_eval' if divergences else 'pi0_scores'
   return jit_named(measured, f'{name}_{label}')
+
+
+@functools.cache
+def text_loss(functions, label):
+  """Jitted loss of held-out texts, see `make_text_loss`."""
+  loss = make_text_loss(split_model(functions))
+  return jit_named(loss, f'lm_loss_{label}')
 
 
 def evaluation_of(config, base, way, scorers, mesh, divergences=True):

@@ -8,8 +8,9 @@ import math
 
 import numpy as np
 
+from rlhf_jax.data.held_out_rows import read_rows
 from rlhf_jax.data.jsonl import write_rows
-from rlhf_jax.data.judged import read_rows
+from rlhf_jax.data.judged import ROW
 
 
 def read(path) -> dict:
@@ -21,7 +22,7 @@ def read(path) -> dict:
       raise ValueError(f'score {score}')
     return (str(row['prompt']), str(row['reply'])), score
 
-  return dict(read_rows(path, make, 'prompt', 'reply', 'score'))
+  return dict(read_rows(path, ROW, make, ('prompt', 'reply', 'score')))
 
 
 def write(path, table) -> None:

@@ -3,7 +3,8 @@
 import numpy as np
 
 from rlhf_jax.analysis import win_rates
-from rlhf_jax.data.judged import JudgedPair, read_rows
+from rlhf_jax.data.held_out_rows import read_rows
+from rlhf_jax.data.judged import ROW, JudgedPair
 from rlhf_jax.judges import votes
 
 _WORTH = {votes.FIRST: 1.0, votes.SECOND: 0.0, votes.TIE: 0.5}
@@ -18,7 +19,7 @@ def read_replies(path) -> dict[str, str]:
     ValueError: if a prompt comes twice.
   """
   make = lambda row: (str(row['prompt']), str(row['reply']))
-  rows = read_rows(path, make, 'prompt', 'reply')
+  rows = read_rows(path, ROW, make, ('prompt', 'reply'))
   found = dict(rows)
   if len(found) < len(rows):
     raise ValueError(

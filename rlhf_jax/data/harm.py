@@ -11,7 +11,8 @@ shown.
 from pathlib import Path
 from typing import NamedTuple
 
-from rlhf_jax.data.judged import read_rows
+from rlhf_jax.data.held_out_rows import read_rows
+from rlhf_jax.data.judged import ROW
 
 COMPLIED, REFUSED, IN_PART = 'complied', 'refused', 'in part'
 JUDGES = ('harmbench', 'gpt4', 'llamaguard2', 'llama3')
@@ -72,7 +73,7 @@ def read_safety_prompts(folder) -> list[SafetyPrompt]:
     return found
 
   path = Path(folder) / 'safety_prompts' / 'prompts.jsonl.gz'
-  return read_rows(path, make, *keys)
+  return read_rows(path, ROW, make, keys)
 
 
 def read_refusal_labels(folder) -> list[LabelledReply]:
@@ -84,7 +85,7 @@ def read_refusal_labels(folder) -> list[LabelledReply]:
     return LabelledReply(*texts, label)
 
   path = Path(folder) / 'refusal_labels' / 'responses.jsonl.gz'
-  return read_rows(path, make, 'source', 'prompt', 'response', 'refusal')
+  return read_rows(path, ROW, make, ('source', 'prompt', 'response', 'refusal'))
 
 
 def read_jailbreaks(folder) -> list[JudgedReply]:
@@ -100,7 +101,9 @@ def read_jailbreaks(folder) -> list[JudgedReply]:
     return JudgedReply(*texts, people, majority, judges)
 
   path = Path(folder) / 'jailbreak_judge' / 'rows.jsonl.gz'
-  return read_rows(path, make, 'goal', 'prompt', 'target_response', 'human1')
+  return read_rows(
+    path, ROW, make, ('goal', 'prompt', 'target_response', 'human1')
+  )
 
 
 def _vote(value):

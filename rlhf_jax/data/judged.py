@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rlhf_jax.data.faults import DataError, Malformed
-from rlhf_jax.data.file_rows import rows_of
+from rlhf_jax.data.held_out_rows import read_rows
 
 FIRST, SECOND, TIE = 0, 1, 2
+ROW = 'a row as docs/judges.md says'
 _PANDALM = {0: TIE, 1: FIRST, 2: SECOND}
 _HUMAN, _ASSISTANT = '## Human:\n', '\n\n## Assistant:\n'
 
@@ -42,43 +42,6 @@ class JudgedPair(NamedTuple):
   votes: tuple[int, ...]
 
 
-def read_rows(path, make, *wanted) -> list:
-  """[make(row)] of a JSON-lines file, gzipped or not.
-
-  Args:
-    path: of the file.
-    make: of a row; may raise KeyError, ValueError or TypeError.
-    *wanted: keys that a row has to have.
-
-  Raises:
-    DataError: saying where the file belongs, or which line is wrong.
-  """
-  path, found = Path(path), []
-  if not path.exists():
-    raise DataError(
-      f'{path} is missing: wanted the folder that holds '
-      f'{path.parent.name}/{path.name}, copy the file there or name another '
-      'folder'
-    )
-  for number, row in rows_of(path):
-    if isinstance(row, Malformed):
-      raise DataError(f'{path}:{number}: {row}')
-    lacking = [key for key in wanted if key not in row]
-    if lacking:
-      raise DataError(
-        f'{path}:{number}: wanted the keys {", ".join(wanted)}, '
-        f'got none of the name {lacking[0]}; copy the file again'
-      )
-    try:
-      found.append(make(row))
-    except (KeyError, ValueError, TypeError) as error:
-      raise DataError(
-        f'{path}:{number}: wanted a row as docs/judges.md says, got another '
-        f'({error!r}); copy the file again'
-      ) from error
-  return found
-
-
 def read_pandalm(folder) -> list[JudgedPair]:
   """Pairs of PandaLM's test set, three votes each."""
   people = ('annotator1', 'annotator2', 'annotator3')
@@ -92,7 +55,7 @@ def read_pandalm(folder) -> list[JudgedPair]:
     return JudgedPair(prompt, *sides, votes)
 
   keys = ('instruction', 'input', 'response1', 'response2', *people)
-  return read_rows(_file(folder, 'pandalm_testset', 'pairs'), make, *keys)
+  return read_rows(_file(folder, 'pandalm_testset', 'pairs'), ROW, make, keys)
 
 
 def read_webgpt(folder) -> list[JudgedPair]:
@@ -106,7 +69,9 @@ def read_webgpt(folder) -> list[JudgedPair]:
     vote = TIE if a == b else FIRST if a > b else SECOND
     return JudgedPair(prompt, first, second, (vote,))
 
-  return read_rows(_file(folder, 'webgpt_test', 'pairs'), make, 'text', 'score')
+  return read_rows(
+    _file(folder, 'webgpt_test', 'pairs'), ROW, make, ('text', 'score')
+  )
 
 
 def _webgpt_sides(text):
@@ -131,7 +96,7 @@ def read_llmbar(folder, subset='') -> list[JudgedPair]:
     return row['subset'], pair
 
   keys = ('subset', 'input', 'output_1', 'output_2', 'label')
-  rows = read_rows(_file(folder, 'llmbar', 'pairs'), make, *keys)
+  rows = read_rows(_file(folder, 'llmbar', 'pairs'), ROW, make, keys)
   return [pair for own, pair in rows if subset in ('', own)]
 
 
@@ -158,7 +123,7 @@ def read_kwise(folder) -> list[Rated]:
     return Rated(row['instruction'], replies)
 
   path = _file(folder, 'alpaca_eval_kwise', 'kwise')
-  return read_rows(path, make, 'instruction', 'responses')
+  return read_rows(path, ROW, make, ('instruction', 'responses'))
 
 
 def kwise_pairs(rated, count: int, seed: int = 0) -> list[JudgedPair]:

@@ -99,9 +99,7 @@ def test_a_group_that_is_called_unknown_is_not_the_unknown_answer():
 
 
 def test_a_missing_file_says_where_to_put_it(tmp_path):
-  with pytest.raises(
-    DataError, match='bbq_subset.jsonl.gz is missing: set --da'
-  ):
+  with pytest.raises(DataError, match='bbq_subset.jsonl.gz is missing: wanted'):
     bbq.read_bbq(tmp_path)
 
 

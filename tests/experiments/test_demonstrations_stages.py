@@ -191,7 +191,7 @@ def measured_start(root):
   """Loss of the base on the held-out replies."""
   base = models.open_base(sft(root))
   held = demonstrations.held_out(sft(root))
-  loss = train_lm.text_loss(base.functions, base.size)
+  loss = train_lm.policies.text_loss(base.functions, base.size)
   return demonstrations.nats_per_token(
     loss, base.params, *held[:2], 8, held.start_N
   )

@@ -228,7 +228,7 @@ def test_what_is_written_is_measured_with_the_word_lists(
     ({'replies': 0}, '--replies=0: wanted 1 or more'),
     ({'limit': -1}, '--limit=-1: wanted 0'),
     ({'temperature': 0.0}, '--temperature above 0 .* got 0.0 and 0.9'),
-    ({'data': '/nowhere'}, 'bbq_subset.jsonl.gz is missing: set --data'),
+    ({'data': '/nowhere'}, 'bbq_subset.jsonl.gz is missing: wanted'),
   ],
 )
 def test_flags_that_will_not_do_are_refused(

@@ -65,7 +65,7 @@ def test_kinds_weigh_as_their_tokens_do_in_training(config):
 
 
 def test_the_loss_of_the_mixture_is_that_of_its_kinds(config, monkeypatch):
-  monkeypatch.setattr(measure_tax, 'text_loss', lambda *_: 'program')
+  monkeypatch.setattr(measure_tax.policies, 'text_loss', lambda *_: 'program')
   monkeypatch.setattr(
     measure_tax, 'nats_per_token', lambda program, params, nats, _, batch: nats
   )

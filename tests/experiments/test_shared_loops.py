@@ -259,7 +259,7 @@ def test_held_out_and_training_losses_are_told_apart(tmp_path, monkeypatch):
     tokens = np.maximum(np.asarray(length_N) - 1, 0).sum()
     return float(tokens), float(tokens)
 
-  monkeypatch.setattr(train_lm, 'text_loss', lambda *_: loss)
+  monkeypatch.setattr(policies, 'text_loss', lambda *_: loss)
   monkeypatch.setattr(train_lm, 'nats_per_token', average)
   monkeypatch.setattr(train_lm, 'sample_gold', lambda *_: 0.25)
   config = {'text_dir': str(tmp_path), 'batch_size': 4}
