@@ -386,11 +386,15 @@ def test_every_knob_of_a_study_changes_its_jobs(preset):
   config = _load('reproduce').get_config(preset)
   chapter = _theme_of_sections(config) if preset in FULL else {}
   plan = lambda config: registry.all_jobs(config, 'ROOT')
-  names = {job.name for job in _jobs(preset)}
+  sizes = {
+    job.config['size']
+    for job in _jobs(preset)
+    if job.module == 'experiments.train_pm'
+  }
   unused = [
     f'pm_lr_multiples.{key}'
     for key in config.get('pm_lr_multiples', {})
-    if f'lm/{key[1:]}' not in names
+    if key[1:].replace('_', '.') not in sizes
   ]
   theme_of = lambda key: chapter.get(key.partition('.')[0])
   check_knobs(config, plan, [*BEYOND_JOBS, *unused], theme_of)

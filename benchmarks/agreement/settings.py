@@ -104,7 +104,9 @@ NAMES = (
   ('Adam epsilon', 'eps', 'adam_epsilon', ''),
   ('weight decay', 'weight_decay', 'weight_decay', '0'),
   ('clip of the gradient', 'max_grad_norm', 'not read by PPOTrainer', 'none'),
-  ('rewards whitened', 'no such thing', 'whiten_rewards', 'no'),
+  ('rewards whitened', 'whiten', 'whiten_rewards', 'no'),
+  ('gain of the score', 'reward_gain', 'no such thing', '1'),
+  ('offset of the score', 'reward_bias', 'no such thing', '0'),
   ('replies without an end', 'truncation_penalty', 'missing_eos_penalty', '0'),
   ('pretraining gradient', 'mixed_coef', 'no such thing', '0'),
 )

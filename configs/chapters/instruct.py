@@ -39,6 +39,8 @@ def sections(config):
     instruct_rl=stages.rl(config)
     | recipe()
     | dict(
+      iterations=blocks.to_set(int),
+      lr_multiple=blocks.to_set(float),
       eval_prompts=1024,
       dense_iterations=0,
       dense_every=1,
@@ -68,7 +70,7 @@ def tax(config):
 
 def small(config):
   """Cuts the chapter down to a smoke test."""
-  cut = ('iterations', 'batch_size', 'eval_batch', 'minibatch_size')
+  cut = ('batch_size', 'eval_batch', 'minibatch_size')
   cut += ('microbatches', 'scoring_parts', 'eval_prompts', 'checkpoint_every')
   cut += ('warmup_iterations', 'pi0_samples')
   config.instruct_rl.update({key: config.rl[key] for key in cut})

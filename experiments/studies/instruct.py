@@ -42,9 +42,9 @@ def long_run(config, root, role, seed, **changes) -> Job:
   judge = block['pm_size']
   pms = make('robust', judge, 'a'), make('robust', judge, 'b')
   pms = *pms, make('value', size, 'a')
-  changes |= {key: block[key] for key in ('iterations', 'lr_multiple')}
+  told = {key: block[key] for key in ('iterations', 'lr_multiple')}
   args = config, root, role, size, seed, 'a', pms, 'instruct_rl'
-  return blocks.rl_job(*args, **changes)
+  return blocks.rl_job(*args, told=told, **changes)
 
 
 def mixed_run(config, root, seed, coef) -> Job:
