@@ -7,8 +7,9 @@ r"""Writes a reply, token by token as the tokens come.
 file, a llama2.c .bin file with `--tokenizer`, or a run directory of train_lm or
 train_ppo. The prompt is put as a dialogue of one human turn, in the model's
 chat template where it has one; `--raw` continues the text itself.
-Greedy unless `--temperature` is above 0. The reply goes to stdout, its speed to
-stderr.
+Greedy unless `--temperature` is above 0. `--weights=bfloat16` reads half as
+many bytes a token, of weights that are rounded. The reply goes to stdout, its
+speed to stderr.
 """
 
 import os
@@ -20,6 +21,7 @@ from absl import flags
 
 from experiments.shared import command
 from experiments.shared.models import open_writer
+from rlhf_jax.models.turned import turn_kernels
 from rlhf_jax.rollout.generate import SamplingConfig
 from rlhf_jax.rollout.stream import make_stream
 from rlhf_jax.text.dialogue import Turn, format_dialogue
@@ -109,7 +111,8 @@ def run(options):
     opened.functions.prefill_fn, opened.functions.decode_fn, sampling
   )
   printer, times = Printer(opened.tokenizer, options['raw']), []
-  for token in stream(opened.params, ids, jax.random.key(options['seed'])):
+  params = turn_kernels(opened.params, options['weights'])
+  for token in stream(params, ids, jax.random.key(options['seed'])):
     times.append(time.perf_counter())
     if token not in sampling.stop_ids:
       printer.add(token)
@@ -138,6 +141,9 @@ def main():
     flags.DEFINE_integer('max_tokens', 256, 'Most tokens of the reply.'),
     flags.DEFINE_float('temperature', 0.0, '0: the most probable token.'),
     flags.DEFINE_integer('seed', 0, 'Of the sampling.'),
+    flags.DEFINE_enum(
+      'weights', 'float32', ('float32', 'bfloat16'), 'How they are kept.'
+    ),
   ]
   cache = os.environ.get('RLHF_JAX_CACHE')
   if cache:

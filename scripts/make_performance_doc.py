@@ -9,8 +9,14 @@ Nothing is measured here; `make bench`, `make bench-peers`, `make agreement` and
 import json
 import pathlib
 
-from benchmarks.agreement import settings as told
 from experiments.shared.markdown import between_markers
+from scripts.agreement_tables import (
+  agreement_table,
+  losses_table,
+  parity_table,
+  told_table,
+)
+from scripts.markdown_tables import NOTHING, markdown, number
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 RESULTS = ROOT / 'benchmarks' / 'results'
@@ -26,16 +32,7 @@ GPU_ROWS = {  # chunk of benchmarks.gpu: (shape, metric, what it must reach)
   'pm_step': ('810M', 'share_of_products_rate', '.45 of the matmul rate'),
   'decode': ('810M', 'share_of_bandwidth_floor', '.50 of the bandwidth floor'),
 }
-NOTHING = 'not measured'
 BEST = 'share_of_best_products_rate'
-
-
-def markdown(header, rows):
-  """A Markdown table, or the words that nothing was measured."""
-  if not rows:
-    return NOTHING
-  lines = [header, ['---'] * len(header), *rows]
-  return '\n'.join('| ' + ' | '.join(line) + ' |' for line in lines)
 
 
 def load(device, name):
@@ -81,11 +78,6 @@ def shares_tables():
     if known:
       blocks.append('\n\n'.join([*_processor(known[0]), shares_table(files)]))
   return '\n\n'.join(blocks) or NOTHING
-
-
-def number(value):
-  """Three digits and no exponent."""
-  return f'{value:,.0f}' if abs(value) >= 100 else f'{value:.3g}'
 
 
 def peers_table(rows):
@@ -225,72 +217,6 @@ def matmul_table(rows):
   return markdown(['error', 'unit', *shapes], body)
 
 
-def told_table(result):
-  """What both sides of the agreement were told, under both names."""
-  if not result:
-    return NOTHING
-  code = lambda name: name if ' ' in name else f'`{name}`'
-  settings = told.Settings(**result['settings'])
-  body = [
-    [what, *map(code, (ours, theirs)), told.value_of(settings, ours, fixed)]
-    for what, ours, theirs, fixed in told.NAMES
-  ]
-  return markdown(['what', 'ours', 'TRL', 'both'], body)
-
-
-def parity_table(result):
-  """Largest relative differences of one iteration on the same replies."""
-  if not result:
-    return NOTHING
-  body = [
-    [
-      row['what'],
-      f'{row["difference"]:.1e}',
-      '' if row['tolerance'] is None else f'{row["tolerance"]:.0e}',
-    ]
-    for row in result['parity']
-  ]
-  return markdown(['same replies', 'difference', 'at most'], body)
-
-
-def losses_table(result):
-  """Largest relative differences of RLOO and DPO on the same tokens."""
-  if not result:
-    return NOTHING
-  versions = ', '.join(' '.join(x) for x in result['versions'].items())
-  note = f'{versions}; commit {result["commit"]}.'
-  return f'{parity_table({"parity": result["rows"]})}\n\n{note}'
-
-
-def agreement_table(result):
-  """Reward and KL of both sides with their differences, and the verdict."""
-  if not result:
-    return NOTHING
-  signed = lambda value: f'{value:+.3f}'
-  names = {'reward': 'reward after iteration', 'kl': 'KL after iteration'}
-  body = [
-    [
-      names.get(row['what'], row['what']),
-      f'{row["at"]:.3g}',
-      f'{row["ours"]:.3f}',
-      f'{row["theirs"]:.3f}',
-      signed(row['difference']),
-      f'[{signed(row["low"])}, {signed(row["high"])}]',
-    ]
-    for row in result['rows']
-  ]
-  versions = ', '.join(' '.join(x) for x in result['versions'].items())
-  note = (
-    f'Verdict: **{result["verdict"]}**. Intervals hold together with 95 %, '
-    f'each at {result["level"]:.2%}; at equal sqrt(KL) none reaches beyond '
-    f'{result["reach"]:.1%} of the gain of {result["gain"]:.2f}. Seeds '
-    f'{", ".join(map(str, result["seeds"]))}; {versions}; '
-    f'commit {result["commit"]}.'
-  )
-  header = ['what', 'at', 'ours', 'TRL', 'difference', 'interval']
-  return f'{markdown(header, body)}\n\n{note}'
-
-
 def gpu_table(device='nvidia-h200'):
   """What is asked of a GPU, and what was found."""
   body = []
@@ -318,12 +244,30 @@ def performance_tables():
     'peers': each_processor('peers', peers_table),
     'shares': shares_tables(),
     'data': each_processor('data_rate', data_table),
+    'real': each_processor('real_decode', real_table),
     'tried': each_processor('tried', tried_table),
     'sweep': each_processor('sweep', sweep_table),
     'members': each_processor('vmapped_sweep', sweep_table),
     'exponents': each_processor('scaling', exponents_table),
     'h200': gpu_table(),
   }
+
+
+def real_table(rows):
+  """A real model's decoding, by how its weights are stored."""
+  header = ['model', 'rows', 'stored', 'tokens/s', 'of plain', 'of a copy']
+  found = {row['metric']: row['value'] for row in rows}
+  body = []
+  for metric, value in found.items():
+    key = metric.removesuffix('_tokens_per_s')
+    if key == metric:
+      continue
+    stored, _, count = key.removeprefix('decode_').rpartition('_')
+    shares = [found[f'{key}_{what}'] for what in ('speedup', 'share_of_copy')]
+    body.append([rows[0]['shape'], count, stored, number(value)])
+    body[-1] += [f'{shares[0]:.2f}', f'{shares[1]:.0%}']
+  note = f'\n\nCommit {rows[0]["commit"]}.' if rows else ''
+  return markdown(header, body) + note
 
 
 def numerics_tables():

@@ -14,6 +14,7 @@ from rlhf_jax.losses.masked import take_columns
 from rlhf_jax.models.config import TransformerConfig
 from rlhf_jax.models.matmul import product
 from rlhf_jax.models.rotary import rotary
+from rlhf_jax.models.turned import PLAIN, TURNED
 
 SMALLEST_BLOCK, MOST_BLOCKS = 64, 4  # of queries that share a slice of keys
 _MASKED = -1e30  # finite, so that a fully masked row gives no NaN
@@ -143,7 +144,8 @@ def attend_by_length(
 class Projection(nn.Module):
   """x W + b with the parameters of nn.Dense, or some columns of it alone.
 
-  Where the parameters hold them (`lora.attach`), x A B is added.
+  Where the parameters hold them (`lora.attach`), x A B is added; where they
+  hold W the other way round (`turned.turn_kernels`), it is read so.
   """
 
   features: int
@@ -154,11 +156,15 @@ class Projection(nn.Module):
   @nn.compact
   def __call__(self, x_ND, columns=slice(None)):
     """[N, D] to [N, features], or as many as `columns` names."""
-    shape = (x_ND.shape[-1], self.features)
-    kernel = self.param('kernel', nn.initializers.normal(self.scale), shape)
     dtype, how = self.config.dtype, self.config.matmul
     x_ND = x_ND.astype(dtype)
-    out = product(x_ND, kernel[:, columns].astype(dtype), how)
+    if self.has_variable('params', TURNED):
+      rows = self.get_variable('params', TURNED)[columns]
+      out = product(x_ND, rows.astype(dtype), how, turned=True)
+    else:
+      shape = (x_ND.shape[-1], self.features)
+      kernel = self.param(PLAIN, nn.initializers.normal(self.scale), shape)
+      out = product(x_ND, kernel[:, columns].astype(dtype), how)
     if self.bias:
       bias = self.param('bias', nn.initializers.zeros, (self.features,))
       out += bias[columns].astype(dtype)

@@ -134,7 +134,7 @@ class Transformer(nn.Module):
     config = self.config
     x, turns, embedded = tokens_BT, None, tokens_BT.ndim == 3
     if not embedded:
-      x = self.embed[tokens_BT] * config.embed_factor
+      x = self.embed[tokens_BT].astype(jnp.float32) * config.embed_factor
     if config.positions == 'learned':
       if not embedded:
         x = x + self.position_embed[position_BT] * config.embed_factor

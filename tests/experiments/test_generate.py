@@ -24,7 +24,7 @@ FRANCE = '--prompt=What is the capital of France?'
 STORY = 'Once upon a time, there was a little girl named Lily. She loved to'
 OPTIONS = dict(
   model='', prompt='Hi', tokenizer='', system=None, pad_token=None, raw=False,
-  max_tokens=8, temperature=0.0, seed=0,
+  max_tokens=8, temperature=0.0, seed=0, weights='float32',
 )  # fmt: skip
 
 
@@ -123,8 +123,9 @@ def test_a_hugging_face_folder_answers(tmp_path, capsys):
   )
   params = build(config).init(jax.random.key(0))
   save_policy(tmp_path, config, params)
-  out = printed(capsys, model=str(tmp_path), max_tokens=5)
-  assert ' new' in out.err
+  for weights in ('float32', 'bfloat16'):
+    out = printed(capsys, model=str(tmp_path), max_tokens=5, weights=weights)
+    assert ' new' in out.err
   generate.run(options(model=str(tmp_path), system='Be bad.', max_tokens=2))
 
 
