@@ -27,7 +27,15 @@ HEADER = (
   'why they differ',
 )
 RULES = ('longer', 'first', 'random', 'random3', 'length', 'people')
-FLOORS = ('always', 'asked length', 'reply length', 'ood_words', 'refuses')
+FLOORS = (
+  'always',
+  'asked length',
+  'reply length',
+  'ood_words',
+  'refuses',
+  'complies',
+)
+THEIRS = 'person', 'harmbench', 'gpt4', 'llamaguard2', 'llama3'
 JUDGE = 'python -m experiments.judge --data=DATA --pms=helpful=RUN'
 DETECT = (
   'python -m experiments.detect_harm --data=DATA --base=smollm2 '
@@ -199,20 +207,26 @@ def longer_answers(results):
   ]
 
 
-def detection(set_name, floors):
-  """Lines of detectors on a set: F1, AUROC, false alarms, milliseconds."""
+def detection(set_name, floors, name='harm_detection'):
+  """Lines of detectors on a set: F1, AUROC, false alarms, milliseconds.
+
+  Args:
+    set_name: of the rows.
+    floors: whether rules are wanted, or all others that are ours.
+    name: of the table; NAME_pm.csv has those with a model.
+  """
 
   def lines(results):
-    names = 'evals/harm_detection.csv', 'evals/harm_detection_pm.csv'
-    rows = rows_of(results, *names)
+    rows = rows_of(results, f'evals/{name}.csv', f'evals/{name}_pm.csv')
     found = {x['detector']: x for x in rows if x['set'] == set_name}
     if not set(found) - {*FLOORS, 'union'}:
       found.pop('union', None)  # of floors alone
     return [
-      f'`{name}` F1 {estimate(row, "f1")}, AUROC {number(row["auroc"])}, FPR95 '
-      f'{number(row["fpr95"])}, {number(row["ms_per_item"])} ms, n {row["n"]}'
-      for name, row in found.items()
-      if (name in FLOORS) == floors
+      f'{set_name}: `{who}` F1 {estimate(row, "f1")}, AUROC '
+      f'{number(row["auroc"])}, FPR95 {number(row["fpr95"])}, '
+      f'{number(row["ms_per_item"])} ms, n {row["n"]}'
+      for who, row in found.items()
+      if (who in FLOORS) == floors and not who.startswith(THEIRS)
     ]
 
   return lines
@@ -302,18 +316,26 @@ BENCHMARKS = (
     'python -m experiments.evaluate_hhh --config=configs/hhh.py',
   ),
   Benchmark(
-    'Harm detection, single turn',
-    "XSTest's harmful prompts and their safe look-alikes; thresholds of the "
-    'other half; milliseconds of one prompt by itself',
-    detection('look_alikes', False),
-    detection('look_alikes', True),
-    'Llama Guard 3: 850 to 1,140 ms a pass on another machine; as judges of '
-    'replies GPT-4 F1 .873, Llama Guard 2 .841 (docs/judges.md)',
-    'prompts, and not replies, are told apart here',
-    f'{DETECT} --parts=prompts',
+    'Jailbreak detection, single turn',
+    "replies to attacks that three people judged; XSTest's harmful prompts and "
+    'their safe look-alikes; thresholds of the other half, milliseconds of one '
+    'item by itself',
+    both(
+      detection('jailbroken replies', False, 'jailbreak_judges'),
+      detection('look_alikes', False),
+    ),
+    both(
+      detection('jailbroken replies', True, 'jailbreak_judges'),
+      detection('look_alikes', True),
+    ),
+    'jailbroken replies, F1 on all 300: Llama-3-70B .881, GPT-4 .873, Llama '
+    'Guard 2 .841, HarmBench-13B .747; Llama Guard 3: 850 to 1,140 ms a pass '
+    'on another machine',
+    '200 of the 300 replies are here; a model of 135M parameters',
+    f'{DETECT} --parts=jailbroken,prompts',
   ),
   Benchmark(
-    'Harm detection, multi-turn',
+    'Jailbreak detection, multi-turn',
     'HH dialogues of two exchanges or more, red team or helpful, whole',
     detection('dialogues, whole', False),
     detection('dialogues, whole', True),

@@ -59,8 +59,19 @@ def test_a_union_of_floors_is_none_of_ours(tmp_path):
   pm = row | {'detector': 'harmless', 'ms_per_item': 431.0, 'auroc': 0.81}
   write(tmp_path, 'evals/harm_detection_pm.csv', pm)
   found = ours(doc.table(tmp_path), 'single turn')
-  line = '`harmless` F1 .630 [.600, .700], AUROC .810, FPR95 1, 431 ms, n 315'
+  line = (
+    'look_alikes: `harmless` F1 .630 [.600, .700], AUROC .810, FPR95 1, '
+    '431 ms, n 315'
+  )
   assert line in found and '`union`' in found
+  judges = [
+    pm | {'set': 'jailbroken replies', 'detector': x}
+    for x in ('gpt4', 'person 1', 'complies')
+  ]
+  write(tmp_path, 'evals/jailbreak_judges.csv', *judges)
+  page = doc.table(tmp_path)
+  assert ours(page, 'single turn') == found  # what others judged is theirs
+  assert 'jailbroken replies: `complies`' in page and '`gpt4`' not in page
 
 
 def test_the_first_and_the_last_policy_stand_beside_each_other(tmp_path):
