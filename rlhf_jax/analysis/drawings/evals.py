@@ -7,7 +7,8 @@ from rlhf_jax.analysis.findings import select
 
 NAMES = {'hh': 'RL on requests', 'mixed': 'RL on requests and skills'}
 TASKS = {'both skills': 'both skills', 'hh': 'own requests'}
-STEP = 0.14  # of a row, between two models
+STEP = 0.16  # of a row, between two models
+MARKERS = 'osv^D*'
 
 
 def before_after(canvas, tables):
@@ -21,10 +22,11 @@ def before_after(canvas, tables):
   names = list(dict.fromkeys(rows['name']))
   (axis,) = canvas.panels([''], 'after - before, share of questions', '')
   width, _ = canvas.figure.get_size_inches()
-  canvas.figure.set_size_inches(width, 1.2 + 0.3 * len(names))
+  canvas.figure.set_size_inches(width, 1.2 + 0.36 * len(names))
   models = list(dict.fromkeys(rows['after_model']))
+  shades = canvas.shades(models)
   for k, model in enumerate(models):
-    own, colour = rows[rows['after_model'] == model], f'C{k}'
+    own, colour = rows[rows['after_model'] == model], shades[model]
     place = np.array([names.index(name) for name in own['name']], float)
     place += STEP * (k - (len(models) - 1) / 2)
     bars = [own['difference'] - own['low'], own['high'] - own['difference']]
@@ -32,17 +34,16 @@ def before_after(canvas, tables):
       own['difference'], place, xerr=bars, fmt='none', ecolor=colour, lw=1
     )
     some = own['precise'].to_numpy(bool)
-    for part, fill in ((some, colour), (~some, 'white')):
-      label = model if fill != 'white' or not some.any() else '_'
+    for part, hollow in ((some, False), (~some, True)):
       axis.plot(
         own['difference'][part],
         place[part],
         ls='none',
-        marker='o',
+        marker=MARKERS[k % len(MARKERS)],
         ms=4,
         color=colour,
-        mfc=fill,
-        label=label,
+        mfc='white' if hollow else colour,
+        label='_' if hollow else model,
       )
   axis.axvline(0, color='0.4', lw=1)
   axis.set_yticks(range(len(names)), names)
