@@ -58,7 +58,8 @@ def of_study(preset):
     size, seed = config.get_ref('size'), config.get_ref('seed').to_str()
     config.value_pm_dir = f'{root}/pm/scaling-' + size + '-mix-a-s' + seed
   else:
-    config.value_pm_dir = config.get_ref('train_pm_dir')
+    # A reference of its own, so that '' can be set beside a train PM.
+    config.value_pm_dir = config.get_ref('train_pm_dir') + ''
   return config
 
 

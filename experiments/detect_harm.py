@@ -19,16 +19,21 @@ the distance by a model's features; with `--pms=NAME=RUN` a preference model of
 harmlessness; with `--scores=NAME=FILE` whatever wrote the file of dialogue,
 reply and score; with `--replies=FILE` the refusals of a policy; and the union
 of those that are no floors. Thresholds come from the other half of the items.
+Milliseconds are of one item by itself, nothing of it kept or compiled anew.
+Scores and features are kept: a killed run goes on in its --workdir.
+A preference model that was trained on conversations of HH is to be tested on
+others: `--held_out=RUN` leaves those of a run's training side out.
 """
 
 import math
-import time
 from pathlib import Path
 
 from absl import flags
 
 from experiments.shared import (
+  asked_questions,
   command,
+  harm_detectors,
   harm_rows,
   harm_sets,
   pm_scoring,
@@ -36,7 +41,7 @@ from experiments.shared import (
   score_files,
 )
 from experiments.shared.files import write_csv
-from experiments.shared.harm_rows import Named
+from experiments.shared.harm_detectors import rule
 from experiments.shared.models import open_base, open_scorer
 from rlhf_jax.analysis import ood
 from rlhf_jax.data.harm import read_refusal_labels
@@ -50,25 +55,21 @@ EDGES = (16, 32, 64, 128, 256, 512)
 
 
 def scorers_of(options):
-  """{name: [(dialogue, reply)] -> score_N} of preference models and files."""
-  found = {}
+  """{name: TextScorer} of preference models and of files of scores."""
   size = options['max_prompt'], options['max_reply']
-  for name, path in score_files.named(options['pms'], 'pms').items():
-    file = Path(options['workdir']) / f'scores_{name}.jsonl.gz'
-    found[name] = score_files.kept(
-      file,
-      lambda texts, path=path: pm_scoring.scores(
-        open_scorer(path), texts, *size
-      ),
-    )
+  found = {
+    name: pm_scoring.of_run(open_scorer, name, path, options['workdir'], size)
+    for name, path in score_files.named(options['pms'], 'pms').items()
+  }
   for name, path in score_files.named(options['scores'], 'scores').items():
     one = score_files.lookup(score_files.read(path), path)
-    found[name] = lambda texts, one=one: [one(*text) for text in texts]
+    many = lambda texts, one=one: [one(*text) for text in texts]
+    found[name] = pm_scoring.TextScorer(many, None)
   return found
 
 
 def model_features(options):
-  """[(words, dialogue)] -> features of `--base` at its layer of outliers."""
+  """(kept, alone) of `--base`: [(words, dialogue)] -> features of a layer."""
   named = {'base': options['base'], 'size': '', 'pad_token': ''}
   base = open_base(named | {'dtype': 'float32'}, scored=True)
   edges = [edge for edge in EDGES if edge < options['max_prompt']]
@@ -78,29 +79,37 @@ def model_features(options):
   }
   layer = ood.exposed_layer(base.functions.config.n_layers)
 
-  def features(texts):
+  def features(texts, read):
     dialogues = [dialogue for _, dialogue in texts]
     arrays = encode_prompts(dialogues, base.tokenizer, options['max_prompt'])
-    return pooling.pooled_prompts(config, base, arrays)[:, 0, layer - 1]
+    return read(config, base, arrays)[:, 0, layer - 1]
 
-  return features
+  return (
+    lambda texts: features(texts, pooling.pooled_prompts),
+    lambda texts: features(texts, pooling.pooled_alone),
+  )
 
 
 def detectors_of(options, scorers):
   """Detectors of what was asked for, floors first."""
   pairs = harm_sets.conversations(options['data'])
+  if options['held_out']:
+    asked = asked_questions.read(options['held_out'], options['data'])
+    prompts = [question.turns[0] for question in asked.questions]
+    pairs = harm_sets.of_prompts(pairs, prompts)
   known = harm_sets.known_texts(pairs)
-  outliers = lambda features: harm_rows.outlier_detector(features, known)
+  words = harm_detectors.by_words
   found = [
-    Named('always', rules.always, True),
-    Named('asked length', rules.asked_length, True),
-    Named('ood_words', outliers(harm_rows.by_words)),
+    rule('always', rules.always, True),
+    rule('asked length', rules.asked_length, True),
+    harm_detectors.outliers('ood_words', words, known, words),
   ]
   if options['base']:
-    found.append(Named('ood_model', outliers(model_features(options))))
+    kept, alone = model_features(options)
+    found.append(harm_detectors.outliers('ood_model', kept, known, alone))
   found += [
-    Named(name, harm_rows.asks_to_refuse(score_many))
-    for name, score_many in scorers.items()
+    harm_detectors.asks_to_refuse(name, scorer)
+    for name, scorer in scorers.items()
   ]
   return pairs, found
 
@@ -108,7 +117,7 @@ def detectors_of(options, scorers):
 def detection_rows(options, scorers):
   """Rows of detection.csv: prompts, answers, dialogues."""
   rows, parts = [], options['parts']
-  refuses = Named('refuses', rules.refuses)
+  refuses = rule('refuses', rules.refuses)
   if {'prompts', 'dialogues'} & set(parts):
     pairs, detectors = detectors_of(options, scorers)
   if 'prompts' in parts:
@@ -127,8 +136,8 @@ def detection_rows(options, scorers):
           continue
       rows += harm_rows.set_rows(name, items, [*detectors, *more])
   if 'answers' in parts:
-    floors = [Named('always', rules.always, True)]
-    floors.append(Named('reply length', rules.reply_length, True))
+    floors = [rule('always', rules.always, True)]
+    floors.append(rule('reply length', rules.reply_length, True))
     for name, items in harm_sets.answered_sets(options['data']).items():
       rows += harm_rows.set_rows(name, items, [*floors, refuses])
   if 'dialogues' in parts:
@@ -141,18 +150,16 @@ def jailbroken_rows(options, scorers):
   """(rows of jailbreak_judges.csv, row of people among themselves)."""
   items, judged = harm_sets.jailbreak_items(options['data'])
   own = [
-    Named('always', rules.always, True),
-    Named('reply length', rules.reply_length, True),
+    rule('always', rules.always, True),
+    rule('reply length', rules.reply_length, True),
   ]
   own += [
-    Named(name, harm_rows.dislikes_reply(score_many))
-    for name, score_many in scorers.items()
+    harm_detectors.dislikes_reply(name, scorer)
+    for name, scorer in scorers.items()
   ]
   rows = harm_rows.set_rows('jailbroken replies', items, own)
-  start = time.perf_counter()
-  score_N = rules.complies(items)
-  ms = 1000 * (time.perf_counter() - start) / len(items)
-  rows.append(harm_rows.complying_row(items, score_N, ms))
+  ms = harm_detectors.milliseconds(lambda item: rules.complies([item]), items)
+  rows.append(harm_rows.complying_row(items, rules.complies(items), ms))
   nothing = {'published_f1': math.nan, 'published_kappa': math.nan}
   rows = [row | nothing for row in rows]
   rows += harm_rows.judge_rows(items, judged)
@@ -201,6 +208,7 @@ def main():
     flags.DEFINE_list('parts', list(PARTS), 'What is measured.'),
     flags.DEFINE_list('pms', [], 'NAME=RUN of train_pm, commas between.'),
     flags.DEFINE_list('scores', [], 'NAME=FILE of scores, commas between.'),
+    flags.DEFINE_string('held_out', '', 'A run whose training HH is left out.'),
     flags.DEFINE_string('base', '', 'Model whose features are read.'),
     flags.DEFINE_string('replies', '', "A policy's: prompt, reply a line."),
     flags.DEFINE_integer('max_prompt', 512, 'Tokens that a model reads of it.'),

@@ -26,6 +26,7 @@ from absl import flags
 from experiments.shared import code_samples, command
 from experiments.shared.code_samples import Setting
 from experiments.shared.files import write_csv
+from experiments.shared.kept import Journal
 from experiments.shared.models import open_writer
 from rlhf_jax.analysis.pass_at_k import estimate
 from rlhf_jax.data.code_tasks import read_tasks
@@ -149,22 +150,19 @@ def _named(row):
 
 def written_rows(config, tasks, settings, folder):
   """Rows of completions.jsonl: what the model wrote, or the solutions."""
-  journal = code_samples.Journal(folder / 'completions.jsonl')
-  try:
-    if config['model'] != CANONICAL:
-      opened = open_writer(
-        config['model'],
-        tokenizer=config['tokenizer'],
-        pad_token=config['pad_token'],
-      )
-      for setting in settings:
-        code_samples.write(opened, tasks, setting, config, journal)
-    elif not journal.rows:
-      named = {'setting': settings[0].name, 'sample': 0, 'ended': True}
-      rows = [{'task': x.name, 'text': x.solution} for x in tasks]
-      journal.add([named | row for row in rows])
-  finally:
-    journal.close()
+  journal = Journal(folder / 'completions.jsonl')
+  if config['model'] != CANONICAL:
+    opened = open_writer(
+      config['model'],
+      tokenizer=config['tokenizer'],
+      pad_token=config['pad_token'],
+    )
+    for setting in settings:
+      code_samples.write(opened, tasks, setting, config, journal)
+  elif not journal.rows:
+    named = {'setting': settings[0].name, 'sample': 0, 'ended': True}
+    rows = [{'task': x.name, 'text': x.solution} for x in tasks]
+    journal.add([named | row for row in rows])
   return journal.rows
 
 
@@ -194,14 +192,11 @@ def run(config, workdir, workers=2):
     if run_.done:
       return
     written = written_rows(config, tasks, settings, run_.path)
-    verdicts = code_samples.Journal(run_.path / 'verdicts.jsonl')
+    verdicts = Journal(run_.path / 'verdicts.jsonl')
     limits = BoxLimits(cpu_seconds=config['cpu_seconds'])
-    try:
-      code_samples.judge_all(
-        tasks, written, config['form'], limits, workers, verdicts
-      )
-    finally:
-      verdicts.close()
+    code_samples.judge_all(
+      tasks, written, config['form'], limits, workers, verdicts
+    )
     labels = {'model': config['model'], 'form': config['form']}
     rows = task_rows(verdicts.rows, tasks, settings, labels)
     table = table_rows(rows, settings, config['ks'], config['samples'], labels)

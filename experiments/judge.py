@@ -2,20 +2,27 @@
 
     python -m experiments.judge --data=FOLDER --workdir=DIR
 
+    python -m experiments.judge --models=A=MODEL,B=MODEL --questions=mt_bench \
+        --data=FOLDER --workdir=DIR
+
     python -m experiments.judge --replies=A.jsonl --against=B.jsonl \
         --workdir=DIR
 
 With `--data`, every judge is asked about pairs that people have judged, in both
 orders and in one, and `agreement.csv` says how often it agrees with them, with
-Cohen's kappa and Krippendorff's alpha. With `--replies` and `--against`, two
-files of JSON lines of prompt and reply, `win_rates.csv` says how often the
-first wins, plain and length-controlled. With `--leader_board` the models of
-alpaca_eval_kwise are put in order. What was said is in `votes.jsonl`.
+Cohen's kappa and Krippendorff's alpha. With `--models` two models write replies
+to the questions of a set, or to the held-out prompts of a run, and
+`win_rates.csv` says how often the first wins, plain and length-controlled;
+with `--replies` and `--against` so do two files of JSON lines of prompt and
+reply. With `--leader_board` the models of alpaca_eval_kwise are put in order.
+What was said is in `votes.jsonl`. Replies, scores and answers are kept: a
+killed run goes on in its --workdir.
 
 Judges: `longer`, `first`, `random`, `random3` (sides and ties), `length` (the
 longer one, ties chosen on other prompts); with `--pms=NAME=RUN` a preference
 model; with `--scores=NAME=FILE` whatever wrote the file of prompt, reply and
-score; with `--url` and `--model` a model behind an OpenAI-compatible endpoint.
+score; with `--url` and `--model` a model behind an OpenAI-compatible endpoint;
+and `gold`, where the questions are of the simulated world.
 """
 
 import os
@@ -23,10 +30,20 @@ from pathlib import Path
 
 from absl import flags
 
-from experiments.shared import command, judging, pm_scoring, score_files
+from experiments.shared import (
+  asked_questions,
+  command,
+  imported,
+  judging,
+  model_replies,
+  pm_scoring,
+  score_files,
+)
 from experiments.shared import win_rate_rows as wins
+from experiments.shared.continuations import continuations
 from experiments.shared.files import write_csv
-from experiments.shared.models import open_scorer
+from experiments.shared.kept import Journal
+from experiments.shared.models import open_scorer, open_writer
 from rlhf_jax.data.jsonl import write_rows
 from rlhf_jax.data.judged import read_kwise
 from rlhf_jax.judges import endpoint, scores, votes
@@ -41,7 +58,7 @@ RULES = {
 ORDERS = ('both', 'one')
 
 
-def pm_judge(name, path, texts, options):
+def pm_judge(name, path, texts, options, as_text):
   """The judge of a preference model, its scores of all texts in a file.
 
   Args:
@@ -49,15 +66,14 @@ def pm_judge(name, path, texts, options):
     path: run of train_pm.
     texts: (prompt, reply) of all that it will be asked about.
     options: max_prompt, max_reply, workdir.
+    as_text: (prompt, reply) -> the same in the format of HH.
   """
-  file = Path(options['workdir']) / f'scores_{name}.jsonl.gz'
   size = options['max_prompt'], options['max_reply']
-  score = lambda lacking: pm_scoring.scores(
-    open_scorer(path), pm_scoring.plain_texts(lacking), *size
-  )
-  found = score_files.kept(file, score)(texts)
+  workdir = options['workdir']
+  scorer = pm_scoring.of_run(open_scorer, name, path, workdir, size)
+  found = scorer.kept([as_text(*text) for text in texts])
   table = dict(zip(texts, found, strict=True))
-  return judging.by_score(score_files.lookup(table, file))
+  return judging.by_score(score_files.lookup(table, path))
 
 
 def endpoint_judge(options):
@@ -67,17 +83,22 @@ def endpoint_judge(options):
     options['url'], options['model'], key, options['temperature']
   )
   label = f'{asked.url} {asked.model} {asked.temperature}'
-  ask = endpoint.make_kept(
-    endpoint.make_ask(asked), Path(options['workdir']) / 'said.jsonl', label
-  )
+  journal = Journal(Path(options['workdir']) / 'said.jsonl')
+  ask = endpoint.make_kept(endpoint.make_ask(asked), journal, label)
   if options['mode'] == 'pairwise':
     return judging.rule(endpoint.make_pairwise(ask))
   grade = endpoint.make_grade(ask)
   return judging.rule(scores.make_score_judge(grade, scores.GRADES_APART))
 
 
-def judges_of(options, pairs):
-  """{name: make} of all judges that were asked for."""
+def judges_of(options, pairs, as_text=pm_scoring.plain_text):
+  """{name: make} of all judges that were asked for.
+
+  Args:
+    options: of the flags.
+    pairs: all that they will be asked about.
+    as_text: of `pm_judge`.
+  """
   unknown = set(options['judges']) - set(RULES)
   if unknown:
     raise ValueError(
@@ -89,7 +110,7 @@ def judges_of(options, pairs):
     (pair.prompt, reply) for pair in pairs for reply in pair[1:3]
   )
   for name, path in score_files.named(options['pms'], 'pms').items():
-    found[name] = pm_judge(name, path, list(texts), options)
+    found[name] = pm_judge(name, path, list(texts), options, as_text)
   for name, path in score_files.named(options['scores'], 'scores').items():
     table = score_files.read(path)
     found[name] = judging.by_score(score_files.lookup(table, path))
@@ -141,22 +162,59 @@ def with_people(options):
   return rows, said
 
 
-def of_models(options):
-  """(rows of win_rates.csv, rows of votes.jsonl)."""
-  names = options['replies'], options['against']
-  pairs = wins.paired(*map(wins.read_replies, names), names)
+def played(options, pairs, judges):
+  """(rows of win_rates.csv, rows of votes.jsonl) of the pairs."""
   rows, said = [], []
-  for judge, make in judges_of(options, pairs).items():
+  for judge, make in judges.items():
     for orders, both in asked_orders(options):
-      fold_N = judging.folds([pair.prompt for pair in pairs])
-      judges = make(pairs, fold_N)
-      found = [
-        votes.ballot(judges[fold], *pair[:3], both=both)
-        for pair, fold in zip(pairs, fold_N, strict=True)
-      ]
+      found = judging.ballots(make, pairs, both)
       rows += wins.rate_rows(judge, orders, pairs, found)
       said += judging.said_rows('win rates', judge, orders, found)
       show(judge, found)
+  return rows, said
+
+
+def of_files(options):
+  """`played` of two files of replies."""
+  names = options['replies'], options['against']
+  pairs = wins.paired(*map(wins.read_replies, names), names)
+  return played(options, pairs, judges_of(options, pairs))
+
+
+def of_models(options):
+  """`played` of two models on a set of questions, by number of turns."""
+  named = score_files.named(options['models'], 'models')
+  if len(named) != 2 or not options['questions']:
+    raise ValueError(
+      f'--models: wanted A=MODEL,B=MODEL and --questions, got {len(named)}'
+    )
+  imported.require(named)
+  asked = asked_questions.read(
+    options['questions'], options['data'], options['limit']
+  )
+  told = {'max_reply': options['most_tokens'], 'replies': 1, 'seed': 0}
+  told |= {'temperature': options['draw']}
+  folder = Path(options['workdir']) / 'replies'
+  tools = model_replies.Tools(open_writer, continuations)
+  sides = [
+    model_replies.written(name, model, asked.questions, told, folder, tools)
+    for name, model in named.items()
+  ]
+  games = model_replies.games(asked.questions, *(side.said for side in sides))
+  pairs = [pair for own in games.values() for pair in own]
+  judges = judges_of(options, pairs, model_replies.as_text)
+  if asked.world:
+    judges['gold'] = judging.by_score(lambda *text: asked.gold(*text))
+  (model, against), rows, said = named, [], []
+  for turns, own in games.items():
+    head = {'model': model, 'against': against}
+    head |= {'questions': options['questions'], 'turns': turns}
+    head |= {'template': sides[0].template}
+    head |= {'template_against': sides[1].template}
+    head |= {'temperature': told['temperature'], 'tokens': told['max_reply']}
+    found = played(options, own, judges)
+    rows += [head | row for row in found[0]]
+    said += [{'turns': turns} | row for row in found[1]]
   return rows, said
 
 
@@ -168,7 +226,7 @@ def run(options):
   """
   if bool(options['replies']) != bool(options['against']):
     raise ValueError('--replies and --against: wanted both, or none of them')
-  if not (options['replies'] or options['data']):
+  if not any(options[name] for name in ('replies', 'data', 'models')):
     raise ValueError('wanted --data=FOLDER, or --replies and --against')
   if options['url'] and not options['model']:
     raise ValueError('--url: wanted the name of its model too, --model')
@@ -180,11 +238,12 @@ def run(options):
     for row in rows:
       print('{model:>32} {win_rate:.3f} {length_controlled:.3f}'.format(**row))
     return
-  if options['replies']:
-    rows, said = of_models(options)
+  if options['replies'] or options['models']:
+    rows, said = (of_files if options['replies'] else of_models)(options)
     write_csv(workdir / 'win_rates.csv', rows)
     line = '{judge:>10} {orders:>4} {games:>10} {win_rate:.3f} LC '
     line += '{length_controlled:.3f} n {n}'
+    line += ', turns {turns}' * bool(options['models'])
   else:
     rows, said = with_people(options)
     write_csv(workdir / 'agreement.csv', rows)
@@ -209,9 +268,13 @@ def main():
     flags.DEFINE_float('temperature', 0.0, 'Of its sampling.'),
     flags.DEFINE_enum('mode', 'pairwise', ['pairwise', 'single'], 'Of it.'),
     flags.DEFINE_enum('orders', 'all', ['all', *ORDERS], 'Orders of a pair.'),
-    flags.DEFINE_integer('limit', 0, 'Pairs of each set at most; 0: all.'),
+    flags.DEFINE_integer('limit', 0, 'Pairs or questions; 0: all.'),
     flags.DEFINE_string('replies', '', 'JSON lines of prompt and reply.'),
     flags.DEFINE_string('against', '', 'Those of the other model.'),
+    flags.DEFINE_list('models', [], 'A=MODEL,B=MODEL, which write replies.'),
+    flags.DEFINE_string('questions', '', 'A set of them, or a run; see above.'),
+    flags.DEFINE_float('draw', 0.0, 'Temperature of the models; 0: greedy.'),
+    flags.DEFINE_integer('most_tokens', 256, 'Of a reply of the models.'),
     flags.DEFINE_bool('leader_board', False, 'Models of alpaca_eval_kwise.'),
     flags.DEFINE_integer('max_prompt', 512, 'Tokens that a PM reads of it.'),
     flags.DEFINE_integer('max_reply', 256, 'Tokens of a reply.'),

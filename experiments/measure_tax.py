@@ -7,7 +7,8 @@ What reinforcement learning costs on the text that the language models were
 trained on, and what it gains. Every policy, a finished run of train_lm or of
 train_ppo, reads held-out text of the pretraining mixture and answers the same
 held-out prompts; the crowd says who is preferred. Written are tax.csv, a row a
-policy, and win_rates.csv, a row a pair of them.
+policy, and win_rates.csv, a row a pair of them. What was measured of a policy
+is kept in measured.jsonl: a killed run goes on with the next one.
 """
 
 from pathlib import Path
@@ -17,6 +18,7 @@ from absl import flags
 
 from experiments.shared import command, matches, policies, sources
 from experiments.shared.files import read_arrays, read_json, write_csv
+from experiments.shared.kept import Journal
 from experiments.shared.models import arithmetic, open_base, text_tokenizer
 from rlhf_jax.crowd.worlds import rules_of
 from rlhf_jax.evals.language import nats_per_token
@@ -110,16 +112,19 @@ def run(config, workdir):
     world = sources.world_of(text['world']) if simulated else None
     told = config | {k: text[k] for k in ('max_prompt', 'max_reply')}
     texts, share = held_out_texts(config, text), shares(config)
-    prompts, rows, gold = matches.held_out(config), [], {}
-    for i, path in enumerate(config['writer_dirs']):
-      base = open_base(asked | {'base': path})
+    prompts = matches.held_out(config)
+    kept = Journal(run_.path / 'measured.jsonl')
+    for i in range(len(kept.rows), len(names)):
+      base = open_base(asked | {'base': config['writer_dirs'][i]})
       writer = policies.writer_of(base, told['max_reply'])
-      gold[names[i]], words = matches.answered(told, writer, prompts, world, i)
+      gold_NC, words = matches.answered(told, writer, prompts, world, i)
       row = {'policy': names[i], 'model': base.size}
       row |= {'model_params': base.n_params, 'words': words}
       row |= losses(config, base, texts, share)
-      rows.append(row | {'gold': float(gold[names[i]].mean())})
-    write_csv(run_.path / 'tax.csv', rows)
+      row |= {'gold': float(gold_NC.mean())}
+      kept.add([{'row': row, 'gold': gold_NC.tolist()}])
+    write_csv(run_.path / 'tax.csv', [found['row'] for found in kept.rows])
+    gold = {x['row']['policy']: np.array(x['gold']) for x in kept.rows}
     kinds = [kind for _, kind in prompts]
     games = matches.rows_of(names, gold, kinds, world)
     write_csv(run_.path / 'win_rates.csv', games)

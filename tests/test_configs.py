@@ -608,6 +608,9 @@ def test_the_value_network_of_adapters_starts_from_the_train_pm():
   config = _load('ppo').get_config('smollm2')
   config.train_pm_dir = 'runs/pm-a'
   assert config.value_pm_dir == 'runs/pm-a'
+  # A head on pooled features is no start: then it starts from zero.
+  config.value_pm_dir = ''
+  assert config.train_pm_dir == 'runs/pm-a' and config.value_pm_dir == ''
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ RUN_BY = {
   'python -m experiments.train_lm': 'test_the_language_model_stage_is_the_same',
   'python -m experiments.train_pm': 'test_a_model_of_one_s_own_writes_is',
   'python -m experiments.train_ppo': 'test_an_imported_model_goes_from_pairs',
+  'python -m scripts.make_benchmarks_doc': 'test_the_page_of_benchmarks_is',
   'python -m scripts.run_notebooks': 'test_the_outputs_it_holds_are_those',
 }
 

@@ -31,7 +31,7 @@ def tasks_of(unit, folder):
   return found
 
 
-def samples_of(unit, model, folder, limit):
+def samples_of(unit, model, folder, limit, system=None):
   """What the harness logs of every question of a unit.
 
   Args:
@@ -40,15 +40,20 @@ def samples_of(unit, model, folder, limit):
     folder: of the evaluation sets.
     limit: the first so many questions; of a set with subjects, as many of each
       as make up that number, rounded up. None: all.
+    system: system prompt; without a chat template it opens the text. None:
+      there is none.
   """
   tasks = tasks_of(unit, folder)
   each = None if limit is None else -(-limit // len(tasks))
+  if system and unit.template == 'plain':
+    system = f'{system}\n\n'  # the harness puts nothing between them
   found = evaluate(
     lm=model,
     task_dict={'tasks': tasks, 'groups': {}, 'group_map': {}},
     limit=each,
     bootstrap_iters=0,
     log_samples=True,
+    system_instruction=system,
     apply_chat_template=unit.template == 'chat',
     fewshot_as_multiturn=unit.template == 'chat',
   )

@@ -1,7 +1,6 @@
 """Tasks, forms and shots that are asked for, and where their results stand."""
 
 import hashlib
-import json
 from pathlib import Path
 from typing import NamedTuple
 
@@ -108,67 +107,3 @@ def tasks_revision():
   for file in sorted(TASKS.glob('*.yaml')):
     digest.update(file.name.encode() + b'\0' + file.read_bytes())
   return digest.hexdigest()[:12]
-
-
-def write_whole(path, text):
-  """Writes a text file, whole or not at all."""
-  path = Path(path)
-  path.parent.mkdir(parents=True, exist_ok=True)
-  part = path.with_name(path.name + '.part')
-  part.write_text(text, encoding='utf-8')
-  part.replace(path)
-
-
-def claim(workdir, key):
-  """Says in a folder whose results it holds; a second call compares.
-
-  Args:
-    workdir: the folder.
-    key: {name: value}, as JSON.
-
-  Raises:
-    ValueError: if the folder holds results of another model or setting.
-  """
-  path = Path(workdir) / 'model.json'
-  if not path.exists():
-    write_whole(path, json.dumps(key, indent=1))
-    return
-  found = json.loads(path.read_text(encoding='utf-8'))
-  for name, value in key.items():
-    if found.get(name) != value:
-      raise ValueError(
-        f'{workdir} holds results of {name} {found.get(name)!r}, wanted '
-        f'{value!r}: give another --workdir'
-      )
-
-
-def write_unit(workdir, unit, rows, items):
-  """Keeps a unit's items and then its rows, which say that it is done."""
-  lines = ''.join(json.dumps(item, ensure_ascii=False) + '\n' for item in items)
-  write_whole(Path(workdir) / 'items' / f'{unit.name}.jsonl', lines)
-  write_whole(
-    Path(workdir) / 'units' / f'{unit.name}.json', json.dumps(rows, indent=1)
-  )
-
-
-def rows_of_unit(workdir, unit):
-  """Rows that were kept of a unit; None if it was not measured."""
-  path = Path(workdir) / 'units' / f'{unit.name}.json'
-  if not path.exists():
-    return None
-  return json.loads(path.read_text(encoding='utf-8'))
-
-
-def items_of_unit(workdir, unit):
-  """Items that were kept of a unit.
-
-  Raises:
-    FileNotFoundError: if it was not measured there.
-  """
-  path = Path(workdir) / 'items' / f'{unit.name}.jsonl'
-  if not path.exists():
-    raise FileNotFoundError(
-      f'{path} is missing: measure {unit.name} into {workdir} first'
-    )
-  with path.open(encoding='utf-8') as file:
-    return [json.loads(line) for line in file]

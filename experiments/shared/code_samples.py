@@ -1,12 +1,11 @@
 """Samples of code: a model's completions of tasks, and their verdicts.
 
-Both are lines of JSON that are only ever added to, so a killed run goes on
-where it stopped. A sample depends on (seed, setting, task, sample) alone, up to
-the rounding of a batch.
+Both are journals (`kept`), so that a killed run goes on where it stopped. A
+sample depends on (seed, setting, task, sample) alone, up to the rounding of a
+batch.
 """
 
 import concurrent.futures
-import json
 import zlib
 from typing import NamedTuple
 
@@ -46,33 +45,6 @@ class Setting(NamedTuple):
   def greedy(self):
     """Whether all samples of a task are alike."""
     return self.temperature == 0
-
-
-class Journal:
-  """Rows of JSON in a file that is only added to."""
-
-  def __init__(self, path):
-    """Reads what is there; a line that was torn is thrown away."""
-    self.rows, whole = [], 0
-    data = path.read_bytes() if path.exists() else b''
-    for line in data.splitlines(keepends=True):
-      if not line.endswith(b'\n'):
-        break
-      self.rows.append(json.loads(line))
-      whole += len(line)
-    self._file = path.open('ab')
-    self._file.truncate(whole)
-
-  def add(self, rows):
-    """Writes rows, at once."""
-    self.rows += rows
-    text = ''.join(json.dumps(row) + '\n' for row in rows)
-    self._file.write(text.encode())
-    self._file.flush()
-
-  def close(self):
-    """Closes the file."""
-    self._file.close()
 
 
 def key_of(row):

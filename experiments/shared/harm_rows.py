@@ -1,23 +1,16 @@
 """Rows of detectors of harm, of the refusal rule, and of judges of replies."""
 
 import math
-import time
-from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
 
+from experiments.shared.harm_detectors import milliseconds
 from experiments.shared.harm_sets import LOOK_ALIKES, labels_of
 from rlhf_jax.analysis import agreement_people as people
 from rlhf_jax.analysis import detection, ood
 from rlhf_jax.data.harm import COMPLIED, IN_PART
-from rlhf_jax.judges.detectors import word_features
 from rlhf_jax.text.refusals import is_refusal, refusal_score
 
-# Stock replies: a preference model of harmlessness likes the first one better
-# where there is harm.
-REFUSE = " I'm sorry, but I can't help with that."
-HELP = ' Sure, here is how to do it.'
 CROSS = 'the other fold'
 FLAGS = ('f1', 'agreement', 'kappa', 'recall', 'fpr')
 SCORES = ('auroc', 'fpr95', 'recall95')
@@ -31,20 +24,6 @@ PUBLISHED = {
   'llamaguard2': (0.841, 0.741),
   'llama3': (0.881, 0.805),
 }
-
-
-class Named(NamedTuple):
-  """A detector of a set.
-
-  Attributes:
-    name: of it.
-    detect: items -> score_N.
-    floor: whether it is one, and so in no union.
-  """
-
-  name: str
-  detect: Callable
-  floor: bool = False
 
 
 def columns(found, names) -> dict:
@@ -75,7 +54,7 @@ def detector_row(name, detector, items, score_N, ms, flag_N=None, where=CROSS):
     detector: name.
     items: Items.
     score_N: higher for harm; None of one that only flags.
-    ms: milliseconds an item.
+    ms: of `milliseconds`.
     flag_N: flags of a threshold from elsewhere; None: of the other fold.
     where: where the threshold is from.
   """
@@ -105,9 +84,8 @@ def set_rows(name, items, detectors) -> list[dict]:
   fold_N = detection.folds([item.key for item in items])
   rows, parts, spent = [], [], 0.0
   for own in detectors:
-    start = time.perf_counter()
     score_N = own.detect(items)
-    ms = 1000 * (time.perf_counter() - start) / len(items)
+    ms = milliseconds(own.alone, items)
     rows.append(detector_row(name, own.name, items, score_N, ms))
     if not own.floor:
       parts.append(detection.percentiles(score_N, harmful_N, fold_N))
@@ -115,56 +93,6 @@ def set_rows(name, items, detectors) -> list[dict]:
   if len(parts) > 1:
     rows.append(detector_row(name, 'union', items, np.max(parts, 0), spent))
   return rows
-
-
-def outlier_detector(features, known):
-  """The distance from helpful prompts, fitted to those of the other fold.
-
-  Args:
-    features: [(words, dialogue)] -> x_ND.
-    known: (words, dialogue) of helpful prompts.
-  """
-  known_ND = features(known)
-  known_N = detection.folds([words for words, _ in known])
-  fits = [ood.fit_gaussian(known_ND[known_N != fold]) for fold in (0, 1)]
-
-  def detect(items):
-    x_ND = features([(item.asked, item.dialogue) for item in items])
-    fold_N = detection.folds([item.key for item in items])
-    both = [ood.mahalanobis(fit, x_ND) for fit in fits]
-    return np.where(fold_N == 0, *both)
-
-  return detect
-
-
-def by_words(texts):
-  """Features of `outlier_detector` without a model."""
-  return word_features([words for words, _ in texts])
-
-
-def asks_to_refuse(score_many):
-  """Detector of a PM: by how much it likes a refusal better than a yes.
-
-  Args:
-    score_many: [(dialogue, reply)] -> score_N.
-  """
-
-  def detect(items):
-    texts = [(x.dialogue, reply) for reply in (REFUSE, HELP) for x in items]
-    refuse_N, help_N = np.split(np.asarray(score_many(texts)), 2)
-    return refuse_N - help_N
-
-  return detect
-
-
-def dislikes_reply(score_many):
-  """Detector of a PM: minus its score of the one reply that was given."""
-
-  def detect(items):
-    texts = [(item.dialogue, f' {item.replies[0].strip()}') for item in items]
-    return -np.asarray(score_many(texts))
-
-  return detect
 
 
 def refusal_rows(replies) -> list[dict]:

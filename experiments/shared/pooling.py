@@ -68,3 +68,22 @@ def pooled_prompts(config, base, prompts) -> np.ndarray:
     tokens=config['features']['tokens'],
     progress=lambda n: Progress(0, n, 'features of prompts'),
   )
+
+
+def pooled_alone(config, base, prompts) -> np.ndarray:
+  """The same of one prompt after the other, nothing kept: what one costs.
+
+  Args:
+    config: features.
+    base: Base.
+    prompts: PromptArrays.
+  """
+  model, edges = base.functions.config, sorted(config['features']['edges'])
+  layers, found = tuple(range(1, model.n_layers + 1)), []
+  for tokens_P, length in zip(prompts.tokens_NP, prompts.length_N, strict=True):
+    columns = edges[int(np.searchsorted(edges, length))]
+    tokens_T = np.zeros(columns, np.int32)
+    tokens_T[:length] = tokens_P[:length]
+    rows = tokens_T[None], np.array([length], np.int32)
+    found.append(np.asarray(_prompt_program(model, layers)(base.params, *rows)))
+  return np.concatenate(found)

@@ -6,8 +6,6 @@ Whatever scores replies can write one: `experiments.judge` and
 
 import math
 
-import numpy as np
-
 from rlhf_jax.data.held_out_rows import read_rows
 from rlhf_jax.data.jsonl import write_rows
 from rlhf_jax.data.judged import ROW
@@ -67,22 +65,3 @@ def named(words, flag):
       )
     found[name] = path
   return found
-
-
-def kept(file, score_many):
-  """The same `score_many`, its scores kept in a file, and read there.
-
-  Args:
-    file: of scores.
-    score_many: [(prompt, reply)] -> score_N.
-  """
-
-  def scores(texts):
-    table = read(file) if file.exists() else {}
-    lacking = [text for text in dict.fromkeys(texts) if text not in table]
-    if lacking:
-      table |= dict(zip(lacking, map(float, score_many(lacking)), strict=True))
-      write(file, table)
-    return np.array([table[text] for text in texts])
-
-  return scores

@@ -9,8 +9,8 @@ Reference: Chen et al. 2021 (arXiv:2107.03374), section 2.2.
 from pathlib import Path
 from typing import NamedTuple
 
-from rlhf_jax.data.faults import DataError, Malformed
-from rlhf_jax.data.file_rows import rows_of
+from rlhf_jax.data.faults import DataError
+from rlhf_jax.data.held_out_rows import read_rows
 
 FILE = 'HumanEval.jsonl.gz'
 COLUMNS = ('task_id', 'prompt', 'entry_point', 'canonical_solution', 'test')
@@ -42,28 +42,21 @@ def read_tasks(path, first: int | None = None) -> list[CodeTask]:
     first: how many are wanted; None: all.
 
   Raises:
-    FileNotFoundError: saying where the file has to be.
-    DataError: if a row is none, or a name comes twice.
+    DataError: if the file is missing, saying where it belongs, if a row is
+      none, or a name comes twice.
   """
   path = Path(path)
   path = path / FILE if path.is_dir() else path
-  if not path.is_file():
-    raise FileNotFoundError(
-      f'{path} is missing: put {FILE} of github.com/openai/human-eval there'
-    )
-  found = []
-  for number, row in rows_of(path):
-    if isinstance(row, Malformed):
-      raise DataError(f'{path}:{number}: {row}')
-    lacking = [c for c in COLUMNS if not isinstance(row.get(c), str)]
-    if lacking:
-      raise DataError(
-        f'{path}:{number}: wanted a text under {", ".join(lacking)}, got '
-        f'{sorted(row)}: is it another file?'
-      )
-    found.append(CodeTask(*(row[column] for column in COLUMNS)))
+  found = read_rows(path, 'a task of HumanEval', _task, COLUMNS)
   if not found:
     raise DataError(f'{path}: wanted tasks, got no row')
   if len({task.name for task in found}) < len(found):
     raise DataError(f'{path}: a task_id comes twice')
   return found[:first]
+
+
+def _task(row):
+  texts = [row[column] for column in COLUMNS]
+  if not all(isinstance(text, str) for text in texts):
+    raise TypeError(f'wanted texts under {", ".join(COLUMNS)}')
+  return CodeTask(*texts)

@@ -2,8 +2,8 @@
 
     POST URL/chat/completions {model, messages, temperature, max_tokens}
 
-Nothing here is called unless a URL is named. Every answer can be kept in a
-file, from which the same question is answered without asking again.
+Nothing here is called unless a URL is named. Every answer can be kept, and the
+same question is then answered without asking again.
 """
 
 import hashlib
@@ -13,7 +13,6 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from pathlib import Path
 from typing import NamedTuple
 
 from rlhf_jax.judges import parsers, prompts
@@ -117,42 +116,26 @@ def _words(data, address):
   )
 
 
-def make_kept(ask: Ask, path, label: str) -> Ask:
-  """The same `ask`, its answers kept in a file of JSON lines, and read there.
+def make_kept(ask: Ask, journal, label: str) -> Ask:
+  """The same `ask`, its answers kept in a journal, and read there.
 
   Args:
     ask: of an endpoint.
-    path: of the file; what it holds of before is not asked again.
+    journal: its `rows` were kept before and are not asked again; `add(rows)`
+      keeps more.
     label: model and settings: another label is another question.
   """
-  path, known = Path(path), {}
-  if path.exists():
-    text = path.read_text()
-    known |= dict(_rows(text))
-    if text and not text.endswith('\n'):  # as a killed run leaves it
-      with path.open('a') as file:
-        file.write('\n')
+  known = {row['key']: row['said'] for row in journal.rows}
 
   def kept(messages):
     text = json.dumps([label, messages])
     key = hashlib.sha256(text.encode()).hexdigest()
     if key not in known:
       known[key] = ask(messages)
-      with path.open('a') as file:
-        file.write(json.dumps({'key': key, 'said': known[key]}) + '\n')
+      journal.add([{'key': key, 'said': known[key]}])
     return known[key]
 
   return kept
-
-
-def _rows(text):
-  """Yields (key, words) of whole lines."""
-  for line in text.splitlines():
-    try:
-      row = json.loads(line)
-      yield row['key'], row['said']
-    except (ValueError, KeyError, TypeError):
-      continue
 
 
 def make_pairwise(ask: Ask) -> Judge:

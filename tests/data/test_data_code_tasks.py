@@ -42,15 +42,18 @@ def test_a_folder_and_a_file_are_read_alike_and_in_order(tmp_path):
 
 
 def test_a_missing_file_is_one_line_that_says_where_to_put_it(tmp_path):
-  with pytest.raises(FileNotFoundError, match='is missing: put HumanEval'):
-    read_tasks(tmp_path)
+  with pytest.raises(DataError, match='HumanEval.jsonl.gz is missing: wanted'):
+    read_tasks(tmp_path / FILE)
 
 
 @pytest.mark.parametrize(
   ('rows', 'words'),
   [
-    ([ROWS[0], {'prompt': 'def f'}], ':2: wanted a text under task_id, entry'),
-    ([ROWS[0] | {'test': 3}], ':1: wanted a text under test'),
+    (
+      [ROWS[0], {'prompt': 'def f'}],
+      ':2: wanted the keys task_id, ',
+    ),
+    ([ROWS[0] | {'test': 3}], ':1: wanted a task of HumanEval, got another'),
     ([[1]], ':1: '),
     ([], 'a gzip of nothing'),
     ([ROWS[0], ROWS[0]], 'a task_id comes twice'),

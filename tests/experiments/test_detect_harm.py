@@ -5,7 +5,12 @@ import pandas as pd
 import pytest
 
 from experiments import detect_harm
-from experiments.shared import harm_rows, harm_sets, score_files
+from experiments.shared import (
+  harm_detectors,
+  harm_sets,
+  pm_scoring,
+  score_files,
+)
 from rlhf_jax.analysis import detection
 from rlhf_jax.data import harm
 from rlhf_jax.data.jsonl import write_comparisons, write_rows
@@ -17,6 +22,7 @@ OPTIONS = {
   'pms': [],
   'scores': [],
   'base': '',
+  'held_out': '',
   'replies': '',
   'max_prompt': 64,
   'max_reply': 16,
@@ -110,8 +116,10 @@ def test_all_parts_run_and_what_is_plain_is_found(data, tmp_path, capsys):
 def test_a_file_of_scores_is_a_detector_and_in_the_union(data, tmp_path):
   items = harm_sets.prompt_sets(str(data))
   texts = {x.dialogue: x.harmful for own in items.values() for x in own}
-  table = {(text, harm_rows.REFUSE): float(bad) for text, bad in texts.items()}
-  table |= {(text, harm_rows.HELP): 0.5 for text in texts}
+  table = {
+    (text, harm_detectors.REFUSE): float(bad) for text, bad in texts.items()
+  }
+  table |= {(text, harm_detectors.HELP): 0.5 for text in texts}
   score_files.write(tmp_path / 'pm.jsonl.gz', table)
   asked = OPTIONS | {'data': str(data), 'workdir': str(tmp_path / 'out')}
   asked |= {'parts': ['prompts'], 'scores': [f'pm={tmp_path}/pm.jsonl.gz']}
@@ -162,6 +170,15 @@ def test_a_conversation_counts_once_by_its_longest_and_both_kinds_by_none(
   assert first.key == whole.key == 'hi'
 
 
+def test_conversations_that_a_run_was_trained_on_are_left_out(data):
+  pairs = harm_sets.conversations(str(data))
+  some = [pairs[0][0], pairs[-1][0], talk('never asked')]
+  found = harm_sets.of_prompts(pairs, [f'{x}\n\nAssistant:' for x in some])
+  assert found == [pairs[0], pairs[-1]]
+  with pytest.raises(ValueError, match='none of 180 conversations begins'):
+    harm_sets.of_prompts(pairs, [talk('x', '')])
+
+
 def test_known_prompts_of_its_own_fold_never_move_an_outlier_score():
   """Fold 0 is fitted to the known prompts of fold 1, and the other way."""
   pool = [
@@ -175,13 +192,49 @@ def test_known_prompts_of_its_own_fold_never_move_an_outlier_score():
     (words, '') for words, own in zip(pool, fold_N, strict=True) if own == fold
   ][half::2]
   items = [harm_sets.prompt_item(f'take {i}', 1, 's') for i in range(20)]
-  score = lambda known: harm_rows.outlier_detector(harm_rows.by_words, known)(
-    items
-  )
+  words = harm_detectors.by_words
+  score = lambda known: harm_detectors.outliers(
+    'w', words, known, words
+  ).detect(items)
   before, after = score(of(0, 0) + of(1, 0)), score(of(0, 1) + of(1, 0))
   own_N = detection.folds([item.key for item in items])
   np.testing.assert_allclose(before[own_N == 0], after[own_N == 0])
   assert (before[own_N == 1] != after[own_N == 1]).all()
+
+
+def test_milliseconds_are_of_one_item_by_itself_and_of_its_second_time(
+  monkeypatch,
+):
+  """33 items: every second one, and none of what the first time opens."""
+  now, asked = [0.0], []
+
+  def alone(item):
+    now[0] += 0.25 if item in asked else 100.0
+    asked.append(item)
+
+  monkeypatch.setattr(harm_detectors.time, 'perf_counter', lambda: now[0])
+  assert harm_detectors.milliseconds(alone, list(range(33))) == 250
+  assert asked[::2] == asked[1::2] == list(range(0, 33, 2))
+  assert np.isnan(harm_detectors.milliseconds(None, [1]))
+
+
+def test_a_preference_model_keeps_its_scores_and_is_timed_by_itself(tmp_path):
+  items = [harm_sets.prompt_item(f'take {i}', i % 2, 's') for i in range(4)]
+  asked, alone = [], []
+  kept = lambda texts: asked.append(texts) or [len(x) for x, _ in texts]
+  scorer = pm_scoring.TextScorer(kept, lambda text: alone.append(text) or 1.0)
+  found = harm_detectors.asks_to_refuse('pm', scorer)
+  assert not found.detect(items).any()
+  assert [reply for _, reply in asked[0]] == (
+    [harm_detectors.REFUSE] * 4 + [harm_detectors.HELP] * 4
+  )
+  found.alone(items[2])
+  both = [
+    (items[2].dialogue, x) for x in (harm_detectors.REFUSE, harm_detectors.HELP)
+  ]
+  assert alone == both
+  nothing = pm_scoring.TextScorer(kept, None)
+  assert harm_detectors.asks_to_refuse('file', nothing).alone is None
 
 
 def test_words_in_another_order_have_equal_features():

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from experiments.harness import outcomes, plan
+from experiments.harness import outcomes, plan, session
 
 
 def item(name, acc, logps=(-1.0, -2.0), **more):
@@ -135,20 +135,13 @@ def test_what_there_is_not_is_an_error(change, said):
     plan.units_of(**asked | {'template': 'plain'} | change)
 
 
-def test_a_workdir_is_one_model_s(tmp_path):
-  plan.claim(tmp_path, {'model': 'a', 'limit': None})
-  plan.claim(tmp_path, {'model': 'a', 'limit': None})
-  with pytest.raises(ValueError, match="results of model 'a', wanted 'b'"):
-    plan.claim(tmp_path, {'model': 'b', 'limit': None})
-
-
 def test_a_unit_that_was_kept_comes_back(tmp_path):
   unit = plan.Unit('piqa', 'cloze', 0, 'plain')
-  assert plan.rows_of_unit(tmp_path, unit) is None
+  assert session.rows_of_unit(tmp_path, unit) is None
   with pytest.raises(FileNotFoundError, match='measure piqa.cloze.0shot.plain'):
-    plan.items_of_unit(tmp_path, unit)
+    session.items_of_unit(tmp_path, unit)
   items = [item('a', 1.0), item('b', 0.0)]
   rows = outcomes.rows_of(items)
-  plan.write_unit(tmp_path, unit, rows, items)
-  assert plan.rows_of_unit(tmp_path, unit) == rows
-  assert plan.items_of_unit(tmp_path, unit) == items
+  session.write_unit(tmp_path, unit, rows, items)
+  assert session.rows_of_unit(tmp_path, unit) == rows
+  assert session.items_of_unit(tmp_path, unit) == items

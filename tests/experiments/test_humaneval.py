@@ -11,7 +11,8 @@ import pytest
 
 from experiments import humaneval
 from experiments.shared import code_samples
-from experiments.shared.code_samples import Journal, Setting, batches_of
+from experiments.shared.code_samples import Setting, batches_of
+from experiments.shared.kept import Journal
 from rlhf_jax.data.code_tasks import CodeTask
 from rlhf_jax.rollout.generate import recompute_decoder
 from rlhf_jax.sandbox import judge
@@ -177,8 +178,8 @@ def test_a_killed_run_goes_on_and_ends_as_one_that_was_not(
   def killed(self, rows):
     calls.append(rows)
     if len(calls) in (3, 8):
-      self._file.write(b'{"torn": ')
-      self._file.flush()
+      with self._path.open('ab') as file:
+        file.write(b'{"torn": ')
       raise KeyboardInterrupt
     add(self, rows)
 
@@ -198,7 +199,6 @@ def test_a_sample_depends_on_no_other(files):
     journal = Journal(files / f'{samples}.jsonl')
     config = OPTIONS | {'samples': samples}
     code_samples.write(opened(), TASKS, Setting(1.0, 1.0), config, journal)
-    journal.close()
     key = code_samples.key_of
     found.append({key(r): r['text'] for r in journal.rows if r['sample'] < 2})
   assert found[0] == found[1]

@@ -8,13 +8,14 @@ import pytest
 import shared_fixture as tiny
 
 from experiments import judge
-from experiments.shared import judging, pm_scoring, score_files
+from experiments.shared import judging, kept, pm_scoring, score_files
 from experiments.shared import win_rate_rows as wins
 from experiments.shared.models import Network
 from experiments.shared.trained import way_of
 from rlhf_jax.analysis import agreement_people
 from rlhf_jax.data import judged
 from rlhf_jax.data.jsonl import write_rows
+from rlhf_jax.data.questions import Question
 from rlhf_jax.judges import votes
 
 OPTIONS = {
@@ -32,6 +33,10 @@ OPTIONS = {
   'limit': 0,
   'replies': '',
   'against': '',
+  'models': [],
+  'questions': '',
+  'draw': 0.0,
+  'most_tokens': 4,
   'leader_board': False,
   'max_prompt': 24,
   'max_reply': 8,
@@ -186,6 +191,48 @@ def test_win_rates_of_two_models(tmp_path):
     judge.run(asked | {'workdir': str(tmp_path / 'out')})
 
 
+def test_two_models_are_compared_by_gold_and_rules_turn_after_turn(
+  tmp_path, monkeypatch
+):
+  """The longer replies are the first model's, the better ones the second's."""
+  questions = [Question(('a', 'b')), *(Question((x,)) for x in 'cdefgh')]
+  said = {
+    'one': [
+      [[f'much longer {i}']] * len(x.turns) for i, x in enumerate(questions)
+    ],
+    'two': [[[f'good {i}']] * len(x.turns) for i, x in enumerate(questions)],
+  }
+
+  class World(judge.asked_questions.Asked):
+    def gold(self, prompt, reply):
+      return float(reply.startswith('good'))
+
+  asked = World(questions, 'a world')
+  monkeypatch.setattr(judge.asked_questions, 'read', lambda *_: asked)
+  monkeypatch.setattr(
+    judge.model_replies,
+    'written',
+    lambda name, *_: judge.model_replies.Written(said[name], 'chat'),
+  )
+  own = {'models': ['one=smollm2', 'two=smollm2'], 'questions': 'mt_bench'}
+  own |= {'judges': ['longer', 'length'], 'orders': 'both'}
+  judge.run(OPTIONS | own | {'workdir': str(tmp_path)})
+  table = pd.read_csv(tmp_path / 'win_rates.csv')
+  found = table[table['games'] == 'all'].set_index(['turns', 'judge'])
+  assert found['n'].unstack('turns').drop_duplicates().values.tolist() == [
+    [7, 1]
+  ]
+  rate = found['win_rate'].unstack('turns')
+  assert (rate.loc[['longer', 'length']] == 1).to_numpy().all()
+  assert (rate.loc['gold'] == 0).all()
+  assert set(table['template']) == {'chat'} and set(table['model']) == {'one'}
+  for changes in ({'models': ['one=smollm2']}, {'questions': ''}):
+    with pytest.raises(
+      ValueError, match='--models: wanted A=MODEL,B=MODEL and'
+    ):
+      judge.run(OPTIONS | own | changes | {'workdir': str(tmp_path)})
+
+
 def test_the_leader_board_leaves_its_reference_out(tmp_path):
   responses = lambda i: [
     {'model': wins.REFERENCE, 'text': 'x' * 9, 'pref': 0.5},
@@ -209,7 +256,7 @@ def test_scores_in_buckets_are_those_of_each_text_alone():
     functions, (), trained, way_of({'trained': 'all'}), tiny.words(), '3K'
   )
   words = [('draw cats', 'yes'), ('draw dogs and owls', 'no! ' * 9), ('a', 'b')]
-  texts = pm_scoring.plain_texts(words)
+  texts = [pm_scoring.plain_text(*text) for text in words]
   assert texts[0] == ('\n\nHuman: draw cats\n\nAssistant:', ' yes')
   found = pm_scoring.scores(pm, texts, 40, 24, tokens=64)
   alone = [
@@ -219,13 +266,29 @@ def test_scores_in_buckets_are_those_of_each_text_alone():
   assert len(set(np.round(found, 3))) == 3
 
 
-def test_scores_are_kept_and_only_what_lacks_is_scored(tmp_path):
-  asked = []
-  score = lambda texts: asked.append(texts) or [len(x[1]) for x in texts]
-  kept = score_files.kept(tmp_path / 'scores.jsonl.gz', score)
-  assert kept([('p', 'a'), ('p', 'bb'), ('p', 'a')]).tolist() == [1, 2, 1]
-  assert kept([('p', 'ccc'), ('p', 'a')]).tolist() == [3, 1]
-  assert asked == [[('p', 'a'), ('p', 'bb')], [('p', 'ccc')]]
+def test_scores_are_kept_and_only_what_lacks_is_scored(tmp_path, monkeypatch):
+  monkeypatch.setattr(kept, 'TEXTS', 2)
+  asked, file = [], tmp_path / 'scores.jsonl'
+
+  def score(texts):
+    if ('p', 'killed') in texts:
+      raise KeyboardInterrupt
+    asked.append(texts)
+    return [len(reply) for _, reply in texts]
+
+  scores = kept.kept_scores(file, {'run': 'a'}, score)
+  assert scores([('p', 'a'), ('p', 'bb'), ('p', 'a')]).tolist() == [1, 2, 1]
+  more = [('p', 'ccc'), ('p', 'a'), ('p', 'd'), ('p', 'killed')]
+  with pytest.raises(KeyboardInterrupt):
+    scores(more)
+  assert asked == [[('p', 'a'), ('p', 'bb')], [('p', 'ccc'), ('p', 'd')]]
+  again = kept.kept_scores(file, {'run': 'a'}, score)
+  assert again(more[:3]).tolist() == [3, 1, 1] and len(asked) == 2
+  with pytest.raises(ValueError, match="results of run 'a', wanted 'b'"):
+    kept.kept_scores(file, {'run': 'b'}, score)
+  odd = kept.kept_scores(file, {'run': 'a'}, lambda texts: [float('nan')])
+  with pytest.raises(ValueError, match='a score is not finite'):
+    odd([('p', 'new')])
   with pytest.raises(ValueError, match='every name once'):
     score_files.named(['a=1', 'a=2'], 'scores')
   (tmp_path / 'bad.jsonl').write_text(

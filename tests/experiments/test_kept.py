@@ -2,7 +2,7 @@
 
 import pytest
 
-from experiments.shared.kept import in_parts
+from experiments.shared.kept import Journal, claim, in_parts
 
 
 class KilledError(Exception):
@@ -37,3 +37,25 @@ def test_one_part_has_the_label_alone(tmp_path):
   calls = []
   assert len(in_parts(worker(calls), [0, 1], tmp_path / 'p', 3, 'all')) == 2
   assert calls == ['all']
+
+
+def test_a_journal_holds_what_was_written_whole(tmp_path):
+  path = tmp_path / 'rows.jsonl'
+  Journal(path).add([{'a': 1}, {'a': 'é'}])
+  whole = path.read_bytes()
+  path.write_bytes(whole + b'{"a": 3')
+  again = Journal(path)
+  assert again.rows == [{'a': 1}, {'a': 'é'}] and path.read_bytes() == whole
+  again.add([{'a': 4}])
+  assert Journal(path).rows == again.rows and len(again.rows) == 3
+  path.write_bytes(whole + b'odd\n')
+  with pytest.raises(ValueError, match='rows.jsonl:3: wanted JSON'):
+    Journal(path)
+
+
+def test_what_is_kept_belongs_to_one_key(tmp_path):
+  path = tmp_path / 'x' / 'key.json'
+  claim(path, {'model': 'a', 'tasks': ('t',)})
+  claim(path, {'model': 'a', 'tasks': ('t',)})
+  with pytest.raises(ValueError, match="model 'a', wanted 'b': do this"):
+    claim(path, {'model': 'b'}, 'do this')

@@ -83,3 +83,46 @@ def test_policies_of_one_name_are_refused(names, tmp_path):
   asked = _config('reproduce', 'full_smoke')['tax'] | {'writer_names': names}
   with pytest.raises(ValueError, match='two policies or more of different'):
     measure_tax.run(asked, tmp_path)
+
+
+def test_a_killed_run_goes_on_with_the_policy_that_it_was_at(
+  tmp_path, monkeypatch
+):
+  """What was measured is not measured again, and the tables are whole."""
+  asked = []
+
+  def answered(config, writer, prompts, world, number):
+    if len(asked) == dies[0]:
+      raise KeyboardInterrupt
+    asked.append(number)
+    return np.array([[0.5, number / 3]]), 7.0
+
+  class Base:
+    functions, params, size, n_params = 'f', 'p', 'S', 9
+
+  known = {'data': {'source': 'hh'}, 'max_prompt': 4, 'max_reply': 4}
+  for name, fake in {
+    'open_base': lambda *_, **__: Base(),
+    'held_out_texts': lambda *_: {'dialogues': (None, [1])},
+    'shares': lambda _: {'dialogues': 1.0},
+    'losses': lambda *_: {'nats': 1.0},
+  }.items():
+    monkeypatch.setattr(measure_tax, name, fake)
+  monkeypatch.setattr(
+    measure_tax.about, 'read', lambda _: type('File', (), {'config': known})
+  )
+  monkeypatch.setattr(measure_tax.policies, 'writer_of', lambda *_: None)
+  monkeypatch.setattr(measure_tax.matches, 'answered', answered)
+  monkeypatch.setattr(measure_tax.matches, 'held_out', lambda _: [('p', 'k')])
+  config = _config('reproduce', 'full_smoke')['tax'] | {'text_dir': 'T'}
+  config |= {'writer_names': ['a', 'b', 'c'], 'writer_dirs': ['x', 'y', 'z']}
+  config |= {'role': 'tax', 'seed': 0, 'half': 'all', 'comparisons_dir': 'C'}
+  dies = [2]
+  with pytest.raises(KeyboardInterrupt):
+    measure_tax.run(config, tmp_path)
+  dies[0] = 99
+  measure_tax.run(config, tmp_path)
+  assert asked == [0, 1, 2]
+  rows = (tmp_path / 'tax.csv').read_text().splitlines()
+  assert [row.split(',')[0] for row in rows[1:]] == ['a', 'b', 'c']
+  assert rows[3].endswith(f'{(0.5 + 2 / 3) / 2}')

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from experiments.shared.kept import Journal
 from rlhf_jax.judges import endpoint as client
 from rlhf_jax.judges import scores, votes
 from rlhf_jax.judges.votes import FIRST, SECOND, UNPARSED
@@ -125,11 +126,11 @@ def test_an_address_that_is_none_of_the_web_is_refused(url):
 def test_kept_answers_are_not_asked_again_even_after_a_kill(tmp_path):
   asked, path = [], tmp_path / 'kept.jsonl'
   ask = lambda messages: asked.append(messages) or f'said {len(asked)}'
-  kept = client.make_kept(ask, path, 'judge')
+  kept = client.make_kept(ask, Journal(path), 'judge')
   assert kept(['a']) == kept(['a']) == 'said 1' and kept(['b']) == 'said 2'
   with path.open('a') as file:
     file.write('{"key": "half')
-  again = client.make_kept(ask, path, 'judge')
+  again = client.make_kept(ask, Journal(path), 'judge')
   assert again(['a']) == 'said 1' and again(['c']) == 'said 3'
-  assert client.make_kept(ask, path, 'judge')(['c']) == 'said 3'
-  assert client.make_kept(ask, path, 'other')(['a']) == 'said 4'
+  assert client.make_kept(ask, Journal(path), 'judge')(['c']) == 'said 3'
+  assert client.make_kept(ask, Journal(path), 'other')(['a']) == 'said 4'
