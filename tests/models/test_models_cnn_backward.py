@@ -52,18 +52,26 @@ def toy():
   return params, models, image, mask
 
 
+@functools.cache
+def compiled():
+  """One program for each model and kind of clamp, for all tests."""
+  return jax.jit(
+    lambda params, *rest: backward.one_pass(
+      functools.partial(NET.apply, params), 3, *rest
+    )
+  )
+
+
 def infer(toy, name, clamp, options=None, iterations=1, image=None, mask=None):
   params, models, own_image, own_mask = toy
-  return backward.infer(
-    functools.partial(NET.apply, params),
-    models[name],
+  query = backward.Query(
     jnp.asarray(own_image if image is None else image),
     jnp.asarray(own_mask if mask is None else mask),
     None if clamp is None else jnp.asarray(clamp),
     options or Options(trust=TRUST),
-    iterations,
-    3,
   )
+  pass_of = functools.partial(compiled(), params, models[name])
+  return backward.infer(pass_of, query, iterations)
 
 
 def convolved(x, kernel):

@@ -42,15 +42,17 @@ from rlhf_jax.models.cnn.share import observed_shares
 
 
 class Query(NamedTuple):
-  """What is asked of images.
+  """Question put to images.
 
   Attributes:
-    shares: of `observed_shares`.
+    image_BHW: pixels.
+    mask_BHW: 1 where they are observed.
     clamp_KB: class of each of K hypotheses; None: one, of any class.
     options: Options.
   """
 
-  shares: tuple
+  image_BHW: jax.Array
+  mask_BHW: jax.Array
   clamp_KB: jax.Array | None
   options: Options
 
@@ -140,7 +142,7 @@ def _top(model, value, component_KB, share, options, first):
 
 
 def _source(model, layer, h, pre, share, options):
-  """What a layer renders from: values, states and positions, [K B, ...]."""
+  """Values at their places, from which a layer renders: [K B, ...]."""
   K, B = h.shape[:2]
   flat = h.reshape(K * B, *h.shape[2:])
   share = jnp.concatenate([share * options.bottom_up] * K)
@@ -152,22 +154,24 @@ def _source(model, layer, h, pre, share, options):
   return unpool(flat if is_slab(model) else flat * on, place)
 
 
-def one_pass(apply, model, image_BHW, guess_KBHW, query, first):
+def one_pass(apply, kernel, model, query, guess_KBHW, first):
   """One pass from the top layer to the pixels.
 
   Args:
     apply: image [N, H, W, 1] -> Activations, the frozen classifier.
+    kernel: side of its convolutions.
     model: Generative.
-    image_BHW: that was given, 0 where it is not observed.
-    guess_KBHW: what the classifier reads now.
     query: Query.
+    guess_KBHW: what the classifier reads now.
     first: 1 in the first iteration, in which hypotheses read the same image.
 
   Returns:
     Found.
   """
   K, B, H, W = guess_KBHW.shape
-  shares, options = query.shares, query.options
+  options = query.options
+  image_BHW = query.image_BHW * query.mask_BHW
+  shares = observed_shares(query.mask_BHW, kernel)
   acts = apply(guess_KBHW.reshape(K * B, H, W, 1))
   value = [x.reshape(K, B, *x.shape[1:]) for x in acts.value]
   value[0] = jnp.broadcast_to(image_BHW[None, ..., None], value[0].shape)
@@ -197,35 +201,28 @@ def one_pass(apply, model, image_BHW, guess_KBHW, query, first):
   )
 
 
-def infer(
-  apply, model, image_BHW, mask_BHW, clamp_KB, options, iterations, kernel
-):
+def infer(pass_of, query: Query, iterations):
   """Passes one after another; each reads what the one before has found.
 
+  A loop of Python and not of XLA, whose convolutions are several times slower
+  inside a loop on a CPU.
+
   Args:
-    apply: image [N, H, W, 1] -> Activations.
-    model: Generative.
-    image_BHW: pixels.
-    mask_BHW: 1 where they are observed.
-    clamp_KB: class of each of K hypotheses; None: one, of any class.
-    options: Options.
-    iterations: 1 or more; traced.
-    kernel: side of the classifier's convolutions.
+    pass_of: (query, guess_KBHW, first) -> Found, `one_pass` of a model.
+    query: Query.
+    iterations: 1 or more.
 
   Returns:
     Found of the last pass.
   """
-  image_BHW = image_BHW * mask_BHW
-  query = Query(observed_shares(mask_BHW, kernel), clamp_KB, options)
-  K = 1 if clamp_KB is None else clamp_KB.shape[0]
-  start = jnp.broadcast_to(image_BHW, (K, *image_BHW.shape))
-  args = apply, model, image_BHW
-  found = one_pass(*args, start, query, jnp.float32(1))
-
-  def again(_, found):
-    return one_pass(*args, found.image_KBHW, query, jnp.float32(0))
-
-  return jax.lax.fori_loop(1, iterations, again, found)
+  K = 1 if query.clamp_KB is None else query.clamp_KB.shape[0]
+  seen_BHW = query.image_BHW * query.mask_BHW
+  guess_KBHW = jnp.broadcast_to(seen_BHW, (K, *seen_BHW.shape))
+  for iteration in range(iterations):
+    first = jnp.float32(iteration == 0)
+    found = pass_of(query, guess_KBHW, first)
+    guess_KBHW = found.image_KBHW
+  return found
 
 
 def render_down(model: Generative, top_ND):

@@ -20,6 +20,7 @@ from rlhf_jax.models.cnn.pooling import switches, unpool
 from rlhf_jax.models.cnn.render import conv, transposed
 
 RULES = ('gradient', 'deconv', 'guided')
+MAPS = ('deconv', 'guided', 'gradient_times_input')  # of the baselines
 
 
 def _through_relu(rule, signal, pre):

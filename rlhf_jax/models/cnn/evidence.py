@@ -34,7 +34,7 @@ class Generative(NamedTuple):
 
 
 class Options(NamedTuple):
-  """How a pass is made; scalars that are traced.
+  """Settings of a pass; scalars that are traced.
 
   Attributes:
     trust: k, precision of a reading over that of a prediction.

@@ -1,4 +1,4 @@
-"""What is fitted to the activations of clean single digits.
+"""Fits to the activations of clean single digits.
 
 Layer by layer: pairs of a layer and the one below it, never an error that is
 sent through the stack. The classifier's weights are read and not changed.
@@ -130,7 +130,7 @@ def tied(params, layer, x, target) -> Gaussian:
 
 
 def first_slab(model: Gaussian, target) -> SpikeSlab:
-  """Where V2 of a layer begins: the means of V1, the same odds everywhere."""
+  """Start of V2 of a layer: the means of V1, the same odds everywhere."""
   on = (target > 0).mean(axis=tuple(range(target.ndim - 1)))
   on = jnp.clip(on, 1e-3, 1 - 1e-3)
   logit = Affine(jnp.zeros_like(model.mean.kernel), jax.scipy.special.logit(on))

@@ -11,7 +11,7 @@ KERNELS = ('conv1', 'conv2', 'dense')  # of the layers below the logits
 
 
 class Activations(NamedTuple):
-  """What a classifier makes of images, bottom first.
+  """Layers of a classifier on images, bottom first.
 
   Attributes:
     value: (h_0, h_1, h_2, h_3): image [B, H, W, 1], pooled maps

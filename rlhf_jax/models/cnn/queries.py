@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 
 class Recovered(NamedTuple):
-  """What is behind an occluder.
+  """Images with what is behind an occluder.
 
   Attributes:
     image_BHW: the pixels that were observed, and the others as inferred.

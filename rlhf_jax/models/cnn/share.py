@@ -1,4 +1,4 @@
-"""How much of what a unit looks at is observed."""
+"""Share of what a unit looks at that is observed."""
 
 import jax
 import jax.numpy as jnp
