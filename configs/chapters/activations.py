@@ -41,16 +41,16 @@ def sections(config):
       fit_rate=3e-3,
       trust=1.0,
       iterations=3,
-      calibration=100,
-      overlaps=200,
-      blends=60,  # of each of three pairs of classes
-      occlusions=200,  # of each of three sizes
+      calibration=50,
+      overlaps=100,
+      blends=50,  # of each of three pairs of classes
+      occlusions=100,  # of each of three sizes
       cluttered=40,
       canvas=44,
       pieces=8,
       stride=4,
       pictures=4,
-      eval_batch=100,
+      eval_batch=50,
     )
   )
 
@@ -66,7 +66,9 @@ def small(config):
     channels=(6, 8),
     dense=24,
     kernel=3,
+    epochs=12,
     batch_size=32,
+    learning_rate=5e-3,
     components=3,
     fit_images=400,
     fit_steps=60,
