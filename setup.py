@@ -51,6 +51,7 @@ setuptools.setup(
     'notebooks': ['ipykernel>=7.0', 'nbclient>=0.10', 'nbformat>=5.10'],
     'parity': ['peft>=0.21', 'torch==2.13.0', 'transformers>=5.23'],
     'parquet': ['pyarrow>=20'],
+    'vision': ['mlxtend>=0.25'],
     'dev': [
       'hypothesis>=6.150',
       'pyarrow>=20',

@@ -59,6 +59,7 @@ PRESETS = {
   **dict.fromkeys(('pages', 'targets', 'distil', 'prompted'), FULL),
   'outliers': (*FULL, 'smollm2'),
   'rankings': FULL,
+  'activations': FULL,
   'demonstrations': (*FULL, 'files'),
   'skills': FULL,
   **dict.fromkeys(('baselines', 'dpo'), (*FULL, 'smollm2')),
@@ -95,6 +96,7 @@ SECTIONS = {
   'experiments.make_demonstrations': 'demos',
   'experiments.evaluate_skills': 'capability',
   'experiments.measure_tax': 'tax',
+  'experiments.render_activations': 'activations',
 }
 # A theme may tell a stage another section, by the start of a job's name.
 OWN_SECTIONS = {
@@ -522,6 +524,7 @@ def test_a_preset_of_a_stage_is_the_study_s_largest_run(name, preset):
     'mix': f'online/data_online0-s{seed}',
     'games': f'games/{games}-s{seed}',
     'rankings': f'rankings/s{seed}',
+    'activations': f'activations/s{seed}',
     'demonstrations': 'demos',
     'skills': f'skills/capability-{top}-s{seed}',
     'baselines': f'rl/by_rloo{part(named("baselines"))}-a-s{seed}',

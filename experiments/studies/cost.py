@@ -238,6 +238,8 @@ OF_STAGE = {
   'compare_policies': _policies,
   'play_games': _games,
   'measure_tax': _tax,
+  # Reckoned from one development seed on a busy machine.
+  'render_activations': lambda config, job: 100 / SCALE,
   'make_pages': lambda config, job: 4 * config['rows_pages'] * 3e-4,
   'make_targets': _targets,
   'distil': _distil,

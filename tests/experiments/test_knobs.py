@@ -39,6 +39,7 @@ STAGES = {
   'rankings': 'make_rankings',
   'demonstrations': 'make_demonstrations',
   'skills': 'evaluate_skills',
+  'activations': 'render_activations',
   'reproduce': 'reproduce',
 }
 PRESETS = [(name, preset) for name, preset in ALL if name in STAGES]

@@ -4,6 +4,7 @@ REAL are those of claims that are judged over conversations as well.
 """
 
 from rlhf_jax.analysis.operating import (
+  activations,
   best_of_n,
   distillation,
   end_of_context,
@@ -27,6 +28,7 @@ MODULES = (
   *(pm, rl, robust, frontier, methods, distillation),
   *(best_of_n, tension, scans, online, ood),
   *(samples, end_of_context, kwise, skills, instruct),
+  activations,
 )
 SCENARIOS = {
   scenario.claim: scenario
