@@ -131,7 +131,7 @@ $(SMOLLM2): setup.py | $(STAMP)
 # the evaluation harness. By pip, which may know where PyTorch for CPUs is.
 $(PARITY): setup.py | $(STAMP)
 	$(BIN)/python -m pip install --quiet --no-compile \
-	  -e '.[dev,eval,hf,gguf,notebooks,parity]'
+	  -e '.[dev,eval,hf,gguf,notebooks,parity,vision]'
 	touch $@
 
 # What builds the documentation.

@@ -3,8 +3,10 @@
 import numpy as np
 import pandas as pd
 
+from rlhf_jax.analysis.drawings import activations as pictures
 from rlhf_jax.analysis.drawings import baselines, ensembles
 from rlhf_jax.analysis.operating import (
+  activations,
   end_of_context,
   instruct,
   kwise,
@@ -30,6 +32,7 @@ def tables(curve, seeds):
   found |= skills.alignment_tax(rng, seeds, 'effect')
   found |= skills.skill_mixed_in(rng, seeds, 'effect')
   found['sft'] = finetuned(seeds)
+  found |= images(rng, seeds)
   joint = pm.joint_scaling(rng, seeds, 'effect')['pm_curve']
   added = [
     end_of_context.special_token(rng, seeds, 'effect')['pm_curve'],
@@ -95,3 +98,27 @@ def _as_role(rows, role, place):
   rows = rows[rows['half'] == 'a']
   names = rows['run_id'].str.replace('^[a-z]+', role, regex=True)
   return rows.assign(role=role, run_id=names, gold=rows['gold'] - 0.1 * place)
+
+
+def images(rng, seeds):
+  """Tables of the chapter `activations`, with pictures of four pixels."""
+  queries = ('overlap', 'occlusion', 'both_directions')
+  parts = [getattr(activations, name)(rng, seeds, 'effect') for name in queries]
+  rows = pd.concat([part[activations.QUERIES] for part in parts])
+  maps = ('deconv', 'guided', 'gradient_times_input')
+  cut = ('no_bottom_up', 'no_top_down')
+  shown = ('input', *maps, *pictures.RECONSTRUCT, *cut, *pictures.MODELS)
+  cases = {'overlap': ['all'], 'blend': ['4/9', '3/8'], 'occlusion': ['20']}
+  drawn = [
+    {'query': query, 'case': case, 'example': example, 'method': method}
+    | {'seed': seeds[0], 'side': 2, 'pixels': '00408fff'}
+    for query, own in cases.items()
+    for case in own
+    for example in range(2)
+    for method in (*shown, 'truth')
+  ]
+  return {
+    activations.QUERIES: rows,
+    **activations.untouched(rng, seeds, 'effect'),
+    pictures.PICTURES: small.table(pictures.PICTURES, drawn),
+  }
