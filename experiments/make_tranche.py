@@ -7,10 +7,14 @@ Later ones compare the best of k samples by a preference model (rejection
 sampling), or replies of several snapshots of several policies (online; Bai et
 al. 2022, sections 2.3 and 4.5). Prompts are those of the base tranche, and stay
 on its two sides. Who compares is one of `experiments/shared/label_sources.py`.
+With labels='queue' nothing is sampled: people have talked with the policies on
+the page of apps/feedback, and its database is read
+(`experiments/shared/queued.py`).
 
 Written are train.npz, test.npz and prompts.json, as every stage of pairs has
 them; the same in the format of the HH release, below data/; and where a reader
-of people's answers stopped, queue.json, where the next round goes on.
+of people's answers stopped, queue.json, where the next round goes on. Of a page
+also who won against whom, deployed.csv and deployed_games.csv.
 """
 
 import collections
@@ -25,13 +29,14 @@ from experiments.shared import (
   comparisons,
   label_sources,
   policies,
+  queued,
   writers,
 )
-from experiments.shared.files import read_json
+from experiments.shared.files import read_json, write_csv
 from experiments.shared.models import arithmetic, open_base, open_scorer
 from experiments.shared.trained import score_function
+from rlhf_jax.analysis import deployed
 from rlhf_jax.data.jsonl import write_comparisons
-from rlhf_jax.data.pairs import encode_pairs
 from rlhf_jax.data.records import make_comparison
 from rlhf_jax.text.encode import (
   append_end_of_context,
@@ -166,9 +171,7 @@ def usable(asked, tokenizer, config):
   """
   sides = asked.text + asked.first, asked.text + asked.second
   pair = make_comparison(*sides, config['source'], kind=asked.kind)
-  longest = config['max_prompt'] + config['max_reply']
-  _, counts = encode_pairs([pair], tokenizer, longest, config['max_reply'])
-  return counts['kept'] == 1
+  return queued.stays(pair, tokenizer, config)
 
 
 def enough(config, base, ranker, found, side, count):
@@ -193,6 +196,12 @@ def enough(config, base, ranker, found, side, count):
   )
 
 
+def position(config):
+  """Where the round before stopped reading; {} of the first."""
+  before = config['before_dir']
+  return read_json(Path(before) / 'queue.json') if before else {}
+
+
 def labelled(config, run_, asked):
   """{side: [Comparison]} of what the label source says, and its position.
 
@@ -201,10 +210,8 @@ def labelled(config, run_, asked):
     run_: Run.
     asked: {side: [Asked]}.
   """
-  before = Path(config['before_dir'] or run_.path) / 'queue.json'
-  position = read_json(before) if config['before_dir'] else {}
   judge = lambda: judge_scores(config)
-  source = label_sources.source_of(config, run_.path, position, judge)
+  source = label_sources.source_of(config, run_.path, position(config), judge)
   rng = np.random.default_rng([config['seed'], 9])
   everything = [x for side in SIDES for x in asked[side]]
   found = source.label(everything, rng, len(everything))
@@ -216,24 +223,43 @@ def labelled(config, run_, asked):
   return sides, found.position
 
 
+def from_replies(config, run_):
+  """(sides, position, tokenizer) of replies that are sampled and compared."""
+  base = open_writers(config)
+  asked = asked_before(run_.path)
+  if asked is None:
+    ranker, found = open_ranker(config), prompts_of(config)
+    wanted = {'train': config['pairs'], 'test': config['test_pairs']}
+    asked = {
+      side: enough(config, base, ranker, found[side], side, wanted[side])
+      for side in SIDES
+    }
+    keep_asked(run_.path, asked)
+  return *labelled(config, run_, asked), base[0].tokenizer
+
+
+def from_page(config, run_):
+  """(sides, position, tokenizer) of what people have said on the page."""
+  asked = {'base': config['writer_dirs'][0], 'size': '', 'pad_token': ''}
+  words = open_base(asked | arithmetic(config), weights=False).tokenizer
+  taken = queued.take(config, position(config), words)
+  found = deployed.standings(taken.games, taken.players)
+  players, pairs = deployed.player_rows(found), deployed.pair_rows(found)
+  write_csv(run_.path / 'deployed.csv', players)
+  if pairs:
+    write_csv(run_.path / 'deployed_games.csv', pairs)
+  return taken.sides, taken.position, words
+
+
 def run(config, workdir):
-  """Samples, has the replies compared, and writes the tranche."""
+  """Has replies compared, or reads what people said; writes the tranche."""
   row = {k: config[k] for k in ('role', 'seed', 'half', 'size')}
   about = About('make_tranche', 'comparisons')
   with Run(workdir, config, row | {'n_params': 0}, about=about) as run_:
     if run_.done:
       return
-    base = open_writers(config)
-    asked = asked_before(run_.path)
-    if asked is None:
-      ranker, found = open_ranker(config), prompts_of(config)
-      wanted = {'train': config['pairs'], 'test': config['test_pairs']}
-      asked = {
-        side: enough(config, base, ranker, found[side], side, wanted[side])
-        for side in SIDES
-      }
-      keep_asked(run_.path, asked)
-    sides, position = labelled(config, run_, asked)
+    made = from_page if config['labels'] == 'queue' else from_replies
+    sides, read_to, words = made(config, run_)
     for side, items in sides.items():
       name = run_.path / 'data' / config['source'] / f'{side}.jsonl.gz'
       write_comparisons(name, items)
@@ -241,13 +267,13 @@ def run(config, workdir):
     kept = comparisons.write_splits(
       run_.path,
       sides,
-      base[0].tokenizer,
+      words,
       config['seed'],
       size,
       config['coin_flip_labels'],
     )
-    (run_.path / 'queue.json').write_text(json.dumps(position))
-    run_.finish(**kept, writers=len(base))
+    (run_.path / 'queue.json').write_text(json.dumps(read_to))
+    run_.finish(**kept, writers=len(config['writer_dirs']))
 
 
 def asked_before(path):

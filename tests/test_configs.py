@@ -35,6 +35,7 @@ STUDIES = (
   *('full', 'full_smoke', 'parts', 'smollm2', 'smollm2_full'),
 )
 OTHERS = ('world_as_is', 'world_unsure', 'world_probit', 'world_unbiased')
+PEOPLE = ('online_human', 'online_human_smoke')
 RL = tuple(name for name in STUDIES if name != 'parts')
 RECIPES = ('instructgpt', 'ziegler', 'instructgpt.smollm2')
 OWN = STUDIES[:-2]  # those that train their own language models
@@ -239,7 +240,7 @@ def test_there_are_as_many_comparisons_as_preference_models_want(preset):
 
 def test_the_presets_are_all_of_them():
   presets = _load('reproduce').PRESETS
-  assert sorted(presets) == sorted((*STUDIES, *OTHERS))
+  assert sorted(presets) == sorted((*STUDIES, *OTHERS, *PEOPLE))
   files = {path.stem for path in (ROOT / 'configs').glob('*.py')}
   assert files - {'__init__', *SHARED} == set(PRESETS)
 
@@ -407,7 +408,7 @@ def test_knobs_beyond_the_jobs_are_read():
   assert {key.rpartition('.')[2] for key in BEYOND_JOBS} <= read
 
 
-@pytest.mark.parametrize('preset', STUDIES)
+@pytest.mark.parametrize('preset', (*STUDIES, *PEOPLE))
 def test_a_job_is_told_its_section_and_nothing_else(preset):
   """Every key of it, and all of them have values."""
   study = _config('reproduce', preset)
@@ -472,7 +473,7 @@ def test_a_study_names_rungs_and_jobs_that_exist(preset):
         ladder.rung(job.config[key])
 
 
-@pytest.mark.parametrize('preset', STUDIES)
+@pytest.mark.parametrize('preset', (*STUDIES, *PEOPLE))
 def test_every_directory_a_job_reads_is_a_job_that_it_needs(preset):
   jobs = {f'ROOT/{job.name}': job for job in _jobs(preset)}
 

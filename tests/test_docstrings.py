@@ -7,7 +7,7 @@ import re
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
-TOPS = ('rlhf_jax', 'experiments', 'benchmarks', 'configs', 'scripts')
+TOPS = ('rlhf_jax', 'experiments', 'benchmarks', 'configs', 'scripts', 'apps')
 FILES = sorted(
   path.relative_to(ROOT).as_posix()
   for top in TOPS

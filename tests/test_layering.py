@@ -9,6 +9,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
 OURS = ('rlhf_jax', 'experiments', 'benchmarks', 'configs', 'scripts', 'tests')
+OURS += ('apps',)
 LONGEST_FILE, LONGEST_FUNCTION = 350, 60
 STANDARD = set(sys.stdlib_module_names)
 
@@ -40,6 +41,7 @@ ONLY_IN = {
   'orbax': ('rlhf_jax/train/checkpoints.py',),
   'matplotlib': ('rlhf_jax/analysis/figures.py',),
   'jinja2': (
+    'apps/feedback/site.py',
     'rlhf_jax/analysis/page.py',
     'rlhf_jax/text/template_sandbox.py',
   ),
@@ -60,6 +62,7 @@ LIBRARIES = {
   'rlhf_jax/sandbox/': set(),
   'rlhf_jax/analysis/': {'numpy', 'scipy', 'pandas', 'matplotlib', 'jinja2'},
   'configs/': {'ml_collections'},
+  'apps/': {'absl', 'jax', 'numpy', 'pandas', 'jinja2', 'starlette', 'uvicorn'},
 }
 
 
@@ -122,6 +125,12 @@ def violations(path, source):
         wrong.append(f'{path} imports {module}')
     elif top == 'configs' and module not in below_config(path):
       wrong.append(f'{path} imports {module}')
+    elif top == 'apps':
+      if first not in ('rlhf_jax', top) and module.split('.')[:2] != [
+        'experiments',
+        'shared',
+      ]:
+        wrong.append(f'{path} imports {module}')
     elif top in ('experiments', 'benchmarks'):
       if first not in ('rlhf_jax', top):
         wrong.append(f'{path} imports {module}')
@@ -132,7 +141,7 @@ def violations(path, source):
 
 FILES = sorted(
   path.relative_to(ROOT).as_posix()
-  for top in ('rlhf_jax', 'experiments', 'benchmarks', 'configs')
+  for top in ('rlhf_jax', 'experiments', 'benchmarks', 'configs', 'apps')
   for path in (ROOT / top).rglob('*.py')
 )
 
@@ -173,6 +182,13 @@ def test_imports_point_down_only(path):
     ('experiments/shared/files.py', 'from experiments.studies import job'),
     ('experiments/studies/job.py', 'from experiments.capacity import gpu'),
     ('rlhf_jax/train/run.py', 'import ml_collections'),
+    ('rlhf_jax/data/said.py', 'from apps.feedback import database'),
+    ('experiments/make_tranche.py', 'from apps.feedback import database'),
+    ('experiments/shared/queued.py', 'from apps.feedback import database'),
+    ('configs/online.py', 'from apps.feedback import plan'),
+    ('apps/feedback/app.py', 'from experiments import train_pm'),
+    ('apps/feedback/app.py', 'from experiments.studies import job'),
+    ('apps/feedback/app.py', 'import flask'),
   ],
 )
 def test_a_forbidden_import_is_seen(path, source):
@@ -190,6 +206,9 @@ def test_a_forbidden_import_is_seen(path, source):
     ('experiments/plan.py', 'from experiments.capacity import verdict'),
     ('experiments/sweep.py', 'from experiments.studies import pool'),
     ('experiments/plan.py', 'from experiments.capacity import verdict'),
+    ('apps/feedback/app.py', 'from apps.feedback import plan'),
+    ('apps/feedback/writers.py', 'from experiments.shared import models'),
+    ('apps/feedback/writers.py', 'from rlhf_jax.rollout import stream'),
     ('configs/pm.py', 'import ml_collections'),
     ('configs/pm.py', 'from configs import blocks'),
     ('configs/presets/real.py', 'from configs.presets import whole'),
@@ -209,7 +228,8 @@ def test_every_room_has_its_arrows():
   assert rooms - {'__init__'} == set(MAY_IMPORT)
 
 
-MEASURED = [f for f in FILES if f.startswith(('rlhf_jax/', 'experiments/'))]
+TOPS = ('rlhf_jax/', 'experiments/', 'apps/')
+MEASURED = [f for f in FILES if f.startswith(TOPS)]
 
 
 @pytest.mark.parametrize('path', MEASURED)

@@ -7,7 +7,8 @@ A label source has one function,
 of pairs of replies that are to be compared. The simulated crowd and a
 preference model answer at once. People answer in their own time, in files that
 grow: what they have not answered yet is waited for by running the same command
-again.
+again. People who talk with the policies themselves are no label source: what
+they said is a tranche as it is (`queued`).
 """
 
 from pathlib import Path

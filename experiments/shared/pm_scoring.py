@@ -81,7 +81,7 @@ def encoded(tokenizer, texts, max_prompt, max_reply):
   return tokens_NT, np.array(first, np.int32), length_N
 
 
-def scores(pm, texts, max_prompt, max_reply, tokens=2048):
+def scores(pm, texts, max_prompt, max_reply, tokens=2048, progress=Progress):
   """score_N of texts, in log-odds.
 
   Args:
@@ -91,6 +91,7 @@ def scores(pm, texts, max_prompt, max_reply, tokens=2048):
     max_prompt: most tokens of a prompt.
     max_reply: most tokens of a reply, its end token included.
     tokens: of a batch, about.
+    progress: (start, total, label) -> iterator over the batches.
   """
   rows = encoded(pm.tokenizer, texts, max_prompt, max_reply)
   tokens_NT, first_N, length_N = rows
@@ -105,7 +106,7 @@ def scores(pm, texts, max_prompt, max_reply, tokens=2048):
     for i in range(0, len(inside), size):
       batches.append((inside[i : i + size], edges[k], size))
   found_N = np.zeros(len(texts))
-  for i in Progress(0, len(batches), f'scores of {pm.size}'):
+  for i in progress(0, len(batches), f'scores of {pm.size}'):
     index_B, columns, size = batches[i]
     full_B = np.pad(index_B, (0, size - len(index_B)), mode='edge')
     score_B = score(

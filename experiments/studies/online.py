@@ -7,6 +7,10 @@ preference model and a policy from scratch. At the end a controlled test: as
 many pairs as round 0 had, a third each of base, rejection-sampled and online
 ones. A job is one stage of one round, so a study that is killed in a round goes
 on in it.
+
+With labels='queue' people talk with the snapshots on the page of apps/feedback.
+Then there is no rejection-sampled tranche, and no controlled test with it: only
+what was deployed is compared.
 """
 
 import dataclasses
@@ -17,6 +21,8 @@ from experiments.studies.job import Job, filled
 
 RS, ONLINE = 'helpful-rejection-sampled', 'helpful-online'
 THIRDS = 'online_thirds'
+PEOPLE = ('people', 'queue')  # labels that come in one queue
+NAMES = {0: 'base', 1: 'rs'}  # of tranches by number; others are 'online'
 KIND = 'helpful'  # of all pairs, as in the paper's controlled test
 
 
@@ -52,26 +58,36 @@ def jobs(config, root, seed):
   if not blocks.has_rl(config, seed):
     return []
   block, args = config['online'], (config, root, seed)
-  if block['labels'] == 'people' and len(config['seeds']) > 1:
+  if block['labels'] in PEOPLE and len(config['seeds']) > 1:
     raise ValueError(
-      f'online.labels=people wants one seed, got {len(config["seeds"])}: their '
-      'answers come in one queue; set --config.seeds=200,'
+      f'online.labels={block["labels"]} wants one seed, got '
+      f'{len(config["seeds"])}: their answers come in one queue; set '
+      '--config.seeds=200,'
+    )
+  if block['labels'] == 'queue' and not block['queue']:
+    raise ValueError(
+      'online.labels=queue wants the database of the page: set '
+      '--config.online.queue=FILE, as python -m apps.feedback has it in --db'
     )
   third = block['rounds'] * block['round_pairs']
   tested = block['rounds'] * block['round_test_pairs']
   base = Tranche(blocks.comparison_job(config, root), 0, 3 * third, tested)
   rounds = [trained_on(*args, 'online0', [base])]
-  ranked = rejection_job(*args, base, rounds[0].pm, third, tested)
-  tranches = [base, Tranche(ranked, 1, third, tested)]
+  tranches = [base]
+  if block['labels'] != 'queue':
+    ranked = rejection_job(*args, base, rounds[0].pm, third, tested)
+    tranches.append(Tranche(ranked, 1, third, tested))
   for number in range(1, block['rounds'] + 1):
     made = online_job(*args, number, tranches, rounds)
     counts = block['round_pairs'], block['round_test_pairs']
     tranches.append(Tranche(made, number + 1, *counts))
     rounds.append(trained_on(*args, f'online{number}', tranches))
-  equal = [base._replace(pairs=third), *tranches[1:]]
-  thirds = trained_on(*args, THIRDS, equal)
+  thirds = []
+  if block['labels'] != 'queue':
+    equal = [base._replace(pairs=third), *tranches[1:]]
+    thirds = [trained_on(*args, THIRDS, equal)]
   last = comparison_of(*args, tranches, rounds, thirds)
-  return [*(job for pair in (*rounds, thirds) for job in pair), last]
+  return [*(job for pair in (*rounds, *thirds) for job in pair), last]
 
 
 def trained_on(config, root, seed, role, tranches) -> Trained:
@@ -195,13 +211,22 @@ def comparison_of(config, root, seed, tranches, rounds, thirds) -> Job:
   """All policies and preference models beside each other.
 
   Of the first round, the last, and the controlled test their snapshots too.
+
+  Args:
+    config: of the study.
+    root: of the study.
+    seed: of the policies.
+    tranches: [Tranche].
+    rounds: [Trained], the base round first.
+    thirds: [Trained] of the controlled test; [] without one.
   """
   lm = blocks.lm_job(config, root, config['online']['size'])
   first, *between, last = rounds
   named = {'pi_0': f'{root}/{lm.name}'}
   for i, pair in enumerate(between, start=1):
     named[f'round{i}'] = f'{root}/{pair.policy.name}'
-  shown = {'base_only': first, 'final': last, 'thirds': thirds}
+  shown = {'base_only': first, 'final': last}
+  shown |= dict(zip(['thirds'], thirds, strict=False))
   for name, pair in shown.items():
     *early, end = snapshots(root, pair.policy)
     marks = pair.policy.config['snapshots']
@@ -213,12 +238,12 @@ def comparison_of(config, root, seed, tranches, rounds, thirds) -> Job:
     'writer_dirs': list(named.values()),
     'pm_names': list(shown),
     'pm_dirs': [f'{root}/{pair.pm.name}' for pair in shown.values()],
-    'tranche_names': ['base', 'rs', *['online'] * (len(tranches) - 2)],
+    'tranche_names': [NAMES.get(x.number, 'online') for x in tranches],
     'tranche_dirs': [f'{root}/{x.job.name}' for x in tranches],
     'test_pairs': tranches[0].test_pairs,
     'subset': KIND,
   }
-  trained = [job for pair in (*rounds, thirds) for job in pair]
+  trained = [job for pair in (*rounds, *thirds) for job in pair]
   return Job(
     name=_name('policies', seed),
     module='experiments.compare_policies',

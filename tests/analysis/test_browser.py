@@ -6,18 +6,16 @@ with that reason; with RLHF_JAX_BROWSER=1 they fail.
 
 import html
 import json
-import os
 import pathlib
 import re
-import shutil
 import subprocess
 
 import pytest
 
 from rlhf_jax.analysis import claims_io, compare, figures, report, runs
+from tests import browser
 
 ROOT = pathlib.Path(__file__).parents[2]
-NAMES = ('chromium', 'chromium-browser', 'google-chrome')
 pytestmark = pytest.mark.slow  # starts a browser
 NASTY = '<script>document.body.dataset.ran = 1</script>'
 # A frame of that width, measured from outside once it is loaded.
@@ -49,17 +47,6 @@ window.onload = () => {{
 }};</script></body>"""
 
 
-def browser():
-  """Path of a browser; without one the test is left out, or fails."""
-  found = next(filter(None, map(shutil.which, NAMES)), None)
-  if found:
-    return found
-  reason = f'none of {", ".join(NAMES)}: apt-get install chromium'
-  if os.environ.get('RLHF_JAX_BROWSER') == '1':
-    pytest.fail(reason)
-  pytest.skip(reason)
-
-
 def looked_at(page, width, tmp_path):
   """What a frame of a width holds of a page."""
   probe = tmp_path / f'probe-{width}.html'
@@ -67,7 +54,7 @@ def looked_at(page, width, tmp_path):
   flags = '--headless --no-sandbox --disable-gpu --dump-dom'
   flags += ' --allow-file-access-from-files --virtual-time-budget=5000'
   profile = f'--user-data-dir={tmp_path / "profile"}'
-  command = [browser(), *flags.split(), profile, probe.as_uri()]
+  command = [browser.path(), *flags.split(), profile, probe.as_uri()]
   done = subprocess.run(command, capture_output=True, text=True, timeout=120)
   text = re.search(r'<pre id="out">(.*?)</pre>', done.stdout, re.S)
   assert text and text[1], done.stderr[-500:]
@@ -94,7 +81,7 @@ def asked(family, prompt):
 @pytest.fixture(scope='module')
 def page(tmp_path_factory):
   """The report of the committed micro study, with text that would run."""
-  browser()
+  browser.path()
   folder, study = tmp_path_factory.mktemp('page'), ROOT / 'results' / 'micro'
   tables = runs.read_tables(study / 'tables')
   few = {
@@ -155,7 +142,7 @@ def test_a_script_that_got_into_the_page_would_not_run(page, tmp_path):
 
 
 def test_a_comparison_fits_a_narrow_screen(tmp_path):
-  browser()
+  browser.path()
   folders = [ROOT / 'results' / name for name in ('smollm2', 'smollm2_full')]
   found = looked_at(compare.write(folders, tmp_path / 'out'), 400, tmp_path)
   assert found['wide'] == [] and found['scroll'] <= 400
@@ -163,7 +150,7 @@ def test_a_comparison_fits_a_narrow_screen(tmp_path):
 
 
 def test_the_probe_sees_what_is_too_wide_and_what_runs(tmp_path):
-  browser()
+  browser.path()
   page = tmp_path / 'bad.html'
   page.write_text(f'<body><p style="width: 900px">x</p>{NASTY}</body>')
   found = looked_at(page, 400, tmp_path)

@@ -184,3 +184,24 @@ def test_policies_stand_in_the_order_of_training():
     *('pi_0', 'base_only@24', 'base_only', 'round1', 'round2'),
     *('final@24', 'final', 'thirds'),
   ]
+
+
+def test_deployed_snapshots_stand_by_their_elo_a_panel_a_round():
+  """And where there is no fit, the figure says why there is none."""
+  rows = [
+    RUN | {'run_id': name, 'player': player, 'elo': elo, 'fit': 'converged'}
+    for name in ('online/round1-s0', 'online/round2-s0')
+    for player, elo in (('old', 0.0), ('new', 80.0))
+  ]
+  frame = small.table('deployed', rows)
+  frame['elo_low'], frame['elo_high'] = frame['elo'] - 30, frame['elo'] + 50
+  canvas = figures.Canvas({'deployed': frame})
+  drawings.deployed_elo(canvas, {'deployed': frame})
+  one, two = canvas.figure.axes
+  assert (one.get_title(), two.get_title()) == tuple(frame['run_id'].unique())
+  assert [x.get_text() for x in one.get_xticklabels()] == ['old', 'new']
+  (points, *_) = one.containers[0].lines
+  assert points.get_ydata().tolist() == [0, 80]
+  none = frame.assign(elo=np.nan, fit='no finite Elo: new is unbeaten')
+  with pytest.raises(NotRunError, match='no round has .*: new is unbeaten'):
+    drawings.deployed_elo(canvas, {'deployed': none})

@@ -181,6 +181,24 @@ def test_more_rounds_are_a_setting_and_people_answer_for_one_seed():
     registry.all_jobs(config, '/r')
 
 
+def test_where_people_talk_with_the_policies_only_those_are_compared():
+  """No tranche of best of k, and so no thirds; two rounds, one queue."""
+  jobs = online_jobs(rounds=2, labels='queue', queue='/q.db')
+  assert not any('rs-' in name or 'thirds' in name for name in jobs)
+  one, two = (jobs[f'online/round{i}-s200'].config for i in (1, 2))
+  assert (one['queue'], one['labels']) == ('/q.db', 'queue')
+  assert (one['before_dir'], two['before_dir']) == ('', '/r/online/round1-s200')
+  path = '/r/rl/online0-197K-all-s200'
+  assert one['writer_dirs'] == [f'{path}/snapshots/12', path]
+  mixed = jobs['online/data_online2-s200'].config
+  assert mixed['train_counts'] == [3 * 2 * 768, 768, 768]
+  last = jobs['online/policies-s200'].config
+  assert last['tranche_names'] == ['base', 'online', 'online']
+  assert last['pm_names'] == ['base_only', 'final']
+  with pytest.raises(ValueError, match='labels=queue wants the database of th'):
+    online_jobs(labels='queue')
+
+
 def test_draws_deal_out_the_seeds_and_share_nothing():
   """Each has its own texts, language model and comparisons, in a folder."""
   config = _config('reproduce', 'shared_variance')

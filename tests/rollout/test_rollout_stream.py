@@ -6,7 +6,7 @@ import pytest
 from rlhf_jax.models.build import build
 from rlhf_jax.models.config import TransformerConfig
 from rlhf_jax.rollout.generate import SamplingConfig, make_collect
-from rlhf_jax.rollout.stream import bucket, make_stream
+from rlhf_jax.rollout.stream import bucket, make_rows_stream, make_stream
 from rlhf_jax.types import Prompts
 
 V, R = 23, 12
@@ -114,3 +114,26 @@ def test_a_bucket_is_the_least_that_holds_the_size():
   assert [bucket(n) for n in (0, 1, 64, 65, 128, 129)] == [
     64, 64, 64, 128, 128, 256
   ]  # fmt: skip
+
+
+def test_rows_stream_as_the_sampler_samples_them(model):
+  """Columns of the same tokens; after a row's end, pads."""
+  functions, params = model
+  config = SamplingConfig(R, tuple(range(4)), pad_id=22)
+  rows = Prompts(
+    np.array([[5, 6, 7, 2], [8, 9, 0, 0], [5, 6, 7, 2]], np.int32),
+    np.array([4, 2, 4], np.int32),
+    np.array([3, 2**31 - 1, 0], np.int32),
+  )
+  pieces = functions.prefill_fn, functions.decode_fn
+  collect = make_collect(config, prefill_fn=pieces[0], decode_fn=pieces[1])
+  rollout = jax.device_get(jax.jit(collect)(params, rows, jax.random.key(1)))
+  columns = list(
+    make_rows_stream(*pieces, config)(params, rows, jax.random.key(1))
+  )
+  got_BR = np.stack(columns, 1)
+  for b in range(3):
+    start, end = rollout.prompt_length_B[b], rollout.length_B[b]
+    own = rollout.tokens_BT[b, start:end].tolist()
+    assert got_BR[b].tolist() == own + [22] * (len(columns) - len(own))
+  assert len(columns) == (rollout.length_B - rollout.prompt_length_B).max()

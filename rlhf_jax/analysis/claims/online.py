@@ -4,7 +4,11 @@ import pandas as pd
 
 from rlhf_jax.analysis import bounded, tranches
 from rlhf_jax.analysis.claims.spec import BAI, ClaimSpec, Table, Theme
-from rlhf_jax.analysis.drawings.online import online_rounds, tranche_scores
+from rlhf_jax.analysis.drawings.online import (
+  deployed_elo,
+  online_rounds,
+  tranche_scores,
+)
 from rlhf_jax.analysis.findings import (
   Finding,
   NotRunError,
@@ -155,6 +159,36 @@ MATCHES = Table(
   },
   text=('player', 'opponent'),
 )
+DEPLOYED = Table(
+  name='deployed',
+  meaning='a snapshot that people talked with, by what they chose in a round',
+  columns={
+    'player': 'name of the snapshot',
+    'games': 'choices between it and another one',
+    'wins': 'of those',
+    'elo': 'over the snapshot that was served first; NaN without a finite fit',
+    'elo_low': 'lower end of its 95 % interval over conversations',
+    'elo_high': 'upper end of it',
+    'conversations': 'with such choices, of all snapshots',
+    'fit': 'whether the fit of Elo converged, or why there is none',
+  },
+  text=('player', 'fit'),
+  heading='Deployed snapshots, as people preferred them',
+)
+DEPLOYED_GAMES = Table(
+  name='deployed_games',
+  meaning='a snapshot against another one, by what people chose in a round',
+  columns={
+    'player': 'name of the snapshot',
+    'opponent': 'name of the other one',
+    'games': 'choices between the two',
+    'wins': 'of the player',
+    'win_rate': 'their share',
+    'win_rate_low': 'lower end of its 95 % interval over conversations',
+    'win_rate_high': 'upper end of it',
+  },
+  text=('player', 'opponent'),
+)
 
 THEME = Theme(
   title='Iterated online training',
@@ -219,8 +253,8 @@ THEME = Theme(
       pm_role=GATE,
     ),
   ),
-  tables=(TRANCHE_PAIRS, POLICIES, MATCHES),
-  drawings=(tranche_scores, online_rounds),
+  tables=(TRANCHE_PAIRS, POLICIES, MATCHES, DEPLOYED, DEPLOYED_GAMES),
+  drawings=(tranche_scores, online_rounds, deployed_elo),
   roles={
     'online': 'policies and PMs of online training beside each other',
     'online_thirds': 'PM and policy of equal thirds of the three tranches',

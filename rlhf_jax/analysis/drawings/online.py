@@ -44,6 +44,26 @@ def online_rounds(canvas, tables):
   axis.set_xticks(range(len(names)), names, rotation=60, ha='right')
 
 
+def deployed_elo(canvas, tables):
+  """Elo of deployed snapshots by what people chose, 95 % over conversations.
+
+  Over the snapshot that was served first; a panel a round.
+  """
+  rows = select(tables, 'deployed')
+  if rows['elo'].isna().all():
+    raise NotRunError(f'no round has a fit of Elo: {rows["fit"].iloc[0]}')
+  rows = rows[rows['elo'].notna()]
+  rounds = list(dict.fromkeys(rows['run_id']))
+  axes = canvas.panels(rounds, 'snapshot', 'Elo')
+  for axis, name in zip(axes, rounds, strict=True):
+    own = rows[rows['run_id'] == name]
+    half = [own['elo'] - own['elo_low'], own['elo_high'] - own['elo']]
+    style = {'marker': 'o', 'ms': 4, 'ls': '', 'capsize': 3}
+    axis.errorbar(range(len(own)), own['elo'], half, **style)
+    axis.axhline(0, color='0.6', lw=0.8)
+    axis.set_xticks(range(len(own)), own['player'], rotation=60, ha='right')
+
+
 def _order(name):
   """pi_0, the rounds in order, the last one, and the controlled test."""
   head = name.partition('@')[0]

@@ -1,0 +1,95 @@
+"""What is done before the page is served: items, first links, an address."""
+
+import contextlib
+import json
+import socket
+from pathlib import Path
+
+from apps.feedback import people, work
+from apps.feedback.database import connect
+from rlhf_jax.text.dialogue import split_reply
+
+OUTSIDE = """
+REACHABLE FROM OUTSIDE as {origin}
+  Everybody who can reach {host}:{port} of this machine sees the page, and gets
+  in with an invitation link. {encrypted}
+  What people type is stored in {db}: tell them so. Their names are those that
+  you typed; leave them out where you need not know them.
+"""
+PLAIN = """Nothing is encrypted: whoever is on the way can read
+  what people type and take over their sessions. Put a proxy with a certificate
+  before it, and give its https address as --public."""
+ENCRYPTED = """The proxy at that address has to encrypt,
+  and to pass on the header Host as it came."""
+
+
+def attention_rows(path):
+  """[(prompt, better, worse)] of a file of pairs in the format of HH.
+
+  Raises:
+    ValueError: naming the line that is none.
+  """
+  found = []
+  for number, line in enumerate(Path(path).read_text().splitlines(), 1):
+    try:
+      row = json.loads(line)
+      prompt, better = split_reply(row['chosen'])
+      start, worse = split_reply(row['rejected'])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+      raise ValueError(
+        f'{path}:{number}: wanted a line of JSON with "chosen" and "rejected", '
+        f'whole dialogues ({error})'
+      ) from None
+    if start != prompt:
+      raise ValueError(f'{path}:{number}: wanted two replies to one prompt')
+    found.append((prompt, better, worse))
+  return found
+
+
+def prepare(options, plan) -> list[str]:
+  """Makes the database and its items; returns lines to print."""
+  lines = []
+  with contextlib.closing(connect(options['db'], create=True)) as db:
+    if options['openings']:
+      texts = Path(options['openings']).read_text().splitlines()
+      added = work.add_openings(
+        db, [x.strip() for x in texts if x.strip()], plan
+      )
+      lines.append(f'{added} new openings of {options["openings"]}')
+    if options['attention']:
+      added = work.add_attention(db, attention_rows(options['attention']))
+      lines.append(f'{added} new attention items of {options["attention"]}')
+    if not people.has_admin(db):
+      first = (('admin', 'admin'), ('worker', 'first worker'))
+      for role, name in first:
+        token = people.invite(db, name, role)
+        lines.append(f'link of the {name}: {{origin}}/join/{token}')
+  return lines
+
+
+def listen(options) -> tuple[socket.socket, list[str]]:
+  """(socket, origins), the first of which links begin with.
+
+  Raises:
+    ValueError: if an address outside of this machine is not asked for.
+  """
+  public, host = options['public'].rstrip('/'), options['host']
+  if not public and host not in ('127.0.0.1', 'localhost'):
+    raise ValueError(
+      f'--host={host} can be reached from outside: if that is wanted, give the '
+      'address that people open as --public=https://... too'
+    )
+  if public and not public.startswith(('http://', 'https://')):
+    raise ValueError(f'wanted --public=https://NAME, got {public!r}')
+  sock = socket.create_server((host, options['port']))
+  port = sock.getsockname()[1]
+  own = [f'http://{name}:{port}' for name in ('127.0.0.1', 'localhost')]
+  return sock, ([public] if public else []) + own
+
+
+def told_outside(origin, host, port, db) -> str:
+  """What it means that others can reach the page."""
+  encrypted = ENCRYPTED if origin.startswith('https') else PLAIN
+  return OUTSIDE.format(
+    origin=origin, host=host, port=port, encrypted=encrypted, db=db
+  )

@@ -1,0 +1,68 @@
+"""Snapshots by what people chose: which choices are games."""
+
+import math
+
+import pandas as pd
+import pytest
+import said_fixture
+
+from apps.feedback import standings
+
+
+@pytest.fixture
+def made(tmp_path):
+  return said_fixture.Maker(tmp_path / 'a.db')
+
+
+def played(made, wins, losses, **item):
+  """Games that 'new' wins or loses, each of a conversation of its own."""
+  for n in range(wins + losses):
+    made.choose(made.conversation(**item), box=8 if n < wins else 1)
+
+
+def test_the_table_has_the_elo_of_three_wins_in_four(made):
+  played(made, 3, 1)
+  old, new = standings.table(made.db)
+  assert (old['snapshot'], old['elo'], old['n']) == ('old', 0, 4)
+  assert new['elo'] == pytest.approx(400 * math.log10(3))
+  assert new['wins'] == 0.75 and new['low'] < new['elo'] < new['high']
+  assert set(new) == {'snapshot', 'elo', 'low', 'high', 'wins', 'n', 'fit'}
+
+
+def test_whichever_reply_was_asked_for_the_better_one_wins(made):
+  """Who picks the more harmful reply of 'old' says that 'new' is better."""
+  harm = {'task': 'red_team', 'direction': 'worse'}
+  played(made, 1, 3, **harm)
+  assert standings.table(made.db)[1]['wins'] == 0.75
+  assert standings.table(made.db, 'helpful')[1]['n'] == 0
+  assert standings.table(made.db, 'red_team')[1]['n'] == 4
+
+
+def test_what_is_no_game_does_not_count(made):
+  played(made, 1, 1)
+  before = standings.table(made.db)
+  lease = made.conversation()
+  made.choose(lease, number=1, box=None, picked=0, rewrite=' Better.')
+  made.choose(lease, number=2, box=1, writers=(1, 1))
+  made.choose(lease, number=3, box=1, writers=(None, 2))
+  known = {'kind': 'pair', 'prompt': '\n\nHuman: hi\n\nAssistant:'}
+  played(made, 3, 0, reply_0=' yes', reply_1=' no', answer=0, **known)
+  assert standings.table(made.db) == before
+
+
+def test_a_database_without_choices_says_so(made):
+  rows = standings.table(made.db)
+  assert [row['n'] for row in rows] == [0, 0]
+  assert rows[0]['fit'] == 'no games between snapshots yet'
+  assert math.isnan(rows[0]['wins'])
+
+
+def test_the_command_prints_and_writes_both_tables(made, tmp_path, capsys):
+  played(made, 3, 1)
+  standings.main([f'--db={tmp_path}/a.db', f'--to={tmp_path}/out'])
+  said = capsys.readouterr().out
+  assert 'Elo: converged' in said and '190.8' in said and 'win_rate' in said
+  games = pd.read_csv(tmp_path / 'out' / 'deployed_games.csv')
+  assert games['win_rate'].tolist() == [0.25, 0.75]
+  with pytest.raises(SystemExit, match='error: there is no database'):
+    standings.main([f'--db={tmp_path}/none.db'])
