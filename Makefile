@@ -82,6 +82,8 @@ checklist: $(STAMP)
 	$(BIN)/python -m scripts.make_variance_doc
 	$(BIN)/python -m scripts.make_strip
 	$(BIN)/python -m scripts.make_map_doc
+	$(BIN)/python -m scripts.make_check_doc
+	$(BIN)/python -m scripts.make_health_doc
 
 # Warnings are errors: a link that leads nowhere, a page that is in no contents.
 .PHONY: docs
@@ -131,7 +133,7 @@ $(SMOLLM2): setup.py | $(STAMP)
 # the evaluation harness. By pip, which may know where PyTorch for CPUs is.
 $(PARITY): setup.py | $(STAMP)
 	$(BIN)/python -m pip install --quiet --no-compile \
-	  -e '.[dev,eval,feedback,hf,gguf,notebooks,parity,vision]'
+	  -e '.[dev,eval,feedback,hf,gguf,notebooks,parity,tensorboard,vision,wandb]'
 	touch $@
 
 # What builds the documentation.

@@ -66,6 +66,8 @@ setuptools.setup(
     'parity': ['peft>=0.21', 'torch==2.13.0', 'transformers>=5.23'],
     'parquet': ['pyarrow>=20'],
     'vision': ['mlxtend>=0.25'],
+    'tensorboard': ['tensorboardX>=2.6'],
+    'wandb': ['wandb>=0.20'],
     'dev': [
       'httpx2>=2.16',
       'hypothesis>=6.150',

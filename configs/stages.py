@@ -47,6 +47,7 @@ def lm(config):
     log_every=50,
     checkpoint_every=1000,
     on_nonfinite='stop',  # 'skip': leaves such a batch out, and counts it
+    loggers=(),  # besides metrics.jsonl: 'tensorboard', 'wandb'
   )
 
 
@@ -84,6 +85,7 @@ def trained_model(config):
     half=blocks.to_set(str),
     learning_rate=0.0,  # 0: the rung's, times lr_multiple
     on_nonfinite='stop',  # 'skip': leaves such a batch out, and counts it
+    loggers=(),  # besides metrics.jsonl: 'tensorboard', 'wandb'
   )
 
 
@@ -197,6 +199,7 @@ def rl(config):
       shown=dict(each=2, replies=17, snapshots=4),
       log_every=1,
       checkpoint_every=12,
+      health=dict(off=(), stop=()),  # signs not said, signs that end the run
     )
   )
 

@@ -71,7 +71,8 @@ def run(config, workdir):
   row = {k: config[k] for k in ('role', 'seed', 'half')}
   row |= {'size': base.size, 'n_params': base.n_params}
   about = About('distil', 'language model', base=config['base'])
-  with Run(workdir, config, row, about=about) as run_:
+  loggers = config.get('loggers', ())
+  with Run(workdir, config, row, about=about, loggers=loggers) as run_:
     if run_.done:
       return
     mesh = mesh_from(config['mesh'])

@@ -81,7 +81,8 @@ def run(config, workdir):
   row = {k: config[k] for k in ('role', 'seed', 'half')}
   row |= {'size': base.size, 'n_params': base.n_params}
   about = About('train_dpo', 'policy', config['trained'], config['base'])
-  with Run(workdir, config, row, about=about) as run_:
+  loggers = config.get('loggers', ())
+  with Run(workdir, config, row, about=about, loggers=loggers) as run_:
     if run_.done:
       return
     mesh, way = mesh_from(config['mesh']), trained.way_of(config)
@@ -107,6 +108,10 @@ def run(config, workdir):
     )
     frozen = trained.frozen_of(way, base.params)
     spent = compute.of_dpo(config, base.functions, len(pairs.prompt_length_B))
+    tokens = config['batch_size'] * compute.pair_tokens(
+      pairs.chosen_length_B, pairs.rejected_length_B, pairs.prompt_length_B
+    )
+    compute.tell(run_, spent, config['iterations'], tokens)
     train(
       config,
       run_,
@@ -145,13 +150,16 @@ def train(config, run_, base, watching, running, spent):
   if int(state.step) == 0:
     measure(start, 0)
   for step in run_.progress(int(state.step), total):
+    with run_.clock.phase('data'):
+      batch = next(batches)
     state, metrics = step_fn(
-      state, frozen, next(batches), rng, hyper_at(config, base, step)
+      state, frozen, batch, rng, hyper_at(config, base, step)
     )
     metrics = run_.watch(step + 1, metrics, batches.last_rows)
     if (step + 1) % config['log_every'] == 0:
       run_.log(step + 1, metrics)
-    measure(state.params, step + 1)
+    with run_.clock.phase('measure'):
+      measure(state.params, step + 1)
     if (step + 1) % config['checkpoint_every'] == 0:
       run_.save(state, batches)
   found = {}

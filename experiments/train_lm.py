@@ -220,7 +220,8 @@ def run(config, workdir):
   row |= {'seed': config['seed'], 'n_params': base.n_params}
   row |= {'half': config.get('half', 'all')}
   about = About('train_lm', 'language model', kind, asked['base'])
-  with Run(workdir, config, row, about=about) as run_:
+  loggers = config.get('loggers', ())
+  with Run(workdir, config, row, about=about, loggers=loggers) as run_:
     if run_.done:
       return
     arrays, mesh = texts_of(config, 'rows'), mesh_from(config['mesh'])
@@ -238,6 +239,12 @@ def run(config, workdir):
       )
     state = run_.restore(start(rng), batches)
     total = epochs.steps[-1] if epochs else config['steps']
+    length = arrays.length_B.mean()
+    spent = {'tokens': int(total * config['batch_size'] * length)}
+    if kind == 'all':
+      flops = compute.lm_flops(base.functions, spent['tokens'], length)
+      spent['flops'] = flops
+    compute.tell(run_, spent, total, spent['tokens'] / total)
     state = train(config, run_, base, (state, batches, rng), total, epochs)
     params = state.params
     if epochs:
@@ -245,13 +252,9 @@ def run(config, workdir):
     else:
       found = measured(config, run_, base, params, mesh)
     run_.save_params(spread(params, None), total)
-    length = arrays.length_B.mean()
-    spent = {'tokens': int(total * config['batch_size'] * length)}
     if not epochs:
-      write_csv(run_.path / 'lm.csv', [spent | found])
-    if kind == 'all':
-      flops = compute.lm_flops(base.functions, spent['tokens'], length)
-      spent['flops'] = flops
+      tokens = {'tokens': spent['tokens']}
+      write_csv(run_.path / 'lm.csv', [tokens | found])
     run_.finish(**spent, **found)
 
 
@@ -271,12 +274,15 @@ def train(config, run_, base, running, total, epochs=None):
   points = epochs.steps if epochs else ()
   for step in run_.progress(int(state.step), total):
     hyper = LMHyper(rate_at(config, base, step, total))
-    state, metrics = step_fn(state, next(batches), rng, hyper)
+    with run_.clock.phase('data'):
+      batch = next(batches)
+    state, metrics = step_fn(state, batch, rng, hyper)
     metrics = run_.watch(step + 1, metrics, batches.last_rows)
     if (step + 1) % config['log_every'] == 0 or step + 1 == total:
       run_.log(step + 1, metrics)
     if step + 1 in points:
-      epochs.note(state.params, step + 1, metrics['loss'])
+      with run_.clock.phase('measure'):
+        epochs.note(state.params, step + 1, metrics['loss'])
     if (step + 1) % config['checkpoint_every'] == 0:
       run_.save(state, batches)
   return state

@@ -17,6 +17,7 @@ import numpy as np
 from experiments.shared import (
   command,
   comparisons,
+  compute,
   exporting,
   heads,
   pm_tables,
@@ -82,7 +83,8 @@ def run(config, workdir):
   about = About(
     'train_pm', 'preference model', config['trained'], config['base']
   )
-  with Run(workdir, config, row, about=about) as run_:
+  loggers = config.get('loggers', ())
+  with Run(workdir, config, row, about=about, loggers=loggers) as run_:
     if run_.done:
       export(config, run_.path)
       return
@@ -101,6 +103,12 @@ def run(config, workdir):
       plan = readers.plan_of(*opened, drawn)
     frozen = trained.frozen_of(way, base.params)
     state = run_.restore(initial_state(config, base, mesh), plan.batches)
+    known = drawn[0]
+    tokens = plan.pairs * compute.pair_tokens(
+      known.chosen_length_N, known.rejected_length_N, known.prompt_length_N
+    )
+    tokens = None if ranked else tokens  # candidates are read once
+    compute.tell(run_, plan.spent, plan.total, tokens)
     state = train(config, run_, (base, frozen), state, plan, test)
     params, more = kept(state), {}
     if ranked:
@@ -179,7 +187,9 @@ def train(config, run_, opened, state, plan, test):
   points = curve_points(total, config['batch_size'], config['curve_points'])
   for step in run_.progress(int(state.step), total):
     hyper = PMHyper(rate_at(config, base, step, total))
-    state, metrics = plan.step(state, frozen, next(plan.batches), key, hyper)
+    with run_.clock.phase('data'):
+      batch = next(plan.batches)
+    state, metrics = plan.step(state, frozen, batch, key, hyper)
     own = plan.rows[plan.batches.last_rows]
     metrics = run_.watch(step + 1, metrics, own)
     if (step + 1) % config['log_every'] == 0:
@@ -188,8 +198,9 @@ def train(config, run_, opened, state, plan, test):
       both = frozen, kept(state)
       score = lambda count, both=both: plan.scores(both, count)
       seen = round((step + 1) * plan.pairs)
-      log_accuracy(config, run_, step + 1, test, score, seen)
-      plan.note(run_, step + 1, both)
+      with run_.clock.phase('measure'):
+        log_accuracy(config, run_, step + 1, test, score, seen)
+        plan.note(run_, step + 1, both)
     if (step + 1) % config['checkpoint_every'] == 0:
       run_.save(state, plan.batches)
   return state

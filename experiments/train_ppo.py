@@ -28,6 +28,7 @@ from experiments.shared import (
   rl_tables,
   shown,
   trained,
+  watching,
 )
 from experiments.shared.devices import mesh_from, spread
 from experiments.shared.models import (
@@ -186,7 +187,9 @@ def run(config, workdir):
   row = {k: config[k] for k in ('role', 'seed', 'half')}
   row |= {'size': base.size, 'n_params': base.n_params}
   about = About('train_ppo', 'policy', config['trained'], config['base'])
-  with Run(workdir, config, row, about=about) as run_:
+  watching.panel_of(config)  # likewise
+  loggers = config.get('loggers', ())
+  with Run(workdir, config, row, about=about, loggers=loggers) as run_:
     if run_.done:
       return
     mesh, way = mesh_from(config['mesh']), trained.way_of(config)
@@ -242,27 +245,35 @@ def train(config, run_, base, held_out, running, spent, read=None):
   replies = algorithm_of(config).replies
   kept = shown.snapshots_of(points, config['shown']['snapshots'])
   start = trained.policy(config, base)
-  pi0 = held_out.measure_pi0(start)
+  with run_.clock.phase('measure'):
+    pi0 = held_out.measure_pi0(start)
+  panel = watching.panel_of(config)
+  health = watching.Health(run_, panel, int(state.step))
+  compute.tell_ppo(run_, config, spent, updates)
 
   def measure(policy, iteration):
     told = config | recipes.coef_of(config, state)
-    rl_tables.log_checkpoint(
-      told, run_, iteration * updates, held_out, policy, pi0, iteration
-    )
-    if read and iteration in kept:
-      read.note(run_.path, policy, iteration)
+    with run_.clock.phase('measure'):
+      mark = rl_tables.log_checkpoint(
+        told, run_, iteration * updates, held_out, policy, pi0, iteration
+      )
+      if read and iteration in kept:
+        read.note(run_.path, policy, iteration)
+    health.note('checkpoint', iteration * updates, mark)
 
   if int(state.step) == 0:
     measure(start, 0)
   for iteration in run_.progress(int(state.step) // updates, total):
+    with run_.clock.phase('data'):
+      batch = next(prompts)
     state, metrics = iteration_fn(
-      state, frozen, next(prompts), rng, hyper_at(config, base, iteration)
+      state, frozen, batch, rng, hyper_at(config, base, iteration)
     )
     done = (iteration + 1) * updates
     asked = np.repeat(prompts.last_rows, replies)
     metrics = run_.watch(done, metrics, asked)
     if iteration % config['log_every'] == 0:
-      run_.log(done, metrics)
+      health.note('train', done, run_.log(done, metrics))
     if iteration + 1 in points:
       measure(state.params['policy'], iteration + 1)
     if iteration + 1 in config.get('snapshots', ()):

@@ -31,6 +31,7 @@ MAY_IMPORT = {
   'evals': INNER | {'rollout'},
   'analysis': {'digests'},
   'sandbox': set(),
+  'check': INNER | {'data', 'models', 'rollout'},
 }
 
 # Modules that only these files, or the files of these folders, import.
@@ -52,6 +53,8 @@ ONLY_IN = {
   'ml_collections': ('configs/', 'experiments/'),
   'sentencepiece': ('rlhf_jax/text/tokenizer.py',),
   'grain': ('rlhf_jax/data/pipeline.py',),
+  'tensorboardX': ('rlhf_jax/train/loggers.py',),
+  'wandb': ('rlhf_jax/train/loggers.py',),
 }
 
 # Everything a room may import that is not ours and not in the standard library.

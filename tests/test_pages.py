@@ -27,6 +27,7 @@ RUN_BY = {
   'python -m experiments.sweep': 'test_the_sweep_trains_a_grid_and_prints',
   'python -m experiments.train_lm': 'test_the_language_model_stage_is_the_same',
   'python -m experiments.train_pm': 'test_a_model_of_one_s_own_writes_is',
+  'python -m rlhf_jax.check': 'test_a_folder_of_transformers_is_checked_and',
   'python -m experiments.train_ppo': 'test_an_imported_model_goes_from_pairs',
   'python -m scripts.make_benchmarks_doc': 'test_the_page_of_benchmarks_is',
   'python -m scripts.run_notebooks': 'test_the_outputs_it_holds_are_those',

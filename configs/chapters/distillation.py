@@ -103,6 +103,7 @@ def _distil(config):
     log_every=50,
     checkpoint_every=250,
     on_nonfinite='stop',
+    loggers=(),
   )
 
 

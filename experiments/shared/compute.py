@@ -6,6 +6,8 @@ differently; replies of PPO count with all the columns they may have. Where less
 than all is trained nothing is said.
 """
 
+import numpy as np
+
 from rlhf_jax.models.cost import forward_flops
 
 TRAINING = 3
@@ -103,3 +105,39 @@ def of_ppo(config, functions, judge) -> dict:
     rows = config['ptx_per_episode'] * config['batch_size']
     iteration += rows * TRAINING * forward_flops(functions.config, T)
   return {'flops': float(config['iterations'] * iteration)}
+
+
+def tell(run, spent, updates, tokens):
+  """Says what an update works, for the speed of the run.
+
+  Args:
+    run: Run.
+    spent: of the functions above, perhaps without 'flops'.
+    updates: of the whole run.
+    tokens: of an update, or a function of its metrics.
+  """
+  flops = spent.get('flops')
+  run.works(tokens=tokens, flops=flops / updates if flops else None)
+
+
+def tell_ppo(run, config, spent, updates):
+  """The same of PPO, whose tokens are those that are sampled.
+
+  Args:
+    run: Run.
+    config: iterations, batch_size.
+    spent: of `of_ppo`.
+    updates: of an iteration.
+  """
+  replies = config['batch_size'] / updates
+
+  def tokens(metrics):
+    length = metrics.get('length')
+    return None if length is None else replies * length
+
+  tell(run, spent, config['iterations'] * updates, tokens)
+
+
+def pair_tokens(chosen_N, rejected_N, prompt_N) -> float:
+  """Mean tokens of a pair, from its lengths, the prompt counted once."""
+  return float(np.mean(chosen_N + rejected_N - prompt_N))

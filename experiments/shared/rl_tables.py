@@ -30,12 +30,16 @@ def log_checkpoint(config, run, step, held_out, policy, pi0, iteration):
     policy: what the policy has trained.
     pi0: of `HeldOut.measure_pi0`.
     iteration: how many are done.
+
+  Returns:
+    The row of the checkpoint.
   """
   out = held_out.measure(policy, iteration)
   measured = (held_out, out, pi0, iteration)
-  run.log(step, curve_row(config, *measured), kind='checkpoint')
+  mark = run.log(step, curve_row(config, *measured), kind='checkpoint')
   for row in subset_rows(config, *measured):
     run.log(step, row, kind='subset')
+  return mark
 
 
 def pi0_rows(pi0):

@@ -5,7 +5,14 @@ from pathlib import Path
 import pandas as pd
 
 from experiments.shared.run_report import read_samples
-from rlhf_jax.analysis import claims_io, failures, figures, report, runs
+from rlhf_jax.analysis import (
+  claims_io,
+  failures,
+  figures,
+  report,
+  runs,
+  speed,
+)
 from rlhf_jax.analysis.claims import judging
 
 
@@ -93,6 +100,8 @@ def write(workdir, seconds, programs=(), stages=()):
   extras = {
     'samples': samples_of(workdir),
     'stages': list(stages),
+    'speed': speed.table(workdir),
+    'signs': speed.signs(workdir),
     'env': runs.read_run(workdir)['env'],
   }
   report.write_report(workdir, document, tables, drawn, extras)

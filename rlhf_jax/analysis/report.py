@@ -18,6 +18,7 @@ from rlhf_jax.analysis import (
   page,
   replies,
   runs,
+  speed,
 )
 from rlhf_jax.analysis.cells import cell, duration, many
 from rlhf_jax.analysis.claims.registry import Registry, load
@@ -44,7 +45,8 @@ def write_report(
     tables: name -> frame, from `runs.read_tables`; any may be missing.
     figures: name -> path or None, from `figures.draw_all`.
     extras: all keys optional. samples: items of `replies`, of one run or of
-      several. env: name -> value. stages: dicts of name, seconds.
+      several. env: name -> value. stages: dicts of name, seconds. speed and
+      signs: of `speed.table` and `speed.signs`.
     registry: whose tables are shown beside the claims; None: that of the house.
 
   Returns:
@@ -102,6 +104,7 @@ def write_run_report(
   seconds = run['done'].get('seconds')
   extras = {'samples': list(samples), 'pairs': list(pairs), 'env': env}
   extras['stages'] = [{'name': f'{name}, last session', 'seconds': seconds}]
+  extras |= {'speed': speed.table(path), 'signs': speed.signs(path)}
   head = {'title': f'rlhf_jax: the run {name}', 'lead': [], 'summary': lines}
   house = registry or load()
   return _write(path, tables, figures, extras, house, more=more, **head)
@@ -147,6 +150,9 @@ def _write(
     pairs=extras.get('pairs', []),
     ledger=compile_ledger(tables),
     stages=extras.get('stages', []),
+    speed=extras.get('speed', []),
+    speed_columns=speed.COLUMNS,
+    signs=extras.get('signs', []),
     runs=run_list(tables),
     env=extras.get('env', {}),
   )

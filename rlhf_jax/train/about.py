@@ -30,6 +30,18 @@ class RunError(Exception):
   """A run directory that cannot be used; the message says what to do."""
 
 
+class StoppedError(RunError):
+  """A run that stops by itself and keeps what it had saved.
+
+  Attributes:
+    record: dict of reason, message and more, for failed.json.
+  """
+
+  def __init__(self, message, *, reason, **record):
+    super().__init__(message)
+    self.record = {'reason': reason, 'message': message, **record}
+
+
 class About(NamedTuple):
   """Contents of a run.
 

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
-from rlhf_jax.train.about import RunError
+from rlhf_jax.train.about import RunError, StoppedError
 
 STOP, SKIP = 'stop', 'skip'
 FLAGS = 'nonfinite'  # bit i: the i-th metric by name is not finite
@@ -26,7 +26,7 @@ MOST_UNREAD = 1000  # updates, of a loop that logs nothing
 ALL_SKIPPED = 20  # batches one after the other, after which a run stops
 
 
-class NonFiniteError(RunError):
+class NonFiniteError(StoppedError):
   """A number that is not finite; the run stops and keeps what it had saved.
 
   Attributes:
@@ -34,8 +34,7 @@ class NonFiniteError(RunError):
   """
 
   def __init__(self, message, **record):
-    super().__init__(message)
-    self.record = {'reason': 'nonfinite', 'message': message, **record}
+    super().__init__(message, reason='nonfinite', **record)
 
 
 def require_numbers(config, path=''):
@@ -176,6 +175,11 @@ class Watch:
     if len(self._unread) == MOST_UNREAD:
       self.read()
     return {k: v for k, v in metrics.items() if k not in OWN}
+
+  def wait(self):
+    """Waits for the updates that were noted, without judging them."""
+    if self._unread:
+      jax.block_until_ready(self._unread[-1].metrics)
 
   def read(self):
     """Waits for the updates that were noted, and judges them.

@@ -10,6 +10,7 @@ _COMPILE = '/jax/core/compile/backend_compile_duration'
 _entries = collections.defaultdict(lambda: [0, 0.0])
 _signatures = collections.defaultdict(list)
 _listening = False
+_spent = [0.0]  # seconds of all compilations
 
 
 def start():
@@ -25,6 +26,7 @@ def _record(event, seconds, **details):
     entry = _entries[_plain(details.get('fun_name', '?'))]
     entry[0] += 1
     entry[1] += seconds
+    _spent[0] += seconds
 
 
 def _plain(name):
@@ -85,6 +87,11 @@ def rows():
     for name, (count, seconds) in _entries.items()
   ]
   return sorted(table, key=lambda row: -row['seconds'])
+
+
+def seconds():
+  """Seconds of compilation in this process since `start`."""
+  return _spent[0]
 
 
 def count(program):

@@ -77,13 +77,12 @@ class MetricsFile:
     )
 
   def add(self, kind, step, metrics):
-    """Appends one row."""
+    """Appends one row, of plain values."""
     if self._file is None:
       self._file = self._path.open('ab')
       self._bytes = self._file.tell()
       self._digest = hashlib.sha256(self._path.read_bytes())
-    row = {k: _plain(v) for k, v in metrics.items()}
-    line = json.dumps({'kind': kind, 'step': int(step), **row}) + '\n'
+    line = json.dumps({'kind': kind, 'step': int(step), **metrics}) + '\n'
     self._file.write(line.encode())
     self._digest.update(line.encode())
     self._bytes += len(line.encode())
@@ -121,6 +120,11 @@ class MetricsFile:
     except OSError:
       if not after_error:
         raise
+
+
+def plain(metrics):
+  """The metrics of a step as numbers of Python."""
+  return {name: _plain(value) for name, value in metrics.items()}
 
 
 def _plain(value):

@@ -14,6 +14,7 @@ from rlhf_jax.losses import advantages, chunked, kl, masked, ppo
 from rlhf_jax.mapping import map_microbatches
 from rlhf_jax.train.finite import row_flags
 from rlhf_jax.train.ppo_update import reply_mask
+from rlhf_jax.train.rollout_stats import first_update, rollout_stats
 from rlhf_jax.types import Experience, MixedBatch
 
 
@@ -170,7 +171,8 @@ def make_estimate(value_fn, *, microbatches=1, max_reply=None, whiten=False):
 def rollout_metrics(rollout, score_B, kl_BT):
   """Means over replies: score, KL (k1, nats), length, share cut at the cap.
 
-  Beside them how many scores are not finite, and the first of these rows.
+  Beside them those of `rollout_stats`, how many scores are not finite, and the
+  first of these rows.
   """
   reply_B = rollout.length_B - rollout.prompt_length_B
   return {
@@ -178,6 +180,7 @@ def rollout_metrics(rollout, score_B, kl_BT):
     'kl_k1': kl_BT.sum(1).mean(),
     'length': reply_B.mean(dtype=jnp.float32),
     'truncated': 1.0 - rollout.ended_B.mean(dtype=jnp.float32),
+    **rollout_stats(rollout, score_B, kl_BT, reply_mask(rollout)),
     **row_flags(score_B),
   }
 
@@ -207,6 +210,7 @@ def make_learn(penalise, estimate, update):
     )
     state, steps = update(state, experience, rng, hyper, **over, **mixed)
     metrics = {name: values.mean() for name, values in steps.items()}
+    metrics |= first_update(steps)
     metrics |= rollout_metrics(rollout, score_B, kl_BT)
     return state, {**metrics, 'explained_variance': explained}
 

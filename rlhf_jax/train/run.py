@@ -4,6 +4,8 @@ A run that was killed resumes bit for bit: the checkpoint holds the state and
 the position in the data, randomness is a function of (seed, step), and metrics
 past the checkpoint are cut off. Nothing that is not finite is saved: a run that
 meets it stops and leaves failed.json, which goes when it is started again.
+Times stand in speed.jsonl (`speed`); loggers of others are told besides
+(`loggers`).
 
 Several processes make the same calls: each writes its part of a checkpoint,
 process 0 writes everything else.
@@ -17,9 +19,16 @@ import jax
 
 from rlhf_jax import digests
 from rlhf_jax.train import finite
-from rlhf_jax.train.about import About, RunError, store, study_of
+from rlhf_jax.train.about import (
+  About,
+  RunError,
+  StoppedError,
+  store,
+  study_of,
+)
 from rlhf_jax.train.checkpoints import Checkpoints, load_params, save_params
-from rlhf_jax.train.metrics_file import MetricsFile
+from rlhf_jax.train.loggers import Loggers
+from rlhf_jax.train.metrics_file import MetricsFile, plain
 from rlhf_jax.train.progress import Progress
 from rlhf_jax.train.run_files import (
   commit,
@@ -31,6 +40,7 @@ from rlhf_jax.train.run_files import (
   take_lock,
   write_json,
 )
+from rlhf_jax.train.speed import Clock, Work
 
 __all__ = [
   'Run',
@@ -45,6 +55,9 @@ __all__ = [
 ]
 
 FAILED = 'failed.json'
+# Settings that watch a run and change nothing of what it computes: one that
+# goes on may have others.
+WATCHING = ('loggers', 'health')
 
 
 class Run:
@@ -57,6 +70,7 @@ class Run:
     row: dict of run columns for the tidy tables (seed, role, size, ...).
     about: `about.About`, by which others know what to make of the run.
     keep: how many checkpoints to keep.
+    loggers: names of `loggers.LOGGERS` that are told what is logged.
 
   Raises:
     RunError: if the config has a number that is not finite, the directory
@@ -64,7 +78,9 @@ class Run:
       it.
   """
 
-  def __init__(self, workdir, config, row=None, *, about=None, keep=1):
+  def __init__(
+    self, workdir, config, row=None, *, about=None, keep=1, loggers=()
+  ):
     finite.require_numbers(config)
     self.path = Path(workdir)
     require_folder(self.path)
@@ -76,6 +92,9 @@ class Run:
     self.config = json.loads(json.dumps(stored, default=str))
     self._about = store((about or About('', ''))._asdict(), root)
     try:
+      self._loggers = Loggers(
+        self.path, loggers if self._writes else (), self.config
+      )
       self._claim(row or {})
     except RunError:
       self._lock_file.close()  # a caller that tries again is not locked out
@@ -86,9 +105,11 @@ class Run:
       self.path, config.get('on_nonfinite', finite.STOP)
     )
     self._started = time.time()
+    self.clock = Clock(self.path, self._writes, self._watch.wait)
 
   def _claim(self, row):
-    path, digest = self.path / 'config.json', config_hash(self.config)
+    path = self.path / 'config.json'
+    digest = config_hash(_computing(self.config))
     row = json.loads(json.dumps(row | {'config_hash': digest}, default=str))
     if path.exists():
       self._require_same(read_json(path), row)
@@ -108,8 +129,8 @@ class Run:
       raise RunError(
         f'{self.path}/config.json has no config: {digests.remedy_of(self.path)}'
       )
-    if old != self.config:
-      both = sorted(old | self.config)
+    if _computing(old) != _computing(self.config):
+      both = sorted(_computing(old) | _computing(self.config))
       keys = [k for k in both if old.get(k) != self.config.get(k)]
       raise RunError(
         f'{self.path} holds a run with another config (differs in '
@@ -135,8 +156,9 @@ class Run:
 
   def __exit__(self, kind=None, error=None, trace=None):
     try:
-      if isinstance(error, finite.NonFiniteError) and self._writes:
+      if isinstance(error, StoppedError) and self._writes:
         write_json(self.path / FAILED, error.record)
+      self._loggers.close()
       self._checkpoints.close()
       self._metrics.close(after_error=kind is not None)
     finally:
@@ -170,7 +192,9 @@ class Run:
       'metrics': self._metrics.mark(),
       'skipped': self._watch.skipped,
     }
-    self._checkpoints.save(int(state.step), state, position)
+    with self.clock.phase('save'):
+      self._checkpoints.save(int(state.step), state, position)
+    self._loggers.flush()
 
   def restore(self, state, batches=None):
     """The newest checkpoint, or what was given; moves `batches` to its place.
@@ -193,9 +217,18 @@ class Run:
   def _resume_metrics(self, step, mark):
     if self._writes:
       self._metrics.resume(step, mark)
+    self._loggers.resume(step)
+    self.clock.start(step)
+
+  def works(self, tokens=None, flops=None):
+    """Says what an update works, for speed.jsonl; see `speed.Work`."""
+    self.clock.says(Work(tokens, flops))
 
   def log(self, step, metrics, kind='train'):
     """Appends one row of metrics, at `step` updates done, to metrics.jsonl.
+
+    Returns:
+      The row as it was written, of plain values.
 
     Raises:
       NonFiniteError: if an update that was watched is not finite.
@@ -203,8 +236,14 @@ class Run:
     self._watch.read()
     if self._watch.on_nonfinite == finite.SKIP and kind == 'train':
       metrics = {**metrics, 'skipped': self._watch.skipped}
-    if self._writes:
-      self._metrics.add(kind, step, metrics)
+    with self.clock.phase('log'):
+      row = plain(metrics)
+      if self._writes:
+        self._metrics.add(kind, step, row)
+        self._loggers.add(kind, step, row)
+    if kind == 'train':
+      self.clock.write(step, row)
+    return row
 
   def rows(self, kind):
     """All logged rows of one kind, in order."""
@@ -241,3 +280,8 @@ class Run:
       done['digests'] = digests.of_folder(self.path)
     done = json.loads(json.dumps(done))
     write_json(self.path / digests.DONE, digests.sealed(done))
+
+
+def _computing(config):
+  """A config without the settings that only watch."""
+  return {key: x for key, x in config.items() if key not in WATCHING}

@@ -6,7 +6,7 @@ import re
 import pandas as pd
 import pytest
 
-from rlhf_jax.analysis import cells, claims_io, figures, report, runs
+from rlhf_jax.analysis import cells, claims_io, figures, report, runs, speed
 from rlhf_jax.analysis import page as page_of
 from rlhf_jax.analysis.claims import judging
 from rlhf_jax.analysis.claims.registry import load
@@ -422,3 +422,17 @@ def test_a_preset_that_can_judge_nothing_says_so_first():
   lines = report.summary(_claims() | {'preset': 'smoke'}, [])
   assert len(lines) == 6
   assert 'plumbing only' in lines[0] and 'no verdict is possible' in lines[0]
+
+
+def test_speed_and_signs_of_health_have_a_row_each_and_are_escaped(tmp_path):
+  row = dict.fromkeys(speed.COLUMNS, 0.25) | {'stage': 'train_ppo', 'mfu': None}
+  sign = {'run': 'rl/a', 'step': 12, 'name': 'length', 'message': NASTY}
+  extras = {'speed': [row, row], 'signs': [sign]}
+  path = report.write_report(tmp_path, _claims(), {}, {}, extras)
+  page = _Page(path.read_text(encoding='utf-8'))
+  assert len(page.of_class('speed')) == 2 and len(page.of_class('sign')) == 1
+  assert page.open == [] and NASTY in page.text
+  links = {a.get('href') for _, a in page.tags}
+  assert {'#health', '#time'} <= links
+  titles = {a.get('title') for _, a in page.tags}
+  assert set(speed.COLUMNS.values()) <= titles

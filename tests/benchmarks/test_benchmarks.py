@@ -14,6 +14,7 @@ from benchmarks import (
   data_rate,
   decode,
   guards,
+  logging_cost,
   machine,
   pm_step,
   ppo_iteration,
@@ -212,3 +213,14 @@ def test_guards_are_timed_in_turns_and_have_an_interval(tmp_path, capsys):
   total = value['checks_share_of_step'] + value['saves_share_of_step']
   assert value['guards_share_of_step'] == pytest.approx(total)
   assert value['look_s'] > 0 and value['digests_s'] > 0
+
+
+def test_the_cost_of_logging_is_timed_in_turns_and_has_an_interval(
+  tmp_path, capsys
+):
+  rows = run('logging_cost', logging_cost, tmp_path / 'rows.json')
+  value = {row['metric']: row['value'] for row in rows}
+  assert value['step_s'] > 0 and value['iteration_s'] > 0
+  for share in ('logging_share_of_step', 'health_share_of_iteration'):
+    assert value[f'{share}_low'] <= value[share] <= value[f'{share}_high']
+  assert value['health_share_of_iteration'] > 0

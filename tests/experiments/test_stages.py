@@ -16,11 +16,13 @@ import tiny_stages as tiny
 
 from experiments import train_lm, train_pm, train_ppo
 from experiments.shared import models
+from rlhf_jax.analysis import speed as page
 from rlhf_jax.data.packing import row_counts
 from rlhf_jax.data.prompts import encode_prompts
 from rlhf_jax.train import ledger
 from rlhf_jax.train.about import About, RunError
 from rlhf_jax.train.finite import NonFiniteError
+from rlhf_jax.train.health import HealthError
 from rlhf_jax.train.run import Run
 
 HERE = pathlib.Path(__file__).parent
@@ -124,6 +126,29 @@ def test_ppo_in_buckets_resumes_bit_for_bit(study, killed_at):
   killed_at(train_ppo, config, workdir, last=2)
   train_ppo.run(config, workdir)
   assert_same_end(workdir, study / 'ppo-buckets', 'rl_curve.csv')
+
+
+@pytest.mark.slow  # compiles PPO
+def test_ppo_stops_at_a_sign_of_health_and_goes_on_when_told_to(study):
+  """Replies of eight tokens rarely end; its logger is told (checklist 81)."""
+  pytest.importorskip('tensorboardX', reason='needs the extra tensorboard')
+  workdir, health = study / 'ppo-health', {'off': (), 'stop': ('end_rate',)}
+  own = {'loggers': ('tensorboard',), 'health': health}
+  with pytest.raises(HealthError, match='end_rate at update 4: .* no end'):
+    train_ppo.run(tiny.ppo(study, **own), workdir)
+  failed = json.loads((workdir / 'failed.json').read_text())
+  assert (failed['reason'], failed['name']) == ('health', 'end_rate')
+  own['health'] = {'off': (), 'stop': ()}
+  train_ppo.run(tiny.ppo(study, **own), workdir)
+  assert not (workdir / 'failed.json').exists()
+  said = [row['name'] for row in metrics(workdir, 'health')]
+  assert 'end_rate' in said and len(set(said)) == len(said)
+  row = metrics(workdir)[-1]
+  np.testing.assert_allclose(row['first_ratio'], 1.0, atol=1e-4)
+  [speed] = page.table(workdir)
+  assert speed['stage'] == 'train_ppo' and speed['mfu'] > 0
+  assert speed['tokens_per_s'] > 0 and speed['seconds'] > speed['update_s']
+  assert list((workdir / 'tensorboard').iterdir())
 
 
 @pytest.mark.slow  # programs of their own
