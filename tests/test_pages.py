@@ -23,6 +23,7 @@ RUN_BY = {
   'python -m experiments.generate': 'test_a_real_model_writes',
   'python -m experiments.job': 'test_a_job_runs_by_number_or_by_name_once',
   'python -m experiments.plan --table': 'test_rows_are_reported_without_a',
+  'python -m experiments.render_activations': 'test_the_command_of_the_page',
   'python -m experiments.reproduce': 'test_a_study_of_a_page_is_planned',
   'python -m experiments.sweep': 'test_the_sweep_trains_a_grid_and_prints',
   'python -m experiments.train_lm': 'test_the_language_model_stage_is_the_same',
