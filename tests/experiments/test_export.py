@@ -156,6 +156,7 @@ def test_a_tuned_policy_writes(tuned, capsys):
   options = dict(
     model=str(tuned.root / 'ppo'), prompt='Hi', tokenizer='', system=None,
     pad_token=None, raw=False, max_tokens=4, temperature=0.0, seed=0,
+    weights='float32',
   )  # fmt: skip
   counts = []
   for system in ('Be bad.', None):

@@ -178,6 +178,7 @@ def test_every_knob_of_the_simulated_stages_is_read(simulated, monkeypatch):
   assert not real & found['make_text']
 
 
+@pytest.mark.slow  # traces every imported stage
 def test_every_knob_of_the_imported_stages_is_read(uncompiled, tmp_path):
   """Adapters over features, of released pairs: nothing is left over."""
   need_or_skip('safetensors', 'tokenizers')

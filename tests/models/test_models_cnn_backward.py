@@ -15,6 +15,8 @@ from rlhf_jax.models.cnn.network import Classifier, kernel_of
 from rlhf_jax.models.cnn.render import Affine, Gaussian, SpikeSlab
 from rlhf_jax.models.cnn.share import observed_shares
 
+pytestmark = pytest.mark.slow  # each compiles a dozen programs of its own
+
 NET = Classifier((2, 3), 4, 3, 2)
 B, SIDE, TRUST = 2, 8, 2.0
 

@@ -9,6 +9,8 @@ from rlhf_jax.models.cnn import baselines, queries
 from rlhf_jax.models.cnn.backward import Found
 from rlhf_jax.models.cnn.network import Classifier
 
+pytestmark = pytest.mark.slow  # each compiles a dozen programs of its own
+
 NET = Classifier((2, 3), 4, 3, 2)
 
 

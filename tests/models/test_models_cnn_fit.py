@@ -10,6 +10,8 @@ from rlhf_jax.losses.spike_slab import Slab
 from rlhf_jax.models.cnn import fit, prior, render
 from rlhf_jax.models.cnn.network import Classifier, kernel_of
 
+pytestmark = pytest.mark.slow  # each compiles a dozen programs of its own
+
 NET = Classifier((2, 3), 4, 3, 3)
 
 

@@ -92,6 +92,8 @@ def test_no_code_of_the_package_names_dropout():
   """No module, argument or rng collection of that name (checklist 70)."""
   names = []
   for path in pathlib.Path(rlhf_jax.__file__).parent.rglob('*.py'):
+    if path.parent.name == 'check':
+      continue  # it names the defect that it looks for
     for node in ast.walk(ast.parse(path.read_text())):
       for field in ('id', 'attr', 'arg', 'name', 'value'):
         word = getattr(node, field, None)

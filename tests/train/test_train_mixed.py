@@ -89,6 +89,7 @@ def test_with_a_weight_of_zero_a_step_is_the_step_without():
   assert float(metrics['grad_norm']) > 1e-2
 
 
+@pytest.mark.slow  # compiles four programs; one network is tested above
 def test_each_network_over_a_base_gets_both_gradients():
   """Adapters: both losses are of what the base and they make."""
   base, params = both_params(), both_params()

@@ -116,6 +116,7 @@ def names(metrics):
   return {sign.name for sign in health.judge(health.history_of([metrics] * 9))}
 
 
+@pytest.mark.slow  # trains; the rule itself is tested on rows
 def test_a_sampler_at_another_temperature_is_found_by_the_panel(learned):
   """The first ratio is 1 in a healthy iteration (checklist 44)."""
   healthy, sick = learned(), learned(temperature=0.5)
@@ -125,6 +126,7 @@ def test_a_sampler_at_another_temperature_is_found_by_the_panel(learned):
   assert 'first_ratio' in names(sick) - names(healthy)
 
 
+@pytest.mark.slow  # as above
 def test_an_infinite_reward_is_found_by_the_panel(learned):
   sick = learned(score_B=jnp.arange(8.0).at[3].set(jnp.inf))
   assert 'nonfinite' in names(sick)
