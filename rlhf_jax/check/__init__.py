@@ -6,5 +6,7 @@
 `python -m rlhf_jax.check --help` has the command line, docs/check.md the list.
 """
 
-from rlhf_jax.check.findings import Finding as Finding
-from rlhf_jax.check.runner import run as run
+from rlhf_jax.check.findings import CheckFinding as Finding
+from rlhf_jax.check.runner import run
+
+__all__ = ['Finding', 'run']

@@ -4,7 +4,7 @@ import math
 from typing import NamedTuple
 
 
-class Finding(NamedTuple):
+class CheckFinding(NamedTuple):
   """Result of one check.
 
   Attributes:
@@ -23,7 +23,7 @@ class Finding(NamedTuple):
 
 
 class Outcome(NamedTuple):
-  """A Finding without its name."""
+  """A CheckFinding without its name."""
 
   ok: bool
   value: float

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from rlhf_jax.check import data, forward, replies
-from rlhf_jax.check.findings import Finding
+from rlhf_jax.check.findings import CheckFinding
 from rlhf_jax.check.subject import Subject, batches_of, settings_of
 
 
@@ -202,7 +202,7 @@ def run(
   sample_fn=None,
   logps_fn=None,
   ref_logps_fn=None,
-) -> list[Finding]:
+) -> list[CheckFinding]:
   """Checks a model, a tokenizer, data and settings before a long run.
 
   Functions have their parameters bound (`subject.bound`); what is None is not
@@ -223,7 +223,7 @@ def run(
     ref_logps_fn: your own scoring by the reference.
 
   Returns:
-    A Finding for each of CHECKS, in their order.
+    A CheckFinding for each of CHECKS, in their order.
 
   Raises:
     ValueError: if batches are of no known form.
@@ -256,19 +256,19 @@ def subject_of(logits_fn, score_fn, tokenizer, batches, config, **more):
   return Subject(logits_fn, score_fn, tokenizer, found, settings, **more)
 
 
-def finding(check: Check, subject: Subject) -> Finding:
-  """The Finding of one check."""
+def finding(check: Check, subject: Subject) -> CheckFinding:
+  """The CheckFinding of one check."""
   lacking = [need for need in check.needs if not _has(subject, need)]
   if lacking:
     said = f'there is no {" and no ".join(lacking)}'
-    return Finding(check.item, check.name, None, None, said)
+    return CheckFinding(check.item, check.name, None, None, said)
   try:
     outcome = check.function(subject)
   except Exception as error:  # noqa: BLE001 (whatever a stranger's code raises)
     first = str(error).strip().splitlines()
     said = f'{type(error).__name__}: {first[0] if first else ""}'
-    return Finding(check.item, check.name, False, None, said)
-  return Finding(check.item, check.name, *outcome)
+    return CheckFinding(check.item, check.name, False, None, said)
+  return CheckFinding(check.item, check.name, *outcome)
 
 
 def _has(subject, need):

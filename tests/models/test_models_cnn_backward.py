@@ -12,7 +12,7 @@ from rlhf_jax.losses.spike_slab import MISSED, Slab
 from rlhf_jax.models.cnn import backward, fit, prior
 from rlhf_jax.models.cnn.evidence import Generative, Options, evidence
 from rlhf_jax.models.cnn.network import Classifier, kernel_of
-from rlhf_jax.models.cnn.render import Affine, Gaussian, SpikeSlab
+from rlhf_jax.models.cnn.render import Affine, GaussianLayer, SpikeSlab
 from rlhf_jax.models.cnn.share import observed_shares
 
 pytestmark = pytest.mark.slow  # each compiles a dozen programs of its own
@@ -40,7 +40,7 @@ def toy():
     Affine(0.4 * normal(rng, *s), normal(rng, s[-1])) for s in shapes
   ]
   sds = [jnp.abs(normal(rng, s[-1])) + 0.3 for s in shapes]
-  v1 = tuple(Gaussian(*x) for x in zip(maps(), sds, strict=True))
+  v1 = tuple(GaussianLayer(*x) for x in zip(maps(), sds, strict=True))
   logs = [jnp.log(x) for x in sds]
   v2 = tuple(SpikeSlab(*x) for x in zip(maps(), maps(), logs, strict=True))
   behind = tuple(
@@ -160,7 +160,7 @@ def by_loops(toy, name, b, component):
     h, _ = units(v[3], source, render, model.background[3], s[3], True)
   else:
     mean = np.asarray(top.mean_KD[component])
-    render = Gaussian(None, np.ones(4))
+    render = GaussianLayer(None, np.ones(4))
     h, _ = units(v[3], [mean], render, model.background[3], s[3], False)
     seen3 = s[3][0] * u[2] + (1 - s[3][0]) * h
     h = h * (h * seen3 > 0)

@@ -1,8 +1,8 @@
 """Simulated studies for the claims on a model of activations: 61 to 65.
 
-Every seed has a classifier and images of its own. Spreads between seeds, and
-levels where a claim is true, are rough figures after development seeds; of
-baselines they are shared in part, since a seed's images are the same for all.
+Every seed has a classifier and images of its own. Spreads between seeds are
+guesses, since one development seed tells none, and so are the levels where a
+claim is true; a seed's images are the same for all methods, which share a part.
 """
 
 import numpy as np

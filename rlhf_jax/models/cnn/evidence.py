@@ -22,7 +22,7 @@ class Generative(NamedTuple):
   """A model of activations.
 
   Attributes:
-    layers: of h_0 given h_1, h_1 given h_2, h_2 given h_3: Gaussian or
+    layers: of h_0 given h_1, h_1 given h_2, h_2 given h_3: GaussianLayer or
       SpikeSlab.
     prior: of h_3 given the class.
     background: a Slab of the channels of h_0, h_1, h_2 and the units of h_3.

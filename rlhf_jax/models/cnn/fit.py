@@ -12,7 +12,7 @@ from rlhf_jax.models.cnn.network import Activations, kernel_of
 from rlhf_jax.models.cnn.pooling import PLACES, switches, unpool
 from rlhf_jax.models.cnn.render import (
   Affine,
-  Gaussian,
+  GaussianLayer,
   SpikeSlab,
   affine,
   conv,
@@ -79,7 +79,7 @@ def gram(x, target, kernel):
   return a.T @ a, a.T @ y, (y**2).sum(axis=0), jnp.float32(a.shape[0])
 
 
-def least_squares(sums, shape) -> Gaussian:
+def least_squares(sums, shape) -> GaussianLayer:
   """V1 of a layer: the maximum of the likelihood, given states and positions.
 
     K, c = argmin sum |h_{l-1} - K * x - c|^2,   s^2 = mean squared residual
@@ -95,10 +95,10 @@ def least_squares(sums, shape) -> Gaussian:
   residual = yy - 2 * (solved * xy).sum(axis=0)
   residual += (solved * (xx @ solved)).sum(axis=0)
   sd = jnp.sqrt(jnp.maximum(residual / rows, LEAST_SD**2))
-  return Gaussian(Affine(solved[:-1].reshape(shape), solved[-1]), sd)
+  return GaussianLayer(Affine(solved[:-1].reshape(shape), solved[-1]), sd)
 
 
-def tied(params, layer, x, target) -> Gaussian:
+def tied(params, layer, x, target) -> GaussianLayer:
   """V0 of a layer: the classifier's kernel, transposed.
 
     h_{l-1, c} ~ N(gain_c (W^T x)_c + offset_c, s_c^2)
@@ -126,10 +126,10 @@ def tied(params, layer, x, target) -> Gaussian:
   if layer == 3:
     places = target.shape[-1] // channels
     gain, offset, sd = (jnp.tile(z, places) for z in (gain, offset, sd))
-  return Gaussian(Affine(kernel * gain, offset), sd)
+  return GaussianLayer(Affine(kernel * gain, offset), sd)
 
 
-def first_slab(model: Gaussian, target) -> SpikeSlab:
+def first_slab(model: GaussianLayer, target) -> SpikeSlab:
   """Start of V2 of a layer: the means of V1, the same odds everywhere."""
   on = (target > 0).mean(axis=tuple(range(target.ndim - 1)))
   on = jnp.clip(on, 1e-3, 1 - 1e-3)
@@ -174,7 +174,7 @@ def background_of(value) -> Slab:
   return Slab(jax.scipy.special.logit(q), mean, sd)
 
 
-def gaussian_logp(model: Gaussian, batch):
+def gaussian_logp(model: GaussianLayer, batch):
   """Mean log-likelihood of a layer under V0 or V1, nats a unit."""
   x, target = batch
   z = (target - affine(x, model.mean)) / model.sd

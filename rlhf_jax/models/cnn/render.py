@@ -31,7 +31,7 @@ class Affine(NamedTuple):
   offset: jax.Array
 
 
-class Gaussian(NamedTuple):
+class GaussianLayer(NamedTuple):
   """V0 and V1 of one layer: an Affine mean, and sd of each unit or channel."""
 
   mean: Affine
@@ -72,7 +72,7 @@ def transposed(kernel):
   return kernel[::-1, ::-1].transpose(0, 1, 3, 2)
 
 
-def render_gaussian(x, model: Gaussian):
+def render_gaussian(x, model: GaussianLayer):
   """(mean, sd) of the layer below under V0 or V1; the mean is at least 0."""
   return jnp.maximum(affine(x, model.mean), 0.0), model.sd
 
