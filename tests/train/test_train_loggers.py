@@ -3,6 +3,7 @@
 import json
 import struct
 import sys
+import time
 import types
 
 import pytest
@@ -176,5 +177,13 @@ def test_weights_and_biases_takes_a_run_offline(tmp_path, monkeypatch):
   offline = sorted((folder / 'wandb').glob('offline-run-*'))
   assert len(offline) == 2
   assert all(path.name.endswith(own['id']) for path in offline)
-  files = [next(path.glob('*.wandb')).read_bytes() for path in offline]
-  assert b'train/loss' in files[0] and b'train/loss' in files[1]
+  for path in offline:
+    assert b'train/loss' in written(next(path.glob('*.wandb')), b'train/loss')
+
+
+def written(file, wanted, seconds=60):
+  """Bytes of a file that wandb's own process writes, once it holds `wanted`."""
+  ends = time.monotonic() + seconds
+  while wanted not in file.read_bytes() and time.monotonic() < ends:
+    time.sleep(0.1)
+  return file.read_bytes()
