@@ -7,22 +7,12 @@ With --readme the claims table of that file is rewritten from claims.json.
 """
 
 import argparse
-import json
 import shutil
 import sys
 from pathlib import Path
 
+from experiments.shared import published
 from rlhf_jax.analysis import claims_io
-
-NOTE = """# {preset}
-
-One run of `{command}` at commit `{commit}` on {device}, {minutes:.1f} minutes
-of wall time. `claims.json` holds the verdicts, `tables/` every number behind
-the figures (docs/tables.md); `make figures` redraws `figures/` from them.
-
-{begin}
-{end}
-"""
 
 
 def publish(workdir, out):
@@ -35,29 +25,15 @@ def publish(workdir, out):
   workdir, out = Path(workdir), Path(out)
   if out.resolve() == workdir.resolve():
     raise ValueError(f'{out} is the study itself: wanted another --out')
-  document = json.loads((workdir / 'report' / 'claims.json').read_text())
+  found = workdir / 'report' / 'claims.json'
+  claims_io.read_claims(found)  # before anything is cleared away
   out.mkdir(parents=True, exist_ok=True)
   for name in ('tables', 'figures'):
     shutil.rmtree(out / name, ignore_errors=True)
     shutil.copytree(workdir / name, out / name)
-  shutil.copy(workdir / 'report' / 'claims.json', out / 'claims.json')
-  preset = document['preset']
-  command = 'make reproduce' + (
-    '' if preset == 'micro' else f' PRESET={preset}'
-  )
-  note = NOTE.format(
-    preset=preset,
-    command=command,
-    commit=document['commit'],
-    device=document['device'],
-    minutes=document['seconds'] / 60,
-    begin=claims_io.MARK_BEGIN,
-    end=claims_io.MARK_END,
-  )
-  (out / 'README.md').write_text(note)
-  document = claims_io.read_claims(out / 'claims.json')
-  table = claims_io.to_markdown_table(document)
-  claims_io.rewrite_readme(out / 'README.md', table)
+  shutil.copy(found, out / 'claims.json')
+  shutil.copy(workdir / 'config.json', out / 'config.json')
+  published.write_note(out)
 
 
 def main(arguments=None):

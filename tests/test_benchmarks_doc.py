@@ -2,6 +2,7 @@
 
 import csv
 
+from scripts import benchmark_rows
 from scripts import make_benchmarks_doc as doc
 
 
@@ -83,4 +84,6 @@ def test_the_first_and_the_last_policy_stand_beside_each_other(tmp_path):
   write(tmp_path, 'smollm2_full/tables/rl_curve.csv', *rows)
   found = ours(doc.table(tmp_path), 'Reward on HH')
   assert '-.552 (s.e. .400) before, -.076 (s.e. .400) after PPO' in found
-  assert doc.number('nan') == '-' and doc.number('') == '-'
+  assert (
+    benchmark_rows.number('nan') == '-' and benchmark_rows.number('') == '-'
+  )

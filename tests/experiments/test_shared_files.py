@@ -190,6 +190,7 @@ def reported(tmp_path):
     {}, {'preset': 'smoke', 'seconds': 90.0, 'commit': 'c1', 'device': 'cpu'}
   )
   claims_io.write_claims(study / 'report' / 'claims.json', document)
+  (study / 'config.json').write_text('{"config": {"seeds": [0]}}')
   return study, out
 
 
@@ -202,6 +203,7 @@ def test_a_published_study_is_what_it_holds_now(reported):
   assert (out / 'figures' / 'new.figures').read_text() == 'figures'
   claims = (study / 'report' / 'claims.json').read_bytes()
   assert (out / 'claims.json').read_bytes() == claims
+  assert json.loads((out / 'config.json').read_text())['config']['seeds'] == [0]
   note = (out / 'README.md').read_text()
   assert note.startswith('# smoke\n')
   assert '`make reproduce PRESET=smoke` at commit `c1` on cpu, 1.5' in note
