@@ -92,8 +92,15 @@ class StepClock(transformers.TrainerCallback):
     self.ends.append(time.perf_counter())
 
 
+def in_bfloat16(shape):
+  """Whether the peer runs in its bfloat16: where ours does its products so."""
+  return shape.matmul != 'float32'
+
+
 def training_settings(args, micro):
-  """Settings that every trainer shares: quiet, float32, one update a batch.
+  """Settings that every trainer shares: quiet, one update a batch.
+
+  Float32, or the trainer's own mixed precision (`in_bfloat16`).
 
   Args:
     args: of `driver.parse_args`.
@@ -104,7 +111,7 @@ def training_settings(args, micro):
     per_device_train_batch_size=micro,
     gradient_accumulation_steps=args.shape.batch // micro,
     learning_rate=1e-5,
-    bf16=False,
+    bf16=in_bfloat16(args.shape),
     gradient_checkpointing=False,
     use_cpu=True,
     report_to=[],

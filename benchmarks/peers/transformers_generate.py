@@ -1,6 +1,7 @@
 """generate of transformers: python -m benchmarks.peers.transformers_generate.
 
 Sampling at temperature 1 of a forced length; no log-probabilities are kept.
+In bfloat16 the weights are kept so.
 """
 
 import torch
@@ -15,6 +16,8 @@ def main():
   torch_models.set_up()
   shape = args.shape
   model = torch_models.build(shape, 'lm').eval()
+  if torch_models.in_bfloat16(shape):
+    model = model.to(torch.bfloat16)
   prompts = torch_models.random_tokens(shape, shape.batch, shape.prompt_length)
 
   def call():
