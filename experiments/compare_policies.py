@@ -11,6 +11,7 @@ ranks the pairs of the first tranche by its own mean log-probability of a token
 """
 
 import functools
+import math
 
 import numpy as np
 import pandas as pd
@@ -52,6 +53,7 @@ def tranches_of(config):
     for parts in found.values()
   )
   fewest = min(fewest, config['test_pairs'])
+  fewest -= fewest % math.lcm(*map(len, found.values()))
   return {
     name: comparisons.PairArrays(
       *(

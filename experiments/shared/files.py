@@ -11,8 +11,16 @@ from rlhf_jax import digests
 
 
 def write_csv(path, rows):
-  """Writes a list of dicts with equal keys; atomically."""
+  """Writes a list of dicts with equal keys; atomically.
+
+  Raises:
+    ValueError: if there is no row, or one has other keys.
+  """
   path = Path(path)
+  if not rows:
+    raise ValueError(
+      f'{path}: wanted a row or more, got none: look at what was to be measured'
+    )
   part = path.with_name(path.name + '.part')
   with part.open('w', newline='') as file:
     writer = csv.DictWriter(file, fieldnames=list(rows[0]))

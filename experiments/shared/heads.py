@@ -157,9 +157,10 @@ def rows_of(data, subset, outside_N, count, rng) -> np.ndarray:
     inside = np.flatnonzero(np.isin(data.kind_N, own) & outside_N)
     if number >= len(inside):
       return np.zeros(0, int)
-    group_N = data.group_N[inside]
-    parts.append(inside[first_groups(group_N, number or len(inside), rng)])
-  return np.concatenate(parts)
+    units = number if count else len(inside)
+    if units:  # a share of a small count may be none
+      parts.append(inside[first_groups(data.group_N[inside], units, rng)])
+  return np.concatenate([np.zeros(0, int), *parts])
 
 
 def _scored(data, train, held, settings, seed) -> Scored:

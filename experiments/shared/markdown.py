@@ -13,10 +13,11 @@ def between_markers(page, name, text):
   """The page with `text` between the markers of `name`.
 
   Raises:
-    ValueError: if the page lacks a marker.
+    ValueError: if the page lacks a marker, or the end stands first.
   """
   start, end = (marker.format(name) for marker in MARKERS)
-  if start not in page or end not in page:
+  before, begun, rest = page.partition(start)
+  _, ended, after = rest.partition(end)
+  if not (begun and ended):
     raise ValueError(f'the page has no {start} ... {end}: add the two lines')
-  before, rest = page.split(start)
-  return f'{before}{start}\n{text}\n{end}{rest.split(end)[1]}'
+  return f'{before}{start}\n{text}\n{end}{after}'

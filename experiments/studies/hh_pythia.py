@@ -26,7 +26,7 @@ def gpus_of(config, size):
 
 
 def microbatches(rows, at_once, gpus):
-  """Parts of a batch, so that a GPU differentiates `at_once` rows at a time.
+  """Parts of a batch: a GPU differentiates `at_once` rows at a time at most.
 
   Raises:
     ValueError: if the rows cannot be cut so.
@@ -36,7 +36,7 @@ def microbatches(rows, at_once, gpus):
       f'wanted 1 or more of batch_size, rows_at_once and GPUs, got {rows}, '
       f'{at_once} and {gpus}'
     )
-  parts = max(1, rows // (at_once * gpus))
+  parts = -(-rows // (at_once * gpus))
   if rows % (parts * gpus):
     raise ValueError(
       f'{rows} rows cannot be cut into {parts} parts over {gpus} GPUs: change '

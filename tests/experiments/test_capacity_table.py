@@ -86,3 +86,18 @@ def test_what_fits_on_gpus_is_said_in_words():
 def test_a_page_without_markers_is_an_error():
   with pytest.raises(ValueError, match='has no <!-- table: gpu -->'):
     markdown.between_markers('text', 'gpu', 'table')
+
+
+def test_an_end_that_stands_before_its_start_is_no_pair():
+  start, end = (marker.format('gpu') for marker in markdown.MARKERS)
+  with pytest.raises(ValueError, match='has no <!-- table: gpu -->'):
+    markdown.between_markers(f'a {end} b {start} c', 'gpu', 'table')
+  page = f'{end} before\n{start}\nold\n{end} after {end}\n'
+  found = markdown.between_markers(page, 'gpu', 'new')
+  assert found == f'{end} before\n{start}\nnew\n{end} after {end}\n'
+
+
+def test_a_table_has_a_line_a_row_and_none_is_a_head_alone():
+  lines = markdown.markdown(['a', 'b'], [['1', '2']]).splitlines()
+  assert lines == ['| a | b |', '| --- | --- |', '| 1 | 2 |']
+  assert markdown.markdown(['a'], []).splitlines() == ['| a |', '| --- |']

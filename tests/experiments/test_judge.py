@@ -296,3 +296,12 @@ def test_scores_are_kept_and_only_what_lacks_is_scored(tmp_path, monkeypatch):
   )
   with pytest.raises(ValueError, match='bad.jsonl:1'):
     score_files.read(tmp_path / 'bad.jsonl')
+
+
+def test_a_board_without_its_reference_is_one_line(tmp_path):
+  rows = [{'instruction': 'x', 'responses': [{'model': 'm', 'text': 't'}]}]
+  rows[0]['responses'][0]['pref'] = 0.5
+  write_rows(tmp_path / 'alpaca_eval_kwise' / 'kwise.jsonl.gz', rows)
+  asked = OPTIONS | {'data': str(tmp_path), 'leader_board': True}
+  with pytest.raises(ValueError, match='leader_board.csv: wanted a row or mor'):
+    judge.run(asked | {'workdir': str(tmp_path / 'out')})
