@@ -53,6 +53,7 @@ class Browser:
     self._read, write = os.pipe()
     flags = '--headless --no-sandbox --disable-gpu --remote-debugging-pipe'
     flags += ' --disable-dev-shm-usage --no-first-run --disable-extensions'
+    flags += ' --disable-background-networking'  # asks nobody for updates
     self._process = subprocess.Popen(
       [sys.executable, '-c', START, str(read), str(write), path()]
       + [*flags.split(), f'--user-data-dir={profile}', 'about:blank'],

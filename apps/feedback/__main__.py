@@ -31,6 +31,7 @@ FLAGS = {
   'lease_seconds': 'How long a task waits for a person who does nothing.',
   'queue': 'Most replies that wait for the model.',
 }
+LEAST = {'rows': 2, 'max_prompt': 2, 'max_reply': 1, 'top_k': 0}
 
 
 def plan_of(options) -> Plan:
@@ -48,11 +49,26 @@ def plan_of(options) -> Plan:
   )
 
 
+def check_sampler(options) -> None:
+  """Raises a ValueError at a value that no reply can be written with."""
+  for name, least in LEAST.items():
+    value = options[name]
+    if value < least:
+      raise ValueError(f'wanted --{name} of {least} or more, got {value}')
+  if not options['temperature'] > 0:
+    raise ValueError(
+      f'wanted --temperature above 0, got {options["temperature"]}'
+    )
+  if not 0 < options['top_p'] <= 1:
+    raise ValueError(
+      f'wanted --top_p above 0 and at most 1, got {options["top_p"]}'
+    )
+
+
 def run(options) -> None:
   """Serves until it is ended; `options` has the flags' names."""
   plan = plan_of(options)
-  if options['rows'] < 2:
-    raise ValueError(f'wanted --rows of 2 or more, got {options["rows"]}')
+  check_sampler(options)
   # What takes no time is looked at before the models are opened.
   sock, origins = serving.listen(options)
   connect(options['db'], create=True).close()

@@ -3,7 +3,7 @@
 from starlette.responses import Response
 
 from apps.feedback import export, people, progress, work
-from apps.feedback.database import set_setting
+from apps.feedback.database import reading, set_setting
 from apps.feedback.errors import NotFoundError
 from apps.feedback.site import handler, see
 
@@ -76,7 +76,8 @@ def export_pairs(site, db, person, request, form):
 @handler('admin')
 def export_sidecar(site, db, person, request, form):
   """GET /admin/sidecar.jsonl."""
-  return _lines(export.sidecar_lines(db), 'sidecar.jsonl')
+  with reading(db):
+    return _lines(export.sidecar_lines(db), 'sidecar.jsonl')
 
 
 def _lines(lines, name):

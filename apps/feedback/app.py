@@ -26,8 +26,9 @@ def make_app(path, plan: Plan, writers, origins) -> Guard:
     writers: see `Generation`.
     origins: addresses that it is reached at; links begin with the first.
   """
+  sampler = json.dumps(writers.sampler, sort_keys=True)
   with contextlib.closing(connect(path)) as db:
-    queued.serve(db, writers.snapshots)
+    queued.serve(db, writers.snapshots, sampler)
     key = setting(db, 'key')
   generation = Generation(path, writers)
   site = Site(
@@ -35,7 +36,7 @@ def make_app(path, plan: Plan, writers, origins) -> Guard:
     plan=plan,
     origin=origins[0],
     generation=generation,
-    sampler=json.dumps(writers.sampler, sort_keys=True),
+    sampler=sampler,
     key=key,
   )
 

@@ -14,6 +14,11 @@ import urllib.parse
 WAIT = 0.05  # seconds between tries, at first
 LONGEST_WAIT = 1.0
 AGAIN = (429, 502, 503)  # too often, no server behind a proxy, queue full
+LINKS = {
+  'http': http.client.HTTPConnection,
+  'https': http.client.HTTPSConnection,
+}
+SUCH_AS = 'http://127.0.0.1:8000'
 
 
 class ClientError(RuntimeError):
@@ -33,9 +38,15 @@ class Client:
     Args:
       url: such as 'http://127.0.0.1:8000'.
       patience: seconds without an answer before a ClientError.
+
+    Raises:
+      ValueError: if that is no address.
     """
     parts = urllib.parse.urlsplit(url)
-    self._host, self._port = parts.hostname, parts.port or 80
+    if parts.scheme not in LINKS or not parts.hostname:
+      raise ValueError(f'wanted an address such as {SUCH_AS}, got {url!r}')
+    self._link = LINKS[parts.scheme]
+    self._host, self._port = parts.hostname, parts.port
     self._origin = f'{parts.scheme}://{parts.netloc}'
     self._patience = patience
     self._cookies = {}
@@ -95,9 +106,7 @@ class Client:
       headers['Cookie'] = '; '.join(pairs)
     if body is not None:
       headers['Content-Type'] = 'application/x-www-form-urlencoded'
-    link = http.client.HTTPConnection(
-      self._host, self._port, timeout=self._patience
-    )
+    link = self._link(self._host, self._port, timeout=self._patience)
     try:
       link.request(method, path, body, headers)
       answer = link.getresponse()

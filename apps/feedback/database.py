@@ -133,6 +133,7 @@ def connect(path, create: bool = False) -> sqlite3.Connection:
       f'--db={path} first'
     )
   if create:
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.touch(0o600)  # nobody else's to read; the files beside it follow
   try:
     db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
@@ -189,14 +190,19 @@ def statements(script: str) -> Iterator[str]:
 
 @contextlib.contextmanager
 def writing(db) -> Iterator[sqlite3.Connection]:
-  """A transaction that writes: committed at its end, undone by an error."""
+  """A transaction that writes: committed at its end, undone by an error.
+
+  An error of the commit undoes it too, so that the connection can go on; a full
+  disk may have undone it already.
+  """
   db.execute('BEGIN IMMEDIATE')
   try:
     yield db
+    db.execute('COMMIT')
   except BaseException:
-    db.execute('ROLLBACK')
+    if db.in_transaction:
+      db.execute('ROLLBACK')
     raise
-  db.execute('COMMIT')
 
 
 @contextlib.contextmanager

@@ -44,6 +44,16 @@ class ExpiredError(RefusedError):
   )
 
 
+class NotStoredError(RefusedError):
+  """A database that is locked for too long, or whose disk is full."""
+
+  status, heading = 503, 'Nothing was stored'
+  words = (
+    'The program cannot reach its database, or the disk is full. Go back in '
+    'your browser, where what you typed still stands, and send it again later.'
+  )
+
+
 class QueueFullError(RefusedError):
   """More replies wait for the model than may."""
 

@@ -12,7 +12,8 @@ sidecar has them and says so. Attention items are in neither. Nobody's name,
 link or session is.
 
 The second reads a sidecar into a database; what is there already stays as it
-is, so that an export read back changes nothing.
+is, so that an export read back changes nothing. A later export adds what came
+since, the ends of conversations too.
 """
 
 import argparse

@@ -6,6 +6,7 @@ written is in the database.
 
 import contextlib
 import logging
+import sqlite3
 import threading
 import traceback
 
@@ -49,11 +50,16 @@ class Generation(threading.Thread):
       return self._partial.get(reply_id, '')
 
   def run(self) -> None:
-    """Works until `stop`."""
+    """Works until `stop`; what a full disk kept out is tried again."""
     with contextlib.closing(connect(self._path)) as db:
       while not self._ended:
         self._wake.clear()
-        if not self.work(db):
+        try:
+          more = self.work(db)
+        except sqlite3.Error as error:
+          log.error('replies are not stored, trying again: %s', error)
+          more = False
+        if not more:
           self._wake.wait(PAUSE)
 
   def work(self, db) -> bool:
@@ -72,7 +78,7 @@ class Generation(threading.Thread):
     for request in requests:
       try:
         group = self.writers.group(request)
-      except ValueError as error:
+      except Exception as error:  # as of `_write`
         log.warning('a prompt was refused: %s', type(error).__name__)
         queued.fail(db, [request.id], str(error))
         continue

@@ -1,7 +1,8 @@
 """What every request has to pass before a route sees it.
 
     host      one of ours, so that no other name can be pointed at this address
-    rate      a bucket of tokens for each session, or address without one
+    rate      a bucket of tokens for each session, or address without one; a
+              cookie that is no session's, as far as is known, is none
     origin    a POST comes from a page of ours, by the header Origin
     body      a form, of a bounded size, that comes within a bounded time
 
@@ -18,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 
 COOKIE = 'feedback'
+SESSION = 'feedback.session'  # of a scope: the session that a route found
 FORM = 'application/x-www-form-urlencoded'
 BODY_SECONDS = 20.0
 MOST_BUCKETS = 10_000
@@ -90,6 +92,7 @@ class Guard:
     self._origins = frozenset(origins)
     self._hosts = {origin.partition('://')[2] for origin in origins}
     self._buckets = Buckets(plan.requests_per_second, plan.burst)
+    self._sessions = set()  # met since the start, by the SHA-256 of the cookie
 
   async def __call__(self, scope, receive, send):
     """Serves a request, or says why not."""
@@ -116,6 +119,10 @@ class Guard:
       await answer(scope, receive, with_headers)
       return
     await self.app(scope, _replayed(body, receive), with_headers)
+    if SESSION in scope:
+      if len(self._sessions) >= MOST_BUCKETS:
+        self._sessions.clear()
+      self._sessions.add(scope[SESSION])
 
   def _refusal(self, scope, headers):
     """(status, words) of a request that is not served, or None."""
@@ -123,7 +130,9 @@ class Guard:
       return 421, 'This address is not served here.'
     cookie = Request(scope).cookies.get(COOKIE, '')
     address = (scope.get('client') or ('',))[0]
-    key = hashlib.sha256(cookie.encode()).digest() if cookie else address
+    session = hashlib.sha256(cookie.encode()).hexdigest()
+    # Else whoever makes up cookies has a full bucket for each of them.
+    key = session if session in self._sessions else address
     if not self._buckets.take(key):
       return 429, 'Too many requests: wait a little.'
     if scope['method'] not in ('GET', 'HEAD', 'POST'):

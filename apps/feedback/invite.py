@@ -19,7 +19,7 @@ from experiments.shared import command
 
 def run(options) -> None:
   """Prints a line for each person; `options` has the flags' names."""
-  if bool(options['names']) == bool(options['count']):
+  if bool(options['names']) == bool(options['count']) or options['count'] < 0:
     raise ValueError('wanted --names or --count, and one of them alone')
   names = (options['names'] or '').split(',')
   if options['count']:

@@ -71,3 +71,7 @@ class Plan:
       value = getattr(self, field.name)
       if isinstance(value, int | float) and value <= 0:
         raise ValueError(f'wanted {field.name} above 0, got {value}')
+    if self.queue < 2:
+      raise ValueError(
+        f'wanted queue of 2 or more, the replies of a turn, got {self.queue}'
+      )

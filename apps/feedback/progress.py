@@ -1,6 +1,7 @@
 """Numbers of the admin page, all from the rows of choices."""
 
 import collections
+import dataclasses
 import statistics
 
 import numpy as np
@@ -11,6 +12,7 @@ from rlhf_jax.analysis import agreement_people
 from rlhf_jax.data.said import unique
 
 HOUR = 3600.0
+FEWEST = 8  # pairs of which a bootstrap says anything
 
 
 def numbers(db) -> list[tuple[str, str]]:
@@ -49,7 +51,7 @@ def agreement(db) -> dict | None:
   """{'alpha', 'kappa', 'agreement': Interval, 'items'} of pairs of overlap.
 
   Columns are the first, second, ... to compare a pair, whoever that was.
-  Without such a pair it is None.
+  Without such a pair it is None, with fewer than FEWEST no interval has ends.
   """
   groups = list(votes_of(comparisons(db)).values())
   if not groups:
@@ -59,7 +61,11 @@ def agreement(db) -> dict | None:
   )
   for row, group in zip(votes_NR, groups, strict=True):
     row[: len(group)] = [item.good for item in group]
-  return agreement_people.between_people(votes_NR, classes=2)
+  found = agreement_people.between_people(votes_NR, classes=2)
+  if len(groups) < FEWEST:
+    for name in agreement_people.STATISTICS:
+      found[name] = dataclasses.replace(found[name], low=np.nan, high=np.nan)
+  return found
 
 
 def people(db) -> list[dict]:

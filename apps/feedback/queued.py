@@ -94,14 +94,16 @@ def fail(db, ids, reason: str) -> None:
     )
 
 
-def serve(db, snapshots) -> None:
+def serve(db, snapshots, sampler=None) -> None:
   """Makes these snapshots the ones that write, and none other.
 
-  Replies that wait for one that is served no more are given up.
+  Replies that wait for one that is served no more are given up; the others are
+  written with the sampler of now, and say so.
 
   Args:
     db: connection.
     snapshots: [(uid, name, path)].
+    sampler: settings as JSON; None: as they were.
   """
   with writing(db):
     db.execute('UPDATE snapshots SET active = 0')
@@ -117,3 +119,7 @@ def serve(db, snapshots) -> None:
       ' snapshot_id IN (SELECT id FROM snapshots WHERE NOT active)',
       ('its snapshot is served no more', now()),
     )
+    if sampler is not None:
+      db.execute(
+        'UPDATE replies SET sampler = ? WHERE finished IS NULL', (sampler,)
+      )

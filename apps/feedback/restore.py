@@ -1,10 +1,12 @@
 """A sidecar of `export`, read back into a database.
 
 Rows are told by what stays the same in every export: uids, and the number or
-the place of what has none. What is there already is left as it is. People come
-without names and without links; whoever was invited here stays invited.
+the place of what has none. What is there already is left as it is, but that a
+conversation which was read before its end gets its end. People come without
+names and without links; whoever was invited here stays invited.
 """
 
+import contextlib
 import json
 
 from apps.feedback import database
@@ -26,6 +28,8 @@ FIELDS = {
   ).split(),
   'snapshots': 'uid name created'.split(),
 }
+# What a row that is none raises: a name, a type or a number that is not there.
+UNFIT = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
 
 
 def read(db, file) -> tuple[int, int]:
@@ -44,21 +48,29 @@ def read(db, file) -> tuple[int, int]:
   rows, new = list(_rows(file)), 0
   with database.writing(db):
     for number, row in rows:
-      try:
+      with _said(file, number):
         new += _take(db, row)
-      except (KeyError, TypeError, ValueError, database.sqlite3.Error) as error:
-        raise DataError(
-          f'{file}:{number}: wanted a line of sidecar.jsonl, got one that does '
-          f'not fit ({error!r}); export again'
-        ) from None
-    for _, row in rows:
-      _point_to_source(db, row['item'])
+    for number, row in rows:
+      with _said(file, number):
+        _point_to_source(db, row['item'])
   return len(rows), new
+
+
+@contextlib.contextmanager
+def _said(file, number):
+  """Turns whatever a row does not fit by into one line."""
+  try:
+    yield
+  except (*UNFIT, database.sqlite3.Error) as error:
+    raise DataError(
+      f'{file}:{number}: wanted a line of sidecar.jsonl, got one that does not '
+      f'fit ({error!r}); export again'
+    ) from None
 
 
 def _rows(file):
   """Yields (number, row) of the lines of a file."""
-  with open(file, encoding='utf-8') as stream:
+  with open(file, 'rb') as stream:
     for number, line in enumerate(stream, start=1):
       try:
         row = json.loads(line)
@@ -98,6 +110,7 @@ def _take(db, row) -> bool:
     item_id=item_id,
     person_id=person_id,
   )
+  _end(db, lease_id, lease)
   own = {'assignment_id': lease_id, 'number': row['turn']['number']}
   turn_id = _added(db, 'turns', own, row['turn'])
   for reply in row['replies']:
@@ -108,6 +121,18 @@ def _take(db, row) -> bool:
   ids = {'turn_id': turn_id, 'person_id': person_id}
   _added(db, 'choices', key, row['choice'], **ids)
   return db.total_changes > before
+
+
+def _end(db, lease_id, lease):
+  """Notes the end of a conversation, where it has none yet."""
+  if lease['finished'] is None:
+    return
+  ends = 'expires', 'finished', 'rating', 'comment'
+  marks = ', '.join(f'{name} = ?' for name in ends)
+  db.execute(
+    f'UPDATE assignments SET {marks} WHERE id = ? AND finished IS NULL',
+    (*(lease[name] for name in ends), lease_id),
+  )
 
 
 def _added(db, table, key, fields, **more) -> int:

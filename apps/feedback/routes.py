@@ -35,7 +35,8 @@ of the model is full.
 
 state.json:
 
-    {"step": "say" | "wait" | "choose" | "finish" | "done" | "expired",
+    {"step": "say" | "wait" | "choose" | "finish" | "done" | "expired"
+             | "failed": there is no reply to this message,
      "nonce": of the form of that step, or null,
      "finish_nonce": of finish, where that is allowed now, or null,
      "skip_nonce": of skip, or null,

@@ -92,7 +92,7 @@ CREATE TABLE replies (
   place INTEGER NOT NULL CHECK (place IN (0, 1)),
   snapshot_id INTEGER REFERENCES snapshots (id),  -- NULL: of a file
   seed INTEGER NOT NULL,
-  sampler TEXT NOT NULL,     -- JSON
+  sampler TEXT NOT NULL,     -- JSON; updated by a start with other flags
   -- All below: updated, once, when the reply is there.
   text TEXT,                 -- follows 'Assistant:', the space included
   token_ids TEXT,            -- JSON, of the reply as sampled

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import socket
+import urllib.parse
 from pathlib import Path
 
 from apps.feedback import people, work
@@ -30,7 +31,9 @@ def attention_rows(path):
     ValueError: naming the line that is none.
   """
   found = []
-  for number, line in enumerate(Path(path).read_text().splitlines(), 1):
+  # Not `splitlines`: JSON may hold what that takes for ends of lines.
+  lines = Path(path).read_text().removesuffix('\n').split('\n')
+  for number, line in enumerate(lines, 1):
     try:
       row = json.loads(line)
       prompt, better = split_reply(row['chosen'])
@@ -53,7 +56,7 @@ def prepare(options, plan) -> list[str]:
     if options['openings']:
       texts = Path(options['openings']).read_text().splitlines()
       added = work.add_openings(
-        db, [x.strip() for x in texts if x.strip()], plan
+        db, [x.strip() for x in texts if x.strip()], plan, plan.tasks[0]
       )
       lines.append(f'{added} new openings of {options["openings"]}')
     if options['attention']:
@@ -73,18 +76,39 @@ def listen(options) -> tuple[socket.socket, list[str]]:
   Raises:
     ValueError: if an address outside of this machine is not asked for.
   """
-  public, host = options['public'].rstrip('/'), options['host']
+  public, host = options['public'], options['host']
   if not public and host not in ('127.0.0.1', 'localhost'):
     raise ValueError(
       f'--host={host} can be reached from outside: if that is wanted, give the '
       'address that people open as --public=https://... too'
     )
-  if public and not public.startswith(('http://', 'https://')):
-    raise ValueError(f'wanted --public=https://NAME, got {public!r}')
+  outside = [origin_of(public)] if public else []
   sock = socket.create_server((host, options['port']))
   port = sock.getsockname()[1]
   own = [f'http://{name}:{port}' for name in ('127.0.0.1', 'localhost')]
-  return sock, ([public] if public else []) + own
+  return sock, outside + own
+
+
+def origin_of(address) -> str:
+  """The origin that a browser names for an address, to be compared with.
+
+  Its name is in lower case, and has a port only if it is not the usual one.
+
+  Raises:
+    ValueError: if the address is not that of a whole site.
+  """
+  parts = urllib.parse.urlsplit(address)
+  usual = {'http': 80, 'https': 443}.get(parts.scheme)
+  name = (parts.hostname or '').encode('idna').decode() if usual else ''
+  rest = parts.path.strip('/') + parts.query + parts.fragment
+  if not name or rest or '@' in parts.netloc:
+    raise ValueError(
+      f'wanted --public=https://NAME, a name without a path, got {address!r}'
+    )
+  if ':' in name:
+    name = f'[{name}]'
+  port = '' if parts.port in (None, usual) else f':{parts.port}'
+  return f'{parts.scheme}://{name}{port}'
 
 
 def told_outside(origin, host, port, db) -> str:

@@ -228,6 +228,7 @@ def main(arguments=None) -> None:
   try:
     tokens = tokens_of(Path(flags.links).read_text().splitlines())
     world = world_of(flags.study)
+    Client(flags.url)  # says what is wrong with it, once
     args = flags.url, tokens, world, flags.each, flags.seed, flags.rewrites
     done = work(*args)
   except (ClientError, OSError, ValueError, about.RunError) as error:

@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import hmac
 import logging
+import sqlite3
 from pathlib import Path
 
 import jinja2
@@ -12,10 +13,15 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from apps.feedback import people
-from apps.feedback.database import connect
-from apps.feedback.errors import ForgedError, NotFoundError, RefusedError
+from apps.feedback.database import DatabaseError, connect
+from apps.feedback.errors import (
+  ForgedError,
+  NotFoundError,
+  NotStoredError,
+  RefusedError,
+)
 from apps.feedback.generation import Generation
-from apps.feedback.guard import COOKIE, Buckets, nonce_of
+from apps.feedback.guard import COOKIE, SESSION, Buckets, nonce_of
 from apps.feedback.plan import Plan
 
 HERE = Path(__file__).parent
@@ -96,7 +102,8 @@ def handler(role: str | None = None):
   """Makes an endpoint of `f(site, db, person, request, form) -> response`.
 
   It is called in a thread, with a connection of its own. A RefusedError becomes
-  its page, a ValueError one that says what was wrong with a field.
+  its page, a ValueError one that says what was wrong with a field, an error of
+  the database that of a NotStoredError.
 
   Args:
     role: 'worker', 'admin', or None: everybody, `person` may be None.
@@ -112,9 +119,20 @@ def handler(role: str | None = None):
       return await run_in_threadpool(answer, request, form)
 
     def answer(request, form):
+      try:
+        return answer_stored(request, form)
+      except (DatabaseError, sqlite3.OperationalError) as error:
+        log.error('not stored: %s', error)
+        refused = NotStoredError
+        site = request.app.state.site
+        return site.error(refused.status, refused.heading, refused.words)
+
+    def answer_stored(request, form):
       site = request.app.state.site
       with contextlib.closing(connect(site.path)) as db:
         person = people.person_of(db, request.cookies.get(COOKIE, ''))
+        if person:
+          request.scope[SESSION] = person.session
         if role and person is None:
           return site.error(
             401,

@@ -171,7 +171,8 @@ def _record(db, uid, person_id, plan, nonce, label, box, text):
       'INSERT INTO choices (nonce, turn_id, person_id, box, picked, rewrite,'
       ' seconds, created, version) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
       (nonce, turn['id'], person_id, box, found.replies[label].place, text)
-      + (time - (turn['seen'] or time), time, APP_VERSION),
+      # The clock of the machine may have been put back meanwhile.
+      + (max(time - (turn['seen'] or time), 0.0), time, APP_VERSION),
     )
     if row['kind'] == 'pair':
       db.execute(

@@ -13,6 +13,8 @@ from apps.feedback.errors import (
 from apps.feedback.site import handler, same, see
 from apps.feedback.words import words_of
 
+TYPED = ('text', 'rewrite', 'comment')  # fields
+
 
 def _task(site, db, person, request):
   """The conversation that a path names, and the nonces of its forms.
@@ -60,7 +62,7 @@ def task(site, db, person, request, form):
   return _page(site, db, person, found, nonces)
 
 
-def _page(site, db, person, found, nonces, status=200, alert='', typed=''):
+def _page(site, db, person, found, nonces, status=200, alert='', form=None):
   """The page of a conversation.
 
   Args:
@@ -71,7 +73,7 @@ def _page(site, db, person, found, nonces, status=200, alert='', typed=''):
     nonces: of its forms.
     status: of the answer.
     alert: what was wrong with the form that was sent.
-    typed: what stays in the form.
+    form: its fields, of which what was typed stays.
   """
   return site.page(
     'task',
@@ -85,7 +87,7 @@ def _page(site, db, person, found, nonces, status=200, alert='', typed=''):
     total=site.plan.conversations,
     turns=site.plan.turns,
     alert=alert,
-    typed=typed,
+    typed={name: (form or {}).get(name, '') for name in TYPED},
   )
 
 
@@ -153,8 +155,7 @@ def _sent(site, db, person, request, form, step, act, after=None):
   except (ValueError, QueueFullError) as error:
     words = error.words if isinstance(error, QueueFullError) else str(error)
     status = error.status if isinstance(error, QueueFullError) else 400
-    typed = form.get('text') or form.get('rewrite') or form.get('comment', '')
-    return _page(site, db, person, found, nonces, status, words, typed)
+    return _page(site, db, person, found, nonces, status, words, form)
   return see(after)
 
 

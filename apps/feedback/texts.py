@@ -4,8 +4,7 @@ import re
 
 from rlhf_jax.text.dialogue import ASSISTANT, HUMAN, parse_dialogue
 
-# A blank line and a marker would read back as a turn that nobody took.
-_TURN = re.compile(r'\n\s*\n(?=(?:Human|Assistant):)')
+_MARKER = re.compile(r'(?=(?:Human|Assistant):)')
 _CUT = re.compile(r'\n\n(?:Human|Assistant):')
 
 
@@ -17,7 +16,20 @@ def cleaned(text: str) -> str:
   """
   text = text.replace('\r\n', '\n').replace('\r', '\n')
   kept = (c for c in text if c in '\n\t' or not _is_control(c))
-  return _TURN.sub('\n', ''.join(kept)).strip()
+  *before, last = _MARKER.split(''.join(kept))
+  return ''.join([*map(_one_line_end, before), last]).strip()
+
+
+def _one_line_end(text):
+  """A text before a marker; blank lines at its end become one line end.
+
+  They would read back as a turn that nobody took. No regular expression: one
+  that tries every line end takes minutes over a form full of them.
+  """
+  end = text[len(text.rstrip()) :]
+  if not (end.endswith('\n') and end.count('\n') > 1):
+    return text
+  return text.rstrip() + end[: end.index('\n') + 1]
 
 
 def _is_control(c):

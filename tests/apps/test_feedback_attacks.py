@@ -357,6 +357,18 @@ def test_requests_and_wrong_links_are_limited(tmp_path):
   assert client.post('/join', data={'token': ada.token}).status_code == 429
 
 
+def test_a_cookie_that_is_made_up_has_no_bucket_of_its_own(tmp_path):
+  page = Page(tmp_path, Plan(**SLOW))
+  ada = page.person()
+  assert ada.get('/').status_code == 200
+  codes = [
+    page.visitor(cookie=f'feedback={i:032x}').get('/').status_code
+    for i in range(30)
+  ]
+  assert codes[:15] == [401] * 15 and codes[-1] == 429
+  assert ada.get('/').status_code == 200  # whose session is one
+
+
 def test_a_bucket_fills_at_its_rate():
   time = [0.0]
   buckets = Buckets(rate=2.0, burst=3, clock=lambda: time[0])

@@ -225,6 +225,21 @@ def test_a_killed_server_comes_back_and_the_same_replies_come(chromium, server):
   assert item.chosen.strip() in visitor.text()
 
 
+def test_a_page_that_waits_says_that_its_link_was_revoked(chromium, server):
+  server.gate.unlink()
+  server.start()
+  visitor = chromium.visitor(PHONE, 800)
+  server.invited(visitor, 'ada')
+  visitor.key('Enter')
+  visitor.wait(step('say'))
+  visitor.type('hello')
+  visitor.key('Enter')
+  visitor.wait(step('wait'))
+  uid = server.db.execute('SELECT uid FROM people').fetchone()[0]
+  people.revoke(server.db, uid)
+  visitor.wait('document.body.innerText.includes("An invitation is needed")')
+
+
 def test_the_admin_page_fits_a_phone(chromium, server):
   server.start()
   visitor = chromium.visitor(PHONE, 800)

@@ -139,6 +139,30 @@ def test_reading_an_export_back_changes_nothing(made, tmp_path):
   assert list(made.db.iterdump()) == dump
 
 
+def test_an_export_in_the_midst_of_a_conversation_is_gone_on_with(
+  made, tmp_path
+):
+  lease = made.conversation()
+  made.choose(lease, number=1)
+  fresh = database.connect(tmp_path / 'b.db', create=True)
+  export.write(made.db, tmp_path / 'out1')
+  restore.read(fresh, tmp_path / 'out1' / export.SIDECAR)
+  made.choose(lease, number=2)
+  made.db.execute(
+    'UPDATE assignments SET expires = 120.5, finished = 9.5, rating = 4,'
+    " comment = 'good' WHERE id = ?",
+    (lease,),
+  )
+  export.write(made.db, tmp_path / 'out2')
+  assert restore.read(fresh, tmp_path / 'out2' / export.SIDECAR) == (2, 1)
+  assert list(export.sidecar_lines(fresh)) == list(
+    export.sidecar_lines(made.db)
+  )
+  # An older one takes nothing back.
+  restore.read(fresh, tmp_path / 'out1' / export.SIDECAR)
+  assert '"comment": "good"' in ''.join(export.sidecar_lines(fresh))
+
+
 def test_nobodys_name_or_link_is_exported(made):
   everything(made)
   said = ''.join(export.sidecar_lines(made.db))

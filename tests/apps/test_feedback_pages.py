@@ -165,6 +165,20 @@ def test_a_wrong_field_keeps_what_was_typed(page):
   assert page.count('choices') == 1
 
 
+def test_what_was_typed_stays_in_its_own_field(page):
+  ada = page.person()
+  task = page.talk(ada)
+  said = {'action': 'rewrite', 'rewrite': 'my reply', 'rewrite_of': 'c'}
+  text = send(ada, task, f'{task}/choose', **said).text
+  assert (
+    'my reply</textarea>' in text and '<details class="rewrite" open' in text
+  )
+  send(ada, task, f'{task}/choose', box='1')
+  text = send(ada, task, f'{task}/finish', rating='', comment='my view').text
+  [comment] = re.findall(r'<textarea id="comment".*?</textarea>', text)
+  assert text.count('my view') == 1 and '>my view<' in comment
+
+
 def test_a_full_queue_says_so_and_keeps_the_message(tmp_path):
   page = Page(tmp_path, Plan(queue=2))
   ada, bob = page.person(), page.person('bob')
@@ -394,6 +408,8 @@ def test_commands_end_in_one_line(tmp_path, capsys):
   assert capsys.readouterr().out.splitlines()[2].endswith(' simulated 3')
   with pytest.raises(ValueError, match='--names or --count'):
     invite.run(options | {'count': 3})
+  with pytest.raises(ValueError, match='--names or --count'):
+    invite.run(options | {'names': None, 'count': -1})
   outside = {'public': '', 'host': '0.0.0.0', 'port': 0}
   with pytest.raises(ValueError, match='can be reached from outside'):
     serving.listen(outside)

@@ -6,7 +6,9 @@ import pandas as pd
 import pytest
 import said_fixture
 
-from apps.feedback import standings
+from apps.feedback import progress, standings
+
+PROMPT = '\n\nHuman: hi\n\nAssistant:'
 
 
 @pytest.fixture
@@ -66,3 +68,18 @@ def test_the_command_prints_and_writes_both_tables(made, tmp_path, capsys):
   assert games['win_rate'].tolist() == [0.25, 0.75]
   with pytest.raises(SystemExit, match='error: there is no database'):
     standings.main([f'--db={tmp_path}/none.db'])
+
+
+@pytest.mark.parametrize('pairs', [7, 8])
+def test_agreement_on_few_pairs_has_no_interval(made, pairs):
+  """A bootstrap over one pair would say that nothing is uncertain."""
+  for n in range(pairs):
+    turn = made.choose(made.conversation(), box=1)
+    again = {'kind': 'pair', 'source_turn_id': turn, 'prompt': PROMPT}
+    made.choose(made.conversation(2, **again), box=8 if n % 2 else 1)
+  found = progress.agreement(made.db)
+  assert found['items'] == pairs
+  for name in ('alpha', 'kappa', 'agreement'):
+    few = pairs < progress.FEWEST
+    assert math.isfinite(found[name].mean)
+    assert math.isnan(found[name].low) == math.isnan(found[name].high) == few

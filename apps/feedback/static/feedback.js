@@ -38,6 +38,10 @@
     let pause = 400;
     try {
       const answer = await fetch(waiting.dataset.state);
+      if (answer.status === 401 || answer.status === 404) {
+        location.reload();  // the page itself says why
+        return;
+      }
       if (!answer.ok) throw new Error(answer.status);
       const state = await answer.json();
       if (state.step !== 'wait') {
