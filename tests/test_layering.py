@@ -55,6 +55,8 @@ ONLY_IN = {
   'grain': ('rlhf_jax/data/pipeline.py',),
   'tensorboardX': ('rlhf_jax/train/loggers.py',),
   'wandb': ('rlhf_jax/train/loggers.py',),
+  'submitit': ('experiments/studies/submit.py',),
+  'rich': ('experiments/studies/board.py',),
 }
 
 # Everything a room may import that is not ours and not in the standard library.

@@ -1,6 +1,5 @@
 """The command line of a script: flags, and errors of one line."""
 
-import errno
 import sys
 from pathlib import Path
 
@@ -8,15 +7,12 @@ from absl import app, flags, logging
 from ml_collections import config_flags
 
 from experiments.shared import knobs
+from experiments.shared.errors import EXPECTED, one_line
 from rlhf_jax.analysis.notes import NOTES
-from rlhf_jax.data.jsonl import DataError
-from rlhf_jax.text.dialogue import DialogueError
-from rlhf_jax.train.about import RunError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 HELP = ('--help', '-help', '-h', '--h', '--helpshort', '--helpfull', '-?')
 WORKDIR = 'Directory of the run; a killed run goes on in it.'
-EXPECTED = (RunError, DataError, DialogueError, ValueError, OSError)
 
 
 def main(run, default_config, default_workdir=None, report=False):
@@ -136,24 +132,6 @@ def exit_code(call):
     print(f'error: {one_line(error)}', file=sys.stderr)
     return 2
   return 0
-
-
-def one_line(error):
-  """What an error says, in one line; of a quoted traceback its last line."""
-  if isinstance(error, UnicodeDecodeError):
-    return f'a file is not UTF-8 text, or is damaged: {error}'
-  if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-    where = f' for {error.filename}' if error.filename else ''
-    return (
-      f'no space is left{where}: free some and give the same command again, '
-      'the run goes on from its last checkpoint'
-    )
-  first = error.args[0] if error.args else ''
-  text = first if isinstance(first, str) else str(error)
-  lines = [line.strip() for line in text.splitlines() if line.strip()]
-  if any(line.startswith('Traceback ') for line in lines):
-    return lines[-1]
-  return ' '.join(lines)
 
 
 def parse_flags(argv, settings=None):

@@ -17,6 +17,7 @@ from rlhf_jax.train.finite import with_guard
 from rlhf_jax.train.run import load_params
 from rlhf_jax.train.sharded import init_sharded, jit_rows, jit_sharded
 from rlhf_jax.train.sharding import make_mesh, shard, shardings_of
+from rlhf_jax.train.together import meeting
 
 
 def mesh_from(sizes):
@@ -93,12 +94,13 @@ def noting(function, name):
 def jit_step(step, name, mesh):
   """Jits step(state, *frozen, batch, rng, hyper), which donates its state.
 
-  On a mesh the first call's state and frozen trees say by their paths and
-  shapes where everything lives.
+  In a run that is a member of a group (`train/together.py`) one program takes
+  the steps of all. On a mesh the first call's state and frozen trees say by
+  their paths and shapes where everything lives.
   """
-  if not mesh:
-    return jit_named(step, name, donate_argnums=0)
   named = noting(step, name)
+  if not mesh:
+    return meeting(named, jax.jit(named, donate_argnums=0))
   return _at_first_call(
     lambda state, *rest: jit_sharded(named, mesh, state, *rest[:-3])
   )

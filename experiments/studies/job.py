@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rlhf_jax import digests
+from rlhf_jax.digests import write_json
 from rlhf_jax.train import about
 
 FAILED = 'failed.json'
@@ -48,6 +49,7 @@ class Job:
     program: jobs with one key share compiled programs, so one worker gets them.
     weight: rough cost, longest first.
     resources: for launchers that ask for them.
+    label: what of it people want to read beside its name; '' nothing.
   """
 
   name: str
@@ -57,6 +59,12 @@ class Job:
   program: str = ''
   weight: float = 1.0
   resources: Resources = Resources()
+  label: str = ''
+
+  @property
+  def shown(self) -> str:
+    """Name and label, in a line that people read."""
+    return f'{self.name} ({self.label})' if self.label else self.name
 
 
 def with_needs(jobs) -> list[Job]:
@@ -81,6 +89,21 @@ def with_needs(jobs) -> list[Job]:
   for job in jobs:
     add(job)
   return list(found.values())
+
+
+def with_resources(jobs, resources) -> list[Job]:
+  """The jobs; those that ask for nothing, and what they need, ask for these.
+
+  Args:
+    jobs: [Job], each after what it needs.
+    resources: Resources.
+  """
+  made = {}
+  for job in jobs:
+    asked = job.resources if any(job.resources) else resources
+    needs = tuple(made[need.name] for need in job.needs)
+    made[job.name] = dataclasses.replace(job, needs=needs, resources=asked)
+  return list(made.values())
 
 
 def _differing(one, other):
@@ -201,6 +224,7 @@ def _row(job):
     'program': job.program,
     'weight': job.weight,
     'resources': job.resources._asdict(),
+    'label': job.label,
   }
 
 
@@ -269,10 +293,3 @@ def mark(root, stage, settings):
   root.mkdir(parents=True, exist_ok=True)
   kind = about.About(stage, 'study')._asdict()
   write_json(root / 'config.json', kind | {'config': settings, 'row': {}})
-
-
-def write_json(path, value):
-  """Writes a file that is whole or absent."""
-  part = path.with_name(path.name + '.part')
-  part.write_text(json.dumps(value, indent=1) + '\n', encoding='utf-8')
-  os.replace(part, path)

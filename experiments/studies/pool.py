@@ -12,9 +12,10 @@ import os
 import signal
 import sys
 import time
-import traceback
 from multiprocessing.connection import wait
 
+from experiments.studies import beats, retries, single
+from experiments.studies.clock import Clock
 from experiments.studies.job import (
   Job,
   cache_of,
@@ -24,24 +25,27 @@ from experiments.studies.job import (
   is_lost,
   why_stopped,
 )
-from rlhf_jax.train.progress import line, time_text
+from rlhf_jax.train.progress import line, listen
 
 
-def _worker(pipe, core, cache, log):
-  """Receives (module, config, workdir); sends progress, then the outcome."""
+def _worker(pipe, core, cache, root, log):
+  """Receives (name, module, config); sends progress, then the outcome.
+
+  What a job prints goes to its own log, the rest to `log`.
+  """
   if sys.platform == 'linux':
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # die with the parent
   signal.signal(signal.SIGINT, signal.SIG_IGN)
-  sys.stdout = sys.stderr = open(log, 'a', buffering=1)  # noqa: SIM115
+  with open(log, 'a') as file:
+    os.dup2(file.fileno(), 1)
+    os.dup2(file.fileno(), 2)
   if core is not None:
     os.sched_setaffinity(0, {core})
     flags = '--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1'
     os.environ['XLA_FLAGS'] = f'{os.environ.get("XLA_FLAGS", "")} {flags}'
   import jax
 
-  from experiments.shared.command import EXPECTED, one_line
   from rlhf_jax.train import ledger
-  from rlhf_jax.train.progress import listen
 
   jax.config.update('jax_compilation_cache_dir', cache)
   jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.5)
@@ -53,19 +57,26 @@ def _worker(pipe, core, cache, log):
       return
     if task is None:
       return
-    module, config, workdir = task
     started = time.time()
     try:
-      with listen(lambda *progress: pipe.send(('progress', progress))):
-        importlib.import_module(module).run(config, workdir)
+      _perform(task, root, pipe)
       pipe.send(('done', time.time() - started, ledger.rows()))
-    except EXPECTED as error:
-      traceback.print_exc()
-      pipe.send(('failed', one_line(error)))
-    except Exception as error:  # noqa: BLE001 (any error ends the study)
-      traceback.print_exc()
-      what = f'{type(error).__name__}: {error}'.splitlines()[0]
-      pipe.send(('failed', f'{what} (see {log})'))
+    except Exception as error:  # noqa: BLE001 (any error ends a job alone)
+      pipe.send(('failed', single.said_of(error)))
+
+
+def _perform(task, root, pipe):
+  """Runs a job's stage, heard of by the pipe and by its beats."""
+  name, module, config = task
+  log = beats.log_of(root, name)
+
+  def tell(*progress):
+    beat.progress(*progress)
+    pipe.send(('progress', progress))
+
+  beat = beats.Beat(root, name, log, kind_of=single.said_of)
+  with beats.output_to(log), beat, listen(tell):
+    importlib.import_module(module).run(config, root / name)
 
 
 # glibc hands large buffers back to the system after each step, and the page
@@ -83,33 +94,6 @@ def launcher(root, options, report):
   return Pool(options.workers, root, cache_of(root), report)
 
 
-class Clock:
-  """Lines that say what is done, and when the rest should be.
-
-  Args:
-    todo: [Job] that are not done yet; the others are skipped.
-    total: number of all jobs.
-  """
-
-  def __init__(self, todo, total):
-    self.started, self.total, self.done = time.time(), total, 0
-    self.left = {job.name: job.weight or 1.0 for job in todo}
-    self.whole = sum(self.left.values())
-
-  def line(self, job, seconds):
-    """The line of a job that took so long; time left goes by weights."""
-    self.done += 1
-    head = f'[{self.done}/{self.total}] {job.name}'
-    if job.name not in self.left:
-      return f'{head}: done before, skipped'
-    del self.left[job.name]
-    elapsed = time.time() - self.started
-    rest = sum(self.left.values())
-    left = elapsed * rest / (self.whole - rest)
-    about = f', about {time_text(left)} left' if rest else ''
-    return f'{head} in {seconds:.1f} s ({elapsed:.0f} s in all{about})'
-
-
 class Pool:
   """Runs jobs in the order of their needs, and of their weight.
 
@@ -117,7 +101,7 @@ class Pool:
     workers: number of processes; more than one are pinned to a core each.
     root: pathlib.Path of the study; job `x` runs in root/x.
     cache: directory of the compilation cache.
-    report: callable(str), shown to the user.
+    report: callable(str), shown to the user; of progress with `passing`.
   """
 
   def __init__(self, workers, root, cache, report):
@@ -126,7 +110,7 @@ class Pool:
     os.environ.update(MALLOC | os.environ)  # read by glibc at process start
     self.pipes, self.processes = [None] * workers, [None] * workers
     self.seen, self.ledgers = [set() for _ in range(workers)], [[]] * workers
-    self.seconds, self.running, self.failed = {}, {}, {}
+    self.seconds, self.running, self.failed, self.kinds = {}, {}, {}, {}
     self.cache = cache
     self.cores = [
       cores[i % len(cores)] if workers > 1 else None for i in range(workers)
@@ -142,7 +126,7 @@ class Pool:
     self.pipes[i] = ours
     self.processes[i] = context.Process(
       target=_worker,
-      args=(theirs, self.cores[i], str(self.cache), log),
+      args=(theirs, self.cores[i], str(self.cache), self.root, log),
       daemon=True,
     )
     self.processes[i].start()
@@ -151,17 +135,22 @@ class Pool:
   def run(self, jobs: list[Job], after=lambda: None):
     """Runs all jobs, calling `after` whenever one is done; {name: seconds}.
 
-    Those that have stopped at a number that is not finite, now or before, and
-    those that need them, are left out: the others go on.
+    Those that it has run before are left alone. Those that have stopped at a
+    number that is not finite, now or before, and those that need them, are left
+    out: the others go on.
 
     Raises:
       RuntimeError: after all that could run, naming what failed otherwise, and
         why.
     """
-    self.seconds, self.running, self.failed = {}, {}, {}
-    waiting = self._without_lost({job.name: job for job in jobs})
+    self.running, self.failed, self.kinds = {}, {}, {}
+    left = {job.name: job for job in jobs if job.name not in self.seconds}
+    waiting = self._without_lost(left)
     todo = [job for job in waiting.values() if not is_done(job, self.root)]
     clock = Clock(todo, len(jobs))
+    clock.done = len(jobs) - len(left)
+    for job in todo:
+      beats.forget(self.root, job.name)
     while waiting or self.running:
       for i in range(len(self.pipes)):
         job = self._next(i, waiting) if i not in self.running else None
@@ -200,7 +189,7 @@ class Pool:
       self._start(i)
     self.running[i] = job
     with contextlib.suppress(OSError):  # it dies: the next answer will say so
-      self.pipes[i].send((job.module, job.config, self.root / job.name))
+      self.pipes[i].send((job.name, job.module, job.config))
 
   def _needs_failed(self, job):
     """Whether a job needs one that failed, or that cannot run either."""
@@ -214,24 +203,31 @@ class Pool:
     try:
       kind, *message = self.pipes[i].recv()
     except (EOFError, OSError):
-      kind, message = 'failed', ['its process was killed']
+      said = {'kind': retries.SIGNAL, 'why': retries.HELPED[retries.SIGNAL]}
+      kind, message = 'failed', [said]
       self.processes[i].join(timeout=5)
     if kind == 'progress':
       label, done, of, left = message[0]
       own = '' if label == job.name.split('/')[-1] else f': {label}'
-      self.report(f'  {line(job.name + own, done, of, left)}')
+      self.report(f'  {line(job.shown + own, done, of, left)}', passing=True)
       return False
     del self.running[i]
-    if kind == 'failed' and has_stopped(job, self.root):
-      self.report(f'  stopped: {why_stopped(job, self.root)}')
-      return False
     if kind == 'failed':
-      self.failed[job.name] = f'{job.name}: {message[0]}'
-      self.report(f'  failed: {self.failed[job.name]}')
+      self._fail(job, **message[0])
       return False
     self.seconds[job.name], self.ledgers[i] = message
     self.report(clock.line(job, message[0]))
     return True
+
+  def _fail(self, job, kind, why):
+    """One line of a job that failed, with its log."""
+    if has_stopped(job, self.root):
+      self.report(f'  stopped: {why_stopped(job, self.root)}')
+      return
+    log = beats.log_of(self.root, job.name)
+    self.failed[job.name] = f'{job.shown}: {why} (see {log})'
+    self.kinds[job.name] = kind
+    self.report(f'  failed: {self.failed[job.name]}')
 
   def _next(self, i, waiting):
     """The best job that worker i can start: known programs, then weight.

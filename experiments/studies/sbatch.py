@@ -1,19 +1,14 @@
-"""The sbatch commands of a list of jobs: arrays, what each waits for and asks.
+"""What a list of jobs asks of SLURM: arrays, what each waits for, and limits.
 
-A job is named by the study's folder and its number, never by flags, so no value
+A job is named by a JSON file with the study's folder and its name, so no value
 of a config passes through a shell.
 """
 
 import math
 import re
-import shlex
-import sys
-from pathlib import Path
 
-from experiments.studies.job import spans
-
-REPOSITORY = Path(__file__).resolve().parents[2]
-SCRIPT = 'scripts/slurm/job.sbatch'
+# SLURM reads % in the name of a log as a pattern, and quotes as ends of it.
+UNFIT = '%\'"\\\n'
 
 
 def arrays_of(jobs):
@@ -33,62 +28,48 @@ def minutes(hours, limits):
   """Time limit of a job: a multiple of its estimate, within bounds.
 
   Args:
-    hours: the estimate.
+    hours: the estimate; 0, for which there is none: the most.
     limits: (the multiple, least hours, most hours).
   """
   times, least, most = limits
-  return math.ceil(60 * min(max(times * hours, least), most))
+  return math.ceil(
+    60 * (min(max(times * hours, least), most) if hours else most)
+  )
 
 
-def words_of(array, numbers, after, root, limits):
-  """Arguments of sbatch for an array.
+def parameters_of(array, after, limits):
+  """{name: value} of submitit's SlurmExecutor for an array.
 
   Args:
     array: [Job].
-    numbers: {name: number} of the study.
     after: SLURM's ids of the jobs to wait for.
-    root: of the study; absolute.
-    limits: as for `minutes`; only jobs with an estimate have a limit.
-  """
-  asked, logs = array[0].resources, f'{root}/logs'.replace('%', '%%')
-  words = ['--parsable', '--kill-on-invalid-dep=yes', '--open-mode=append']
-  words.append(f'--array={spans(numbers[job.name] for job in array)}')
-  words.append(f'--job-name={array[0].program or array[0].name}')
-  words.append(f'--output={logs}/%A_%a.log')
-  if after:
-    words.append(f'--dependency=afterok:{":".join(after)}')
-  if asked.gpus:
-    words.append(f'--gpus-per-node={asked.gpus}')
-  if asked.cpus:
-    words.append(f'--cpus-per-task={asked.cpus}')
-  if asked.host_bytes:
-    words.append(f'--mem={math.ceil(asked.host_bytes / 2**20)}M')
-  if asked.hours:
-    words.append(f'--time={minutes(asked.hours, limits)}')
-  return [*words, SCRIPT, str(root), sys.executable]
-
-
-def script_lines(jobs, numbers, root, limits):
-  """A shell script that submits jobs; to be run in the repository.
-
-  Args:
-    jobs: [Job], each after what it needs; those that are not among them count
-      as done.
-    numbers: {name: number} of the study.
-    root: of the study; absolute.
     limits: as for `minutes`.
   """
-  yield 'set -e'
-  yield f'mkdir -p {shlex.quote(f"{root}/logs")}'
-  ids = {}
-  for array in arrays_of(jobs):
-    needs = [need.name for need in array[0].needs if need.name in ids]
-    words = words_of(array, numbers, [], root, limits)
-    quoted = ' '.join(map(shlex.quote, words))
-    if needs:
-      after = ':'.join(ids[name] for name in needs)
-      quoted = f'"--dependency=afterok:{after}" {quoted}'
-    variable = 'job_' + re.sub(r'\W', '_', array[0].name)
-    yield f'{variable}=$(sbatch {quoted})'
-    for job in array:
-      ids[job.name] = f'${{{variable}%%;*}}_{numbers[job.name]}'
+  asked = array[0].resources
+  title = re.sub(r'[^\w.-]', '-', array[0].program or array[0].name)
+  found = {'job_name': title, 'time': minutes(asked.hours, limits)}
+  more = {'requeue': True}
+  if after:
+    more |= {'dependency': f'afterok:{":".join(after)}'}
+    more |= {'kill-on-invalid-dep': 'yes'}
+  if asked.gpus:
+    found['gpus_per_node'] = asked.gpus
+  if asked.cpus:
+    found['cpus_per_task'] = asked.cpus
+  if asked.host_bytes:
+    found['mem'] = f'{math.ceil(asked.host_bytes / 2**20)}M'
+  return found | {'additional_parameters': more}
+
+
+def require_plain(root):
+  """Refuses the folder of a study that SLURM cannot write logs into.
+
+  Raises:
+    ValueError: naming the character.
+  """
+  bad = [mark for mark in str(root) if mark in UNFIT]
+  if bad:
+    raise ValueError(
+      f'{root} has {bad[0]!r} in it, which SLURM cannot have in the name of a '
+      'log: choose another --workdir'
+    )

@@ -1,14 +1,18 @@
-"""One job of a study in this process: what SLURM, or a person, starts."""
+"""One job of a study in this process: what a person, a pool or SLURM starts."""
 
+import contextlib
 import difflib
+import functools
 import importlib
 import sys
 import time
 from pathlib import Path
 
 from experiments.shared import knobs
+from experiments.studies import beats, retries
 from experiments.studies.job import cache_of, is_done, read_list, write_json
 from rlhf_jax import digests
+from rlhf_jax.train.progress import line, listen
 
 SPENT = 'spent.json'
 
@@ -32,7 +36,7 @@ def find(root, index=None, name=None):
   return jobs[numbers[name] if index is None else index], numbers
 
 
-def run(root, index=None, name=None):
+def run(root, index=None, name=None, log=''):
   """Runs one job of a study, if what it needs is done.
 
   A finished job does nothing, an interrupted one goes on. Seconds and compiled
@@ -42,27 +46,64 @@ def run(root, index=None, name=None):
     root: of the study; absolute.
     index: number of the job, or
     name: its name.
+    log: where its output goes, as others are told; '' to the terminal.
 
   Raises:
     ValueError: if there is no such job, or what it needs is not done.
   """
   job, numbers = find(root, index, name)
-  for need in job.needs:
-    if not is_done(need, root):
-      raise ValueError(
-        f'{job.name} needs {need.name}, which is not done: run '
-        f'--index={numbers[need.name]} first'
-      )
-  started, again = time.time(), is_done(job, root)
-  stage, workdir = importlib.import_module(job.module), Path(root) / job.name
-  knobs.check_job(job)
-  programs = _compiled(root)
-  try:
-    stage.run(job.config, workdir)
-  finally:
-    if workdir.is_dir() and not again:
-      _add(workdir, time.time() - started, programs())
+  with beats.Beat(root, job.name, log, kind_of=said_of) as beat:
+    for need in job.needs:
+      if not is_done(need, root):
+        raise ValueError(
+          f'{job.name} needs {need.name}, which is not done: run '
+          f'--index={numbers[need.name]} first'
+        )
+    started, again = time.time(), is_done(job, root)
+    stage, workdir = importlib.import_module(job.module), Path(root) / job.name
+    knobs.check_job(job)
+    programs = _compiled(root)
+    heard = listen(functools.partial(_tell, beat)) if log else None
+    try:
+      with heard or contextlib.nullcontext():
+        stage.run(job.config, workdir)
+    finally:
+      if workdir.is_dir() and not again:
+        _add(workdir, time.time() - started, programs())
   return job
+
+
+def _tell(beat, *told):
+  """Progress goes to the log, and to whoever looks at the beats."""
+  beat.progress(*told)
+  print(line(*told), file=sys.stderr, flush=True)
+
+
+def run_file(path):
+  """Runs the job that a JSON file names, {'study', 'job'}: what SLURM starts.
+
+  What it prints goes to the job's log, how it ended to its own files. Nothing
+  is returned, and no exception leaves it.
+
+  Raises:
+    SystemExit: with code 2, if it has failed.
+  """
+  asked = digests.read_json(path, dict)
+  root, name = Path(asked['study']), asked['job']
+  log = beats.log_of(root, name)
+  try:
+    with beats.output_to(log):
+      run(root, name=name, log=log)
+  except Exception:  # noqa: BLE001 (whatever it is, its log and beat say it)
+    raise SystemExit(2) from None
+
+
+def said_of(error):
+  """{'kind', 'why'}: what is said of the exception that a job ended with."""
+  from experiments.shared import errors
+
+  kind = retries.kind_of_error(error)
+  return {'kind': kind, 'why': errors.said_of(error)}
 
 
 def _compiled(root):

@@ -27,6 +27,7 @@ from rlhf_jax.train.about import (
   study_of,
 )
 from rlhf_jax.train.checkpoints import Checkpoints, load_params, save_params
+from rlhf_jax.train.locks import take_lock
 from rlhf_jax.train.loggers import Loggers
 from rlhf_jax.train.metrics_file import MetricsFile, plain
 from rlhf_jax.train.progress import Progress
@@ -37,7 +38,6 @@ from rlhf_jax.train.run_files import (
   note_commit,
   read_json,
   require_folder,
-  take_lock,
   write_json,
 )
 from rlhf_jax.train.speed import Clock, Work

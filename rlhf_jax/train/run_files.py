@@ -1,13 +1,10 @@
-"""Small files of a run directory: JSON, environment, lock."""
+"""Small files of a run directory: JSON, environment."""
 
-import errno
-import fcntl
 import hashlib
 import json
 import os
 import platform
 import subprocess
-import sys
 from pathlib import Path
 
 import jax
@@ -15,9 +12,6 @@ import numpy as np
 
 from rlhf_jax import digests
 from rlhf_jax.train.about import RunError
-
-# A file system without locks: Lustre without -o flock, some NFS, FUSE.
-NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP)
 
 
 def config_hash(config):
@@ -100,41 +94,3 @@ def require_folder(path):
   raise RunError(
     f'{path}: wanted a folder, got {got}: choose another --workdir or delete it'
   )
-
-
-def take_lock(folder, held):
-  """Opens the lock file of a run directory.
-
-  On a file system that has no locks the run goes on, and says so.
-
-  Args:
-    folder: run directory.
-    held: whether this process is to hold it.
-
-  Returns:
-    The open file; to close it lets go of the lock.
-
-  Raises:
-    RunError: if another live process holds it.
-  """
-  file = open(Path(folder) / '.lock', 'w')  # noqa: SIM115
-  if not held:
-    return file
-  try:
-    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-  except OSError as error:
-    if error.errno in NO_LOCKS:
-      print(
-        f'{folder}: its file system has no locks ({error.strerror}); see to it '
-        'that no other process uses this directory',
-        file=sys.stderr,
-      )
-      return file
-    file.close()
-    if isinstance(error, BlockingIOError | PermissionError):
-      raise RunError(
-        f'{folder} is in use by another process: wait for it, or choose '
-        'another --workdir'
-      ) from None
-    raise
-  return file

@@ -1,9 +1,10 @@
-"""A SLURM of one node in a folder: sbatch, squeue and scancel for tests.
+"""A SLURM of one node in a folder: sbatch, srun, squeue and scancel for tests.
 
 `install(folder)` writes the commands. They keep a file a task in
 $FAKE_SLURM/tasks, and each task is a process of its own that waits for what it
-depends on, then for one of two cores, and runs a copy of the script. Output has
-the form of the real commands; what they do not know ends in an error, as there.
+depends on, then for one of two cores, and runs a copy of the script. Options
+are those of the script's #SBATCH lines. Output has the form of the real
+commands; what they do not know ends in an error, as there.
 
     $FAKE_SLURM/refuse    sbatch fails with what the file holds
     $FAKE_SLURM/silent    squeue fails as often as the file says
@@ -16,6 +17,8 @@ import fcntl
 import json
 import os
 import pathlib
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -26,7 +29,11 @@ OPTIONS = (
   '--array',
   '--job-name',
   '--output',
+  '--error',
   '--open-mode',
+  '--nodes',
+  '--signal',
+  '--wckey',
   '--dependency',
   '--kill-on-invalid-dep',
   '--gpus-per-node',
@@ -41,7 +48,7 @@ def install(folder):
   tools, state = folder / 'bin', folder / 'state'
   (state / 'tasks').mkdir(parents=True)
   tools.mkdir()
-  for name in ('sbatch', 'squeue', 'scancel'):
+  for name in ('sbatch', 'srun', 'squeue', 'scancel'):
     (tools / name).write_text(
       f'#!{sys.executable}\nimport sys\n'
       f'sys.path.insert(0, {str(pathlib.Path(__file__).parent)!r})\n'
@@ -57,7 +64,7 @@ def state_folder():
 
 
 def calls(state):
-  """Arguments of every sbatch that was accepted."""
+  """Options of every sbatch that was accepted."""
   file = state / 'calls.jsonl'
   lines = file.read_text().splitlines() if file.exists() else []
   return [json.loads(line) for line in lines]
@@ -79,21 +86,36 @@ def put(folder, task, **changes):
   part.replace(file)
 
 
-def numbers_of(array):
-  for span in array.split(','):
-    first, _, last = span.partition('-')
-    yield from range(int(first), int(last or first) + 1)
+def tasks_of(number, array):
+  """[(id, {variable of the environment})] of a job, or of an array 0-N%M."""
+  own = {'SLURM_JOB_ID': str(number), 'SLURM_ARRAY_JOB_ID': str(number)}
+  if not array:
+    return [(str(number), {'SLURM_JOB_ID': str(number)})]
+  last = int(re.fullmatch(r'0-(\d+)%\d+', array)[1])
+  return [
+    (f'{number}_{i}', own | {'SLURM_ARRAY_TASK_ID': str(i)})
+    for i in range(last + 1)
+  ]
+
+
+def filled(pattern, environment):
+  """The name of a log: %A, %a and %j filled in; %t is task 0."""
+  marks = {'%A': 'SLURM_ARRAY_JOB_ID', '%a': 'SLURM_ARRAY_TASK_ID'}
+  for mark, name in (marks | {'%j': 'SLURM_JOB_ID'}).items():
+    pattern = pattern.replace(mark, environment.get(name, ''))
+  return pattern.replace('%t', '0')
 
 
 def sbatch(argv):
-  state = state_folder()
+  state, [script] = state_folder(), argv
   parser = argparse.ArgumentParser(prog='sbatch', allow_abbrev=False)
-  parser.add_argument('--parsable', action='store_true', required=True)
   for option in OPTIONS:
     parser.add_argument(option)
-  parser.add_argument('script')
-  parser.add_argument('arguments', nargs='*')
-  asked = parser.parse_args(argv)
+  parser.add_argument('--requeue', action='store_true', required=True)
+  text = pathlib.Path(script).read_text()
+  lines = re.findall(r'^#SBATCH (.*)$', text, flags=re.M)
+  words = [word for line in lines for word in shlex.split(line)]
+  asked = parser.parse_args(words)
   if (state / 'refuse').exists():
     print((state / 'refuse').read_text(), file=sys.stderr)
     raise SystemExit(1)
@@ -101,9 +123,9 @@ def sbatch(argv):
     fcntl.flock(lock, fcntl.LOCK_EX)
     number = 7 + len(calls(state))
     with (state / 'calls.jsonl').open('a') as file:
-      file.write(json.dumps(argv) + '\n')
+      file.write(json.dumps(words) + '\n')
   copy = state / f'{number}.sh'
-  shutil.copy(asked.script, copy)
+  shutil.copy(script, copy)
   kind, _, after = (asked.dependency or '').partition(':')
   assert kind in ('', 'afterok'), kind
   known = tasks(state)
@@ -111,31 +133,40 @@ def sbatch(argv):
     if task not in known:
       print(f'sbatch: error: Job dependency problem: {task}', file=sys.stderr)
       raise SystemExit(1)
-  for index in numbers_of(asked.array):
+  for name, environment in tasks_of(number, asked.array):
     row = {
       'state': 'PENDING',
       'reason': 'Dependency' if after else 'Resources',
       'after': [x for x in after.split(':') if x],
       'kill': asked.kill_on_invalid_dep == 'yes',
-      'output': asked.output.replace('%A', str(number))
-      .replace('%a', str(index))
-      .replace('%%', '%'),
-      'words': ['bash', str(copy), *asked.arguments],
-      'environment': {
-        'SLURM_JOB_ID': str(number),
-        'SLURM_ARRAY_TASK_ID': str(index),
-        'SLURM_SUBMIT_DIR': os.getcwd(),
-      },
+      'output': filled(asked.output, environment),
+      'words': ['bash', str(copy)],
+      'environment': environment | {'SLURM_SUBMIT_DIR': os.getcwd()},
     }
-    put(state, f'{number}_{index}', **row)
+    put(state, name, **row)
     subprocess.Popen(
-      [sys.executable, __file__, str(state), f'{number}_{index}'],
+      [sys.executable, __file__, str(state), name],
       stdin=subprocess.DEVNULL,
       stdout=subprocess.DEVNULL,
       stderr=subprocess.DEVNULL,
       start_new_session=True,
     )
-  print(f'{number};fake')
+  print(f'Submitted batch job {number}')
+
+
+def srun(argv):
+  """Runs a command, its output in files of its own."""
+  parser = argparse.ArgumentParser(prog='srun', allow_abbrev=False)
+  parser.add_argument('--unbuffered', action='store_true', required=True)
+  for option in ('--output', '--error'):
+    parser.add_argument(option, required=True)
+  parser.add_argument('words', nargs=argparse.REMAINDER)
+  asked = parser.parse_args(argv)
+  for number, pattern in ((1, asked.output), (2, asked.error)):
+    file = open(filled(pattern, os.environ), 'a')
+    os.dup2(file.fileno(), number)
+  os.environ |= {'SLURM_PROCID': '0', 'SLURM_NTASKS': '1'}
+  os.execvp(asked.words[0], asked.words)
 
 
 def squeue(argv):
@@ -160,10 +191,10 @@ def squeue(argv):
 
 
 def scancel(argv):
-  """Of tasks that wait."""
+  """Of tasks that wait; one that runs is left to its end."""
   for task in argv:
-    assert tasks(state_folder())[task]['state'] == 'PENDING', task
-    put(state_folder(), task, state='CANCELLED')
+    if tasks(state_folder())[task]['state'] == 'PENDING':
+      put(state_folder(), task, state='CANCELLED')
 
 
 def work(state, task):

@@ -6,7 +6,7 @@ import pytest
 
 from experiments import cluster
 from experiments.capacity import gpu as estimates
-from experiments.studies import hh_pythia, launch
+from experiments.studies import hh_pythia, launch, slurm
 from rlhf_jax.models import cost, footprint
 from tests.test_configs import _load, _reads, check_knobs, read_by
 
@@ -203,26 +203,31 @@ def places(tmp_path):
   return config
 
 
-def test_the_script_of_all_jobs_waits_for_what_each_needs(
-  places, tmp_path, capsys, asked
+def test_all_jobs_are_handed_over_each_after_what_it_needs(
+  places, tmp_path, monkeypatch, asked
 ):
+  """The PMs of a size are an array; a policy waits for the two of its seed."""
+  sent = []
+
+  def submit(function, files, folder, parameters):
+    sent.append((files, parameters))
+    count, number = len(files), len(sent)
+    own = [f'{number}_{i}' for i in range(count)]
+    return own if count > 1 else [str(number)]
+
+  monkeypatch.setattr(slurm.submit, 'submit', submit)
+  monkeypatch.setattr(slurm, 'queue', dict)
   asked['submit'], limits = True, (2.0, 1.0, 24.0)
   options = launch.Options(limits=limits)
   cluster.run(places, tmp_path / 'runs', asked, options)
-  lines = capsys.readouterr().out.splitlines()
-  arrays = [line for line in lines if 'sbatch' in line]
-  # The PMs of a size are an array; a policy waits for the two of its seed.
-  assert len(arrays) == 1 + 6 + 18
-  assert arrays[0].startswith('job_data=$(sbatch --parsable ')
-  assert '"--dependency=afterok:${job_data%%;*}_0"' in arrays[1]
-  assert '--array=1-6 ' in arrays[1] and '--time=60 ' in arrays[1]
-  last = arrays[-1]
-  assert '--array=54 ' in last and '--gpus-per-node=4 ' in last
-  pms = '${job_pm_pythia_2_8b_a_s120%%;*}'
-  data = '${job_data%%;*}_0'
-  assert f'"--dependency=afterok:{data}:{pms}_35:{pms}_36"' in last
-  assert '--mem=131072M --time=202 ' in last
-  assert f'scripts/slurm/job.sbatch {tmp_path}/runs ' in last
+  assert [len(files) for files, _ in sent] == [1, *[6] * 6, *[1] * 18]
+  afters = [x['additional_parameters'].get('dependency') for _, x in sent]
+  assert afters[0] is None and afters[1] == 'afterok:1'
+  assert sent[1][1]['time'] == 60
+  last = sent[-1][1]
+  assert afters[-1] == 'afterok:1:7_4:7_5'
+  assert (last['gpus_per_node'], last['mem']) == (4, '131072M')
+  assert last['time'] == 202
 
 
 def test_limits_of_time_are_the_config_s(asked):

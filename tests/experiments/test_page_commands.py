@@ -148,7 +148,7 @@ def test_the_sweep_trains_a_grid_and_prints_a_table(tmp_path):
     'comparisons_dir': study / 'comparisons',
   }
   for page in ('README.md', 'launch.md'):
-    [words] = of(page, 'sweep')
+    words, *_ = of(page, 'sweep')
     places = {'runs': tmp_path / page}
     done = run(words, places, SWEPT | made)
     grids = [x for x in words if re.fullmatch(r'\w+=[\d.]+(,[\d.]+)+', x)]
@@ -162,6 +162,16 @@ def test_the_sweep_trains_a_grid_and_prints_a_table(tmp_path):
   run(words, {'runs': tmp_path / 'runs'}, small | made)
   config = json.loads((tmp_path / 'runs/from-nothing/config.json').read_text())
   assert config['config']['base'] == 'rung:13K'
+
+
+def test_other_sweeps_of_the_page_are_told_dry(tmp_path):
+  _, *others = of('launch.md', 'sweep')
+  assert len(others) == 2
+  for words in others:
+    done = run([*words, '--dry_run'], {'runs': tmp_path})
+    header, *rows = done.stdout.splitlines()
+    assert header.split()[0] == 'run' and len(rows) >= 14
+  assert not list(tmp_path.iterdir())
 
 
 def test_a_real_model_writes(tmp_path):

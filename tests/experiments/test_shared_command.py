@@ -1,6 +1,7 @@
 """The command line: one line for what is wrong, help, and old names."""
 
 import errno
+import json
 import os
 import pathlib
 import runpy
@@ -11,6 +12,7 @@ from absl import app, flags
 
 from experiments import cluster
 from experiments.shared import alias, command, knobs, run_report
+from experiments.studies import slurm
 from experiments.studies.job import read_list
 from rlhf_jax.data.jsonl import DataError
 from rlhf_jax.text.dialogue import DialogueError
@@ -215,9 +217,17 @@ def test_a_preset_says_what_it_finds_before_it_starts(ended, capsys):
 
 
 def test_values_with_spaces_reach_the_jobs_of_a_cluster(
-  ended, capsys, tmp_path
+  ended, capsys, monkeypatch, tmp_path
 ):
-  """In whatever way they are given; the script that is printed has none."""
+  """In whatever way they are given; what goes to SLURM has none of them."""
+  sent = []
+
+  def submit(function, files, folder, parameters):
+    sent.extend([*files, parameters])
+    return [f'{len(sent)}_{i}' for i in range(len(files))]
+
+  monkeypatch.setattr(slurm.submit, 'submit', submit)
+  monkeypatch.setattr(slurm, 'queue', dict)
   data, models = tmp_path / 'd', tmp_path / 'm'
   (models / 'pythia-70m').mkdir(parents=True)
   (models / 'pythia-70m' / 'config.json').write_text('{}')
@@ -239,8 +249,13 @@ def test_values_with_spaces_reach_the_jobs_of_a_cluster(
   assert jobs['ppo/pythia-70m-s120']['iterations'] == 200
   wanted = ['helpful-base', 'harmless-base']
   assert jobs['data']['tranches'] == wanted
-  assert '200' not in printed.out and 'harmless-base' not in printed.out
-  assert f"'{tmp_path}/a b'" in printed.out
+  assert not any(x in str(sent) for x in ('200', 'harmless-base'))
+  file = tmp_path / 'a b' / 'slurm' / 'jobs' / 'data.json'
+  assert sent[0] == file
+  assert json.loads(file.read_text()) == {
+    'study': f'{tmp_path}/a b',
+    'job': 'data',
+  }
 
 
 def flagged(run):

@@ -1,5 +1,6 @@
 """One list of jobs on every launcher, half on one and half on another."""
 
+import json
 import os
 import pathlib
 import shlex
@@ -13,13 +14,14 @@ import fake_slurm
 import pytest
 from experiments_command import ROOT
 
-from experiments.studies import launch, listing, pool, sbatch, slurm
+from experiments.studies import clock, launch, listing, pool, slurm
 from experiments.studies.job import (
   Job,
   Resources,
   mark,
   read_list,
   with_needs,
+  with_resources,
   write_list,
 )
 from rlhf_jax.train.about import RunError
@@ -32,6 +34,7 @@ VALUES = {name: f'{n} {counting_stage.TEXT}' for name, n in VALUES.items()}
 @pytest.fixture
 def cluster(tmp_path, monkeypatch):
   """The state of a fake SLURM that is on the PATH."""
+  pytest.importorskip('submitit', reason='needs the extra slurm')
   folder = tmp_path / 'slurm'
   for key, value in fake_slurm.install(folder).items():
     monkeypatch.setenv(key, value)
@@ -42,7 +45,7 @@ def cluster(tmp_path, monkeypatch):
 @pytest.fixture
 def root(tmp_path):
   """A study in a folder whose name a shell would take apart."""
-  folder = tmp_path / """it's "a" $study 100%"""
+  folder = tmp_path / 'a $study & (more)'
   mark(folder, 'reproduce', {})
   return folder
 
@@ -53,9 +56,9 @@ def run(root, on, **changes):
 
 
 def arrays(cluster):
-  """The --array of every call of sbatch."""
-  words = [word for call in fake_slurm.calls(cluster) for word in call]
-  return [word for word in words if word.startswith('--array')]
+  """How many tasks every call of sbatch has made."""
+  numbers = [task.split('_')[0] for task in fake_slurm.tasks(cluster)]
+  return [numbers.count(x) for x in sorted(set(numbers), key=int)]
 
 
 def states(cluster):
@@ -78,7 +81,7 @@ def test_a_study_begun_on_the_pool_goes_on_in_slurm(root, cluster, capsys):
   capsys.readouterr()
   assert run(root, 'slurm')
   assert counting_stage.values(root) == VALUES
-  assert arrays(cluster) == ['--array=3']
+  assert arrays(cluster) == [1]
   assert counting_stage.steps_of(root, 'c') == [1, 2]
   for name in 'abB':
     assert counting_stage.steps_of(root, name) == [3]
@@ -92,11 +95,10 @@ def test_a_study_begun_in_slurm_goes_on_on_the_pool(root, cluster, capsys):
   (root / 'no-b').touch()
   with pytest.raises(RunError) as found:
     run(root, 'slurm')
-  log = f'{root}/logs/8_1.log'
-  said = f'b: error: {root}/no-b is in the way (job 8_1, see {log})'
+  said = f'b: {root}/no-b is in the way (job 8_0, see {root}/logs/b.log)'
   assert str(found.value) == f'{said}; 1 that need them did not run'
   assert f'  failed: {said}\n' in capsys.readouterr().err
-  assert arrays(cluster) == ['--array=0', '--array=1-2', '--array=3']
+  assert arrays(cluster) == [1, 2, 1]
   (root / 'no-b').unlink()
   assert run(root, 'pool')
   assert counting_stage.values(root) == VALUES
@@ -200,11 +202,10 @@ def test_what_waits_for_a_run_that_failed_is_sent_again(root, cluster):
   (cluster / 'keep').touch()
   jobs = with_needs(counting_stage.study(root))
   numbers = write_list(root, jobs)
-  (root / 'logs').mkdir()
   first = slurm.Slurm(root, 0.1, (2, 1, 24), launch.report)
   first._submit(jobs)
   until = time.time() + 60
-  while 'Never' not in fake_slurm.tasks(cluster)['8_1']['reason']:
+  while 'Never' not in fake_slurm.tasks(cluster)['8_0']['reason']:
     assert time.time() < until
     time.sleep(0.1)
   (root / 'no-a').unlink()
@@ -216,7 +217,7 @@ def test_what_waits_for_a_run_that_failed_is_sent_again(root, cluster):
 
 def test_a_job_that_sbatch_refuses_is_one_line(root, cluster):
   (cluster / 'refuse').write_text('sbatch: error: invalid partition specified')
-  message = '^sbatch failed .1.: sbatch: error: invalid partition specified$'
+  message = '^sbatch failed: .*sbatch: error: invalid partition specified'
   with pytest.raises(RunError, match=message):
     run(root, 'slurm')
 
@@ -235,10 +236,10 @@ def test_a_run_of_another_config_is_sent_again_and_refuses(root, cluster):
   jobs = counting_stage.study(root, steps=4)
   options = launch.Options('slurm', poll=0.1)
   with pytest.raises(
-    RunError, match='^a: .* holds a run with another config .job 10_0, '
+    RunError, match='^a: .* holds a run with another config .job 10, '
   ):
     launch.run(jobs, root, options)
-  assert arrays(cluster)[3:] == ['--array=0', '--array=1-2', '--array=3']
+  assert arrays(cluster)[3:] == [1, 2, 1]
 
 
 def test_a_list_says_what_is_done_and_how_to_run_the_rest(
@@ -274,62 +275,82 @@ def test_a_list_has_columns_for_gpus_memory_and_hours(tmp_path):
   assert second.split()[4:10] == '0 GPU - each 0.00 h'.split()
 
 
-def test_arrays_share_needs_and_stand_after_what_they_need(tmp_path):
-  jobs = with_needs(counting_stage.study(tmp_path))
-  found = [[job.name for job in array] for array in sbatch.arrays_of(jobs)]
-  assert found == [['a'], ['b', 'B'], ['c']]
+def test_jobs_that_ask_for_nothing_ask_for_what_the_flags_say(tmp_path):
+  own = Resources(gpus=4)
+  needed = Job('y', 'm', {})
+  jobs = with_needs(
+    [Job('x', 'm', {}, (needed,)), Job('z', 'm', {}, resources=own)]
+  )
+  made = with_resources(jobs, Resources(cpus=2))
+  assert [job.resources.cpus for job in made] == [2, 2, 0]
+  assert made[1].needs == (made[0],) and made[2] == jobs[2]
+  assert with_resources(jobs, Resources()) == jobs
 
 
-def test_programs_that_need_each_other_s_runs_are_no_circle():
-  """Rounds: x1 -> y1 -> x2 -> y2, where x and y are a program each."""
-  needs, jobs = (), []
-  for name in ('x1', 'y1', 'x2', 'y2'):
-    jobs.append(Job(name, 'm', {}, needs, program=name[0]))
-    needs = (jobs[-1],)
-  assert sbatch.arrays_of(jobs) == [[job] for job in jobs]
-
-
-def test_an_array_asks_for_what_its_jobs_ask_for():
-  asked = Resources(gpus=4, cpus=8, host_bytes=2**37, hours=3.0)
-  job = Job('pm/x', 'm', {}, program='pm', resources=asked)
-  limits = (2.0, 1.0, 24.0)
-  words = sbatch.words_of([job], {'pm/x': 5}, ['7_1', '8_2'], '/r', limits)
-  options = {word for word in words if word.startswith('--')}
-  assert options >= {
-    '--parsable',
-    '--array=5',
-    '--job-name=pm',
-    '--dependency=afterok:7_1:8_2',
-    '--gpus-per-node=4',
-    '--cpus-per-task=8',
-    '--mem=131072M',
-    '--time=360',
-  }
-  assert words[-3:] == [sbatch.SCRIPT, '/r', sys.executable]
-  bare = sbatch.words_of([Job('x', 'm', {})], {'x': 0}, [], '/r', limits)
-  for option in ('--dependency', '--gpus', '--cpus', '--mem', '--time'):
-    assert not any(word.startswith(option) for word in bare)
-
-
-def test_a_time_limit_has_slack_and_bounds():
-  limits = (2.0, 1.0, 24.0)
-  assert sbatch.minutes(0.1, limits) == 60
-  assert sbatch.minutes(3.0, limits) == 360
-  assert sbatch.minutes(30.0, limits) == 24 * 60
-
-
-def test_the_script_of_all_jobs_runs_them(root, cluster):
-  """What --submit prints, by bash."""
-  jobs = with_needs(counting_stage.study(root))
-  numbers = write_list(root, jobs)
-  lines = sbatch.script_lines(jobs, numbers, root, (2, 1, 24))
-  script = '\n'.join(lines)
-  subprocess.run(['bash', '-c', script], cwd=ROOT, check=True)
-  assert arrays(cluster) == ['--array=0', '--array=1-2', '--array=3']
+def test_a_study_is_handed_over_and_left_to_the_queue(root, cluster, capsys):
+  """Given again it is not sent twice, and --on=slurm watches it."""
+  jobs = counting_stage.study(root)
+  launch.submit(jobs, root, launch.Options())
+  assert arrays(cluster) == [1, 2, 1]
   waits = [row['after'] for row in fake_slurm.tasks(cluster).values()]
-  assert waits == [[], ['7_0'], ['7_0'], ['8_1', '8_2']]
+  assert waits == [[], ['7'], ['7'], ['8_0', '8_1']]
   assert states(cluster) == ['COMPLETED'] * 4
   assert counting_stage.values(root) == VALUES
+  launch.submit(jobs, root, launch.Options())
+  assert arrays(cluster) == [1, 2, 1]
+  assert '4 of 4 jobs are done, 0 in the queue' in capsys.readouterr().err
+  # What travels names the job, and no value of its config.
+  [file] = (root / 'slurm' / 'jobs').glob('a.json')
+  assert json.loads(file.read_text()) == {'study': str(root), 'job': 'a'}
+
+
+class FakeLauncher:
+  """Fails as it is told, a round after the other."""
+
+  def __init__(self, *rounds):
+    self.rounds, self.seconds = list(rounds), {}
+
+  def run(self, jobs, after):
+    self.failed, self.kinds = {}, self.rounds.pop(0)
+    if self.kinds:
+      self.failed = {name: f'{name}: {x}' for name, x in self.kinds.items()}
+      raise RuntimeError('; '.join(self.failed.values()))
+
+  def programs(self):
+    return []
+
+
+def rounds(launcher, most):
+  """Lines that are said of rounds with this launcher."""
+  jobs, said = [Job(name, 'm', {}) for name in 'ab'], []
+  launch._rounds(launcher, jobs, lambda *_: None, most, said.append)
+  return said
+
+
+def test_what_was_killed_is_run_again_in_rounds():
+  killed = {'a': 'signal', 'b': 'error'}
+  made = FakeLauncher(killed, killed, {'b': 'error'})
+  with pytest.raises(launch.FailedError, match='^b: error$'):
+    rounds(made, 3)
+  assert not made.rounds
+  made = FakeLauncher({'a': 'time'}, {'a': 'memory'}, {})
+  assert rounds(made, 2) == ['  again (1 of 2): a', '  again (2 of 2): a']
+
+
+def test_a_run_is_tried_again_no_more_often_than_asked():
+  for most in (0, 1, 2):
+    made = FakeLauncher(*[{'a': 'signal'}] * 4)
+    with pytest.raises(launch.FailedError, match='a: signal'):
+      rounds(made, most)
+    assert 4 - len(made.rounds) == 1 + most
+
+
+def test_a_failure_without_a_kind_is_not_tried_again():
+  """A queue that is silent, an interrupt: no job has failed."""
+  made = FakeLauncher({'a': ''}, {})
+  with pytest.raises(launch.FailedError):
+    rounds(made, 5)
+  assert len(made.rounds) == 1
 
 
 def test_every_launcher_has_the_same_face(root):
@@ -352,7 +373,7 @@ def test_one_bad_job_on_the_pool_stops_none_that_does_not_need_it(root, capsys):
   (root / 'no-b').touch()
   with pytest.raises(launch.FailedError) as found:
     run(root, 'pool')
-  why = f'b: {root}/no-b is in the way'
+  why = f'b: {root}/no-b is in the way (see {root}/logs/b.log)'
   assert found.value.failed == {'b': why, 'c': ''}
   assert str(found.value) == f'{why}; 1 that need them did not run'
   assert counting_stage.values(root).keys() == {'a', 'B'}
@@ -365,7 +386,7 @@ def test_one_bad_job_on_the_pool_stops_none_that_does_not_need_it(root, capsys):
   assert 'a: done before, skipped' in said and '[4/4] c in ' in said
 
 
-def test_a_worker_that_is_killed_costs_its_job_alone(root, monkeypatch):
+def test_a_worker_that_is_killed_costs_its_job_alone(root, monkeypatch, capsys):
   """The next job gets a new worker."""
   (root / 'lives_stage.py').write_text(
     'from pathlib import Path\n'
@@ -376,6 +397,7 @@ def test_a_worker_that_is_killed_costs_its_job_alone(root, monkeypatch):
   (root / 'dying_stage.py').write_text(
     'import os, signal\n'
     'def run(config, workdir):\n'
+    '  print("died", flush=True)\n'
     '  os.kill(os.getpid(), signal.SIGKILL)\n'
   )
   jobs = [
@@ -384,38 +406,45 @@ def test_a_worker_that_is_killed_costs_its_job_alone(root, monkeypatch):
   ]
   monkeypatch.syspath_prepend(root)
   with pytest.raises(launch.FailedError) as found:
-    launch.run(jobs, root, launch.Options('pool', workers=1))
-  assert found.value.failed == {'dies': 'dies: its process was killed'}
+    launch.run(jobs, root, launch.Options('pool', workers=1, retries=1))
+  log = root / 'logs' / 'dies.log'
+  why = f'dies: its process was killed (see {log})'
+  assert found.value.failed == {'dies': why}
+  assert log.read_text() == 'died\n' * 2
+  said = capsys.readouterr().err
+  assert said.count(f'  failed: {why}\n') == 2
+  assert said.count('  again (1 of 1): dies\n') == 1
   assert (root / 'lives' / 'done.json').exists()
 
 
 def test_progress_names_a_run_once_and_says_the_time_left(root, monkeypatch):
   lines = []
   watched = pool.Pool.__new__(pool.Pool)
-  watched.report, watched.running = lines.append, {}
+  watched.report = lambda text, passing: lines.append((text, passing))
+  watched.running = {}
   for name, label in (('lm/13K', '13K'), ('pm/a', 'features of train')):
     told = [('progress', (label, 7, 150, 95.0))]
     watched.pipes = [types.SimpleNamespace(recv=told.pop)]
     watched.running[0] = Job(name, 'x', {})
     assert not watched._receive(0, None)
   assert lines == [
-    '  lm/13K: 7/150, 95 s left',
-    '  pm/a: features of train: 7/150, 95 s left',
+    ('  lm/13K: 7/150, 95 s left', True),
+    ('  pm/a: features of train: 7/150, 95 s left', True),
   ]
 
 
 def test_the_time_left_of_a_study_goes_by_the_weights_of_its_jobs(monkeypatch):
   """After 10 s a job of weight 1 is done, 3 are left: half a minute."""
   ticks = iter([0, 10, 20, 40])
-  monkeypatch.setattr(pool.time, 'time', lambda: next(ticks))
+  monkeypatch.setattr(clock.time, 'time', lambda: next(ticks))
   jobs = [
     Job(name, 'x', {}, weight=w)
     for name, w in zip('abcd', (1, 2, 1, 5), strict=True)
   ]
-  clock = pool.Clock(jobs[:3], 4)
-  assert clock.line(jobs[3], 0.0) == '[1/4] d: done before, skipped'
-  assert clock.line(jobs[0], 9.9) == (
+  watch = clock.Clock(jobs[:3], 4)
+  assert watch.line(jobs[3], 0.0) == '[1/4] d: done before, skipped'
+  assert watch.line(jobs[0], 9.9) == (
     '[2/4] a in 9.9 s (10 s in all, about 30 s left)'
   )
-  assert 'about 7 s left' in clock.line(jobs[1], 1.0)
-  assert clock.line(jobs[2], 1.0) == '[4/4] c in 1.0 s (40 s in all)'
+  assert 'about 7 s left' in watch.line(jobs[1], 1.0)
+  assert watch.line(jobs[2], 1.0) == '[4/4] c in 1.0 s (40 s in all)'

@@ -375,6 +375,8 @@ def reproduce(tmp_path):
 @pytest.mark.parametrize('on', ['pool', 'slurm'])
 def test_a_new_theme_runs_to_its_report(reproduce, tmp_path, on):
   """Listed, run on a launcher, analysed; the second time there is no work."""
+  if on == 'slurm':
+    pytest.importorskip('submitit', reason='needs the extra slurm')
   root = tmp_path / 'study'
   if on == 'pool':
     listed = reproduce('--on=list')

@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from rlhf_jax.train import locks
 from rlhf_jax.train import run as run_module
-from rlhf_jax.train import run_files
 from rlhf_jax.train.optimiser import make_optimiser
 from rlhf_jax.train.run import Run, RunError
 from rlhf_jax.train.steps import init_state
@@ -182,7 +182,7 @@ def test_a_file_system_without_locks_is_said_to_have_none(
   def flock(file, how):
     raise OSError(number, os.strerror(number))
 
-  monkeypatch.setattr(run_files.fcntl, 'flock', flock)
+  monkeypatch.setattr(locks.fcntl, 'flock', flock)
   with Run(tmp_path, CONFIG) as run:
     run.finish()
   (line,) = capsys.readouterr().err.splitlines()

@@ -1,0 +1,57 @@
+"""Locks of directories, so that two processes do not write to one."""
+
+import errno
+import fcntl
+import os
+import socket
+import sys
+from pathlib import Path
+
+from rlhf_jax.train.about import RunError
+
+LOCK = '.lock'
+# A file system without locks: Lustre without -o flock, some NFS, FUSE.
+NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP)
+
+
+def take_lock(folder, held):
+  """Opens the lock file of a directory, which says who holds it.
+
+  On a file system that has no locks the run goes on, and says so.
+
+  Args:
+    folder: of a run, a study or a sweep.
+    held: whether this process is to hold it.
+
+  Returns:
+    The open file; to close it lets go of the lock.
+
+  Raises:
+    RunError: if another live process holds it.
+  """
+  file = open(Path(folder) / LOCK, 'a+')  # noqa: SIM115
+  if not held:
+    return file
+  try:
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+  except OSError as error:
+    if error.errno in NO_LOCKS:
+      print(
+        f'{folder}: its file system has no locks ({error.strerror}); see to it '
+        'that no other process uses this directory',
+        file=sys.stderr,
+      )
+      return file
+    file.seek(0)
+    holder = f' ({file.read().strip()})'.replace(' ()', '')
+    file.close()
+    if isinstance(error, BlockingIOError | PermissionError):
+      raise RunError(
+        f'{folder} is in use by another process{holder}: wait for it, or '
+        'choose another --workdir'
+      ) from None
+    raise
+  file.truncate(0)
+  file.write(f'{os.getpid()} on {socket.gethostname()}\n')
+  file.flush()
+  return file
