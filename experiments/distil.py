@@ -14,7 +14,13 @@ import jax
 import numpy as np
 
 from experiments.shared import command
-from experiments.shared.devices import jit_named, jit_step, mesh_from, spread
+from experiments.shared.devices import (
+  jit_measure,
+  jit_step,
+  mesh_from,
+  share_of,
+  spread,
+)
 from experiments.shared.files import write_csv
 from experiments.shared.models import open_base
 from experiments.shared.targets import KINDS, read_targets
@@ -42,10 +48,10 @@ def distil_step(
 
 
 @functools.cache
-def target_divergence(functions, label):
+def target_divergence(functions, label, mesh):
   """Jitted divergence of a batch of texts."""
   divergence = make_target_divergence(functions.logits_fn)
-  return jit_named(divergence, f'distil_kl_{label}')
+  return jit_measure(divergence, f'distil_kl_{label}', mesh)
 
 
 def measure(divergence, params, held, kind_N, batch_size, tokens):
@@ -79,14 +85,15 @@ def run(config, workdir):
     base = open_base(config, mesh)
     arrays, _ = read_targets(f'{config["targets_dir"]}/targets.npz')
     held = read_targets(f'{config["targets_dir"]}/heldout.npz')
-    batches = Batches(arrays, config['batch_size'], config['seed'])
+    order = config['batch_size'], config['seed']
+    batches = Batches(arrays, *order, share=share_of(mesh))
     static = (config['b2'], config['weight_decay'])
     tx = make_optimiser(b2=static[0], weight_decay=static[1])
     state = run_.restore(spread(init_state(base.params, tx), mesh), batches)
     more = config['microbatches'], mesh, config['on_nonfinite']
     step_fn = distil_step(base.functions, base.size, *static, *more)
     state = train(config, run_, base, step_fn, state, batches)
-    divergence = target_divergence(base.functions, base.size)
+    divergence = target_divergence(base.functions, base.size, mesh)
     tokens = int(config['steps'] * config['batch_size'])
     tokens = int(tokens * (arrays.length_B - 1).mean())
     before, after = (
@@ -120,4 +127,4 @@ def train(config, run_, base, step_fn, state, batches):
 
 
 if __name__ == '__main__':
-  command.main(run, 'configs/distil.py', report=True)
+  command.main(run, 'configs/distil.py', report=True, several=True)

@@ -41,7 +41,7 @@ from experiments.shared.files import write_csv
 from experiments.shared.labels import gold_world, labels_of, pm_numbers
 from experiments.shared.models import open_base, open_scorer, open_scorers
 from experiments.shared.workers import with_workers
-from rlhf_jax.train import about
+from rlhf_jax.train import about, hosts
 from rlhf_jax.train.run import Run
 
 SCORERS = {'train': 'score_0', 'test': 'score_1', 'gold': 'gold'}
@@ -245,7 +245,7 @@ def run(config, workdir):
     )
     write_csv(run_.path / 'frontier.csv', edges)
     write_csv(run_.path / 'best_of_n.csv', best)
-    np.savez(run_.path / 'scores.npz', **scores, **more)
+    hosts.by_one(np.savez)(run_.path / 'scores.npz', **scores, **more)
     for line in (
       *frontier_tables.lines_of(scores, edges, kinds, curve),
       *without,
@@ -271,7 +271,7 @@ def main():
     config = {'run_dir': options['run']} | {key: options[key] for key in names}
     run(config, options['workdir'])
 
-  command.main_of_flags(started, values, ('workdir',))
+  command.main_of_flags(started, values, ('workdir',), several=True)
 
 
 if __name__ == '__main__':

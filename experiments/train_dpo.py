@@ -23,7 +23,7 @@ from experiments.shared import (
   shown,
   trained,
 )
-from experiments.shared.devices import mesh_from, spread
+from experiments.shared.devices import mesh_from, share_of, spread
 from experiments.shared.models import open_base, open_scorers
 from rlhf_jax.data.pipeline import Batches
 from rlhf_jax.train.about import About
@@ -96,7 +96,8 @@ def run(config, workdir):
       pairs,
       config['eval_batch'],
     )
-    batches = Batches(pairs, config['batch_size'], config['seed'])
+    order = config['batch_size'], config['seed']
+    batches = Batches(pairs, *order, share=share_of(mesh))
     state = init_state(
       trained.policy(config, base), make_optimiser(b2=config['b2'])
     )
@@ -172,4 +173,4 @@ def train(config, run_, base, watching, running, spent):
 
 
 if __name__ == '__main__':
-  command.main(run, 'configs/dpo.py', report=True)
+  command.main(run, 'configs/dpo.py', report=True, several=True)

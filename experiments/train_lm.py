@@ -20,6 +20,7 @@ from experiments.shared.devices import (
   made,
   mesh_from,
   row_parts,
+  share_of,
   spread,
 )
 from experiments.shared.files import read_arrays, write_csv
@@ -93,12 +94,18 @@ def objective_of(config):
 
 def batches_of(config, arrays, mesh, pad_id):
   """The stream of batches: a text a row, or packed into fewer rows."""
-  batches = Batches(arrays, config['batch_size'], config['seed'])
+  order, share = (config['batch_size'], config['seed']), share_of(mesh)
   if not config['pack']:
-    return batches
+    return Batches(arrays, *order, share=share)
+  numbers = arrays._replace(tokens_BT=np.arange(len(arrays.length_B)))
   parts = math.lcm(config['microbatches'], row_parts(mesh))
   return PackedBatches(
-    batches, config['batch_size'], multiple=parts, pad_id=pad_id
+    Batches(numbers, *order),
+    config['batch_size'],
+    multiple=parts,
+    pad_id=pad_id,
+    tokens_NT=arrays.tokens_BT,
+    share=share,
   )
 
 
@@ -137,7 +144,7 @@ def answers(config, base, mesh):
   reward, world = None, None
   if config['rm_dir']:
     judge = open_scorer(config['rm_dir'], mesh, arithmetic(config))
-    reward = policies.scorer_of(base, judge)
+    reward = policies.scorer_of(base, judge, mesh)
   if config['data']['source'] == 'simulated':
     world = sources.world_of(config['world'])
 
@@ -230,7 +237,7 @@ def run(config, workdir):
     epochs, rng = None, jax.random.key(config['seed'])
     if objective_of(config) == DEMONSTRATIONS:
       how = (
-        policies.text_loss(base.functions, base.size),
+        policies.text_loss(base.functions, base.size, mesh),
         answers(config, base, mesh),
       )
       rows = len(arrays.length_B)
@@ -300,7 +307,7 @@ def measured(config, run_, base, params, mesh):
   losses = [loss for loss in losses if math.isfinite(loss)][-LAST:]
   return {
     'nats_per_token': nats_per_token(
-      policies.text_loss(base.functions, base.size),
+      policies.text_loss(base.functions, base.size, mesh),
       params,
       *held[:2],
       config['batch_size'],
@@ -311,4 +318,4 @@ def measured(config, run_, base, params, mesh):
 
 
 if __name__ == '__main__':
-  command.main(run, 'configs/lm.py', report=True)
+  command.main(run, 'configs/lm.py', report=True, several=True)

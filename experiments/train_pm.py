@@ -32,6 +32,7 @@ from experiments.shared.files import write_csv
 from experiments.shared.models import open_base, open_run
 from rlhf_jax.data.records import KINDS
 from rlhf_jax.linear import head
+from rlhf_jax.train import hosts
 from rlhf_jax.train.about import About
 from rlhf_jax.train.averaging import AveragedState
 from rlhf_jax.train.optimiser import learning_rate_at, make_optimiser
@@ -93,6 +94,7 @@ def run(config, workdir):
     pairs = (rankings if ranked else comparisons).read_pairs(config, base)
     comparisons.write_reading(run_.path, pairs.counts)
     drawn = _, test, rows = comparisons.drawn_pairs(config, pairs)
+    readers.require_read(config)
     if config['read'] == 'pooled':
       fit_pooled(config, run_, base, pairs, drawn)
       return
@@ -225,8 +227,9 @@ def log_accuracy(config, run_, step, test, score, seen):
 
 def export(config, path):
   """Writes the finished model for transformers, if that is asked for."""
-  if config['export'] and not (path / config['export']).exists():
-    exporting.write(open_run(path), path, path / config['export'])
+  wanted = config['export'] and path / config['export']
+  if wanted and not hosts.once(wanted.exists):
+    exporting.write(open_run(path), path, wanted)
 
 
 def finish(run_, config, score, params, test, seen):
@@ -266,4 +269,4 @@ def summary(run_, config, pairs, distinct, seen):
 
 
 if __name__ == '__main__':
-  command.main(run, 'configs/pm.py', report=True)
+  command.main(run, 'configs/pm.py', report=True, several=True)

@@ -30,7 +30,7 @@ from experiments.shared import (
   trained,
   watching,
 )
-from experiments.shared.devices import mesh_from, spread
+from experiments.shared.devices import mesh_from, share_of, spread
 from experiments.shared.models import (
   arithmetic,
   open_base,
@@ -130,7 +130,7 @@ def initial_value(config, base, mesh):
   return trained.zero_value(config, base)
 
 
-def prompt_batches(config, base, found):
+def prompt_batches(config, base, found, share=None):
   """The stream of training prompts: one length, or a batch a length bucket."""
   encoded = encode_prompts(
     [text for text, _ in found], base.tokenizer, config['max_prompt']
@@ -140,9 +140,9 @@ def prompt_batches(config, base, found):
   count = config['batch_size'] // algorithm_of(config).replies
   order = (count, config['seed'])
   if not config['prompt_buckets']:
-    return Batches(prompts, *order)
+    return Batches(prompts, *order, share=share)
   edges = config['prompt_buckets']
-  return BucketedBatches(prompts, prompts.length_B, edges, *order)
+  return BucketedBatches(prompts, prompts.length_B, edges, *order, share)
 
 
 def programs_of(config, base, way, scorers, mesh):
@@ -200,8 +200,9 @@ def run(config, workdir):
     scorers = policies.scorers_of(config, base, networks, mesh, asked)
     iteration_fn, evaluate = programs_of(config, base, way, scorers, mesh)
     comparisons.write_reading(run_.path, comparisons.read_counts(config, base))
-    prompts = prompt_batches(config, base, asked)
-    prompts = recipes.with_texts(config, prompts, base.tokenizer)
+    own = share_of(mesh)
+    prompts = prompt_batches(config, base, asked, own)
+    prompts = recipes.with_texts(config, prompts, base.tokenizer, own)
     measured = lambda config, found: measuring.HeldOut(
       config, base, scorers, evaluate, found
     )
@@ -302,4 +303,4 @@ def keep_snapshot(config, path, base, state, iteration):
 
 
 if __name__ == '__main__':
-  command.main(run, 'configs/ppo.py', report=True)
+  command.main(run, 'configs/ppo.py', report=True, several=True)

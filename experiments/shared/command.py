@@ -1,5 +1,6 @@
 """The command line of a script: flags, and errors of one line."""
 
+import contextlib
 import sys
 from pathlib import Path
 
@@ -9,13 +10,16 @@ from ml_collections import config_flags
 from experiments.shared import knobs
 from experiments.shared.errors import EXPECTED, one_line
 from rlhf_jax.analysis.notes import NOTES
+from rlhf_jax.train import distributed, hosts
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 HELP = ('--help', '-help', '-h', '--h', '--helpshort', '--helpfull', '-?')
 WORKDIR = 'Directory of the run; a killed run goes on in it.'
 
 
-def main(run, default_config, default_workdir=None, report=False):
+def main(
+  run, default_config, default_workdir=None, report=False, several=False
+):
   """Runs `run(config: dict, workdir: Path)` with --config and --workdir.
 
   A known error ends in one line and exit code 2; --config.KEY=VALUE overrides a
@@ -27,6 +31,7 @@ def main(run, default_config, default_workdir=None, report=False):
     default_config: path of its config file, and preset.
     default_workdir: None: --workdir is required.
     report: whether the run ends with a page of its tables and figures.
+    several: whether several processes can run it as one (docs/hosts.md).
   """
   stage = Path(sys.argv[0]).stem
   file, preset = asked_config(sys.argv, default_config)
@@ -35,6 +40,7 @@ def main(run, default_config, default_workdir=None, report=False):
     'config', default_config, 'Path of a config file, :PRESET appended.'
   )
   workdir_flag = flags.DEFINE_string('workdir', default_workdir, WORKDIR)
+  start = _hosts() if several else contextlib.nullcontext
 
   def guarded(argv):
     logging.set_verbosity(logging.WARNING)
@@ -50,22 +56,55 @@ def main(run, default_config, default_workdir=None, report=False):
       knobs.check(config, stage)
       if not (workdir / 'done.json').exists():
         knobs.require_inputs(config, preset)
-      if preset in NOTES:
-        print(NOTES[preset], file=sys.stderr, flush=True)
-      run(config, workdir)
-      if report:
-        from experiments.shared import run_report
+      with start():
+        if preset in NOTES:
+          print(NOTES[preset], file=sys.stderr, flush=True)
+        run(config, workdir)
+        if report:
+          _report(workdir)
 
-        print(f'report: {run_report.write(workdir_flag.value)}')
-
-    return exit_code(staged)
+    return hosts.ended(exit_code(staged))
 
   def settings():
     yield f'  --config=FILE:PRESET (here {file}{preset and f":{preset}"})'
     yield f'  --workdir={workdir_flag.value or "DIR"}\n      {WORKDIR}'
+    if several:
+      yield from _listed_hosts()
     yield from knobs.listing(config_flag.value.to_dict(), stage)
 
   app.run(guarded, flags_parser=lambda argv: parse_flags(argv, settings))
+
+
+def _hosts():
+  """Defines the flags of several processes.
+
+  Returns:
+    A function without arguments: a context in which they are one job, or which
+    does nothing where none is asked for.
+  """
+  start = distributed.define_flags()
+
+  @contextlib.contextmanager
+  def job():
+    start()
+    with distributed.together():
+      yield
+
+  return job
+
+
+def _listed_hosts():
+  """Lines of --help on several processes."""
+  for name, means in distributed.FLAGS.items():
+    yield f'  --{name}=None\n      {means}'
+
+
+@hosts.by_one
+def _report(workdir):
+  """Writes the page of a run, and says where it is."""
+  from experiments.shared import run_report
+
+  print(f'report: {run_report.write(workdir)}')
 
 
 def asked_config(argv, default):
@@ -90,14 +129,16 @@ def stand_where(file):
     raise SystemExit(2)
 
 
-def main_of_flags(run, values, required):
+def main_of_flags(run, values, required, several=False):
   """Runs `run(options)` with the values of flags; errors as those of `main`.
 
   Args:
     run: of {flag's name: value}.
     values: what flags.DEFINE_... returned.
     required: names of flags that have no default.
+    several: as of `main`.
   """
+  start = _hosts() if several else contextlib.nullcontext
 
   def guarded(argv):
     logging.set_verbosity(logging.WARNING)
@@ -109,9 +150,10 @@ def main_of_flags(run, values, required):
       if any(options[name] is None for name in required):
         wanted = ' and '.join(f'--{name}' for name in required)
         raise ValueError(f'{wanted} are required: see --help')
-      run(options)
+      with start():
+        run(options)
 
-    return exit_code(checked)
+    return hosts.ended(exit_code(checked))
 
   app.run(guarded, flags_parser=parse_flags)
 

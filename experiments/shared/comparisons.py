@@ -15,6 +15,7 @@ from experiments.shared.files import read_arrays, read_json, write_csv
 from rlhf_jax.data.pairs import PairArrays, encode_pairs, pairs_of
 from rlhf_jax.data.records import KINDS
 from rlhf_jax.data.subsets import draw_rows, subset_of
+from rlhf_jax.train import hosts
 
 END_OF_CONTEXT = 'end_of_context'
 
@@ -118,13 +119,14 @@ def _released(config, base):
 @functools.lru_cache(maxsize=1)
 def _read_released(base, settings, folder):
   data, reading = json.loads(settings)
-  found = sources.read_people(
+  read = lambda: sources.read_people(
     data,
     f'{folder}/tfds',
     reading['test_fraction'],
     (reading['train_pairs'], reading['test_pairs']),
     reading['held_out'],
   )
+  found = hosts.in_turn(read)  # the first builds what the others read
   sides = {'train': found.train, 'test': found.test}
   encode = lambda items: encode_pairs(
     items,

@@ -3,31 +3,61 @@
 The config's `mesh` decides, `mesh_from` reads it, and everything that takes its
 result serves both. Programs are jitted under names that the compile ledger
 shows, with the shapes of their arguments.
+
+Where the mesh spans several processes, each loads the rows of `share_of`, and
+hands whole arrays of the host to the programs that measure, which put the rows
+of its devices there; what such a program returns is whole in every process.
 """
 
 import inspect
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
-from rlhf_jax.train import ledger
+from rlhf_jax.train import hosts, ledger
 from rlhf_jax.train.averaging import with_average
 from rlhf_jax.train.finite import with_guard
 from rlhf_jax.train.run import load_params
-from rlhf_jax.train.sharded import init_sharded, jit_rows, jit_sharded
-from rlhf_jax.train.sharding import make_mesh, shard, shardings_of
+from rlhf_jax.train.sharded import (
+  init_sharded,
+  jit_rows,
+  jit_sharded,
+  on_mesh,
+)
+from rlhf_jax.train.sharding import (
+  joined,
+  local_rows,
+  make_mesh,
+  placed,
+  replicated,
+  shard,
+  shardings_of,
+  spans,
+  whole,
+)
 from rlhf_jax.train.together import meeting
 
 
 def mesh_from(sizes):
   """The mesh of a config's `mesh` section; None where all sizes are 1.
 
+  Of several processes that is a mesh all the same, its rows cut over all of
+  their devices: a run has one config, whatever it runs on.
+
   Args:
     sizes: {'data', 'fsdp', 'model'}, which multiply to the number of devices
       (-1 on one of them: what is left).
   """
-  return None if set(sizes.values()) == {1} else make_mesh(**sizes)
+  if set(sizes.values()) != {1}:
+    return make_mesh(**sizes)
+  return make_mesh(data=-1) if hosts.count() > 1 else None
+
+
+def share_of(mesh):
+  """(numbers of a batch's rows) -> those that this process loads, in order."""
+  if not spans(mesh):
+    return lambda rows_B: rows_B
+  return lambda rows_B: rows_B[local_rows(len(rows_B), mesh)]
 
 
 def row_parts(mesh):
@@ -48,7 +78,7 @@ def spread(tree, mesh):
   """
   if mesh:
     return shard(tree, shardings_of(tree, mesh))
-  return jax.tree.map(lambda x: jnp.array(np.asarray(x)), tree)
+  return jax.tree.map(lambda x: jnp.array(whole(x)), tree)
 
 
 def restored(workdir, init, mesh=None):
@@ -96,14 +126,38 @@ def jit_step(step, name, mesh):
 
   In a run that is a member of a group (`train/together.py`) one program takes
   the steps of all. On a mesh the first call's state and frozen trees say by
-  their paths and shapes where everything lives.
+  their paths and shapes where everything lives. On one of several processes the
+  batch is the rows that this one has loaded.
   """
   named = noting(step, name)
   if not mesh:
     return meeting(named, jax.jit(named, donate_argnums=0))
-  return _at_first_call(
+  call = _at_first_call(
     lambda state, *rest: jit_sharded(named, mesh, state, *rest[:-3])
   )
+  if not spans(mesh):
+    return call
+
+  def joining(*args):
+    *state, batch, rng, hyper = args
+    return call(*state, joined(batch, mesh), rng, hyper)
+
+  return joining
+
+
+def jit_read(function, name, mesh):
+  """Jits a program whose results the host reads, traced on the mesh.
+
+  On one of several processes it takes arrays of NumPy as rows, of which each
+  process puts its own there, and all of them get all of the results.
+  """
+  if not mesh:
+    return jit_named(function, name)
+  traced = on_mesh(function, mesh)
+  if not spans(mesh):
+    return jit_named(traced, name)
+  program = jit_named(traced, name, out_shardings=replicated(mesh))
+  return lambda *args: program(*placed(args, mesh))
 
 
 def jit_guarded(step, average_eta, on_nonfinite, name, mesh):
@@ -121,6 +175,17 @@ def jit_guarded(step, average_eta, on_nonfinite, name, mesh):
   return jit_step(with_guard(step, on_nonfinite), name, mesh)
 
 
+def jit_measure(function, name, mesh):
+  """`jit_read` on a mesh of several processes.
+
+  In one process the program knows nothing of the mesh, as it did in all runs
+  of before: its numbers stay the same to the bit.
+  """
+  if spans(mesh):
+    return jit_read(function, name, mesh)
+  return jit_named(function, name)
+
+
 def jit_of_rows(function, name, mesh, jit=jit_rows):
   """Jits function(params, rows, ...), rows cut over the mesh if there is one.
 
@@ -130,8 +195,8 @@ def jit_of_rows(function, name, mesh, jit=jit_rows):
     mesh: or None.
     jit: `jit_rows` or `jit_collect`, for a mesh.
   """
-  if not mesh:
-    return jit_named(function, name)
+  if not mesh or spans(mesh):
+    return jit_read(function, name, mesh)
   named = noting(function, name)
   return _at_first_call(lambda params, *_: jit(named, mesh, params))
 

@@ -9,12 +9,11 @@ import functools
 import jax
 import numpy as np
 
-from experiments.shared.devices import jit_named, jit_step
+from experiments.shared.devices import jit_read, jit_step
 from experiments.shared.sampling import split_model
 from rlhf_jax.train.direct import make_direct_step, make_pair_logps
 from rlhf_jax.train.finite import with_guard
 from rlhf_jax.train.optimiser import make_optimiser
-from rlhf_jax.train.sharded import on_mesh
 from rlhf_jax.types import DirectBatch
 
 
@@ -48,8 +47,7 @@ def direct_step(
 def pair_logps(functions, label, max_reply, mesh):
   """Jitted `make_pair_logps` of whole parameters."""
   logps = make_pair_logps(split_model(functions), max_reply=max_reply)
-  logps = on_mesh(logps, mesh) if mesh else logps
-  return jit_named(logps, f'dpo_logps_{label}')
+  return jit_read(logps, f'dpo_logps_{label}', mesh)
 
 
 def longest_reply(config):

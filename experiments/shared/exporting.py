@@ -2,10 +2,12 @@
 
 from rlhf_jax.models.pretrained.export import save_policy, save_preference_model
 from rlhf_jax.text.pretrained import PretrainedTokenizer
+from rlhf_jax.train import hosts
 
 IDS = ('eos', 'pad')
 
 
+@hosts.by_one
 def write(found, run, output, dtype='float32'):
   """Writes the folder, and prints what it holds.
 

@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from rlhf_jax import digests
+from rlhf_jax.train import hosts
 
 
+@hosts.by_one
 def write_csv(path, rows):
   """Writes a list of dicts with equal keys; atomically.
 

@@ -9,6 +9,7 @@ from experiments.shared.files import write_csv
 from experiments.shared.sources import SUBSETS
 from rlhf_jax.analysis import calibration, intervals
 from rlhf_jax.evals import preference
+from rlhf_jax.train import hosts
 
 DRAWS = 2000  # of a bootstrap
 EXAMPLES = 8  # pairs that the page of a run shows
@@ -69,12 +70,14 @@ def pair_table(config, pairs, sides, seen):
   )
 
 
+@hosts.by_one
 def write_pairs(path, table):
   """Writes pm_pairs.csv.gz; equal tables give equal bytes."""
   how = {'method': 'gzip', 'mtime': 0}
   table.to_csv(path / 'pm_pairs.csv.gz', index=False, compression=how)
 
 
+@hosts.by_one
 def write_examples(path, tokenizer, pairs, sides):
   """Writes pairs.json: the first test pairs as text, with their scores.
 
@@ -137,6 +140,7 @@ def floor_rows(table, draws=DRAWS):
   return lines
 
 
+@hosts.by_one
 def write_floors(path, seed):
   """Writes floors.csv from the pairs of a run, and prints it."""
   lines = floor_rows(pd.read_csv(path / 'pm_pairs.csv.gz'))

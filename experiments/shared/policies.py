@@ -14,8 +14,9 @@ import numpy as np
 
 from experiments.shared import ensembles
 from experiments.shared.devices import (
-  jit_named,
+  jit_measure,
   jit_of_rows,
+  jit_read,
   jit_step,
   spread,
 )
@@ -34,7 +35,7 @@ from rlhf_jax.train.finite import with_guard
 from rlhf_jax.train.optimiser import make_optimiser
 from rlhf_jax.train.pieces import make_pieces
 from rlhf_jax.train.ppo import make_ppo_iteration
-from rlhf_jax.train.sharded import jit_collect, on_mesh
+from rlhf_jax.train.sharded import jit_collect
 
 HASH_SCALE = 0.4  # of the null study's rewards, in log-odds
 
@@ -132,19 +133,20 @@ def scorers_of(config, base, networks, mesh, asked=()) -> Scorers:
 
 
 @functools.cache
-def _jitted_reward(function, label):
-  return jit_named(function, f'pm_reward_{label}')
+def _jitted_reward(function, label, mesh):
+  return jit_measure(function, f'pm_reward_{label}', mesh)
 
 
-def scorer_of(base, pm):
+def scorer_of(base, pm, mesh=None):
   """Rollout -> score_B of a preference model, compiled once a size.
 
   Args:
     base: Base of whoever wrote the replies.
     pm: Network.
+    mesh: of `devices.mesh_from`, on which the Network lives.
   """
   scorers = scorers_of({}, base, [pm, pm], None)
-  reward = _jitted_reward(scorers.functions[0], pm.size)
+  reward = _jitted_reward(scorers.functions[0], pm.size, mesh)
   return lambda rollout: np.asarray(reward(scorers.weights[0], *rollout[:3]))
 
 
@@ -245,17 +247,15 @@ def policy_eval(
   def measured(trained, ref, reward_params, prompts, rng):
     return evaluate(trained, ref, reward_params, prompts, rng, base=ref)
 
-  if mesh:
-    measured = on_mesh(measured, mesh)
   name = 'policy_eval' if divergences else 'pi0_scores'
-  return jit_named(measured, f'{name}_{label}')
+  return jit_read(measured, f'{name}_{label}', mesh)
 
 
 @functools.cache
-def text_loss(functions, label):
+def text_loss(functions, label, mesh=None):
   """Jitted loss of held-out texts, see `make_text_loss`."""
   loss = make_text_loss(split_model(functions))
-  return jit_named(loss, f'lm_loss_{label}')
+  return jit_measure(loss, f'lm_loss_{label}', mesh)
 
 
 def evaluation_of(config, base, way, scorers, mesh, divergences=True):

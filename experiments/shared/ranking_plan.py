@@ -15,7 +15,7 @@ import functools
 import numpy as np
 
 from experiments.shared import compute
-from experiments.shared.devices import jit_guarded, jit_of_rows
+from experiments.shared.devices import jit_guarded, jit_of_rows, share_of
 from experiments.shared.files import write_csv
 from experiments.shared.plans import Plan, steps_of
 from rlhf_jax.data.pipeline import Batches
@@ -123,7 +123,7 @@ def plan_of(config, base, way, mesh, ranked, drawn) -> Plan:
   measure = Measure(config, score, ranked, (wide, prompts), held)
   length_N = (own.segment_BT > 0).sum(1)
   return Plan(
-    batches=Batches(own, size, config['seed']),
+    batches=Batches(own, size, config['seed'], share=share_of(mesh)),
     rows=rows if config['loss'] == SHUFFLED else prompts,
     total=total,
     pairs=each,

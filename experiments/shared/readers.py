@@ -8,11 +8,16 @@ in a folder that all preference models of a study share.
 
 import functools
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 
 from experiments.shared import compute
-from experiments.shared.devices import jit_guarded, jit_named, jit_of_rows
+from experiments.shared.devices import (
+  jit_guarded,
+  jit_named,
+  jit_of_rows,
+  share_of,
+)
 from experiments.shared.plans import Plan, steps_of
 from experiments.shared.trained import first_trained_layer, member_order
 from rlhf_jax.data import features
@@ -21,6 +26,7 @@ from rlhf_jax.data.shared import share_prefix
 from rlhf_jax.data.subsets import subset_of
 from rlhf_jax.evals import preference
 from rlhf_jax.models import split
+from rlhf_jax.train import hosts
 from rlhf_jax.train.optimiser import make_optimiser
 from rlhf_jax.train.progress import Progress
 from rlhf_jax.train.steps import make_pm_step
@@ -125,7 +131,9 @@ def plan_of(config, base, way, mesh, drawn) -> Plan:
   )
   seen = total * batch_size
   return Plan(
-    batches=reader.batches(rows, batch_size, member_order(config)),
+    batches=reader.batches(
+      rows, batch_size, member_order(config), share_of(mesh)
+    ),
     rows=rows,
     total=total,
     pairs=batch_size,
@@ -148,6 +156,7 @@ def reader_of(config, base, pairs, split):
     split: 'train' or 'test', shown with the progress.
   """
   subset = subset_of(config['train_subset'])
+  require_read(config)
   if config['read'] == 'tokens':
     weighs = split == 'train' and subset.weight != 1
     return Tokens(pairs, subset.weights(pairs.kind_N) if weighs else None)
@@ -159,6 +168,16 @@ def reader_of(config, base, pairs, split):
   return Features(config, base, pairs, f'features of {split}')
 
 
+def require_read(config):
+  """Raises ValueError if several processes are to share kept features."""
+  if config['read'] != 'tokens' and hosts.count() > 1:
+    raise ValueError(
+      f"wanted read 'tokens' of {hosts.count()} processes, got "
+      f'{config["read"]!r}: features are made and kept by one process, which '
+      'may have several devices (--config.mesh)'
+    )
+
+
 class Tokens:
   """Pairs as tokens, the prompt of both sides once."""
 
@@ -166,12 +185,12 @@ class Tokens:
     """Keeps the pairs, and the weight of each in the loss (None: alike)."""
     self._pairs, self._weight_N = pairs, weight_N
 
-  def batches(self, index_N, batch_size, seed):
+  def batches(self, index_N, batch_size, seed, share=None):
     """Endless SharedPairs of some rows, or WeightedPairs."""
     rows = shared_rows(self._pairs.take(index_N))
     if self._weight_N is not None:
       rows = WeightedPairs(*rows, self._weight_N[index_N])
-    return Batches(rows, batch_size, seed)
+    return Batches(rows, batch_size, seed, share=share)
 
   def scores(self, score, both, count, batch_size):
     """(chosen_N, rejected_N) of the first `count` rows (None: all)."""
@@ -203,11 +222,13 @@ class Features:
       progress=lambda n: Progress(0, n, label),
     )
 
-  def batches(self, index_N, batch_size, seed):
+  def batches(self, index_N, batch_size, seed, share=None):
     """Endless FeaturePairs of some rows."""
     rows = type(self._rows)(*(column[index_N] for column in self._rows))
     cache = features.SomeRows(self._cache, index_N)
-    return features.FeatureBatches(cache, rows, self._edges, batch_size, seed)
+    return features.FeatureBatches(
+      cache, rows, self._edges, batch_size, seed, share
+    )
 
   def scores(self, score, both, count, batch_size):
     """As those of `Tokens`; one length bucket after the other."""
@@ -222,8 +243,8 @@ class Features:
         part = features.feature_pairs(
           self._cache, self._rows, full_B, self._edges[k]
         )
-        sides = jnp.stack(score(both, part), 1)
-        score_N2[index_B] = np.asarray(sides)[: len(index_B)]
+        sides = np.stack(jax.device_get(score(both, part)), 1)
+        score_N2[index_B] = sides[: len(index_B)]
     return score_N2[:, 0], score_N2[:, 1]
 
 

@@ -75,18 +75,20 @@ def text_rows(config):
   return config['ptx_per_episode'] * config['batch_size']
 
 
-def with_texts(config, prompts, tokenizer):
+def with_texts(config, prompts, tokenizer, share=None):
   """The stream of prompts, with one of packed texts beside it if asked for.
 
   Args:
     config: ptx_coef, ptx_per_episode, ptx_text, batch_size, seed.
     prompts: stream of Prompts.
     tokenizer: of the policy.
+    share: of `devices.share_of`.
   """
   rows = text_rows(config)
   if not rows:
     return prompts
-  texts = Batches(packed_texts(config, tokenizer), rows, config['seed'])
+  packed = packed_texts(config, tokenizer)
+  texts = Batches(packed, rows, config['seed'], share=share)
   return MixedBatches(prompts, texts)
 
 

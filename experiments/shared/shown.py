@@ -16,12 +16,12 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from experiments.shared.devices import jit_named
+from experiments.shared.devices import jit_read
 from experiments.shared.sampling import sampling_of, split_model
 from rlhf_jax import digests
 from rlhf_jax.crowd.worlds import rules_of
 from rlhf_jax.evals import policy
-from rlhf_jax.train.sharded import on_mesh
+from rlhf_jax.train import hosts
 
 FILE = 'samples.json'
 APART = 2**20  # first name of the rows asked, above those of any measurement
@@ -138,8 +138,7 @@ def token_kl(functions, way, label, sampling, mesh):
     rows = tokens_BT, prompt_length_B, length_B
     return measure(way.merge(ref, trained), ref, rows)['kl_k1']
 
-  program = on_mesh(measured, mesh) if mesh else measured
-  return jit_named(program, f'token_kl_{label}')
+  return jit_read(measured, f'token_kl_{label}', mesh)
 
 
 def in_parts(program, rows, count):
@@ -203,8 +202,7 @@ class Shown:
         reply['pieces'] = pieces_of(self._decode, tokens_T[start:end].tolist())
         reply['k1'] = [round(float(x), 3) for x in k1_BT[b, start:end]]
       items.append({**item._asdict(), 'replies': [reply]})
-    if jax.process_index() == 0:
-      keep(folder, items)
+    keep(folder, items)
 
   def _median(self, out, prompt):
     """(row of the reply to show, what is said of its choice)."""
@@ -277,6 +275,7 @@ def scores_of(out, row):
   return {name: x for name, x in found.items() if math.isfinite(x)}
 
 
+@hosts.by_one
 def keep(folder, items):
   """Adds replies to the samples.json of a run.
 

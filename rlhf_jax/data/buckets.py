@@ -1,6 +1,6 @@
 """Batches of rows of like length, so that pads cost little."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,7 @@ class BucketedBatches:
     edges: Sequence[int],
     batch_size: int,
     seed: int,
+    share: Callable[[np.ndarray], np.ndarray] | None = None,
   ):
     """Makes an iterator.
 
@@ -43,6 +44,7 @@ class BucketedBatches:
       edges: columns of the buckets.
       batch_size: rows of a batch.
       seed: seed of the permutations.
+      share: as of `Batches`.
 
     Raises:
       ValueError: if a row is longer than the largest edge.
@@ -62,7 +64,7 @@ class BucketedBatches:
     self._groups, self.last_rows = [rows for _, rows in groups], None
     self._rows = np.array([len(rows) for rows in self._groups])
     self._streams = [
-      Batches(take_rows(arrays, rows), batch_size, seed + k)
+      Batches(take_rows(arrays, rows), batch_size, seed + k, share=share)
       for k, (_, rows) in enumerate(groups)
     ]
     self._served = np.zeros(len(groups), int)

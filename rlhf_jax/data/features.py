@@ -268,6 +268,7 @@ class FeatureBatches:
     edges: Iterable[int],
     batch_size: int,
     seed: int,
+    share: Callable[[np.ndarray], np.ndarray] | None = None,
   ):
     """Makes an iterator; the order is that of `BucketedBatches`.
 
@@ -277,6 +278,7 @@ class FeatureBatches:
       edges: columns of the buckets; they need not be those of the cache.
       batch_size: rows of a batch.
       seed: seed of the permutations.
+      share: as of `Batches`.
     """
     edges, every_N = list(edges), np.arange(len(rows.last_B2))
     wide = pairs_at(rows, every_N, max(edges))
@@ -287,6 +289,7 @@ class FeatureBatches:
       edges,
       batch_size,
       seed,
+      share,
     )
 
   def __iter__(self) -> Iterator[FeaturePairs]:
@@ -297,7 +300,7 @@ class FeatureBatches:
     """The next batch, its features read from the files."""
     batch = next(self._batches)
     row_B, tokens_BT = batch.pop('row'), batch.pop('tokens_BT')
-    self.last_rows = row_B
+    self.last_rows = self._batches.last_rows
     features_BTD = self._cache.read(row_B, tokens_BT.shape[1])
     return FeaturePairs(features_BTD, **batch)
 

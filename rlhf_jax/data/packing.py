@@ -1,6 +1,6 @@
 """Several texts in one row, so that next-token training reads few pads."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -90,6 +90,19 @@ def pack(
       f'{len(loss_starts)}'
     )
   rows = best_fit([len(text) for text in texts], T)
+  return _laid(rows, texts.__getitem__, T, loss_starts, pad_id)
+
+
+def _laid(rows, text_of, T, loss_starts, pad_id):
+  """A PackedBatch of rows, each the numbers of its texts.
+
+  Args:
+    rows: of `best_fit`, or some of them.
+    text_of: number -> token ids.
+    T: tokens of a row.
+    loss_starts: first token of each text to learn.
+    pad_id: any id.
+  """
   shape = (len(rows), T)
   packed = PackedBatch(
     tokens_BT=np.full(shape, pad_id, np.int32),
@@ -99,13 +112,25 @@ def pack(
   )
   for b, row in enumerate(rows):
     for segment, i in enumerate(row, 1):
-      first = packed.length_B[b]
-      end = first + len(texts[i])
-      packed.tokens_BT[b, first:end] = texts[i]
+      first, text = packed.length_B[b], text_of(i)
+      end = first + len(text)
+      packed.tokens_BT[b, first:end] = text
       packed.segment_BT[b, first:end] = segment
       packed.mask_BT[b, first + max(1, loss_starts[i]) : end] = 1.0
       packed.length_B[b] = end
   return packed
+
+
+class _Texts(NamedTuple):
+  """Texts of a batch, each read as it is asked for."""
+
+  tokens_NT: np.ndarray
+  number_B: np.ndarray
+  length_B: np.ndarray
+
+  def text(self, i):
+    """Token ids of the i-th."""
+    return self.tokens_NT[self.number_B[i]][: self.length_B[i]]
 
 
 def fill_rows(packed: PackedBatch, B: int, pad_id: int = 0) -> PackedBatch:
@@ -166,6 +191,8 @@ class PackedBatches:
     *,
     multiple: int = 1,
     pad_id: int = 0,
+    tokens_NT: np.ndarray | None = None,
+    share: Callable[[np.ndarray], np.ndarray] | None = None,
   ):
     """Makes an iterator of `PackedBatch`.
 
@@ -174,9 +201,14 @@ class PackedBatches:
       batch_size: its texts a batch.
       multiple: see `row_counts`.
       pad_id: any id.
+      tokens_NT: all texts, if the stream has their numbers in place of tokens:
+        those of this process's rows alone are read.
+      share: (numbers of a packed batch's rows) -> those that this process
+        loads, ascending; None: all.
     """
     self.counts = row_counts(batch_size, multiple)
     self._batches, self._pad_id = batches, pad_id
+    self._tokens_NT, self._share = tokens_NT, share
 
   def __iter__(self) -> 'PackedBatches':
     """Returns itself."""
@@ -185,15 +217,16 @@ class PackedBatches:
   def __next__(self) -> PackedBatch:
     """The next batch, in the fewest rows of `counts` that hold it."""
     tokens_BT, length_B, loss_start_B = next(self._batches)
-    texts = [row_T[:n] for row_T, n in zip(tokens_BT, length_B, strict=True)]
-    packed = pack(
-      texts,
-      tokens_BT.shape[1],
-      loss_starts=loss_start_B,
-      pad_id=self._pad_id,
-    )
-    rows = next(n for n in self.counts if n >= len(packed.length_B))
-    return fill_rows(packed, rows, self._pad_id)
+    texts = _Texts(tokens_BT, np.arange(len(length_B)), length_B)
+    if self._tokens_NT is not None:
+      texts = _Texts(self._tokens_NT, tokens_BT, length_B)
+    T = texts.tokens_NT.shape[1]
+    rows = best_fit(length_B, T)
+    own = np.arange(next(n for n in self.counts if n >= len(rows)))
+    own = self._share(own) if self._share else own
+    real = [rows[i] for i in own if i < len(rows)]
+    packed = _laid(real, texts.text, T, loss_start_B, self._pad_id)
+    return fill_rows(packed, len(own), self._pad_id)
 
   @property
   def last_rows(self) -> np.ndarray | None:

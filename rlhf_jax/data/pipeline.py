@@ -1,5 +1,6 @@
 """Shuffled batches of arrays in memory, with a state that can be saved."""
 
+from collections.abc import Callable
 from typing import Any
 
 import grain
@@ -14,12 +15,13 @@ class Batches:
   epoch and the beginning of the next, and no row is ever left out; only the
   end of the last epoch may not fill a batch.
 
-  With several processes, process p takes the rows p, p + count, ... of every
-  batch, so together they see the batches that one process would. Everything
-  runs in the calling thread.
+  With several processes, each loads its share of every batch, so together they
+  see the batches that one process would: by default process p takes the rows p,
+  p + count, ...; `share` says others. Everything runs in the calling thread.
 
   Attributes:
-    last_rows: numbers of the rows of the last batch; None before the first.
+    last_rows: numbers of the rows of the last batch, with a `share` of all
+      processes; None before the first.
   """
 
   def __init__(
@@ -31,6 +33,7 @@ class Batches:
     drop_remainder: bool = True,
     process_index: int = 0,
     process_count: int = 1,
+    share: Callable[[np.ndarray], np.ndarray] | None = None,
   ):
     """Makes an iterator.
 
@@ -42,6 +45,8 @@ class Batches:
       drop_remainder: whether to drop a last batch that is not full.
       process_index: number of this process, from 0.
       process_count: number of processes; it divides batch_size.
+      share: (numbers of a batch's rows) -> those that this process loads; None:
+        all.
 
     Raises:
       ValueError: if the arrays are empty or differ in length, or if the batch
@@ -63,15 +68,15 @@ class Batches:
       'batch_size': batch_size,
       'seed': seed,
     }
-    share = slice(process_index, None, process_count)
+    strided = slice(process_index, None, process_count)
     dataset = (
       grain.MapDataset.range(self._settings['rows'])
       .shuffle(seed=seed)
       .repeat(num_epochs)
       .batch(batch_size, drop_remainder=drop_remainder, batch_fn=np.asarray)
-      .map(lambda index_B: index_B[share])
+      .map(lambda index_B: index_B[strided])
     )
-    self._arrays, self.last_rows = arrays, None
+    self._arrays, self._share, self.last_rows = arrays, share, None
     self._iterator = iter(
       dataset.to_iter_dataset(
         grain.ReadOptions(num_threads=0, prefetch_buffer_size=0)
@@ -85,7 +90,8 @@ class Batches:
   def __next__(self) -> Any:
     """The next batch, of the same structure as the arrays."""
     self.last_rows = next(self._iterator)
-    return take_rows(self._arrays, self.last_rows)
+    own_B = self._share(self.last_rows) if self._share else self.last_rows
+    return take_rows(self._arrays, own_B)
 
   def get_state(self) -> dict:
     """The position in the stream, as JSON values."""

@@ -5,6 +5,9 @@
 
 A checkpoint appears whole or not at all; its digests follow it, so one that was
 saved as the run was killed may have none, and is read as it is.
+
+Several processes make the same calls. Each writes its pieces of a checkpoint,
+and any number of them reads it; final parameters are process 0's, in one piece.
 """
 
 import errno
@@ -16,8 +19,10 @@ import jax
 import orbax.checkpoint as ocp
 
 from rlhf_jax import digests
+from rlhf_jax.train import hosts
 from rlhf_jax.train.about import RunError
 from rlhf_jax.train.run_files import read_json, write_json
+from rlhf_jax.train.sharding import whole
 
 DIGESTS = 'checkpoints.json'
 
@@ -146,8 +151,7 @@ class Checkpoints:
           f'checkpoint {step} was not written, {self.path} holds later ones: '
           'delete those of another run'
         )
-      if jax.process_index() == 0:
-        self._note_digests()
+      hosts.once(self._note_digests)
 
   def _digests(self):
     file = self._folder / DIGESTS
@@ -163,6 +167,14 @@ class Checkpoints:
     }
     write_json(self._folder / DIGESTS, found)
 
+  def _check(self, folder, remedy):
+    """Compares the files of a checkpoint with their digests."""
+    listed = self._digests().get(folder.name, {})
+    try:
+      digests.check_files(folder, listed, remedy)
+    except digests.DamagedError as error:
+      raise RunError(str(error)) from None
+
   def restore(self, step, state):
     """(state, position) of a checkpoint.
 
@@ -174,11 +186,7 @@ class Checkpoints:
       f'delete {folder}, and the run goes on from the one before or from its '
       'start'
     )
-    listed = self._digests().get(str(step), {})
-    try:
-      digests.check_files(folder, listed, remedy)
-    except digests.DamagedError as error:
-      raise RunError(str(error)) from None
+    hosts.once(lambda: self._check(folder, remedy))
     with _Quiet('read', folder, remedy):
       saved = self._open().item_metadata(step)['state'].tree
       _require_fit(saved, state, f'checkpoint {step} in {self._folder}')
@@ -211,9 +219,10 @@ def load_params(workdir, like):
       f'{workdir} holds no finished parameters: run its stage first'
     )
   try:
-    digests.check(workdir, 'params')
+    hosts.once(lambda: digests.check(workdir, 'params'))
   except digests.DamagedError as error:
     raise RunError(str(error)) from None
+  like = _own_places(like)
   with _Quiet('read', path, digests.remedy_of(workdir)):
     with ocp.StandardCheckpointer() as checkpointer:
       saved = checkpointer.metadata(path.absolute()).item_metadata.tree
@@ -221,13 +230,34 @@ def load_params(workdir, like):
       return checkpointer.restore(path.absolute(), like)
 
 
+def _own_places(like):
+  """Shapes to be read: those without a place on a device of this process.
+
+  The place that was saved may be another process's.
+  """
+  if hosts.count() == 1:
+    return like
+  here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+  return jax.tree.map(
+    lambda x: jax.ShapeDtypeStruct(
+      x.shape, x.dtype, sharding=getattr(x, 'sharding', None) or here
+    ),
+    like,
+  )
+
+
 def save_params(workdir, params):
   """Writes a run's final parameters for the stages after it.
+
+  Of several processes the first writes them: in one piece, so that any number
+  can read them.
 
   Raises:
     RunError: in one line, if they cannot be written.
   """
   path = (Path(workdir) / 'params').absolute()
+  if hosts.count() > 1:
+    params = jax.tree.map(whole, params)
   remedy = 'see to the disk and give the same command again'
   with _Quiet('write', path, remedy):
     with ocp.StandardCheckpointer() as checkpointer:

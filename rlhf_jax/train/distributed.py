@@ -1,13 +1,18 @@
-"""Several processes as one program: start-up by flags or by the launcher."""
+"""Several processes as one program: start-up by flags or by the launcher.
+
+JAX is imported where several are asked for: scripts that do without it have the
+flags too.
+"""
 
 import contextlib
 import os
+import re
 
-import jax
 from absl import flags
 
 from rlhf_jax.digests import reason
-from rlhf_jax.train import partners
+from rlhf_jax.train import hosts, progress
+from rlhf_jax.train.about import RunError
 
 # Seconds after which a silent process counts as dead, and which the others wait
 # for it at their end: JAX's own are 100 and 300.
@@ -21,25 +26,67 @@ SIGNS = (
   'heartbeat',
   'oordination service',
 )
+AUTO = 'auto'
+FLAGS = {
+  'distributed': 'Several processes as one: auto (SLURM or a TPU pod says who '
+  'they are), or HOST:PORT of process 0.',
+  'num_processes': 'How many processes, with HOST:PORT.',
+  'process_id': 'Which of them this is, from 0, with HOST:PORT.',
+}
 
 
 def define_flags():
-  """Defines --coordinator, --num_processes and --process_id.
+  """Defines --distributed, --num_processes and --process_id.
 
   Returns:
     A function without arguments that calls `start` with their values, for
     after the command line is read.
   """
-  coordinator = flags.DEFINE_string(
-    'coordinator', None, 'HOST:PORT of process 0, when started by hand.'
-  )
-  num_processes = flags.DEFINE_integer(
-    'num_processes', None, 'How many processes, when started by hand.'
-  )
-  process_id = flags.DEFINE_integer(
-    'process_id', None, 'Which of them this is, from 0.'
-  )
-  return lambda: start(coordinator.value, num_processes.value, process_id.value)
+  define = (flags.DEFINE_string, flags.DEFINE_integer, flags.DEFINE_integer)
+  values = [
+    make(name, None, means)
+    for make, (name, means) in zip(define, FLAGS.items(), strict=True)
+  ]
+  return lambda: start(*(value.value for value in values))
+
+
+def require_flags(address=None, num_processes=None, process_id=None):
+  """Refuses flags that do not go together, in one line.
+
+  Args:
+    address: --distributed: None, 'auto' or 'HOST:PORT'.
+    num_processes: or None.
+    process_id: or None.
+
+  Raises:
+    ValueError: saying what was wanted.
+  """
+  counted = num_processes is not None or process_id is not None
+  if not address or address == AUTO:
+    if counted:
+      raise ValueError(
+        f'--num_processes={num_processes} and --process_id={process_id} go '
+        f'with --distributed=HOST:PORT, got {address!r}: leave them out, or '
+        'name the address of process 0'
+      )
+    return
+  if not re.fullmatch(r'.+:\d+', address):
+    raise ValueError(
+      f'--distributed={address}: wanted auto, or HOST:PORT of process 0'
+    )
+  if num_processes is None or process_id is None:
+    raise ValueError(
+      f'--distributed={address} wants --num_processes and --process_id, got '
+      f'{num_processes} and {process_id}: give both, or --distributed=auto '
+      'where SLURM or a TPU pod knows them'
+    )
+  if num_processes < 1:
+    raise ValueError(f'--num_processes={num_processes}: wanted 1 or more')
+  if not 0 <= process_id < num_processes:
+    raise ValueError(
+      f'--process_id={process_id}: wanted 0 to {num_processes - 1}, of '
+      f'--num_processes={num_processes}'
+    )
 
 
 def launcher(environ):
@@ -53,74 +100,104 @@ def launcher(environ):
   if int(environ.get('SLURM_STEP_NUM_TASKS', 1)) > 1:
     return 'slurm'
   if 'TPU_ML_PLATFORM' in environ:
-    hosts = environ.get('TPU_PROCESS_ADDRESSES') or environ.get(
+    named = environ.get('TPU_PROCESS_ADDRESSES') or environ.get(
       'TPU_WORKER_HOSTNAMES', ''
     )
-    if ',' in hosts or not (hosts or 'TPU_SKIP_MDS_QUERY' in environ):
+    if ',' in named or not (named or 'TPU_SKIP_MDS_QUERY' in environ):
       return 'tpu'
   return None
 
 
-def start(coordinator=None, num_processes=None, process_id=None):
+def start(address=None, num_processes=None, process_id=None):
   """Joins the processes of one job; must come before any device is touched.
 
-  With all three arguments: those. With none: what SLURM (`srun` with more than
-  one task) or a TPU pod says; where neither is there, one process goes on by
-  itself. CPU processes talk through gloo.
+  Without an address nothing happens. With 'auto' SLURM (`srun`) or a TPU pod
+  says who they are; a step of one task, or one TPU host, goes on by itself. CPU
+  processes talk through gloo.
 
   Args:
-    coordinator: 'HOST:PORT' of process 0; the others must reach it.
-    num_processes: how many.
-    process_id: which one this is, from 0.
+    address: 'auto', or 'HOST:PORT' of process 0, which the others must reach.
+    num_processes: how many, with HOST:PORT.
+    process_id: which one this is, from 0, likewise.
 
   Raises:
-    ValueError: if some of the three are given and others are not.
-    RuntimeError: if a device has been touched already, or the others do not
-      come.
+    ValueError: if they do not go together, or there is no such launcher.
+    RunError: if a device has been touched already, or the others do not come.
   """
-  given = [x is not None for x in (coordinator, num_processes, process_id)]
-  if any(given) and not all(given):
-    raise ValueError(
-      'a start by hand needs coordinator, num_processes and process_id, got '
-      f'{coordinator!r}, {num_processes!r} and {process_id!r}: give all three, '
-      'or none to ask the launcher'
-    )
+  require_flags(address, num_processes, process_id)
+  if not address:
+    return
+  import jax
+
+  found = {'cluster_detection_method': 'deactivate'}
+  if address == AUTO:
+    kind = launcher(os.environ)
+    if not kind and not {'SLURM_STEP_NUM_TASKS', 'TPU_ML_PLATFORM'} & {
+      *os.environ
+    }:
+      raise ValueError(
+        '--distributed=auto found no SLURM step and no TPU: start it with '
+        'srun or on a TPU, or give HOST:PORT, --num_processes and --process_id'
+      )
+    if not kind:
+      return
+    found = {'cluster_detection_method': 'slurm'} if kind == 'slurm' else {}
+    asked = ()
+  else:
+    asked = address, num_processes, process_id
   jax.config.update('jax_cpu_collectives_implementation', 'gloo')
-  limits = {
-    'heartbeat_timeout_seconds': HEARTBEAT,
-    'shutdown_timeout_seconds': SHUTDOWN,
-  }
-  if all(given):
+  try:
     jax.distributed.initialize(
-      coordinator,
-      num_processes,
-      process_id,
-      cluster_detection_method='deactivate',
-      **limits,
+      *asked,
+      **found,
+      heartbeat_timeout_seconds=HEARTBEAT,
+      shutdown_timeout_seconds=SHUTDOWN,
     )
-  elif launcher(os.environ) == 'slurm':
-    jax.distributed.initialize(cluster_detection_method='slurm', **limits)
-  elif launcher(os.environ) == 'tpu':
-    jax.distributed.initialize(**limits)
+  except RuntimeError as error:
+    raise RunError(
+      f'the processes of --distributed={address} did not come together '
+      f'({reason(error)[:200]}): start all of them, and touch no device before'
+    ) from None
+  jax.devices()  # where all meet: what is done `once` must not wait for it
 
 
 @contextlib.contextmanager
 def together():
-  """Ends this process with one sentence when another of its job has died.
+  """Runs a job's program: process 0 speaks, and none outlives another.
 
-  At once: a connection to it breaks (`partners`), or the runtime says so in the
-  words of its collectives (SIGNS). The exit code is LOST; the orderly end would
-  wait for the one that is gone. Other errors go on as they are. All processes
-  of a job enter and leave it.
+  What the others print is left out. When a process dies the others end with one
+  sentence, at once: a connection to it breaks (`partners`), or the runtime says
+  so in the words of its collectives (SIGNS). The exit code is LOST; the orderly
+  end would wait for the one that is gone. Other errors go on as they are. All
+  processes of a job enter and leave it.
   """
-  if jax.process_count() == 1:
+  if hosts.count() == 1:
     yield
     return
+  import jax
+
+  from rlhf_jax.train import partners
+
   connections = partners.connect()
   try:
-    yield
-  except (jax.errors.JaxRuntimeError, ValueError) as error:
-    if any(sign in str(error) for sign in SIGNS):
+    with silent() if hosts.index() else contextlib.nullcontext():
+      yield
+  except BaseException as error:
+    known = isinstance(error, jax.errors.JaxRuntimeError | ValueError)
+    if known and any(sign in str(error) for sign in SIGNS):
       partners.lose(reason(error))
+    partners.leave(connections)
     raise
   partners.part(connections)
+
+
+@contextlib.contextmanager
+def silent():
+  """Leaves out what is printed, and progress; errors are said after it."""
+  with (
+    open(os.devnull, 'w') as nowhere,
+    contextlib.redirect_stdout(nowhere),
+    contextlib.redirect_stderr(nowhere),
+    progress.listen(lambda *_: None),
+  ):
+    yield

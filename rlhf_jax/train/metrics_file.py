@@ -94,14 +94,19 @@ class MetricsFile:
     self._file.flush()
     return {'bytes': self._bytes, 'sha256': self._digest.hexdigest()}
 
-  def rows(self, kind):
+  def rows(self, kind, mark=None):
     """All rows of one kind, in order.
+
+    Args:
+      kind: of `add`.
+      mark: of `mark`, where another process writes the file.
 
     Raises:
       RunError: if they are not those that this run has logged.
     """
-    mark = self.mark()
-    data = self._path.read_bytes()
+    mark, data = mark or self.mark(), self._path.read_bytes()
+    if mark and self._file is None:  # the writer may have gone on
+      data = data[: mark['bytes']]
     if mark and hashlib.sha256(data).hexdigest() != mark['sha256']:
       self._refuse('another process has changed it')
     rows = [json.loads(line) for line in data.splitlines()]

@@ -6,30 +6,45 @@ closes at once, whatever the process waits in.
 """
 
 import contextlib
+import ctypes
 import os
+import signal
 import socket
 import sys
 import threading
 
-import jax
-import numpy as np
 from jax._src import distributed as runtime
-from jax.experimental import multihost_utils
+
+from rlhf_jax.train import hosts
 
 LOST = 3  # exit code of a process whose partner has died
 GOODBYE = b'.'
+SECONDS = 60  # for which a process waits for the others to connect
+
+_leaving, _ending = threading.Event(), threading.Lock()
 
 
 def lose(why):
   """Ends this process with one sentence: an orderly end would wait."""
+  _ending.acquire()  # several threads may hear of one death: one speaks
   print(
-    f'error: process {jax.process_index()} of {jax.process_count()} ends, '
-    'since another one of the job has died (look at its own last line; the '
-    f'same command goes on from the last checkpoint): {why[:160]}',
-    file=sys.stderr,
+    f'error: process {hosts.index()} of {hosts.count()} ends, since another '
+    'one of the job has died (look at its own last line; the same command goes '
+    f'on from the last checkpoint): {why[:160]}',
+    file=sys.__stderr__,
     flush=True,
   )
   os._exit(LOST)
+
+
+@ctypes.CFUNCTYPE(None, ctypes.c_int)
+def _aborted(number):
+  """Ends this process with a sentence after JAX has aborted it.
+
+  Its client does so when process 0 dies, in whose process its service lives.
+  """
+  del number
+  lose('JAX says so above')
 
 
 def _watch(connection, on_loss):
@@ -37,7 +52,8 @@ def _watch(connection, on_loss):
   with contextlib.suppress(OSError):
     if connection.recv(1) == GOODBYE:
       return
-  on_loss('its connection ended without a goodbye')
+  if not _leaving.is_set():
+    on_loss('its connection ended without a goodbye')
 
 
 def _host():
@@ -57,17 +73,19 @@ def connect(on_loss=lose):
   Returns:
     The sockets, for `part`.
   """
-  count, first = jax.process_count(), jax.process_index() == 0
-  server = socket.create_server(('', 0), backlog=count) if first else None
-  port = server.getsockname()[1] if first else 0
-  port = int(multihost_utils.broadcast_one_to_all(np.int32(port)))
-  if first:
-    connections = [server.accept()[0] for _ in range(count - 1)]
+  ctypes.CDLL(None).signal(signal.SIGABRT, _aborted)
+  server = None
+  if not hosts.index():
+    server = socket.create_server(('', 0), backlog=hosts.count())
+    server.settimeout(SECONDS)
+  port = hosts.once(lambda: server.getsockname()[1])
+  if server:
+    connections = [server.accept()[0] for _ in range(hosts.count() - 1)]
     server.close()
   else:
-    connections = [socket.create_connection((_host(), port), timeout=60)]
-    connections[0].settimeout(None)
+    connections = [socket.create_connection((_host(), port), timeout=SECONDS)]
   for connection in connections:
+    connection.settimeout(None)
     threading.Thread(
       target=_watch, args=(connection, on_loss), daemon=True
     ).start()
@@ -79,3 +97,11 @@ def part(connections):
   for connection in connections:
     with contextlib.suppress(OSError):
       connection.sendall(GOODBYE)
+
+
+def leave(connections):
+  """Ends connections without a goodbye: this process has failed by itself."""
+  _leaving.set()
+  for connection in connections:
+    with contextlib.suppress(OSError):
+      connection.shutdown(socket.SHUT_WR)

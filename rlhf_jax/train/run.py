@@ -8,17 +8,15 @@ Times stand in speed.jsonl (`speed`); loggers of others are told besides
 (`loggers`).
 
 Several processes make the same calls: each writes its part of a checkpoint,
-process 0 writes everything else.
+process 0 writes everything else (`hosts`).
 """
 
 import json
 import time
 from pathlib import Path
 
-import jax
-
 from rlhf_jax import digests
-from rlhf_jax.train import finite
+from rlhf_jax.train import finite, hosts
 from rlhf_jax.train.about import (
   About,
   RunError,
@@ -83,10 +81,9 @@ class Run:
   ):
     finite.require_numbers(config)
     self.path = Path(workdir)
-    require_folder(self.path)
-    self._writes = jax.process_index() == 0
-    # Process 0 holds the lock for all of them.
-    self._lock_file = take_lock(self.path, self._writes)
+    hosts.once(lambda: require_folder(self.path))
+    self._writes, self._lock_file = hosts.index() == 0, None
+    hosts.once(self._lock)
     root = study_of(self.path)
     stored = store(config, root)
     self.config = json.loads(json.dumps(stored, default=str))
@@ -95,9 +92,10 @@ class Run:
       self._loggers = Loggers(
         self.path, loggers if self._writes else (), self.config
       )
-      self._claim(row or {})
+      self._require_one_config()
+      hosts.once(lambda: self._claim(row or {}))
     except RunError:
-      self._lock_file.close()  # a caller that tries again is not locked out
+      self._unlock()  # a caller that tries again is not locked out
       raise
     self._checkpoints = Checkpoints(self.path, keep)
     self._metrics = MetricsFile(self.path)
@@ -107,17 +105,33 @@ class Run:
     self._started = time.time()
     self.clock = Clock(self.path, self._writes, self._watch.wait)
 
+  def _lock(self):
+    """Takes the lock, which process 0 holds for all of them."""
+    self._lock_file = take_lock(self.path, True)
+
+  def _unlock(self):
+    if self._lock_file:
+      self._lock_file.close()
+
+  def _require_one_config(self):
+    """Refuses a process that was asked for something else than the first."""
+    own = config_hash(self.config)
+    if hosts.once(lambda: own) != own:
+      raise RunError(
+        f'process {hosts.index()} was given another config than process 0 for '
+        f'{self.path}: give all of them the same command'
+      )
+
   def _claim(self, row):
+    """Begins a run, or finds its own again."""
     path = self.path / 'config.json'
     digest = config_hash(_computing(self.config))
     row = json.loads(json.dumps(row | {'config_hash': digest}, default=str))
     if path.exists():
       self._require_same(read_json(path), row)
-      if self._writes and not self.done:
+      if not self.done:
         note_commit(self.path / 'env.json')
         (self.path / FAILED).unlink(missing_ok=True)
-      return
-    if not self._writes:
       return
     write_json(self.path / 'env.json', environment())
     write_json(path, self._about | {'config': self.config, 'row': row})
@@ -159,15 +173,16 @@ class Run:
       if isinstance(error, StoppedError) and self._writes:
         write_json(self.path / FAILED, error.record)
       self._loggers.close()
-      self._checkpoints.close()
+      if kind is None or hosts.count() == 1:  # else it may wait for others
+        self._checkpoints.close()
       self._metrics.close(after_error=kind is not None)
     finally:
-      self._lock_file.close()
+      self._unlock()
 
   @property
   def done(self):
     """Whether the run has finished."""
-    return (self.path / digests.DONE).exists()
+    return hosts.once((self.path / digests.DONE).exists)
 
   def watch(self, step, metrics, rows=None):
     """Remembers an update, to be judged where metrics are read; its metrics.
@@ -203,7 +218,7 @@ class Run:
       RunError: if the checkpoint has other shapes than `state`, or it or the
         metrics up to it are not what was written.
     """
-    step = self._checkpoints.newest()
+    step = hosts.once(self._checkpoints.newest)
     if step is None:
       self._resume_metrics(0, None)
       return state
@@ -247,7 +262,7 @@ class Run:
 
   def rows(self, kind):
     """All logged rows of one kind, in order."""
-    return self._metrics.rows(kind)
+    return self._metrics.rows(kind, hosts.once(self._metrics.mark))
 
   def progress(self, start, total):
     """Iterates over range(start, total), showing how far it is."""
@@ -269,10 +284,11 @@ class Run:
       NonFiniteError: if an update that was watched is not finite.
     """
     self._watch.read()
+    hosts.once(lambda: self._finish(summary))
+
+  def _finish(self, summary):
     self._metrics.mark()
     seconds = round(time.time() - self._started, 3)
-    if not self._writes:
-      return
     if self._watch.on_nonfinite == finite.SKIP:
       summary = {'skipped': self._watch.skipped, **summary}
     done = {'seconds': seconds, **summary}

@@ -13,10 +13,13 @@ import re
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
-from jax.experimental import mesh_utils
+from jax.experimental import mesh_utils, multihost_utils
 from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
+
+from rlhf_jax.train import hosts
 
 AXES = ('data', 'fsdp', 'model')
 
@@ -165,19 +168,38 @@ def replicated(mesh):
   return NamedSharding(mesh, P())
 
 
+def in_pieces(x):
+  """Whether other processes hold parts of an array that this one lacks."""
+  if not isinstance(x, jax.Array):
+    return False
+  return not (x.is_fully_addressable or x.is_fully_replicated)
+
+
+def whole(x):
+  """An array as NumPy's, also if other processes hold parts of it.
+
+  All processes ask together.
+  """
+  if in_pieces(x):
+    x = multihost_utils.process_allgather(x, tiled=True)
+  return np.asarray(x)
+
+
 def shard(tree, shardings):
-  """Puts host values on the mesh, also if other processes own parts of it.
+  """Puts values on the mesh, also if other processes own parts of it.
 
   Every shard is a copy of its own, so a step may donate the result and the
   tree stays whole.
 
   Args:
-    tree: arrays that this process holds whole, with equal values in every
-      process.
+    tree: arrays with equal values in every process, each whole in all of them,
+      or in pieces on a mesh of the same devices.
     shardings: of `shardings_of`; one sharding may stand for a whole subtree.
   """
 
   def place(sharding, leaf):
+    if in_pieces(leaf):
+      return jax.jit(jnp.copy, out_shardings=sharding)(leaf)
     host = np.asarray(leaf)
     return jax.make_array_from_callback(
       host.shape, sharding, lambda index: np.array(host[index])
@@ -209,6 +231,44 @@ def local_rows(batch_size, mesh):
   place = batch_sharding(mesh).addressable_devices_indices_map((batch_size,))
   rows_B = np.arange(batch_size)
   return np.unique(np.concatenate([rows_B[index] for index in place.values()]))
+
+
+def spans(mesh):
+  """Whether a mesh has devices of several processes; None has not."""
+  return hosts.count() > 1 and mesh is not None and mesh.is_multi_process
+
+
+def joined(batch, mesh):
+  """One global batch from the rows that every process has loaded.
+
+  As `global_batch`, where the processes load equally many.
+
+  Args:
+    batch: pytree of NumPy arrays: the `local_rows` of this process.
+    mesh: of `make_mesh`.
+  """
+  where = batch_sharding(mesh)
+  return jax.tree.map(
+    lambda x: jax.make_array_from_process_local_data(where, x), batch
+  )
+
+
+def placed(tree, mesh):
+  """NumPy's arrays in a tree put on the mesh, as rows; others as they are.
+
+  Each process takes the rows of its devices out of all. Where data x fsdp does
+  not divide the rows, every device gets them all.
+  """
+  parts = mesh.shape['data'] * mesh.shape['fsdp']
+
+  def place(x):
+    if not isinstance(x, np.ndarray) or not x.ndim:
+      return x
+    fits = len(x) % parts == 0
+    where = batch_sharding(mesh) if fits else replicated(mesh)
+    return jax.make_array_from_callback(x.shape, where, lambda index: x[index])
+
+  return jax.tree.map(place, tree)
 
 
 def global_batch(batch, mesh, batch_size):

@@ -95,3 +95,25 @@ def test_wrong_edges_and_foreign_states_are_refused():
   state = _batches(LENGTHS, (4, 12)).get_state()
   with pytest.raises(ValueError, match='the state of buckets'):
     _batches(LENGTHS, (4, 8, 12)).set_state(state)
+
+
+def test_shares_of_buckets_are_their_batches():
+  """Two processes; what is said of the rows is of both."""
+  prompts, whole = _prompts(LENGTHS), _batches(LENGTHS, (4, 8, 12))
+  shared = [
+    BucketedBatches(
+      prompts,
+      prompts.length_B,
+      (4, 8, 12),
+      4,
+      0,
+      lambda rows_B, i=i: rows_B[i : i + 2],
+    )
+    for i in (0, 2)
+  ]
+  for _ in range(12):
+    wanted, parts = next(whole), [next(batches) for batches in shared]
+    for name, column in wanted._asdict().items():
+      own = np.concatenate([getattr(part, name) for part in parts])
+      np.testing.assert_array_equal(own, column)
+    assert shared[0].last_rows.tolist() == whole.last_rows.tolist()

@@ -154,3 +154,42 @@ def test_a_packed_stream_continues_from_a_saved_position():
   again.set_state(packed.get_state())
   for ours, wanted in zip(next(again), next(packed), strict=True):
     np.testing.assert_array_equal(ours, wanted)
+
+
+class Noted:
+  """Texts that note which of them are read."""
+
+  def __init__(self, tokens_NT):
+    self.shape, self.read, self._tokens_NT = tokens_NT.shape, [], tokens_NT
+
+  def __getitem__(self, number):
+    self.read.append(int(number))
+    return self._tokens_NT[number]
+
+
+def test_shares_of_packed_batches_are_the_batch_and_read_their_texts_alone():
+  """Three processes of four rows each, the last of which are empty."""
+  texts = _texts(60, 12)
+  numbers = texts._replace(tokens_BT=np.arange(60))
+  whole = PackedBatches(Batches(texts, 12, seed=2), 12, multiple=12, pad_id=9)
+  noted = [Noted(texts.tokens_BT) for _ in range(3)]
+  shared = [
+    PackedBatches(
+      Batches(numbers, 12, seed=2),
+      12,
+      multiple=12,
+      pad_id=9,
+      tokens_NT=tokens_NT,
+      share=lambda rows_B, i=i: rows_B[4 * i : 4 * i + 4],
+    )
+    for i, tokens_NT in enumerate(noted)
+  ]
+  for _ in range(4):
+    parts = [next(batches) for batches in shared]
+    for name, column in next(whole)._asdict().items():
+      own = np.concatenate([getattr(part, name) for part in parts])
+      np.testing.assert_array_equal(own, column)
+    read = [tokens_NT.read for tokens_NT in noted]
+    assert sorted(sum(read, [])) == sorted(shared[0].last_rows)
+    for tokens_NT in noted:
+      tokens_NT.read = []

@@ -84,6 +84,22 @@ def test_processes_share_out_the_batches_of_one_process():
     np.testing.assert_array_equal(whole[1::2], second)
 
 
+def test_a_share_is_all_that_is_loaded_and_shares_are_the_batch():
+  """In the order of one process; what is said of the rows is of all of them."""
+  alone = Batches(columns(10), 4, seed=1)
+  shared = [
+    Batches(columns(10), 4, seed=1, share=lambda rows_B, i=i: rows_B[i : i + 2])
+    for i in (0, 2)
+  ]
+  for _ in range(6):
+    whole = next(alone).x_N
+    parts = [next(batches).x_N for batches in shared]
+    np.testing.assert_array_equal(np.concatenate(parts), whole)
+    for batches in shared:
+      np.testing.assert_array_equal(batches.last_rows, alone.last_rows)
+  assert shared[1].get_state() == alone.get_state()
+
+
 def test_what_cannot_be_batched_is_refused():
   with pytest.raises(ValueError, match='one length above 0'):
     Batches({'x': np.zeros(3), 'y': np.zeros(2)}, 2, seed=0)

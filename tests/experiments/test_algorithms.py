@@ -93,21 +93,6 @@ def study(tmp_path_factory):
   return path
 
 
-def dpo(root, **changes):
-  return (
-    _config('dpo', 'full_smoke')
-    | stages.CUT
-    | {'base': f'{root}/lm', 'size': '3K', 'pm_size': '3K'}
-    | {'comparisons_dir': f'{root}/comparisons', 'pairs': 32}
-    | {f'{name}_pm_dir': f'{root}/pm' for name in ('train', 'test')}
-    | {'iterations': 4, 'batch_size': 8, 'checkpoint_every': 1}
-    | {'eval_prompts': 8, 'eval_batch': 8, 'dense_iterations': 4}
-    | {'dense_every': 2, 'lr_multiple': 1.0, 'log_every': 1}
-    | {'shown': {'each': 1, 'replies': 2, 'snapshots': 2}}
-    | changes
-  )
-
-
 @pytest.mark.slow  # compiles two iterations and an evaluation
 @pytest.mark.parametrize('name', ['rloo', 'grpo'])
 def test_a_policy_without_a_critic_has_the_tables_of_ppo(
@@ -140,7 +125,7 @@ def test_dpo_leaves_a_policy_that_every_script_takes(
 ):
   """Never a classifier; killed in step 3 of 4 it resumes (checklist 82)."""
   path = study / 'dpo'
-  train_dpo.run(dpo(study), path)
+  train_dpo.run(stages.dpo(study), path)
   assert about.read(path).about.holds == 'policy'
   curve = pd.read_csv(path / 'rl_curve.csv')
   assert curve['iteration'].tolist() == [0, 1, 2, 4]
@@ -148,8 +133,8 @@ def test_dpo_leaves_a_policy_that_every_script_takes(
   assert (curve['kl_coef'] == 0.1).all()  # beta
   with pytest.raises(about.RunError, match='is no run of experiments.train_pm'):
     models.open_scorer(path)
-  killed_at(train_dpo, dpo(study), study / 'dpo-resumed', last=3)
-  train_dpo.run(dpo(study), study / 'dpo-resumed')
+  killed_at(train_dpo, stages.dpo(study), study / 'dpo-resumed', last=3)
+  train_dpo.run(stages.dpo(study), study / 'dpo-resumed')
   again = (study / 'dpo-resumed' / 'rl_curve.csv').read_bytes()
   assert again == (path / 'rl_curve.csv').read_bytes()
   told = {'run': str(path), 'output': str(tmp_path / 'model')}
@@ -170,7 +155,7 @@ def test_dpo_leaves_a_policy_that_every_script_takes(
 @pytest.mark.slow  # compiles a step
 def test_dpo_without_preference_models_measures_nothing(study):
   path = study / 'dpo-alone'
-  train_dpo.run(dpo(study, train_pm_dir='', test_pm_dir=''), path)
+  train_dpo.run(stages.dpo(study, train_pm_dir='', test_pm_dir=''), path)
   assert not (path / 'rl_curve.csv').exists()
   same = models.open_run(study / 'dpo-alone').params
   assert about.read(path).about.holds == 'policy'

@@ -7,6 +7,7 @@ import pathlib
 import runpy
 import sys
 
+import jax
 import pytest
 from absl import app, flags
 
@@ -155,6 +156,50 @@ def test_a_known_error_is_one_line(error, ended, capsys):
   main = stage(raising(error))
   assert ended(main, PLAIN, '--workdir=x') == 2
   assert error_line(capsys) == ' '.join(str(error).split())
+
+
+def test_without_flags_a_stage_of_several_processes_is_one(
+  ended, monkeypatch, capsys
+):
+  """Not even where SLURM has started two: nothing of JAX's is called."""
+  monkeypatch.setenv('SLURM_STEP_NUM_TASKS', '2')
+  refused = raising(AssertionError('it was started'))
+  monkeypatch.setattr(jax.distributed, 'initialize', refused)
+  before, given = jax.config.values.copy(), []
+  run = lambda *args: given.append(args) or print('said')
+  assert ended(stage(run, several=True), PLAIN, '--workdir=there') == 0
+  assert len(given) == 1 and capsys.readouterr().out == 'said\n'
+  assert jax.config.values == before
+
+
+@pytest.mark.parametrize(
+  ('arguments', 'message'),
+  [
+    (['--num_processes=2'], 'go with --distributed=HOST:PORT, got None'),
+    (['--distributed=here:1'], 'wants --num_processes and --process_id'),
+    (['--distributed=here'], 'wanted auto, or HOST:PORT of process 0'),
+    (['--process_id=x'], 'process_id'),
+  ],
+)
+def test_wrong_flags_of_several_processes_are_one_line(
+  arguments, message, ended, capsys
+):
+  main = stage(raising(AssertionError('ran')), several=True)
+  assert ended(main, PLAIN, '--workdir=x', *arguments) == 2
+  assert message in error_line(capsys)
+
+
+def test_a_stage_of_one_process_knows_no_flags_of_several(ended, capsys):
+  main = stage(raising(AssertionError('ran')))
+  assert ended(main, PLAIN, '--workdir=x', '--distributed=auto') == 2
+  assert "Unknown command line flag 'distributed'" in error_line(capsys)
+
+
+def test_help_lists_the_flags_of_several_processes(ended, capsys):
+  assert ended(stage(print, several=True), '--help') == 0
+  printed = capsys.readouterr().out
+  for name in ('distributed', 'num_processes', 'process_id'):
+    assert f'  --{name}=None\n' in printed
 
 
 def test_a_fault_of_ours_is_not_hidden(ended):

@@ -192,7 +192,7 @@ def pair_run(tmp_path, monkeypatch):
   batches, asked = [], []
 
   class Reader:
-    def batches(self, index_N, batch_size, seed):
+    def batches(self, index_N, batch_size, seed, share):
       batches.append((len(index_N), batch_size, seed))
       return Numbers()
 
@@ -378,7 +378,7 @@ def test_a_policy_runs_against_the_train_pm_s_weights(tmp_path, monkeypatch):
   monkeypatch.setattr(
     train_ppo,
     'prompt_batches',
-    lambda config, base, texts: given.update(texts=texts) or prompts,
+    lambda config, base, texts, share: given.update(texts=texts) or prompts,
   )
   monkeypatch.setattr(measuring, 'HeldOut', lambda *args: args)
   monkeypatch.setattr(train_ppo, 'train', lambda *args: given.update(args=args))

@@ -58,6 +58,21 @@ def ppo(root, **changes):
   )
 
 
+def dpo(root, **changes):
+  return (
+    _config('dpo', 'full_smoke')
+    | CUT
+    | {'base': f'{root}/lm', 'size': '3K', 'pm_size': '3K'}
+    | {'comparisons_dir': f'{root}/comparisons', 'pairs': 32}
+    | {f'{name}_pm_dir': f'{root}/pm' for name in ('train', 'test')}
+    | {'iterations': 4, 'batch_size': 8, 'checkpoint_every': 1}
+    | {'eval_prompts': 8, 'eval_batch': 8, 'dense_iterations': 4}
+    | {'dense_every': 2, 'lr_multiple': 1.0, 'log_every': 1}
+    | {'shown': {'each': 1, 'replies': 2, 'snapshots': 2}}
+    | changes
+  )
+
+
 def prepare(root):
   """Everything that PPO starts from."""
   make_text.run(text(root), root / 'text')
