@@ -6,6 +6,7 @@
 #   make help       # this
 #   make test       # some ten minutes on two cores
 #   make test-all   # the slow tests
+#   make test-pages # of those the ones in a browser
 #   make test-slurm # those on a real SLURM: scripts/slurm/single_node.sh
 #   make smollm2    # a small real model, for experiments.generate and the tests
 #   make figures [STUDIES="dir ..."]
@@ -63,6 +64,12 @@ test: $(TESTS)
 # What is slow and rarely tells more: real weights, PyTorch, devices, processes.
 test-all: $(SMOLLM2) $(PARITY) $(DOCS)
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m slow
+
+# Pages in Chromium; without one they fail.
+.PHONY: test-pages
+test-pages: $(TESTS)
+	RLHF_JAX_BROWSER=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m slow \
+	  tests/apps/test_feedback_browser.py tests/analysis/test_browser.py
 
 # Studies and sweeps on the SLURM that is here; without one they fail.
 .PHONY: test-slurm

@@ -17,6 +17,7 @@ import itertools
 import json
 import os
 import sys
+import threading
 
 from rlhf_jax.digests import reason
 from rlhf_jax.train.about import RunError
@@ -26,6 +27,9 @@ from rlhf_jax.train.about import RunError
 PATIENCE = 3_600_000
 
 _numbers, _inside = itertools.count(), False
+# Set where a call has failed: all processes end then, each with that line, and
+# the end of another one is no death (`partners`).
+failed = threading.Event()
 
 
 def _state():
@@ -69,6 +73,7 @@ def once(make, name=None):
   try:
     told = json.dumps({'name': name, 'value': make()})
   except BaseException as error:
+    failed.set()
     told = json.dumps({'name': name, 'error': reason(error)})
     raise
   finally:
@@ -80,12 +85,14 @@ def once(make, name=None):
 def _heard(told, name):
   """The value that process 0 tells at a call of that name."""
   if told['name'] != name:
+    failed.set()
     raise RunError(
       f'process {index()} is at {name} and process 0 at {told["name"]}: the '
       'processes of a job have to make the same calls, from one version of the '
       'code, on files that all of them see'
     )
   if 'error' in told:
+    failed.set()
     raise RunError(told['error'])
   return told['value']
 

@@ -52,7 +52,7 @@ def _watch(connection, on_loss):
   with contextlib.suppress(OSError):
     if connection.recv(1) == GOODBYE:
       return
-  if not _leaving.is_set():
+  if not (_leaving.is_set() or hosts.failed.is_set()):
     on_loss('its connection ended without a goodbye')
 
 

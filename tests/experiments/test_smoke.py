@@ -167,17 +167,13 @@ def _sweep(study, workdir, *flags):
 def test_a_sweep_lists_runs_and_skips_what_is_done(study, tmp_path):
   workdir = tmp_path / 'sweep'
   listed = _sweep(study[0], workdir, '--dry_run')
-  assert listed[0].split() == ['seed', 'lr_multiple', 'state']
-  assert [x.split()[:3] for x in listed[1:]] == [
-    ['0', '0.3', 'to'],
-    ['1', '0.3', 'to'],
-  ]
+  assert listed[0].split() == ['run', 'seed', 'lr_multiple', 'state']
+  rows = [line.split() for line in listed[1:]]
+  assert [row[1:4] for row in rows] == [['0', '0.3', 'to'], ['1', '0.3', 'to']]
   assert not workdir.exists()
   table = _sweep(study[0], workdir)
-  assert [x.split()[:3] for x in table[1:]] == [
-    ['0', '0.3', 'done'],
-    ['1', '0.3', 'done'],
-  ]
+  done = [line.split()[:4] for line in table[1:]]
+  assert done == [[*row[:3], 'done'] for row in rows]
   names = {path.name for path in workdir.iterdir() if path.is_dir()}
-  assert {'seed=0,lr_multiple=0.3', 'seed=1,lr_multiple=0.3'} <= names
+  assert {row[0] for row in rows} <= names
   assert _sweep(study[0], workdir) == table

@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import threading
 
 import jax
 import pytest
@@ -38,6 +39,7 @@ def job(monkeypatch):
   def run(program, count=2):
     store, found = Store(count), []
     monkeypatch.setattr(hosts, '_state', lambda: store)
+    monkeypatch.setattr(hosts, 'failed', threading.Event())
     for i in range(count):
       store.process_id = i
       monkeypatch.setattr(hosts, '_numbers', iter(range(99)))
@@ -275,3 +277,24 @@ def test_the_end_of_a_process_by_its_own_error_is_no_death_to_itself():
   finally:
     partners._leaving.clear()
     theirs.close()
+
+
+def test_after_an_error_that_all_were_told_no_end_is_a_death(job):
+  """Process 0 speaks last: its own line may not be lost to another's end."""
+
+  def program(i):
+    def make():
+      raise ValueError('a file')
+
+    try:
+      hosts.once(make)
+    except (ValueError, RunError):
+      pass
+    ours, theirs = socket.socketpair()
+    theirs.close()
+    lost = []
+    partners._watch(ours, lost.append)
+    ours.close()
+    return lost
+
+  assert job(program) == [[], []]
