@@ -113,7 +113,8 @@ def next_task(site, db, person, request, form):
   done = work.begun(db, person.id)
   earlier = site.nonce(person, 'next', done - 1)
   if same(form.get('nonce', ''), earlier):
-    return see('/')
-  site.require(person, form, 'next', done)
-  task = work.lease(db, person.id, site.plan)
+    task = work.open_task(db, person.id)
+  else:
+    site.require(person, form, 'next', done)
+    task = work.lease(db, person.id, site.plan)
   return see(f'/tasks/{task}' if task else '/')

@@ -49,6 +49,10 @@ class Counter:
     """Pairs that all workers have compared."""
     return sum(self._done.values())
 
+  def of(self, worker):
+    """Pairs that one has compared."""
+    return self._done[worker]
+
   def _line(self, now):
     since, before = self._start
     rate = (self.done - before) / max(now - since, 1e-9)
@@ -90,6 +94,8 @@ class Session:
   def _next_task(self):
     """Uid of the open task, of a new one, or None if there is none."""
     status, said = self._client.get('/')
+    if status not in (200, 303):
+      raise ClientError(f'/ answered {status}: {said[:200]}')
     if status != 303:
       own = forms(said).get('/next')
       if own is None:
@@ -206,6 +212,13 @@ def work(url, tokens, world, each, seed=0, rewrites=0.05, patience=600.0):
     thread.join()
   if failed:
     raise ClientError('; '.join(failed))
+  for number in range(len(tokens)):
+    if counter.of(number) < each:
+      print(
+        f'worker {number} has compared {counter.of(number)} of {each} pairs: '
+        'the page had no more for them (its --conversations)',
+        file=sys.stderr,
+      )
   return counter.done
 
 

@@ -136,8 +136,21 @@ def check(path, folder, workers, each):
   }
 
 
+def is_as_wanted(done, killed, found, workers, each, kills):
+  """Whether nothing was lost, nothing is double, and an export comes back."""
+  total = workers * each
+  none = found['turns with two'], found['workers short']
+  counts = done, found['choices'], found['uids']
+  return (
+    counts == (total, total, total)
+    and none == (0, 0)
+    and len(killed) == kills
+    and found['equal']
+  )
+
+
 def main():
-  """Runs once and prints what was found."""
+  """Runs once and prints what was found; code 1 if it is not as wanted."""
   parser = argparse.ArgumentParser(description=__doc__)
   for name, default in (('workers', 20), ('each', 50), ('kills', 10)):
     parser.add_argument(f'--{name}', type=int, default=default)
@@ -150,7 +163,8 @@ def main():
     seconds = time.time() - start
   print(f'{done} counted by the workers in {seconds:.0f} s; {found}')
   print(f'choices at the {len(killed)} kills: {killed}')
+  return 0 if is_as_wanted(done, killed, found, *args, flags.kills) else 1
 
 
 if __name__ == '__main__':
-  main()
+  sys.exit(main())

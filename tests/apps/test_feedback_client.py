@@ -199,3 +199,10 @@ def test_a_page_with_nothing_left_to_do_ends_the_work():
   page = Page()
   page.get = lambda path: (200, '<p>Thank you.</p>')
   assert simulate.Session(page, Says(), 5).run() == 0
+
+
+def test_a_page_that_does_not_know_a_worker_is_an_error_not_the_end():
+  page = Page()
+  page.get = lambda path: (401, '<p>Open the link that you were sent.</p>')
+  with pytest.raises(ClientError, match='/ answered 401: .*Open the link'):
+    simulate.Session(page, Says(), 5).run()

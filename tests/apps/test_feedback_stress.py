@@ -18,6 +18,9 @@ def test_every_choice_of_a_page_that_is_killed_is_one_row(tmp_path):
   path, done, killed = stress.played(tmp_path, workers, each, kills)
   assert done == workers * each and len(killed) == kills
   found = stress.check(path, tmp_path, workers, each)
+  assert stress.is_as_wanted(done, killed, found, workers, each, kills)
+  short = found | {'choices': 59, 'uids': 59, 'workers short': 1}
+  assert not stress.is_as_wanted(59, killed, short, workers, each, kills)
   assert 0 < found.pop('pairs') <= 60
   assert found == {
     'choices': 60,
