@@ -5,7 +5,8 @@ r"""One job of a study, by its number or its name in STUDY/jobs.json.
 
 `reproduce`, `sweep` and `cluster` write the list, and print it with --on=list.
 What a job needs has to be done; a finished job does nothing, an interrupted one
-goes on.
+goes on. A job of several processes is the same command in each of them, with
+--distributed (docs/hosts.md).
 """
 
 from pathlib import Path
@@ -32,4 +33,5 @@ if __name__ == '__main__':
       flags.DEFINE_string('name', None, 'Name of the job.'),
     ),
     required=('study',),
+    several=True,
   )

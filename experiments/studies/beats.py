@@ -11,7 +11,9 @@ end: done.json then says the rest. One that failed stays, with its kind
 """
 
 import contextlib
+import ctypes
 import os
+import signal
 import socket
 import sys
 import threading
@@ -46,6 +48,12 @@ def read(root, name) -> dict:
 def forget(root, name) -> None:
   """Takes away what was said, so that what comes is of a new try."""
   file_of(root, name).unlink(missing_ok=True)
+
+
+def die_with_parent():
+  """Ends this process when the one that started it is gone; on Linux."""
+  if sys.platform == 'linux':
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
 class Beat:

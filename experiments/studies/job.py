@@ -25,9 +25,11 @@ class Resources(NamedTuple):
   Attributes:
     gpus: of one node.
     gpu_bytes: an estimate, of each GPU.
-    cpus: cores.
+    cpus: cores of a process.
     host_bytes: memory of the host.
     hours: an estimate.
+    nodes: that run it as one job.
+    processes: of each node, that run it as one job.
   """
 
   gpus: int = 0
@@ -35,6 +37,8 @@ class Resources(NamedTuple):
   cpus: int = 0
   host_bytes: float = 0.0
   hours: float = 0.0
+  nodes: int = 0
+  processes: int = 0
 
 
 @dataclasses.dataclass(frozen=True)

@@ -23,7 +23,7 @@ from typing import NamedTuple
 from absl import flags
 
 from experiments.shared import knobs
-from experiments.studies import beats, board, clock, retries
+from experiments.studies import beats, board, clock, retries, several
 from experiments.studies.board import report
 from experiments.studies.job import (
   Resources,
@@ -108,9 +108,32 @@ def define_flags(on):
       'a signal, its time limit, want of memory, or silence.',
     ),
   )
-  asked = {
+  asked = _asking_flags(number)
+
+  def options(**changes):
+    own = {name: flag.value for name, flag in asked.items()}
+    own['host_bytes'] *= 1e9
+    read = {v.name: v.value for v in values} | {'resources': Resources(**own)}
+    return Options(**read | changes)
+
+  return options
+
+
+def _asking_flags(number):
+  """Defines the flags of what jobs ask for; {field of Resources: flag}."""
+  return {
     'gpus': number('gpus', 0, 'GPUs of a SLURM job that asks for none.'),
     'cpus': number('cpus', 0, 'Cores of a SLURM job that asks for none.'),
+    'nodes': number(
+      'nodes',
+      0,
+      'Nodes of a job whose stage runs on several hosts (docs/hosts.md).',
+    ),
+    'processes': number(
+      'processes',
+      0,
+      'Processes of such a job on each node: with GPUs, one a GPU.',
+    ),
     'host_bytes': flags.DEFINE_float(
       'memory', 0.0, 'GB of a SLURM job that asks for none.', lower_bound=0.0
     ),
@@ -123,20 +146,15 @@ def define_flags(on):
     ),
   }
 
-  def options(**changes):
-    own = {name: flag.value for name, flag in asked.items()}
-    own['host_bytes'] *= 1e9
-    read = {v.name: v.value for v in values} | {'resources': Resources(**own)}
-    return Options(**read | changes)
-
-  return options
-
 
 def _planned(jobs, root, options):
   """All jobs, checked, with what they ask for; listed in ROOT/jobs.json."""
-  jobs = with_resources(with_needs(jobs), options.resources)
+  jobs = several.only_where_shared(
+    with_resources(with_needs(jobs), options.resources)
+  )
   for job in jobs:
     knobs.check_job(job)
+    several.require_fitting(job, here=options.on == 'pool')
   root.mkdir(parents=True, exist_ok=True)
   write_list(root, jobs)
   return jobs

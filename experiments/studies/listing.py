@@ -2,7 +2,14 @@
 
 import shlex
 
-from experiments.studies.job import is_done, read_list, spans, state_of
+from experiments.studies import several
+from experiments.studies.job import (
+  Resources,
+  is_done,
+  read_list,
+  spans,
+  state_of,
+)
 
 
 def launcher(root, options, report):
@@ -42,9 +49,8 @@ def lines_of(jobs, root):
     if asks:
       words.append(resources_text(job.resources))
     needs = spans(numbers[need.name] for need in job.needs)
-    yield '  '.join(
-      [*words, f'needs {needs or "-":8}', command_of(root, number)]
-    )
+    command = command_of(root, number, job.resources)
+    yield '  '.join([*words, f'needs {needs or "-":8}', command])
   done = sum(is_done(job, root) for job in jobs)
   yield f'{done} of {len(jobs)} jobs are done'
 
@@ -56,7 +62,12 @@ def resources_text(asked):
   return f'{gpus}  {memory} each  {asked.hours:5.2f} h'
 
 
-def command_of(root, number):
-  """The command that runs a job."""
-  words = ('python', '-m', 'experiments.job', f'--study={root}')
-  return shlex.join([*words, f'--index={number}'])
+def command_of(root, number, asked=Resources()):  # noqa: B008 (a constant)
+  """The command that runs a job, by `srun` if it has several processes."""
+  words = ['python', '-m', 'experiments.job', f'--study={root}']
+  words += [f'--index={number}']
+  if several.count(asked) > 1:
+    nodes, each = max(asked.nodes, 1), max(asked.processes, 1)
+    step = ['srun', f'--nodes={nodes}', f'--ntasks-per-node={each}']
+    words = [*step, *words, '--distributed=auto']
+  return shlex.join(words)

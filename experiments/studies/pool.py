@@ -5,16 +5,14 @@ a worker that keeps to one kind of job compiles its programs once.
 """
 
 import contextlib
-import ctypes
 import importlib
 import multiprocessing
 import os
 import signal
-import sys
 import time
 from multiprocessing.connection import wait
 
-from experiments.studies import beats, retries, single
+from experiments.studies import beats, children, retries, several, single
 from experiments.studies.clock import Clock
 from experiments.studies.job import (
   Job,
@@ -29,12 +27,11 @@ from rlhf_jax.train.progress import line, listen
 
 
 def _worker(pipe, core, cache, root, log):
-  """Receives (name, module, config); sends progress, then the outcome.
+  """Receives (name, module, config, processes); sends progress, the outcome.
 
   What a job prints goes to its own log, the rest to `log`.
   """
-  if sys.platform == 'linux':
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # die with the parent
+  beats.die_with_parent()
   signal.signal(signal.SIGINT, signal.SIG_IGN)
   with open(log, 'a') as file:
     os.dup2(file.fileno(), 1)
@@ -50,6 +47,7 @@ def _worker(pipe, core, cache, root, log):
   jax.config.update('jax_compilation_cache_dir', cache)
   jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.5)
   ledger.start()
+  elsewhere = []  # programs of jobs of several processes
   while True:
     try:
       task = pipe.recv()
@@ -59,24 +57,35 @@ def _worker(pipe, core, cache, root, log):
       return
     started = time.time()
     try:
-      _perform(task, root, pipe)
-      pipe.send(('done', time.time() - started, ledger.rows()))
+      elsewhere += _perform(task, root, pipe)
+      rows = [*ledger.rows(), *elsewhere]
+      pipe.send(('done', time.time() - started, rows))
     except Exception as error:  # noqa: BLE001 (any error ends a job alone)
       pipe.send(('failed', single.said_of(error)))
 
 
 def _perform(task, root, pipe):
-  """Runs a job's stage, heard of by the pipe and by its beats."""
-  name, module, config = task
+  """Runs a job's stage, heard of by the pipe and by its beats.
+
+  Returns:
+    Rows of the programs that other processes compiled for it.
+  """
+  name, module, config, processes = task
   log = beats.log_of(root, name)
+
+  say = lambda *progress: pipe.send(('progress', progress))
+  if processes > 1:
+    children.run(single.file_for(root, name), root, name, processes, say)
+    return (single.spent(root / name) or {}).get('programs', [])
 
   def tell(*progress):
     beat.progress(*progress)
-    pipe.send(('progress', progress))
+    say(*progress)
 
   beat = beats.Beat(root, name, log, kind_of=single.said_of)
   with beats.output_to(log), beat, listen(tell):
     importlib.import_module(module).run(config, root / name)
+  return []
 
 
 # glibc hands large buffers back to the system after each step, and the page
@@ -189,7 +198,8 @@ class Pool:
       self._start(i)
     self.running[i] = job
     with contextlib.suppress(OSError):  # it dies: the next answer will say so
-      self.pipes[i].send((job.name, job.module, job.config))
+      count = several.count(job.resources)
+      self.pipes[i].send((job.name, job.module, job.config, count))
 
   def _needs_failed(self, job):
     """Whether a job needs one that failed, or that cannot run either."""

@@ -7,6 +7,8 @@ of a config passes through a shell.
 import math
 import re
 
+from experiments.studies import several
+
 # SLURM reads % in the name of a log as a pattern, and quotes as ends of it.
 UNFIT = '%\'"\\\n'
 
@@ -52,6 +54,10 @@ def parameters_of(array, after, limits):
   if after:
     more |= {'dependency': f'afterok:{":".join(after)}'}
     more |= {'kill-on-invalid-dep': 'yes'}
+  if several.count(asked) > 1:
+    found['nodes'] = max(asked.nodes, 1)
+    found['ntasks_per_node'] = max(asked.processes, 1)
+    found['srun_args'] = ['--kill-on-bad-exit=1']
   if asked.gpus:
     found['gpus_per_node'] = asked.gpus
   if asked.cpus:

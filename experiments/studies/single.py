@@ -9,9 +9,10 @@ import time
 from pathlib import Path
 
 from experiments.shared import knobs
-from experiments.studies import beats, retries
+from experiments.studies import beats, retries, several
 from experiments.studies.job import cache_of, is_done, read_list, write_json
 from rlhf_jax import digests
+from rlhf_jax.train import hosts
 from rlhf_jax.train.progress import line, listen
 
 SPENT = 'spent.json'
@@ -52,7 +53,9 @@ def run(root, index=None, name=None, log=''):
     ValueError: if there is no such job, or what it needs is not done.
   """
   job, numbers = find(root, index, name)
-  with beats.Beat(root, job.name, log, kind_of=said_of) as beat:
+  first = hosts.index() == 0
+  beat = beats.Beat(root, job.name, log, kind_of=said_of)
+  with beat if first else contextlib.nullcontext():
     for need in job.needs:
       if not is_done(need, root):
         raise ValueError(
@@ -63,12 +66,12 @@ def run(root, index=None, name=None, log=''):
     stage, workdir = importlib.import_module(job.module), Path(root) / job.name
     knobs.check_job(job)
     programs = _compiled(root)
-    heard = listen(functools.partial(_tell, beat)) if log else None
+    heard = listen(functools.partial(_tell, beat)) if log and first else None
     try:
       with heard or contextlib.nullcontext():
         stage.run(job.config, workdir)
     finally:
-      if workdir.is_dir() and not again:
+      if workdir.is_dir() and not again and first:
         _add(workdir, time.time() - started, programs())
   return job
 
@@ -79,27 +82,46 @@ def _tell(beat, *told):
   print(line(*told), file=sys.stderr, flush=True)
 
 
+def file_for(root, name, folder='jobs'):
+  """Writes the JSON file that names a job, for `run_file`; its path."""
+  file = Path(root) / folder / f'{name}.json'
+  file.parent.mkdir(parents=True, exist_ok=True)
+  write_json(file, {'study': str(root), 'job': name})
+  return file
+
+
+def log_here(root, name):
+  """The log of this process: of process 0 the job's, NAME.1.log and so on."""
+  index = several.index()
+  return beats.log_of(root, f'{name}.{index}' if index else name)
+
+
 def run_file(path):
   """Runs the job that a JSON file names, {'study', 'job'}: what SLURM starts.
 
   What it prints goes to the job's log, how it ended to its own files. Nothing
-  is returned, and no exception leaves it.
+  is returned, and no exception leaves it. Of a job of several processes each
+  calls it.
 
   Raises:
     SystemExit: with code 2, if it has failed.
   """
   asked = digests.read_json(path, dict)
   root, name = Path(asked['study']), asked['job']
-  log = beats.log_of(root, name)
+  log = log_here(root, name)
   try:
     with beats.output_to(log):
-      run(root, name=name, log=log)
+      job, _ = find(root, name=name)
+      with several.joined(job.resources):
+        run(root, name=name, log=log)
   except Exception:  # noqa: BLE001 (whatever it is, its log and beat say it)
-    raise SystemExit(2) from None
+    raise SystemExit(hosts.ended(2)) from None
 
 
 def said_of(error):
   """{'kind', 'why'}: what is said of the exception that a job ended with."""
+  if isinstance(error, several.LostError):
+    return error.said
   from experiments.shared import errors
 
   kind = retries.kind_of_error(error)
@@ -136,3 +158,9 @@ def spent(workdir):
   if not file.exists():
     return None
   return {'seconds': 0.0, 'programs': []} | digests.read_json(file, dict)
+
+
+def child(path):
+  """`run_file` in a process of `children.run`, which ends with it."""
+  beats.die_with_parent()
+  run_file(path)

@@ -189,10 +189,7 @@ class Slurm:
     """The JSON file that names a job; what an earlier try said is forgotten."""
     beats.forget(self.root, job.name)
     self.pulse.forget(job.name)
-    file = self.root / FOLDER / 'jobs' / f'{job.name}.json'
-    file.parent.mkdir(parents=True, exist_ok=True)
-    write_json(file, {'study': str(self.root), 'job': job.name})
-    return file
+    return single.file_for(self.root, job.name, f'{FOLDER}/jobs')
 
   def _watch(self, after):
     """Looks at the queue until none of the jobs is in it."""

@@ -256,3 +256,20 @@ def test_a_sweep_goes_to_slurm_by_its_flag(tmp_path):
     succeeded(finish(process))
     texts[on] = (root / 'sweep.csv').read_text()
   assert texts['pool'] == texts['slurm'] and texts['pool'].count(',done,') == 3
+
+
+def test_a_job_of_two_processes_gives_the_table_of_one(root):
+  """Two tasks of a step, which find each other as SLURM tells them."""
+  one = root.parent / 'one'
+  mark(one, 'reproduce', {})
+  tables = []
+  for place, count in ((root, 2), (one, 0)):
+    small = Resources(cpus=1, host_bytes=2e9, hours=0.2, processes=count)
+    text = Job('text', 'experiments.make_text', tiny_stages.text(place))
+    lm = tiny_stages.lm(place)
+    job = Job('lm', 'experiments.train_lm', lm, needs=(text,))
+    assert launch.run([job], place, options(resources=small))
+    tables.append(pd.read_csv(place / 'lm' / 'lm.csv'))
+  pd.testing.assert_frame_equal(*tables, rtol=1e-5, atol=2e-5)
+  assert (root / 'logs' / 'lm.1.log').exists()
+  assert not (one / 'logs' / 'lm.1.log').exists()
