@@ -147,7 +147,7 @@ $(SMOLLM2): setup.py | $(STAMP)
 # the evaluation harness. By pip, which may know where PyTorch for CPUs is.
 $(PARITY): setup.py | $(STAMP)
 	$(BIN)/python -m pip install --quiet --no-compile \
-	  -e '.[dev,eval,feedback,hf,gguf,notebooks,parity,slurm,tensorboard,vision,wandb]'
+	  -e '.[dev,eval,feedback,hf,gguf,mlflow,notebooks,parity,slurm,tensorboard,vision,wandb]'
 	touch $@
 
 # What builds the documentation.

@@ -70,6 +70,7 @@ setuptools.setup(
     'vision': ['mlxtend>=0.25'],
     'tensorboard': ['tensorboardX>=2.6'],
     'wandb': ['wandb>=0.20'],
+    'mlflow': ['alembic>=1.16', 'mlflow-skinny>=3.10', 'sqlalchemy>=2.0'],
     'dev': [
       'httpx2>=2.16',
       'hypothesis>=6.150',

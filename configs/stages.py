@@ -47,7 +47,7 @@ def lm(config):
     log_every=50,
     checkpoint_every=1000,
     on_nonfinite='stop',  # 'skip': leaves such a batch out, and counts it
-    loggers=(),  # besides metrics.jsonl: 'tensorboard', 'wandb'
+    loggers=(),  # besides metrics.jsonl: 'tensorboard', 'wandb', 'mlflow'
   )
 
 
@@ -85,7 +85,7 @@ def trained_model(config):
     half=blocks.to_set(str),
     learning_rate=0.0,  # 0: the rung's, times lr_multiple
     on_nonfinite='stop',  # 'skip': leaves such a batch out, and counts it
-    loggers=(),  # besides metrics.jsonl: 'tensorboard', 'wandb'
+    loggers=(),  # besides metrics.jsonl: 'tensorboard', 'wandb', 'mlflow'
   )
 
 

@@ -55,6 +55,7 @@ ONLY_IN = {
   'grain': ('rlhf_jax/data/pipeline.py',),
   'tensorboardX': ('rlhf_jax/train/loggers.py',),
   'wandb': ('rlhf_jax/train/loggers.py',),
+  'mlflow': ('rlhf_jax/train/loggers.py',),
   'submitit': ('experiments/studies/submit.py',),
   'rich': ('experiments/studies/board.py',),
 }

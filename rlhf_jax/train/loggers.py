@@ -1,4 +1,4 @@
-"""Loggers of others beside metrics.jsonl: TensorBoard, Weights & Biases.
+"""Loggers of others beside metrics.jsonl: TensorBoard, W&B, MLflow.
 
 Each is an opener, (folder, config, step) -> Logger, and a Logger is three
 functions. metrics.jsonl stays the record: a logger that breaks is let go with
@@ -12,6 +12,7 @@ import json
 import math
 import os
 import sys
+import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -114,6 +115,76 @@ def _wandb(folder, config, step) -> Logger:
   return Logger(add, lambda: None, close)
 
 
+# What MLflow takes at once, and of one value.
+MOST_METRICS, MOST_PARAMS, LONGEST_PARAM = 1000, 100, 6000
+
+
+def _mlflow(folder, config, step) -> Logger:
+  """A run of MLflow; its id and last step stand in mlflow.json.
+
+  MLFLOW_TRACKING_URI and MLFLOW_EXPERIMENT_NAME hold; without the first a
+  database in the folder. A step that it has is not sent again.
+  """
+  os.environ.setdefault('MLFLOW_DISABLE_TELEMETRY', 'true')
+  from mlflow.entities import Metric, Param
+  from mlflow.tracking import MlflowClient
+
+  del step  # what it has decides
+  file = folder / 'mlflow.json'
+  own = json.loads(file.read_text()) if file.exists() else {'step': -1}
+  client = MlflowClient(
+    os.environ.get('MLFLOW_TRACKING_URI')
+    or f'sqlite:///{folder.resolve()}/mlflow.db'
+  )
+  if 'id' not in own:
+    name = os.environ.get('MLFLOW_EXPERIMENT_NAME', PROJECT)
+    known = client.get_experiment_by_name(name)
+    experiment = (
+      known.experiment_id
+      if known
+      else client.create_experiment(
+        name, artifact_location=str(folder.resolve() / 'mlflow')
+      )
+    )
+    own['id'] = client.create_run(experiment, run_name=folder.name).info.run_id
+    write_json(file, own)
+    params = [Param(k, str(v)[:LONGEST_PARAM]) for k, v in _flat(config)]
+    for i in range(0, len(params), MOST_PARAMS):
+      client.log_batch(own['id'], params=params[i : i + MOST_PARAMS])
+  else:
+    client.update_run(own['id'], status='RUNNING')
+  last, waiting = own['step'], []
+
+  def add(step, numbers):
+    if step <= last:
+      return
+    when = int(time.time() * 1000)
+    finite = {name: x for name, x in numbers.items() if math.isfinite(x)}
+    waiting.extend(Metric(name, x, when, step) for name, x in finite.items())
+
+  def flush():
+    while waiting:
+      client.log_batch(own['id'], metrics=waiting[:MOST_METRICS])
+      own['step'] = max(own['step'], waiting[:MOST_METRICS][-1].step)
+      del waiting[:MOST_METRICS]
+    write_json(file, own)
+
+  def close():
+    flush()
+    client.set_terminated(own['id'])
+
+  return Logger(add, flush, close)
+
+
+def _flat(config, prefix=''):
+  """(key, value) of a nested dict, keys joined by dots."""
+  for key, value in config.items():
+    if isinstance(value, dict) and value:
+      yield from _flat(value, f'{prefix}{key}.')
+    else:
+      yield f'{prefix}{key}', value
+
+
 class _Known(NamedTuple):
   """A logger's opener, its module and the extra that installs it."""
 
@@ -125,6 +196,7 @@ class _Known(NamedTuple):
 LOGGERS = {
   'tensorboard': _Known(_tensorboard, 'tensorboardX', 'tensorboard'),
   'wandb': _Known(_wandb, 'wandb', 'wandb'),
+  'mlflow': _Known(_mlflow, 'mlflow', 'mlflow'),
 }
 
 

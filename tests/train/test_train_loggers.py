@@ -181,6 +181,41 @@ def test_weights_and_biases_takes_a_run_offline(tmp_path, monkeypatch):
     assert b'train/loss' in written(next(path.glob('*.wandb')), b'train/loss')
 
 
+@pytest.mark.slow  # a database is made
+def test_mlflow_has_every_step_once(tmp_path, monkeypatch):
+  """Two sessions of one run, read back from the database in its folder."""
+  pytest.importorskip('mlflow', reason='needs the extra mlflow')
+  from mlflow.tracking import MlflowClient
+
+  for name in ('MLFLOW_TRACKING_URI', 'MLFLOW_EXPERIMENT_NAME'):
+    monkeypatch.delenv(name, raising=False)
+  names, config = ('mlflow',), {'seed': 3, 'data': {'source': 'x y', 'n': {}}}
+  killed = lambda: session(
+    tmp_path,
+    lambda at: range(at + 1, 8),
+    keep_at=4,
+    config=config,
+    names=names,
+  )
+  with monkeypatch.context() as own:  # killed: nothing after the checkpoint
+    own.setattr(loggers.Loggers, 'close', lambda self: None)
+    killed()
+  told = json.loads((tmp_path / 'mlflow.json').read_text())
+  assert told['step'] == 4
+  session(tmp_path, lambda at: range(at + 1, 11), config=config, names=names)
+  client = MlflowClient(f'sqlite:///{tmp_path}/mlflow.db')
+  run = client.get_run(told['id'])
+  assert run.info.status == 'FINISHED'
+  assert run.data.params == {'seed': '3', 'data.source': 'x y', 'data.n': '{}'}
+  for name, value in (
+    ('train/loss', lambda x: 1 / x),
+    ('subset/helpful/kl', float),
+  ):
+    found = client.get_metric_history(told['id'], name)
+    steps = [(x.step, x.value) for x in found]
+    assert steps == [(i, pytest.approx(value(i))) for i in range(1, 11)]
+
+
 def written(file, wanted, seconds=60):
   """Bytes of a file that wandb's own process writes, once it holds `wanted`."""
   ends = time.monotonic() + seconds
