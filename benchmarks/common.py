@@ -33,6 +33,7 @@ def config_of(shape):
     n_layers=shape.n_layers,
     d_model=shape.d_model,
     n_heads=shape.n_heads,
+    n_kv_heads=shape.n_kv_heads,
     d_mlp=shape.d_mlp,
     activation=shape.activation,
     dtype=shape.dtype,

@@ -6,7 +6,8 @@
     pm_step        preference-model steps of 13M, 197M, 810M
     decode         sampling, prefill and steps apart, against the time that it
                    takes to read the bytes of a step
-    ppo_iteration  whole iterations
+    ppo_iteration  whole iterations; of the smallest policy of the headline
+                   study, and of SmolLM2, too
     members        4 and 16 members of 10M in one program, against one by one
 
 All in bfloat16. Rows go to DIR/<device>/<chunk>.json after every measurement,
@@ -73,11 +74,13 @@ class Chunk(NamedTuple):
     measure: (Shape, Effort) -> iterator over lists of (metric, value, unit).
     shapes: names of the shapes it runs.
     headlines: metrics that stand for it where it is not measured.
+    tiny: names of the shapes that stand for them on a CPU.
   """
 
   measure: Callable
   shapes: tuple[str, ...]
   headlines: tuple[str, ...]
+  tiny: tuple[str, ...] = ('tiny',)
 
 
 def pm_step(shape, effort):
@@ -192,7 +195,10 @@ CHUNKS = {
     decode, RUNGS, ('decode_tokens_per_s', 'share_of_bandwidth_floor')
   ),
   'ppo_iteration': Chunk(
-    ppo_iteration, RUNGS, ('ppo_samples_per_s', 'share_of_products_rate')
+    ppo_iteration,
+    (*RUNGS, 'headline', 'SmolLM2'),
+    ('ppo_samples_per_s', 'share_of_products_rate'),
+    ('tiny', 'tiny-pm'),
   ),
   'members': Chunk(
     members,
@@ -268,7 +274,7 @@ def main(argv=None):
     return []
   rows = []
   for name in args.chunk:
-    shapes = ('tiny',) if args.tiny else CHUNKS[name].shapes
+    shapes = CHUNKS[name].tiny if args.tiny else CHUNKS[name].shapes
     folder = results and results / common.device_name()
     rows += run(name, shapes, effort, folder)
   return rows

@@ -16,6 +16,9 @@ class Shape(NamedTuple):
     microbatch_rows: sequences that our steps hold at a time.
     dtype: computation type.
     matmul: of `TransformerConfig`.
+    n_kv_heads: 0: as many as n_heads.
+    pm: name of the shape of the preference model; '': this one's.
+    passes, minibatches: of a PPO iteration.
   """
 
   n_layers: int
@@ -30,6 +33,10 @@ class Shape(NamedTuple):
   microbatch_rows: int = 8  # about 1,000 tokens: what a CPU's cache holds
   dtype: str = 'float32'
   matmul: str = 'float32'
+  n_kv_heads: int = 0
+  pm: str = ''
+  passes: int = 1
+  minibatches: int = 1
 
   @property
   def length(self):
@@ -48,6 +55,13 @@ SHAPES = {
   'S-bf16': _S._replace(matmul='bf16_f32'),
   '197K-bf16': _197K._replace(matmul='bf16_f32'),
   'tiny': Shape(2, 16, 2, 32, 64, 'swiglu', 4, 8, 8, 4),
+  'tiny-pm': Shape(
+    *(2, 16, 2, 32, 64, 'swiglu', 8, 8, 8, 4),
+    n_kv_heads=1,
+    pm='tiny',
+    passes=2,
+    minibatches=2,
+  ),
   # For a GPU: three rungs of the paper's ladder, and a member of a sweep.
   '13M': Shape(4, 512, 8, 2048, 32768, 'gelu', 64, 256, 256, 32, 'bfloat16'),
   '197M': Shape(
@@ -57,4 +71,16 @@ SHAPES = {
     16, 2048, 32, 8192, 32768, 'gelu', 64, 256, 256, 16, 'bfloat16'
   ),
   '10M': Shape(4, 448, 7, 1792, 4096, 'gelu', 16, 64, 64, 16, 'bfloat16'),
+  # The smallest policy of `configs/reproduce.py:headline`, under its PM.
+  'headline': Shape(
+    *(2, 24, 2, 96, 1024, 'gelu', 256, 40, 72, 64),
+    pm='197K',
+    passes=2,
+    minibatches=4,
+  ),
+  # SmolLM2-135M and a batch of `configs/ppo.py:smollm2`.
+  'SmolLM2': Shape(
+    *(30, 576, 9, 1536, 49152, 'swiglu', 16, 64, 32, 16, 'bfloat16'),
+    n_kv_heads=3,
+  ),
 }

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from benchmarks.common import config_of
+from benchmarks.shapes import SHAPES
 from rlhf_jax.data.shared import share_prefix
 from rlhf_jax.models.build import build
 from rlhf_jax.models.cost import forward_flops
@@ -159,7 +160,7 @@ def decode(shape, seed=0):
 
 
 def ppo_iteration(shape, seed=0):
-  """A whole PPO iteration: four models of the shape, one pass, one update."""
+  """A whole PPO iteration: four models, passes and minibatches of the shape."""
   return _iteration(shape, seed, critic=True)
 
 
@@ -173,25 +174,27 @@ def _iteration(shape, seed, critic):
   config = config_of(shape)
   model, tx = build(config), make_optimiser()
   B, T = shape.batch, shape.length
-  parts = B // shape.microbatch_rows or 1
+  minibatch = B // shape.minibatches
+  parts = minibatch // shape.microbatch_rows or 1
+  scorer = build(_pm_config(shape))
   pieces = make_pieces(
     generate=_collect(shape, model),
     policy=SplitModel(model.hidden_fn, model.head_fn, None),
     value_fn=model.value_fn if critic else None,
     group=None if critic else REPLIES,
     reward=make_pm_reward(
-      model.score_fn, end_of_context_id=END_OF_CONTEXT, eos_id=EOS
+      scorer.score_fn, end_of_context_id=END_OF_CONTEXT, eos_id=EOS
     ),
     tx=tx,
     sampling=_sampling(shape),
-    passes=1,
-    minibatch_size=B,
+    passes=shape.passes,
+    minibatch_size=minibatch,
     microbatches=parts,
-    scoring_parts=parts,
+    scoring_parts=parts * shape.minibatches,
     rescore=config.matmul != 'float32',
   )
-  policy, pm = model.init(rng), model.init(jax.random.fold_in(rng, 1))
-  pm['head'] = model.init_head(rng)
+  policy, pm = model.init(rng), scorer.init(jax.random.fold_in(rng, 1))
+  pm['head'] = scorer.init_head(rng)
   params, prompts = {'policy': policy}, _prompts(shape, rng)
   if critic:
     params['value'] = {**policy, 'head': model.init_head(rng, 'zero')}
@@ -208,17 +211,22 @@ def _iteration(shape, seed, critic):
     tokens=B * T,
     flops=B * _iteration_flops(shape, critic),
     parts=parts,
-    products_tokens=B // parts * T,
+    products_tokens=minibatch // parts * T,
     logits=True,
   )
 
 
+def _pm_config(shape):
+  """TransformerConfig of the preference model of a shape."""
+  return config_of(SHAPES[shape.pm] if shape.pm else shape)
+
+
 def _iteration_flops(shape, critic):
-  """A reply sampled and scored; pi_0 and values forward; then the update."""
+  """A reply sampled and scored; pi_0 and values forward; then the updates."""
   config = config_of(shape)
   T, R = shape.length, shape.reply_length
-  score = forward_flops(config, T + 1, logits=False, read=1)
+  score = forward_flops(_pm_config(shape), T + 1, logits=False, read=1)
   each = forward_flops(config, T, read=R)
   if critic:
     each += forward_flops(config, T, logits=False, read=R)
-  return _decode_flops(shape) + score + 4 * each
+  return _decode_flops(shape) + score + (1 + 3 * shape.passes) * each

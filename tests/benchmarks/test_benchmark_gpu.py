@@ -7,7 +7,10 @@ import pytest
 
 from benchmarks import common, gpu, machine
 from benchmarks.shapes import SHAPES
+from configs.ppo import get_config as ppo_config
+from configs.reproduce import get_config as study_config
 from rlhf_jax.models import ladder
+from rlhf_jax.models.cost import parameter_counts
 
 pytestmark = pytest.mark.slow  # runs the suite on a CPU
 
@@ -32,9 +35,10 @@ def test_every_chunk_runs_on_a_cpu_and_writes_rows_with_versions(
   rows = run_tiny(name, tmp_path)
   for row in rows:
     assert set(row) == KEYS | {'versions'}
-    assert (row['benchmark'], row['shape']) == (name, 'tiny')
+    assert row['benchmark'] == name
     assert math.isfinite(row['value'])
     assert {'jax', 'jaxlib', 'platform'} <= set(row['versions'])
+  assert {row['shape'] for row in rows} == {*gpu.CHUNKS[name].tiny}
   found = {row['metric'] for row in rows}
   if name == 'members':
     assert {'pm_vmapped_2_speedup', 'ppo_vmapped_2_peak_bytes'} <= found
@@ -88,6 +92,30 @@ def test_a_row_with_a_target_names_it():
 def test_gpu_shapes_are_the_rungs_of_those_names(name):
   config = ladder.config_for(name, 32768, dtype='bfloat16')
   assert common.config_of(SHAPES[name]) == config
+
+
+def test_the_smallest_policy_of_the_headline_is_that_of_its_preset():
+  study, shape = study_config('headline'), SHAPES['headline']
+  size = study.linear.sizes[0]
+  assert common.config_of(shape) == ladder.config_for(
+    size, study.text.vocab_size
+  )
+  assert shape.pm == study.linear.pm_size
+  rl = study.rl
+  asked = rl.batch_size, rl.max_prompt, rl.max_reply, rl.passes
+  assert asked == (
+    *(shape.batch, shape.prompt_length, shape.reply_length, shape.passes),
+  )
+  assert rl.minibatch_size == shape.batch // shape.minibatches
+
+
+def test_the_real_model_has_the_batch_of_its_preset():
+  config, shape = ppo_config('smollm2'), SHAPES['SmolLM2']
+  asked = config.batch_size, config.max_prompt, config.max_reply
+  assert asked == (shape.batch, shape.prompt_length, shape.reply_length)
+  assert config.minibatch_size == shape.batch and config.passes == 1
+  parameters = parameter_counts(common.config_of(shape))['total']
+  assert 134e6 < parameters < 135e6
 
 
 def test_a_member_has_ten_million_parameters():

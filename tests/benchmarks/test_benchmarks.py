@@ -136,7 +136,8 @@ def test_products_and_attention_are_all_of_the_forward_flops(name):
   found = machine.products(config, logits=True)
   weights = sum(2 * T * K * N * count for K, N, count in found)
   looked_at = sum((end - first) * end for first, end in query_blocks(T))
-  attention = 4 * looked_at * shape.d_model * shape.n_layers
+  width = config.n_heads * config.head_size
+  attention = 4 * looked_at * width * shape.n_layers
   assert weights + attention == forward_flops(config, T)
 
 
