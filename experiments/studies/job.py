@@ -178,7 +178,8 @@ def state_of(job, root) -> str:
   path = Path(root) / job.name
   if not (path / 'config.json').exists():
     return 'done' if is_done(job, root) else 'to do'
-  if about.read(path).config != json.loads(json.dumps(job.config)):
+  found, own = about.read(path).config, json.loads(json.dumps(job.config))
+  if about.computing(found) != about.computing(own):
     return 'other'
   if has_stopped(job, root):
     return 'failed'

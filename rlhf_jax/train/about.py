@@ -24,6 +24,9 @@ HOLDS = (
   'study',
 )
 TRAINED = ('all', 'adapters', 'head')
+# Settings that watch a run and change nothing of what it computes: one that
+# goes on may have others.
+WATCHING = ('loggers', 'health')
 
 
 class RunError(Exception):
@@ -40,6 +43,11 @@ class StoppedError(RunError):
   def __init__(self, message, *, reason, **record):
     super().__init__(message)
     self.record = {'reason': reason, 'message': message, **record}
+
+
+def computing(config):
+  """A config without the settings that only watch."""
+  return {key: x for key, x in config.items() if key not in WATCHING}
 
 
 class About(NamedTuple):

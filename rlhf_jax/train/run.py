@@ -21,6 +21,7 @@ from rlhf_jax.train.about import (
   About,
   RunError,
   StoppedError,
+  computing,
   store,
   study_of,
 )
@@ -53,9 +54,6 @@ __all__ = [
 ]
 
 FAILED = 'failed.json'
-# Settings that watch a run and change nothing of what it computes: one that
-# goes on may have others.
-WATCHING = ('loggers', 'health')
 
 
 class Run:
@@ -125,7 +123,7 @@ class Run:
   def _claim(self, row):
     """Begins a run, or finds its own again."""
     path = self.path / 'config.json'
-    digest = config_hash(_computing(self.config))
+    digest = config_hash(computing(self.config))
     row = json.loads(json.dumps(row | {'config_hash': digest}, default=str))
     if path.exists():
       self._require_same(read_json(path), row)
@@ -143,8 +141,8 @@ class Run:
       raise RunError(
         f'{self.path}/config.json has no config: {digests.remedy_of(self.path)}'
       )
-    if _computing(old) != _computing(self.config):
-      both = sorted(_computing(old) | _computing(self.config))
+    if computing(old) != computing(self.config):
+      both = sorted(computing(old) | computing(self.config))
       keys = [k for k in both if old.get(k) != self.config.get(k)]
       raise RunError(
         f'{self.path} holds a run with another config (differs in '
@@ -296,8 +294,3 @@ class Run:
       done['digests'] = digests.of_folder(self.path)
     done = json.loads(json.dumps(done))
     write_json(self.path / digests.DONE, digests.sealed(done))
-
-
-def _computing(config):
-  """A config without the settings that only watch."""
-  return {key: x for key, x in config.items() if key not in WATCHING}

@@ -1,3 +1,5 @@
+import pathlib
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -99,6 +101,16 @@ def test_equal_tables_give_equal_bytes(whole, tmp_path):
     figures.FIGURES['pm_min_score'](whole, tmp_path / name) for name in 'ab'
   )
   assert again.read_bytes() == once.read_bytes()
+
+
+@pytest.mark.parametrize(
+  'path', sorted(pathlib.Path(figures.__file__).parent.glob('drawings/*.py'))
+)
+def test_colours_are_those_of_the_cycle(path):
+  """'C7' of a cycle of three is 'C1' once more."""
+  count = len(figures.STYLE['axes.prop_cycle'])
+  numbers = re.findall(r"'C(\d+)'", path.read_text())
+  assert all(int(number) < count for number in numbers)
 
 
 def test_png_is_drawn_too(tables, tmp_path):

@@ -113,6 +113,14 @@ def test_a_wrong_value_is_refused_by_name(name, key, value):
     knobs.check(config, STAGES[name])
 
 
+def test_a_head_of_weighted_pairs_is_refused():
+  """A logistic head has no weights of pairs."""
+  config = _config('cross_fit', 'smollm2')
+  knobs.check(config | {'models': ['mix', '30/70']}, 'cross_fit')
+  with pytest.raises(ValueError, match=r'^models=.*mix\*4.*: a text such as help'):
+    knobs.check(config | {'models': ['mix*4']}, 'cross_fit')
+
+
 def test_a_wrong_value_in_a_section_is_refused_by_its_dotted_name():
   study = _config('reproduce', 'smoke')
   study['pm']['features']['edges'] = [112, 0]

@@ -146,6 +146,8 @@ def test_the_state_of_a_job_is_what_its_directory_says(tmp_path):
   assert state_of(job, tmp_path) == 'done' and is_done(job, tmp_path)
   other = dataclasses.replace(job, config=config | {'seed': 1})
   assert state_of(other, tmp_path) == 'other'
+  watched = dataclasses.replace(job, config=config | {'loggers': ['wandb']})
+  assert state_of(watched, tmp_path) == 'done'
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@
 from rlhf_jax.analysis.drawings import marks
 from rlhf_jax.analysis.findings import select
 
-COLOURS = {'plain': 'C7', 'prompted': 'C0', 'distilled': 'C1'}
+BEFORE = '0.45'  # a grey
+COLOURS = {'plain': BEFORE, 'prompted': 'C0', 'distilled': 'C1'}
 
 
 def distilled_kl(canvas, tables):
@@ -15,7 +16,7 @@ def distilled_kl(canvas, tables):
   for axis, kind in zip(axes, kinds, strict=True):
     own = rows['texts'] == kind
     for label, part, colour in (
-      ('before', rows[own & first], 'C7'),
+      ('before', rows[own & first], BEFORE),
       ('after', rows[own & ~first], 'C1'),
     ):
       style = {'color': colour, 'label': label}
