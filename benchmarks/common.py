@@ -25,6 +25,8 @@ from rlhf_jax.train.run import environment
 from rlhf_jax.train.sharded import on_mesh
 from rlhf_jax.train.sharding import batch_sharding, make_mesh, replicated
 
+RESULTS = pathlib.Path(__file__).parent / 'results'
+
 
 def config_of(shape):
   """TransformerConfig of a shape."""
@@ -47,6 +49,23 @@ def device_name():
   if device.platform == 'cpu':
     return processor.folder_name(len(os.sched_getaffinity(0)))
   return re.sub('[^a-z0-9]+', '-', device.device_kind.lower()).strip('-')
+
+
+def for_device(name, shape, results=RESULTS):
+  """The shape with the microbatch that this device is fastest with.
+
+  Args:
+    name: a key of `benchmarks.microbatches.SUBJECTS`.
+    shape: Shape; as it is where nothing was measured here.
+    results: folder of the folders of devices.
+  """
+  file = results / device_name() / 'microbatches.json'
+  rows = json.loads(file.read_text()) if file.exists() else []
+  for row in rows:
+    named = (row['metric'], SHAPES.get(row['shape']))
+    if named == (f'{name}_rows', shape):
+      return shape._replace(microbatch_rows=int(row['value']))
+  return shape
 
 
 class Program(NamedTuple):

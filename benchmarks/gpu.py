@@ -42,7 +42,7 @@ from benchmarks.shapes import SHAPES
 from rlhf_jax.models.cost import parameter_counts
 from rlhf_jax.train.run import write_json
 
-RESULTS = pathlib.Path(__file__).parent / 'results'
+RESULTS = common.RESULTS
 COSTS = ('compile_s', 'peak_bytes')
 PACKAGES = ('jax', 'nvidia-cudnn', 'nvidia-cublas', 'nvidia-cuda-runtime')
 TARGETS = {

@@ -12,6 +12,7 @@ from benchmarks import common, single, subjects
 
 def measure(shape, rounds, warmups):
   """Lines of the benchmark; see `common.main`."""
+  shape = common.for_device('ppo_iteration', shape)
   return single.lines(
     subjects.ppo_iteration(shape),
     shape,

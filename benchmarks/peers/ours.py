@@ -1,29 +1,32 @@
 """Ours, as a peer sees it: python -m benchmarks.peers.ours --metric METRIC."""
 
-import functools
-
 import jax
 
-from benchmarks import common, subjects
+from benchmarks import common, microbatches, subjects
 from benchmarks.peers import driver
 from rlhf_jax.train.run import environment
 
 MAKE = {
-  'pm_pairs_per_s': subjects.pm_step,
-  'pm_pairs_per_s_read_whole': functools.partial(
-    subjects.pm_step, shared=False
-  ),
-  'decode_tokens_per_s': subjects.decode,
-  'ppo_samples_per_s': subjects.ppo_iteration,
-  'rloo_samples_per_s': subjects.rloo_iteration,
+  'pm_pairs_per_s': 'pm_step',
+  'pm_pairs_per_s_read_whole': 'pm_step_read_whole',
+  'ppo_samples_per_s': 'ppo_iteration',
+  'rloo_samples_per_s': 'rloo_iteration',
 }
+
+
+def subject_of(metric, shape):
+  """The Subject of a metric, with this device's microbatches."""
+  if metric not in MAKE:
+    return subjects.decode(shape)
+  name = MAKE[metric]
+  return microbatches.SUBJECTS[name](common.for_device(name, shape))
 
 
 def main(argv=None):
   """Times one of our functions and reports."""
   args = driver.parse_args(argv, metric='pm_pairs_per_s')
   common.use_every_core()
-  subject = MAKE[args.metric](args.shape)
+  subject = subject_of(args.metric, args.shape)
   mesh = common.mesh_of(subject)
   program, state, rest = common.compile_subject(subject, mesh)
   call = common.threaded(program.call, state, *rest)
