@@ -6,6 +6,7 @@
 #   make help       # this
 #   make test       # some ten minutes on two cores
 #   make test-all   # the slow tests
+#   make test-again # of those the ones that failed, one by one
 #   make test-pages # of those the ones in a browser
 #   make test-slurm # those on a real SLURM: scripts/slurm/single_node.sh
 #   make smollm2    # a small real model, for experiments.generate and the tests
@@ -64,6 +65,11 @@ test: $(TESTS)
 # What is slow and rarely tells more: real weights, PyTorch, devices, processes.
 test-all: $(SMOLLM2) $(PARITY) $(DOCS)
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m slow
+
+# Those of `make test-all` that failed, one by one.
+.PHONY: test-again
+test-again: $(PARITY)
+	$(BIN)/python -m pytest -m slow --last-failed --last-failed-no-failures none
 
 # Pages in Chromium; without one they fail.
 .PHONY: test-pages

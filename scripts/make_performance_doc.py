@@ -17,6 +17,7 @@ from scripts.agreement_tables import (
   told_table,
 )
 from scripts.markdown_tables import NOTHING, markdown, number
+from scripts.where_tables import microbatches_table, where_table
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 RESULTS = ROOT / 'benchmarks' / 'results'
@@ -249,6 +250,8 @@ def performance_tables():
     'sweep': each_processor('sweep', sweep_table),
     'members': each_processor('vmapped_sweep', sweep_table),
     'exponents': each_processor('scaling', exponents_table),
+    'where': each_processor('where', where_table),
+    'microbatches': each_processor('microbatches', microbatches_table),
     'h200': gpu_table(),
   }
 

@@ -17,6 +17,8 @@ COMMANDS = doc_commands.all_commands()
 # The tests that run a command, by how it begins; `make` and launchers that list
 # are tried dry, below.
 RUN_BY = {
+  'python -m benchmarks.microbatches': 'test_sizes_are_measured_and_the_best',
+  'python -m benchmarks.where': 'test_a_step_is_traced_and_all_of_its_time',
   'python -m experiments.cluster': 'test_the_list_has_a_line_a_job_with_what',
   'python -m experiments.compare': 'test_two_committed_studies_stand_side',
   'python -m experiments.export': 'test_an_imported_model_goes_from_pairs',

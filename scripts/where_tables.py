@@ -1,0 +1,62 @@
+"""Tables of where a step's time goes, and of microbatches by processor."""
+
+import re
+
+from scripts.markdown_tables import markdown
+
+SHOWN = 3  # products of a step
+NAMED = re.compile(r'(?P<kind>ynn|eigen)_(?P<shape>[\dx]+)_share')
+
+
+def where_table(rows):
+  """Shares of a step's time: products by their kernels, and the rest.
+
+  Args:
+    rows: of `benchmarks.where`.
+  """
+  header = ['shape', 'function', 'products, fast kernels', 'other products']
+  header += ['the rest', 'largest products: share, GFLOP/s of a device']
+  body = []
+  for shape, name in dict.fromkeys((r['shape'], r['benchmark']) for r in rows):
+    found = {
+      row['metric']: row['value']
+      for row in rows
+      if (row['shape'], row['benchmark']) == (shape, name)
+    }
+    share = lambda kind, found=found: f'{found.get(f"share_{kind}", 0.0):.0%}'
+    shares = [share(kind) for kind in ('ynn', 'eigen', 'other')]
+    body.append([shape, name.removeprefix('where_'), *shares, _largest(found)])
+  return markdown(header, body)
+
+
+def _largest(found):
+  """'1024x256x2048 10%, 86; ...' of the products with the largest shares."""
+  parts = []
+  for metric in found:
+    named = NAMED.fullmatch(metric)
+    if named and len(parts) < SHOWN:
+      rate = found[f'{named["kind"]}_{named["shape"]}_gflops']
+      mark = '' if named['kind'] == 'ynn' else ' (other)'
+      parts.append(f'{named["shape"]}{mark} {found[metric]:.0%}, {rate:.0f}')
+  return '; '.join(parts)
+
+
+def microbatches_table(rows):
+  """Rows of a microbatch by processor, and what they gain.
+
+  Args:
+    rows: of `benchmarks.microbatches`.
+  """
+  header = ['shape', 'function', 'rows', 'rate over that of the default']
+  found = {(row['shape'], row['metric']): row['value'] for row in rows}
+  body = [
+    [
+      shape,
+      metric.removesuffix('_rows'),
+      f'{value:.0f}',
+      f'{found[shape, metric.removesuffix("_rows") + "_gain"]:.2f}',
+    ]
+    for (shape, metric), value in found.items()
+    if metric.endswith('_rows')
+  ]
+  return markdown(header, body)
