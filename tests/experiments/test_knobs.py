@@ -117,7 +117,9 @@ def test_a_head_of_weighted_pairs_is_refused():
   """A logistic head has no weights of pairs."""
   config = _config('cross_fit', 'smollm2')
   knobs.check(config | {'models': ['mix', '30/70']}, 'cross_fit')
-  with pytest.raises(ValueError, match=r'^models=.*mix\*4.*: a text such as help'):
+  with pytest.raises(
+    ValueError, match=r'^models=.*mix\*4.*: a text such as help'
+  ):
     knobs.check(config | {'models': ['mix*4']}, 'cross_fit')
 
 
