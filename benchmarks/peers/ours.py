@@ -11,15 +11,15 @@ MAKE = {
   'pm_pairs_per_s_read_whole': 'pm_step_read_whole',
   'ppo_samples_per_s': 'ppo_iteration',
   'rloo_samples_per_s': 'rloo_iteration',
+  'decode_tokens_per_s': 'decode',
 }
 
 
 def subject_of(metric, shape):
   """The Subject of a metric, with this device's microbatches."""
-  if metric not in MAKE:
-    return subjects.decode(shape)
   name = MAKE[metric]
-  return microbatches.SUBJECTS[name](common.for_device(name, shape))
+  make = microbatches.SUBJECTS.get(name, subjects.decode)
+  return make(common.for_device(name, shape))
 
 
 def main(argv=None):
