@@ -8,6 +8,10 @@ compiled program: a matrix product with its shape and the library that runs it
 (`ynn` where the compiler took its fast kernels, else `eigen`), and all others.
 Shares are of the sum of all operations on all devices; the rate of a product is
 that of one device while it runs. Tracing slows small operations a little.
+Microbatches are those of `common.for_device`.
+
+Products that Eigen shares out among threads return before they are done: on
+several devices their shares are too low, and their rates too high to be true.
 """
 
 import argparse
@@ -173,7 +177,8 @@ def main(argv=None):
   for shape in args.shape:
     for name in args.subject:
       print(f'{name}, shape {shape}, {common.device_name()}')
-      lines = measure(SUBJECTS[name](SHAPES[shape]), args.rounds)
+      tuned = common.for_device(name, SHAPES[shape])
+      lines = measure(SUBJECTS[name](tuned), args.rounds)
       new = common.to_rows(f'where_{name}', shape, lines)
       for row in new:
         common.print_row(row)

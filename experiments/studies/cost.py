@@ -6,8 +6,11 @@ benchmarks/results/cpu-2-cores (363 pairs/s of training, 135 samples/s of PPO,
 60,000 tokens/s of sampling); other rungs are cheaper by `blocks.COST`, and
 rows of other lengths take as much more as they have columns. The whole is
 scaled so that the micro study of ae98915 (five seeds of preference models,
-three of PPO) takes its 938 s (docs/reproduction.md). An estimate is good to a
-third or so; on a machine that does other things, to nothing.
+three of PPO) takes its 938 s (docs/reproduction.md). Of short rows an estimate
+is good to a third or so. Of the long rows of the world of parts it is too low:
+seeds 200 and 201 of the headline study took 2.1 times as much (2.5 core hours
+at 43a80f2, on a Xeon, for an hour of it beside other programs), language models
+three to five times, comparisons nine, runs of PPO and frontiers twice.
 """
 
 import math
