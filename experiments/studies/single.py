@@ -53,6 +53,11 @@ def run(root, index=None, name=None, log=''):
     ValueError: if there is no such job, or what it needs is not done.
   """
   job, numbers = find(root, index, name)
+  if hosts.count() > 1 and not several.can_share(job.module):
+    raise ValueError(
+      f'{job.name} is of a stage that runs as one process: leave --distributed '
+      'out'
+    )
   first = hosts.index() == 0
   beat = beats.Beat(root, job.name, log, kind_of=said_of)
   with beat if first else contextlib.nullcontext():

@@ -104,6 +104,15 @@ def test_a_list_of_before_is_read(tmp_path):
   assert several.count(read_list(tmp_path)[1].resources) == 1
 
 
+def test_a_stage_of_one_process_refuses_to_be_several(tmp_path, monkeypatch):
+  mark(tmp_path, 'reproduce', {})
+  write_list(tmp_path, jobs_of(tmp_path))
+  monkeypatch.setattr(single.hosts, 'count', lambda: 2)
+  with pytest.raises(ValueError, match='^text is of a stage that runs as one'):
+    single.run(tmp_path, name='text')
+  assert not (tmp_path / 'text').exists()
+
+
 def run_two(root, **changes):
   """A study whose language model is trained by two processes of the pool."""
   options = launch.Options('pool', resources=TWO, retries=1)
