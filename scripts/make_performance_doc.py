@@ -17,7 +17,13 @@ from scripts.agreement_tables import (
   told_table,
 )
 from scripts.markdown_tables import NOTHING, markdown, number
-from scripts.where_tables import microbatches_table, where_table
+from scripts.where_tables import (
+  METRICS,
+  earlier_table,
+  features_table,
+  microbatches_table,
+  where_table,
+)
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 RESULTS = ROOT / 'benchmarks' / 'results'
@@ -25,10 +31,6 @@ PAGE = ROOT / 'docs' / 'performance.md'
 NUMERICS = ROOT / 'docs' / 'numerics.md'
 OURS = ('pm_step', 'decode', 'ppo_iteration')
 RATES = ('pm_pairs_per_s', 'decode_tokens_per_s', 'ppo_samples_per_s')
-METRICS = {  # where the unit does not say what was done
-  'pm_pairs_per_s_read_whole': 'pairs/s, read whole',
-  'rloo_samples_per_s': 'samples/s, no critic',
-}
 GPU_ROWS = {  # chunk of benchmarks.gpu: (shape, metric, what it must reach)
   'pm_step': ('810M', 'share_of_products_rate', '.45 of the matmul rate'),
   'decode': ('810M', 'share_of_bandwidth_floor', '.50 of the bandwidth floor'),
@@ -246,12 +248,14 @@ def performance_tables():
     'shares': shares_tables(),
     'data': each_processor('data_rate', data_table),
     'real': each_processor('real_decode', real_table),
+    'features': each_processor('features', features_table),
     'tried': each_processor('tried', tried_table),
     'sweep': each_processor('sweep', sweep_table),
     'members': each_processor('vmapped_sweep', sweep_table),
     'exponents': each_processor('scaling', exponents_table),
     'where': each_processor('where', where_table),
     'microbatches': each_processor('microbatches', microbatches_table),
+    'earlier': each_processor('earlier', earlier_table),
     'h200': gpu_table(),
   }
 

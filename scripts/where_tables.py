@@ -1,8 +1,13 @@
-"""Tables of where a step's time goes, and of microbatches by processor."""
+"""Tables of rates: where a step's time goes, microbatches, earlier commits."""
 
 import re
 
-from scripts.markdown_tables import markdown
+from scripts.markdown_tables import markdown, number
+
+METRICS = {  # where the unit does not say what was done
+  'pm_pairs_per_s_read_whole': 'pairs/s, read whole',
+  'rloo_samples_per_s': 'samples/s, no critic',
+}
 
 SHOWN = 3  # products of a step
 NAMED = re.compile(r'(?P<kind>ynn|eigen)_(?P<shape>[\dx]+)_share')
@@ -60,3 +65,47 @@ def microbatches_table(rows):
     if metric.endswith('_rows')
   ]
   return markdown(header, body)
+
+
+def earlier_table(rows):
+  """Rates of a tree beside those of an earlier commit, from one run.
+
+  Args:
+    rows: of `benchmarks.earlier`.
+  """
+  header = ['instructions', 'shape', 'metric', 'now', 'earlier', 'ratio']
+  body = [
+    [
+      row['isa'] or 'all',
+      row['shape'],
+      METRICS.get(row['metric'], row['unit']),
+      number(row['now']),
+      number(row['earlier']),
+      f'**{row["ratio"]:.2f}**',
+    ]
+    for row in rows
+  ]
+  pairs = {(row['commit'], row['earlier_commit']) for row in rows}
+  notes = [f'{now} beside {earlier}.' for now, earlier in sorted(pairs)]
+  return '\n\n'.join([markdown(header, body), *notes])
+
+
+def features_table(rows):
+  """Pooled features of a real model: tokens a second, in four ways.
+
+  Args:
+    rows: of `benchmarks.features`.
+  """
+  value = {row['metric']: row['value'] for row in rows}
+  rates = [key for key in value if key.endswith('_tokens_per_s')]
+  body = []
+  for key in rates:
+    way = key.removeprefix('features_').removesuffix('_tokens_per_s')
+    products, _, widths = way.rpartition('_')
+    gain = value[key.replace('_tokens_per_s', '_speedup')]
+    body.append(
+      [rows[0]['shape'], products, widths, number(value[key]), f'{gain:.2f}']
+    )
+  header = ['model', 'products', 'widths', 'tokens/s', 'of the first']
+  note = f'\n\nCommit {rows[0]["commit"]}.' if rows else ''
+  return markdown(header, body) + note

@@ -77,8 +77,16 @@ def parse_lines(text):
   return found
 
 
-def drive(python, module, flags, cores):
+def drive(python, module, flags, cores, root=ROOT, **more):
   """Runs a driver in its own process: its reports.
+
+  Args:
+    python: the interpreter.
+    module: of the driver.
+    flags: its arguments.
+    cores: on which it runs.
+    root: of the tree that it is taken from.
+    **more: variables of its environment.
 
   Raises:
     DriverError: if it fails, or reports nothing.
@@ -87,8 +95,8 @@ def drive(python, module, flags, cores):
   variables |= {'OMP_NUM_THREADS': str(len(cores)), 'HF_HUB_OFFLINE': '1'}
   done = subprocess.run(
     [str(python), '-m', f'benchmarks.peers.{module}', *flags],
-    cwd=ROOT,
-    env=os.environ | variables,
+    cwd=root,
+    env=os.environ | variables | more,
     capture_output=True,
     text=True,
     check=False,

@@ -15,18 +15,25 @@ MAKE = {
 }
 
 
-def subject_of(metric, shape):
-  """The Subject of a metric, with this device's microbatches."""
+def subject_of(metric, shape, default=False):
+  """The Subject of a metric.
+
+  Args:
+    metric: a key of MAKE.
+    shape: Shape.
+    default: with the shape's microbatches, as on a processor that was not
+      measured, or with those of this device.
+  """
   name = MAKE[metric]
   make = microbatches.SUBJECTS.get(name, subjects.decode)
-  return make(common.for_device(name, shape))
+  return make(shape if default else common.for_device(name, shape))
 
 
 def main(argv=None):
   """Times one of our functions and reports."""
-  args = driver.parse_args(argv, metric='pm_pairs_per_s')
+  args = driver.parse_args(argv, metric='pm_pairs_per_s', default=0)
   common.use_every_core()
-  subject = subject_of(args.metric, args.shape)
+  subject = subject_of(args.metric, args.shape, bool(args.default))
   mesh = common.mesh_of(subject)
   program, state, rest = common.compile_subject(subject, mesh)
   call = common.threaded(program.call, state, *rest)

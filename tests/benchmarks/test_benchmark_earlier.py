@@ -1,0 +1,91 @@
+"""Rates beside those of an earlier commit, with drivers that are made up."""
+
+import json
+import subprocess
+import types
+
+import pytest
+
+from benchmarks import earlier
+from benchmarks.peers import compare
+from scripts.where_tables import earlier_table
+
+
+def reports(root, metric, samples=64):
+  """Three rounds: the earlier tree takes twice as long."""
+  own = root == earlier.ROOT
+  each = {'metric': metric, 'version': 'new' if own else 'old'}
+  seconds = 1.0 if own else 2.0
+  return [each | {'samples': samples, 'seconds': seconds} for _ in range(3)]
+
+
+def asked(**changes):
+  default = {'rounds': 3, 'warmups': 1, 'turns': 2, 'isa': None}
+  return types.SimpleNamespace(**default | changes)
+
+
+@pytest.fixture
+def driven(monkeypatch):
+  """The calls of the driver."""
+  seen = []
+
+  def drive(python, module, flags, cores, root, **more):
+    seen.append((root, flags, more))
+    return reports(root, flags[3])
+
+  monkeypatch.setattr(compare, 'drive', drive)
+  monkeypatch.setattr(earlier, 'UNITS', {'pm_pairs_per_s': 'pairs/s'})
+  return seen
+
+
+def test_both_sides_take_turns_and_the_ratio_is_of_this_tree(driven):
+  found = earlier.measure('old', 'pm_pairs_per_s', 'S', asked(), [0])
+  assert [call[0] for call in driven] == ['old', earlier.ROOT] * 2
+  row = earlier.row_of('pm_pairs_per_s', 'S', None, found)
+  assert row['ratio'] == 2.0 and row['now'] == 64.0 and row['earlier'] == 32.0
+  assert (row['commit'], row['earlier_commit']) == ('new', 'old')
+
+
+def test_a_smaller_processor_has_no_microbatches_of_this_one(
+  driven, monkeypatch
+):
+  monkeypatch.setenv('XLA_FLAGS', '--one')
+  earlier.measure('old', 'pm_pairs_per_s', 'S', asked(isa='AVX2'), [0])
+  wanted = {'XLA_FLAGS': '--one --xla_cpu_max_isa=AVX2'}
+  assert all(more == wanted for _, _, more in driven)
+  assert driven[1][1][-2:] == ['--default', '1']
+  assert '--default' not in driven[0][1]  # an earlier commit has no such flag
+
+
+def test_other_work_is_no_ratio():
+  found = {
+    'now': reports(earlier.ROOT, 'pm_pairs_per_s'),
+    'earlier': reports('old', 'pm_pairs_per_s', 32),
+  }
+  with pytest.raises(ValueError, match=r'not the same work: \[32, 64\]'):
+    earlier.row_of('pm_pairs_per_s', 'S', None, found)
+
+
+def test_a_commit_is_checked_out_and_gone_afterwards():
+  head = subprocess.run(
+    ['git', 'rev-parse', 'HEAD'],
+    cwd=earlier.ROOT,
+    capture_output=True,
+    text=True,
+    check=True,
+  ).stdout.strip()
+  with earlier.tree_of(head) as path:
+    assert (path / 'benchmarks' / 'earlier.py').parent.is_dir()
+  assert not path.exists()
+  with pytest.raises(ValueError, match='--commit=nowhere: wanted one of'):
+    with earlier.tree_of('nowhere'):
+      pass
+
+
+def test_rows_are_kept_and_make_a_table(driven, tmp_path):
+  file = tmp_path / 'rows.json'
+  argv = ['--commit', 'HEAD', '--shapes', 'S', '--turns', '1']
+  rows = earlier.main([*argv, '--json', str(file)])
+  assert json.loads(file.read_text()) == rows
+  assert '| all | S | pairs/s | 64 | 32 | **2.00** |' in earlier_table(rows)
+  assert 'new beside old.' in earlier_table(rows)
