@@ -182,7 +182,13 @@ def main():
   cache = os.environ.get('RLHF_JAX_CACHE')
   if cache:
     jax.config.update('jax_compilation_cache_dir', cache)
-  command.main_of_flags(run, values, ('policies', 'prompts', 'workdir'))
+  command.main_of_flags(
+    run,
+    values,
+    ('policies', 'prompts', 'workdir'),
+    several=True,
+    apart='workdir',
+  )
 
 
 if __name__ == '__main__':

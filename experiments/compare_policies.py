@@ -128,7 +128,7 @@ def run(config, workdir):
   row = {k: config[k] for k in ('role', 'seed', 'half')}
   row |= {'size': base.size, 'n_params': base.n_params}
   about = About('compare_policies', 'table')
-  with Run(workdir, config, row, about=about) as run_:
+  with Run(workdir, config, row, about=about, apart=True) as run_:
     if run_.done:
       return
     simulated = config['data']['source'] == 'simulated'
@@ -165,4 +165,4 @@ def run(config, workdir):
 
 
 if __name__ == '__main__':
-  command.main(run, 'configs/online.py')
+  command.main(run, 'configs/online.py', several=True)

@@ -105,7 +105,7 @@ def main():
   if cache:
     jax.config.update('jax_compilation_cache_dir', cache)
   required = ('model', 'tasks', 'data', 'workdir')
-  command.main_of_flags(run, values, required)
+  command.main_of_flags(run, values, required, several=True, apart='workdir')
 
 
 if __name__ == '__main__':

@@ -171,7 +171,7 @@ def run(config, workdir):
   row = {k: config[k] for k in ('role', 'seed', 'half')}
   row |= {'size': base.size, 'n_params': base.n_params}
   about = About('evaluate_hhh', 'table', base=config['base'])
-  with Run(workdir, config, row, about=about) as run_:
+  with Run(workdir, config, row, about=about, apart=True) as run_:
     if run_.done:
       return
     items = read_hhh(config['data']['path'])
@@ -208,4 +208,4 @@ def run(config, workdir):
 
 
 if __name__ == '__main__':
-  command.main(run, 'configs/hhh.py', report=True)
+  command.main(run, 'configs/hhh.py', report=True, several=True)

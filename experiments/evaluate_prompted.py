@@ -174,7 +174,7 @@ def run(config, workdir):
   row = {'role': 'prompted', 'size': size, 'seed': config['seed']}
   row |= {'n_params': ladder.rung(size).non_embedding, 'half': 'all'}
   about = About('evaluate_prompted', 'table')
-  with Run(workdir, config, row, about=about) as run_:
+  with Run(workdir, config, row, about=about, apart=True) as run_:
     if run_.done:
       return
     rows, games = tables_of(config, run_.progress)
@@ -190,4 +190,4 @@ def run(config, workdir):
 
 
 if __name__ == '__main__':
-  command.main(run, 'configs/prompted.py', report=True)
+  command.main(run, 'configs/prompted.py', report=True, several=True)

@@ -151,7 +151,7 @@ def run(config, workdir):
   row = {k: config[k] for k in ('role', 'seed', 'half')}
   row |= {'size': first.size, 'n_params': first.n_params}
   about = About('evaluate_skills', 'table')
-  with Run(workdir, config, row, about=about) as run_:
+  with Run(workdir, config, row, about=about, apart=True) as run_:
     if run_.done:
       return
     write_csv(run_.path / 'skill_pms.csv', pm_rows(config, held_pairs(config)))
@@ -169,4 +169,4 @@ def run(config, workdir):
 
 
 if __name__ == '__main__':
-  command.main(run, 'configs/skills.py', report=True)
+  command.main(run, 'configs/skills.py', report=True, several=True)

@@ -227,7 +227,7 @@ def run(config, workdir):
   row = {k: row[k] for k in ('role', 'seed', 'size', 'n_params', 'half')}
   base = asked['run_dir'] or asked['policy']
   kind = about.About('frontier', 'table', base=base)
-  with Run(Path(workdir), config, row, about=kind) as run_:
+  with Run(Path(workdir), config, row, about=kind, apart=True) as run_:
     if run_.done:
       print(f'{run_.path} is finished: its tables are there')
       return

@@ -280,7 +280,9 @@ def main():
     flags.DEFINE_integer('max_reply', 256, 'Tokens of a reply.'),
     flags.DEFINE_string('workdir', None, 'Directory of the result.'),
   ]
-  command.main_of_flags(run, values, ('workdir',))
+  command.main_of_flags(
+    run, values, ('workdir',), several=True, apart='workdir'
+  )
 
 
 if __name__ == '__main__':

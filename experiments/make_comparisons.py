@@ -77,7 +77,9 @@ def comparisons_of(config, run_):
 def run(config, workdir):
   """Writes `train.npz`, `test.npz` (PairArrays) and `prompts.json`."""
   about = About('make_comparisons', 'comparisons')
-  with Run(workdir, config, {'role': 'comparisons'}, about=about) as run_:
+  with Run(
+    workdir, config, {'role': 'comparisons'}, about=about, apart=True
+  ) as run_:
     if run_.done:
       return
     tokenizer = text_tokenizer(config)
@@ -104,4 +106,4 @@ def run(config, workdir):
 
 
 if __name__ == '__main__':
-  command.main(run, 'configs/comparisons.py')
+  command.main(run, 'configs/comparisons.py', several=True)

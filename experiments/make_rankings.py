@@ -135,7 +135,9 @@ def run(config, workdir):
       f'{config["most"]}'
     )
   about = About('make_rankings', 'comparisons')
-  with Run(workdir, config, {'role': 'rankings'}, about=about) as run_:
+  with Run(
+    workdir, config, {'role': 'rankings'}, about=about, apart=True
+  ) as run_:
     if run_.done:
       return
     world = sources.world_of(config['world'])
@@ -156,4 +158,4 @@ def run(config, workdir):
 
 
 if __name__ == '__main__':
-  command.main(run, 'configs/rankings.py')
+  command.main(run, 'configs/rankings.py', several=True)

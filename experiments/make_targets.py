@@ -95,7 +95,7 @@ def run(config, workdir):
   row = {'role': 'teacher', 'size': base.size, 'seed': config['seed']}
   row |= {'n_params': base.n_params, 'half': 'all'}
   about = About('make_targets', 'texts', base=config['lm_dir'])
-  with Run(workdir, config, row, about=about) as run_:
+  with Run(workdir, config, row, about=about, apart=True) as run_:
     if run_.done:
       return
     words, world = base.tokenizer, sources.world_of(config['world'])
@@ -119,4 +119,4 @@ def run(config, workdir):
 
 
 if __name__ == '__main__':
-  command.main(run, 'configs/targets.py')
+  command.main(run, 'configs/targets.py', several=True)

@@ -32,6 +32,7 @@ from experiments.shared import (
   queued,
   writers,
 )
+from experiments.shared.devices import jit_named
 from experiments.shared.files import read_json, write_csv
 from experiments.shared.models import arithmetic, open_base, open_scorer
 from experiments.shared.trained import score_function
@@ -95,7 +96,7 @@ def open_ranker(config):
     weights=False,
   )
   found = policies.scorers_of({}, base, [pm, pm], None)
-  score = jax.jit(found.functions[0])
+  score = jit_named(found.functions[0], f'ranker_{pm.size}')
   return writers.Ranker(score, found.weights[0], config['best_of'])
 
 
@@ -103,7 +104,7 @@ def judge_scores(config):
   """(texts, replies) -> score_N of the preference model in `judge_dir`."""
   pm = open_scorer(config['judge_dir'], computes=arithmetic(config))
   words, longest = pm.tokenizer, config['max_prompt'] + config['max_reply']
-  program = jax.jit(score_function(pm.functions, pm.way))
+  program = jit_named(score_function(pm.functions, pm.way), f'judge_{pm.size}')
 
   def score(texts, replies):
     prompts = [encode_prompt(words, x, config['max_prompt'])[0] for x in texts]
@@ -255,7 +256,8 @@ def run(config, workdir):
   """Has replies compared, or reads what people said; writes the tranche."""
   row = {k: config[k] for k in ('role', 'seed', 'half', 'size')}
   about = About('make_tranche', 'comparisons')
-  with Run(workdir, config, row | {'n_params': 0}, about=about) as run_:
+  row['n_params'] = 0
+  with Run(workdir, config, row, about=about, apart=True) as run_:
     if run_.done:
       return
     made = from_page if config['labels'] == 'queue' else from_replies
@@ -295,4 +297,4 @@ def keep_asked(path, asked):
 
 
 if __name__ == '__main__':
-  command.main(run, 'configs/tranche.py')
+  command.main(run, 'configs/tranche.py', several=True)

@@ -37,6 +37,7 @@ from rlhf_jax.text.word_scores import (
   SentimentLexicon,
   profanity_list,
 )
+from rlhf_jax.train import hosts
 from rlhf_jax.train.about import About
 from rlhf_jax.train.run import Run, write_json
 
@@ -109,7 +110,8 @@ def measure(open_model, name, options, workdir):
   config = {'measure': name} | {key: options[key] for key in keys}
   row = {'role': 'bias', 'seed': options['seed'], 'half': 'all'}
   about = About('measure_bias', 'table', base=options['model'])
-  with Run(Path(workdir) / name, config, row, about=about) as run_:
+  folder = Path(workdir) / name
+  with Run(folder, config, row, about=about, apart=True) as run_:
     if not run_.done:
       opened = open_model()
       settings = Options(
@@ -198,6 +200,7 @@ def run(options):
     write_pairs(options['before'], workdir)
 
 
+@hosts.by_one
 def write_all(workdir):
   """Writes bias.csv and bias.json: rows of all measures that are finished."""
   found = []
@@ -212,6 +215,7 @@ def write_all(workdir):
   write_json(workdir / 'bias.json', found)
 
 
+@hosts.by_one
 def write_pairs(before, workdir):
   """Writes paired.csv of the measures that are finished in both folders.
 
@@ -261,7 +265,7 @@ def main():
   cache = os.environ.get('RLHF_JAX_CACHE')
   if cache:
     jax.config.update('jax_compilation_cache_dir', cache)
-  command.main_of_flags(run, values, ('model', 'data', 'workdir'))
+  command.main_of_flags(run, values, ('model', 'data', 'workdir'), several=True)
 
 
 if __name__ == '__main__':

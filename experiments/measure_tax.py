@@ -104,7 +104,7 @@ def run(config, workdir):
   row = {k: config[k] for k in ('role', 'seed', 'half')}
   row |= {'size': first.size, 'n_params': first.n_params}
   kind = about.About('measure_tax', 'table')
-  with Run(workdir, config, row, about=kind) as run_:
+  with Run(workdir, config, row, about=kind, apart=True) as run_:
     if run_.done:
       return
     text = about.read(config['text_dir']).config
@@ -157,7 +157,7 @@ def main():
     run(config, options['workdir'])
 
   required = ('text', 'comparisons', 'policies', 'workdir')
-  command.main_of_flags(started, values, required)
+  command.main_of_flags(started, values, required, several=True)
 
 
 if __name__ == '__main__':

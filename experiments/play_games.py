@@ -281,7 +281,7 @@ def run(config, workdir):
   row = {k: config[k] for k in ('role', 'seed', 'half')}
   row |= {'size': base.size, 'n_params': base.n_params}
   about = About('play_games', 'table')
-  with Run(workdir, config, row, about=about) as run_:
+  with Run(workdir, config, row, about=about, apart=True) as run_:
     if run_.done:
       return
     players, names = open_players(config), config['writer_names']
@@ -310,4 +310,4 @@ def run(config, workdir):
 
 
 if __name__ == '__main__':
-  command.main(run, 'configs/games.py')
+  command.main(run, 'configs/games.py', several=True)

@@ -40,7 +40,7 @@ from experiments.shared.models import (
   open_scorer,
 )
 from rlhf_jax.data.prompt_files import read_prompt_file
-from rlhf_jax.train import about
+from rlhf_jax.train import about, hosts
 from rlhf_jax.train.run import Run
 
 FILE_KIND = 'helpful'  # which none of the numbers of a file's prompts reads
@@ -168,7 +168,7 @@ def run(config, workdir):
   config = config | {'temperature': 1.0, 'scoring_parts': 1}
   row = {'role': 'samples', 'seed': config['seed'], 'half': 'all'}
   kind = about.About('samples', 'table', base=config['policy_dirs'][0])
-  with Run(workdir, config, row, about=kind) as run_:
+  with Run(workdir, config, row, about=kind, apart=True) as run_:
     if run_.done:
       return
     found = [open_policy(path) for path in config['policy_dirs']]
@@ -205,6 +205,11 @@ def wanted_rows(texts):
   return {column: value for column, _, value in pairs}
 
 
+def report(workdir):
+  """Writes the page, and says where it is."""
+  print(f'report: {run_report.write(workdir)}')
+
+
 def main():
   """Parses flags; a known error ends in one line and exit code 2."""
   values = [
@@ -232,9 +237,11 @@ def main():
     config |= {'eval_batch': options['batch']}
     config['shown'] = {key: options[key] for key in ('each', 'replies')}
     run(config, options['workdir'])
-    print(f'report: {run_report.write(options["workdir"])}')
+    hosts.by_one(report)(options['workdir'])
 
-  command.main_of_flags(started, values, ('policies', 'pm', 'workdir'))
+  command.main_of_flags(
+    started, values, ('policies', 'pm', 'workdir'), several=True
+  )
 
 
 if __name__ == '__main__':

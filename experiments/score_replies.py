@@ -129,7 +129,7 @@ def run(config, workdir):
   row = {k: policy.row[k] for k in ('size', 'n_params', 'half')}
   row |= {'role': config['role'], 'seed': config['seed']}
   kind = about.About('score_replies', 'table', base=config['policy_dir'])
-  with Run(workdir, config, row, about=kind) as run_:
+  with Run(workdir, config, row, about=kind, apart=True) as run_:
     if run_.done:
       return
     named = {'base': config['policy_dir'], 'size': '', 'pad_token': ''}
@@ -164,7 +164,9 @@ def main():
     config |= {'policy_dir': options['policy'], 'pm_dirs': options['pms']}
     run(config | {'role': 'scored', 'seed': 0}, options['workdir'])
 
-  command.main_of_flags(started, values, ('policy', 'pms', 'workdir'))
+  command.main_of_flags(
+    started, values, ('policy', 'pms', 'workdir'), several=True
+  )
 
 
 if __name__ == '__main__':

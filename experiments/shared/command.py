@@ -11,6 +11,7 @@ from experiments.shared import knobs
 from experiments.shared.errors import EXPECTED, one_line
 from rlhf_jax.analysis.notes import NOTES
 from rlhf_jax.train import distributed, hosts
+from rlhf_jax.train.apart import apart as own_folder
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 HELP = ('--help', '-help', '-h', '--h', '--helpshort', '--helpfull', '-?')
@@ -129,7 +130,7 @@ def stand_where(file):
     raise SystemExit(2)
 
 
-def main_of_flags(run, values, required, several=False):
+def main_of_flags(run, values, required, several=False, apart=''):
   """Runs `run(options)` with the values of flags; errors as those of `main`.
 
   Args:
@@ -137,6 +138,8 @@ def main_of_flags(run, values, required, several=False):
     values: what flags.DEFINE_... returned.
     required: names of flags that have no default.
     several: as of `main`.
+    apart: the flag of a directory that `run` writes to as if it were alone
+      (`rlhf_jax.train.apart`); '': none, a Run sees to it.
   """
   start = _hosts() if several else contextlib.nullcontext
 
@@ -150,7 +153,9 @@ def main_of_flags(run, values, required, several=False):
       if any(options[name] is None for name in required):
         wanted = ' and '.join(f'--{name}' for name in required)
         raise ValueError(f'{wanted} are required: see --help')
-      with start():
+      with start(), contextlib.ExitStack() as stack:
+        if apart:
+          options[apart] = stack.enter_context(own_folder(options[apart]))
         run(options)
 
     return hosts.ended(exit_code(checked))

@@ -9,6 +9,7 @@ hands whole arrays of the host to the programs that measure, which put the rows
 of its devices there; what such a program returns is whole in every process.
 """
 
+import functools
 import inspect
 
 import jax
@@ -48,9 +49,29 @@ def mesh_from(sizes):
     sizes: {'data', 'fsdp', 'model'}, which multiply to the number of devices
       (-1 on one of them: what is left).
   """
-  if set(sizes.values()) != {1}:
-    return make_mesh(**sizes)
-  return make_mesh(data=-1) if hosts.count() > 1 else None
+  return of_job(make_mesh(**sizes) if set(sizes.values()) != {1} else None)
+
+
+def of_job(mesh=None):
+  """The mesh; None is that of all devices where there are several processes.
+
+  So a stage that names no mesh runs on several hosts as it is: models come from
+  their doors cut over it, and its programs are those of `jit_read`.
+  """
+  if mesh is None and hosts.several():
+    return make_mesh(data=-1)
+  return mesh
+
+
+def over_job(open_model):
+  """The function, the parameters of what it opens cut over the job's mesh."""
+
+  @functools.wraps(open_model)
+  def opened(*args, **options):
+    found, mesh = open_model(*args, **options), of_job()
+    return found._replace(params=spread(found.params, mesh)) if mesh else found
+
+  return opened
 
 
 def share_of(mesh):
@@ -100,8 +121,20 @@ def restored(workdir, init, mesh=None):
 
 
 def jit_named(function, name, **options):
-  """Jits under a name that the compile ledger shows, with its shapes."""
+  """Jits under a name that the compile ledger shows, with its shapes.
+
+  In a job of several processes as `jit_read` does on the mesh of all devices.
+  """
+  if hosts.several():
+    return _jit_spanning(function, name, of_job(), **options)
   return jax.jit(noting(function, name), **options)
+
+
+def _jit_spanning(function, name, mesh, **options):
+  """`jit_read` where the mesh spans several processes."""
+  traced, whole_ = on_mesh(function, mesh), replicated(mesh)
+  program = jax.jit(noting(traced, name), out_shardings=whole_, **options)
+  return lambda *args: program(*placed(args, mesh))
 
 
 def noting(function, name):
@@ -151,13 +184,12 @@ def jit_read(function, name, mesh):
   On one of several processes it takes arrays of NumPy as rows, of which each
   process puts its own there, and all of them get all of the results.
   """
+  mesh = of_job(mesh)
   if not mesh:
     return jit_named(function, name)
-  traced = on_mesh(function, mesh)
   if not spans(mesh):
-    return jit_named(traced, name)
-  program = jit_named(traced, name, out_shardings=replicated(mesh))
-  return lambda *args: program(*placed(args, mesh))
+    return jit_named(on_mesh(function, mesh), name)
+  return _jit_spanning(function, name, mesh)
 
 
 def jit_guarded(step, average_eta, on_nonfinite, name, mesh):

@@ -4,10 +4,9 @@
     RUN               directory of a run of ours
     rung:13K          fresh weights of a rung of the ladder
 
-`open_base` is for training: the end-of-context token is in its vocabulary.
-`open_scorer` is for finished preference models. `open_run` makes a whole model
-of any finished run, adapters merged, for export. `open_writer` is for whoever
-wants text.
+`open_base` is for training: the end-of-context token is in its vocabulary;
+`open_scorer` for finished preference models. `open_run` is a whole model of any
+finished run, adapters merged; `open_writer` is for whoever wants text.
 """
 
 import dataclasses
@@ -17,7 +16,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from experiments.shared.devices import restored, spread
+from experiments.shared.devices import of_job, over_job, restored, spread
 from experiments.shared.imported import (
   NO_SYSTEM,
   Opened,
@@ -39,7 +38,7 @@ from rlhf_jax.models.build import build
 from rlhf_jax.models.matmul import usable
 from rlhf_jax.models.pretrained.vocabulary import grow_vocabulary
 from rlhf_jax.text.pretrained import PretrainedTokenizer, load_tokenizer
-from rlhf_jax.train import about
+from rlhf_jax.train import about, hosts
 from rlhf_jax.train.about import RunError
 
 RUNG = 'rung:'
@@ -115,14 +114,14 @@ def open_base(config, mesh=None, weights=True, scored=False) -> Base:
 
   Args:
     config: base, size, dtype, matmul and pad_token.
-    mesh: of `devices.mesh_from`; the parameters are cut over it.
+    mesh: over which the parameters are cut; None: `devices.of_job`.
     weights: whether the parameters are wanted.
     scored: whether a preference model will do, whose head comes with it.
 
   Raises:
     ValueError, OSError, RunError: saying what is missing or wrong.
   """
-  name = config['base']
+  name, mesh = config['base'], of_job(mesh)
   if name.startswith(RUNG):
     return _of_rung(config, name.removeprefix(RUNG), mesh, weights)
   if about.is_run(name):
@@ -166,10 +165,7 @@ def text_tokenizer(config):
 
 
 def _of_run(config, path, mesh, weights, scored=False):
-  """What a language model's or a policy's run has trained.
-
-  With `scored`, also a preference model's.
-  """
+  """What a run of a language model, a policy or, `scored`, a PM has trained."""
   run = about.read(path)
   has_head = scored and run.about.holds == 'preference model'
   if run.about.holds not in ('language model', 'policy') and not has_head:
@@ -260,14 +256,14 @@ def open_scorer(path, mesh=None, computes=None) -> Network:
 
   Args:
     path: directory of a run of train_pm.
-    mesh: of `devices.mesh_from`.
+    mesh: as of `open_base`.
     computes: `arithmetic` of who asks; None: as it was trained.
 
   Raises:
     RunError: if it is no such run, or not finished, or does not read its score
       at the end-of-context token, which rewards and judges append.
   """
-  run = about.read(path)
+  run, mesh = about.read(path), of_job(mesh)
   if run.config.get('score_at', 'end_of_context') != 'end_of_context':
     raise RunError(
       f'{path} reads its score at {run.config["score_at"]}: wanted a '
@@ -295,8 +291,9 @@ def open_scorers(config, mesh) -> list[Network]:
   return [open_scorer(path, mesh, arithmetic(config)) for path in folders]
 
 
+@hosts.alone()
 def open_run(path) -> Opened:
-  """The whole model of a finished run: for export and for use.
+  """The whole model of a finished run, in each process: for export and use.
 
   Raises:
     RunError: if the run holds no model, or is not finished.
@@ -322,6 +319,7 @@ def open_run(path) -> Opened:
   )
 
 
+@over_job
 def open_writer(name, *, tokenizer='', system=None, pad_token=None) -> Opened:
   """A language model of any kind, ready to write.
 

@@ -13,6 +13,11 @@ SEVERAL = frozenset(
   {
     *('distil', 'frontier', 'train_dpo'),
     *('train_lm', 'train_pm', 'train_ppo'),
+    *('compare_policies', 'evaluate_hhh', 'evaluate_prompted'),
+    *('evaluate_skills', 'make_comparisons', 'make_rankings'),
+    *('make_targets', 'make_tranche', 'measure_tax', 'play_games'),
+    *('samples', 'score_replies'),
+    *('attack_policies', 'evaluate', 'judge', 'measure_bias'),
   }
 )
 PLACE = 'RLHF_JAX_PLACE'  # HOST:PORT COUNT INDEX, of a process on this machine

@@ -6,12 +6,14 @@ Arrays need no word of it, a mesh spans them all (`sharding`); files do:
     once(make)        process 0 calls it, every process gets what it returns
     by_one(write)     a writer that process 0 alone calls, while others wait
     in_turn(make)     process 0 calls it, then the others, which find its files
+    meet()            all wait until all of them are there
 
 Values go through the store of `jax.distributed`, so nothing is compiled. Where
 there is one process all three are plain calls. JAX is not imported here: a
 script that does without it writes its tables by the same functions.
 """
 
+import contextlib
 import functools
 import itertools
 import json
@@ -47,6 +49,22 @@ def index():
   return getattr(_state(), 'process_id', 0)
 
 
+def several():
+  """Whether several processes make this call together: not inside `once`."""
+  return count() > 1 and not _inside
+
+
+@contextlib.contextmanager
+def alone():
+  """In it a process acts for itself: what is done `once` it does itself."""
+  global _inside
+  before, _inside = _inside, True
+  try:
+    yield
+  finally:
+    _inside = before
+
+
 def once(make, name=None):
   """`make()`, called by process 0 alone; what it returned, in every process.
 
@@ -60,8 +78,7 @@ def once(make, name=None):
     RunError: in the others, with the line of what it raised in process 0; or if
       they are not at the same call.
   """
-  global _inside
-  if count() == 1 or _inside:
+  if not several():
     return make()
   key, client = f'rlhf_jax/once/{next(_numbers)}', _state().client
   name = name or getattr(make, '__qualname__', '')
@@ -69,15 +86,14 @@ def once(make, name=None):
     return _heard(
       json.loads(client.blocking_key_value_get(key, PATIENCE)), name
     )
-  _inside = True
   try:
-    told = json.dumps({'name': name, 'value': make()})
+    with alone():
+      told = json.dumps({'name': name, 'value': make()})
   except BaseException as error:
     failed.set()
     told = json.dumps({'name': name, 'error': reason(error)})
     raise
   finally:
-    _inside = False
     client.key_value_set(key, told)
   return json.loads(told)['value']
 
@@ -119,6 +135,13 @@ def in_turn(make):
   made = []
   once(lambda: made.append(make()), make.__qualname__)
   return made[0] if made else make()
+
+
+def meet():
+  """Waits until all processes are at this call."""
+  if several():
+    name = f'rlhf_jax/meet/{next(_numbers)}'
+    _state().client.wait_at_barrier(name, PATIENCE)
 
 
 def ended(code):

@@ -8,9 +8,12 @@ Times stand in speed.jsonl (`speed`); loggers of others are told besides
 (`loggers`).
 
 Several processes make the same calls: each writes its part of a checkpoint,
-process 0 writes everything else (`hosts`).
+process 0 writes everything else (`hosts`). A stage without checkpoints, which
+writes what it likes where it likes in its directory, runs `apart`: process 0
+there, the others each in a copy that goes when they end.
 """
 
+import contextlib
 import json
 import time
 from pathlib import Path
@@ -25,6 +28,7 @@ from rlhf_jax.train.about import (
   store,
   study_of,
 )
+from rlhf_jax.train.apart import apart as apart_from
 from rlhf_jax.train.checkpoints import Checkpoints, load_params, save_params
 from rlhf_jax.train.locks import take_lock
 from rlhf_jax.train.loggers import Loggers
@@ -67,6 +71,7 @@ class Run:
     about: `about.About`, by which others know what to make of the run.
     keep: how many checkpoints to keep.
     loggers: names of `loggers.LOGGERS` that are told what is logged.
+    apart: whether processes besides the first have a directory of their own.
 
   Raises:
     RunError: if the config has a number that is not finite, the directory
@@ -75,7 +80,15 @@ class Run:
   """
 
   def __init__(
-    self, workdir, config, row=None, *, about=None, keep=1, loggers=()
+    self,
+    workdir,
+    config,
+    row=None,
+    *,
+    about=None,
+    keep=1,
+    loggers=(),
+    apart=False,
   ):
     finite.require_numbers(config)
     self.path = Path(workdir)
@@ -95,6 +108,9 @@ class Run:
     except RunError:
       self._unlock()  # a caller that tries again is not locked out
       raise
+    self._apart = contextlib.ExitStack()
+    if apart:
+      self.path = self._apart.enter_context(apart_from(self.path))
     self._checkpoints = Checkpoints(self.path, keep)
     self._metrics = MetricsFile(self.path)
     self._watch = finite.Watch(
@@ -176,6 +192,7 @@ class Run:
       self._metrics.close(after_error=kind is not None)
     finally:
       self._unlock()
+      self._apart.close()
 
   @property
   def done(self):
