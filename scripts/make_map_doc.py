@@ -16,7 +16,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 PAGE = ROOT / 'docs' / 'reproduction.md'
 BEGIN, END = '<!-- map -->\n', '<!-- /map -->'
 # Where a claim was run in several, the first of these is shown.
-STUDIES = ('headline', 'classic', 'micro', 'smollm2', 'smollm2_full', 'hh')
+STUDIES = ('headline', 'classic', 'micro_parts', 'micro', 'smollm2')
+STUDIES += ('smollm2_full', 'hh')
 NOTHING = '-'
 
 

@@ -39,12 +39,13 @@ def sections(config):
       fit_images=2000,
       fit_steps=250,
       fit_rate=3e-3,
-      trust=1.0,
+      trust=0.1,
+      upper=0.05,  # each layer reads the same pixels again
       iterations=3,
       calibration=50,
       overlaps=100,
       blends=50,  # of each of three pairs of classes
-      occlusions=100,  # of each of three sizes
+      occlusions=300,  # of each of three sizes
       cluttered=40,
       canvas=44,
       pieces=8,

@@ -11,6 +11,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.shared.activation_unseen import (
+  ROWS,
+  fit_unseen,
+  in_parts,
+  top_of,
+)
 from experiments.shared.devices import jit_named
 from rlhf_jax import digests
 from rlhf_jax.data.digits import CLASSES
@@ -25,7 +31,6 @@ from rlhf_jax.train.optimiser import make_optimiser
 
 LAYERS = (1, 2, 3)
 TX = make_optimiser()
-ROWS = 100  # images whose sums of squares are taken at once
 
 
 class Fitted(NamedTuple):
@@ -179,27 +184,6 @@ def train_classifier(config, program, train):
   return descend(*args, steps=steps, peak=config['learning_rate'])
 
 
-def top_of(acts):
-  """The dense layer alone."""
-  return acts.value[3]
-
-
-def in_parts(program, params, image_NHW, pick=lambda acts: acts):
-  """Activations of many images, a few at a time, as arrays on the host.
-
-  Args:
-    program: Programs.
-    params: of the classifier.
-    image_NHW: images.
-    pick: Activations -> what is kept of them.
-  """
-  parts = []
-  for i in range(0, len(image_NHW), ROWS):
-    acts = program.apply(params, image_NHW[i : i + ROWS, ..., None])
-    parts.append(jax.device_get(pick(acts)))
-  return jax.tree.map(lambda *x: np.concatenate(x), *parts)
-
-
 def fit_v1(program, acts, layer, shape):
   """V1 of a layer, from sums over parts of the images."""
   kernel = shape[0] if layer < 3 else 0
@@ -267,7 +251,10 @@ def fit_models(config, program, params, images):
     name: Generative(tuple(own), prior, background)
     for name, own in layers.items()
   }
-  return models, losses
+  args = images.train, rows, acts, models['v2']
+  unseen, own = fit_unseen(config, program, params, *args)
+  models['v2'] = models['v2']._replace(unseen=unseen)
+  return models, losses | own
 
 
 def fit_decoder(config, program, params, train):

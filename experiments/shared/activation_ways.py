@@ -95,7 +95,10 @@ class Answers:
     """The pass of a way, as `queries` want it."""
     way = self.ways[name]
     options = Options(
-      trust=self.config['trust'], together=together, **way.changes
+      trust=self.config['trust'],
+      upper=self.config['upper'],
+      together=together,
+      **way.changes,
     )
     model = self.fitted.models[way.model]
     pass_of = functools.partial(

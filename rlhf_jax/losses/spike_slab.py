@@ -64,6 +64,11 @@ def slab_logp(value, slab: Slab):
   return jnp.where(on, inside, jax.nn.log_sigmoid(-slab.logit))
 
 
+def expected(slab: Slab):
+  """Mean of units before they are read: q max(m, 0)."""
+  return jax.nn.sigmoid(slab.logit) * jnp.maximum(slab.mean, 0.0)
+
+
 def read_on_logp(value, slab: Slab, trust):
   """Log-density log p(v | on): a reading of a unit whose object is on."""
   wide = slab.sd * jnp.sqrt(1 + 1 / trust)

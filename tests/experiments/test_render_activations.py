@@ -11,6 +11,7 @@ from experiments_command import call, succeeded
 from experiments.shared import activation_images as images_of
 from experiments.shared import activation_models as models
 from experiments.shared import activation_rows as rows_of
+from experiments.shared import activation_unseen as unseen
 from experiments.shared import activation_ways as ways
 from experiments.studies import registry
 from rlhf_jax.analysis import runs
@@ -110,6 +111,14 @@ def test_batches_are_filled_up_and_cut_again():
   assert seen == [(4,), (4,)] and both[1].shape == (1, 6)
 
 
+def test_training_digits_hide_behind_occluders_of_all_sizes():
+  masks = unseen.hidden(200, 12, np.random.default_rng(0))
+  shares = sorted({round(float(1 - mask.mean()), 2) for mask in masks})
+  sides = [round(12 * np.sqrt(x / 100)) for x in unseen.PERCENTS]
+  assert shares == sorted({round(x * x / 144, 2) for x in sides})
+  assert shares[0] == 0 and shares[-1] == 1
+
+
 def test_a_seed_is_one_job_that_needs_nothing():
   study = _config('reproduce', 'full') | {'themes': ['activations']}
   jobs = registry.all_jobs(study, '/r')
@@ -143,6 +152,8 @@ def test_the_command_of_the_page_runs_to_its_tables_claims_and_report(tmp_path):
   for layer in (1, 2, 3):  # V1 has V0 among its kernels
     v0, v1 = (queries['fit', 'all', f'{x}_layer{layer}'] for x in ('v0', 'v1'))
     assert float(v1.iloc[0]) < float(v0.iloc[0])
+    other = queries['fit', 'all', f'unseen_layer{layer}']
+    assert np.isfinite(float(other.iloc[0]))
   assert tables['activation_hashes']['digest'].nunique() == 1
   for number in range(61, 66):
     finding = load().claim(number).evaluator(tables)

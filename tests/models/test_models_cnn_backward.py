@@ -47,9 +47,11 @@ def toy():
     Slab(normal(rng, n), jnp.abs(normal(rng, n)), jnp.full(n, 0.7))
     for n in (1, 2, 3, 4)
   )
+  unseen = tuple(SpikeSlab(*x) for x in zip(maps(), maps(), logs, strict=True))
   models = {
     'v1': Generative(v1, top, behind),
     'v2': Generative(v2, top, behind),
+    'v2_unseen': Generative(v2, top, behind, unseen),
   }
   return params, models, image, mask
 
@@ -142,10 +144,24 @@ def mapped(x, render, slab):
   return found
 
 
-def by_loops(toy, name, b, component):
-  """(pixels, w) of one image, given its component."""
+def blended(top, weight_M, first):
+  """[logits, means, sds] of a mixture of components, unit by unit."""
+  each = range(first, first + len(weight_M))
+  found = np.zeros((3, top.slab.mean.shape[1]))
+  for d in range(found.shape[1]):
+    q = [special.expit(float(top.slab.logit[m, d])) for m in each]
+    a, sd = ([float(x[m, d]) for m in each] for x in top.slab[1:])
+    on = np.array(weight_M) * q
+    mean = (on * a).sum() / on.sum()
+    spread = (on * (np.square(sd) + np.square(a))).sum() / on.sum() - mean**2
+    found[:, d] = special.logit(on.sum()), mean, np.sqrt(spread)
+  return found
+
+
+def by_loops(toy, name, b, weight_M, first=2, upper=1.0):
+  """(pixels, w) of one image, given the posterior of its components."""
   params, models, image, mask = toy
-  model, slab = models[name], name == 'v2'
+  model, slab = models[name], name != 'v1'
   seen = image[b] * mask[b]
   acts = NET.apply(params, seen[None, ..., None])
   v = [np.asarray(x[0], np.float64) for x in acts.value]
@@ -153,45 +169,71 @@ def by_loops(toy, name, b, component):
   s = [
     np.asarray(x[0], np.float64) for x in observed_shares(mask[b : b + 1], 3)
   ]
+  counted = [s[0], *(upper * x for x in s[1:])]
   top = model.prior
   if slab:
-    source = [np.asarray(x[component]) for x in top.slab[:2]]
-    render = SpikeSlab(None, None, np.log(np.asarray(top.slab.sd[component])))
-    h, _ = units(v[3], source, render, model.background[3], s[3], True)
+    *source, sd = blended(top, weight_M, first)
+    render = SpikeSlab(None, None, np.log(sd))
+    h, _ = units(v[3], source, render, model.background[3], counted[3], True)
   else:
-    mean = np.asarray(top.mean_KD[component])
+    own = np.asarray(top.mean_KD[first : first + len(weight_M)], np.float64)
+    mean = sum(w * x for w, x in zip(weight_M, own, strict=True))
     render = GaussianLayer(None, np.ones(4))
-    h, _ = units(v[3], [mean], render, model.background[3], s[3], False)
+    h, _ = units(v[3], [mean], render, model.background[3], counted[3], False)
     seen3 = s[3][0] * u[2] + (1 - s[3][0]) * h
     h = h * (h * seen3 > 0)
-  found = mapped(h, model.layers[2], slab)
-  found = [x.reshape(v[2].shape) for x in found]
-  h, own = units(v[2], found, model.layers[2], model.background[2], s[2], slab)
-  for layer in (2, 1):
-    x = spread(h, u[layer - 1], s[layer], slab)
-    found = mapped(x, model.layers[layer - 1], slab)
-    args = model.layers[layer - 1], model.background[layer - 1], s[layer - 1]
-    h, own = units(v[layer - 1], found, *args, slab)
+  for layer in (3, 2, 1):
+    x = h if layer == 3 else spread(h, u[layer - 1], s[layer], slab)
+    below = v[layer - 1].shape
+    found = [y.reshape(below) for y in mapped(x, model.layers[layer - 1], slab)]
+    if model.unseen:
+      other = mapped(x, model.unseen[layer - 1], slab)
+      share = s[layer - 1]
+      found = [
+        share * y + (1 - share) * z.reshape(below)
+        for y, z in zip(found, other, strict=True)
+      ]
+    args = model.layers[layer - 1], model.background[layer - 1]
+    h, own = units(v[layer - 1], found, *args, counted[layer - 1], slab)
   return h[..., 0], own[..., 0]
 
 
-@pytest.mark.parametrize('name', ['v1', 'v2'])
-def test_a_pass_is_that_of_loops_over_units(toy, name):
+@pytest.mark.parametrize(
+  ('name', 'upper'), [('v1', 1.0), ('v2', 1.0), ('v1', 0.3), ('v2_unseen', 0.3)]
+)
+def test_a_pass_is_that_of_loops_over_units(toy, name, upper):
   """Class 1 clamped, one image whole and one with hidden pixels."""
-  found = infer(toy, name, [[1, 1]])
+  found = infer(toy, name, [[1, 1]], Options(trust=TRUST, upper=upper))
   model = toy[1][name]
   seen = toy[2] * toy[3]
   value = NET.apply(toy[0], seen[..., None]).value[2]
-  shares = observed_shares(toy[3], 3)[2]
+  shares = upper * observed_shares(toy[3], 3)[2]
   weighed = np.asarray(evidence(model, value, shares, TRUST)[0])
   for b in range(B):
-    component = 2 + int(weighed[b, 2:].argmax())
-    image, own = by_loops(toy, name, b, component)
+    weight_M = special.softmax(weighed[b, 2:])
+    image, own = by_loops(toy, name, b, weight_M, upper=upper)
     np.testing.assert_allclose(found.image_KBHW[0, b], image, atol=2e-4)
     np.testing.assert_allclose(found.own_KBHW[0, b], own, atol=2e-4)
     assert float(found.evidence_KB[0, b]) == pytest.approx(
-      weighed[b, component], rel=1e-5
+      weighed[b, 2:].max(), rel=1e-5
     )
+
+
+def test_a_share_of_nothing_is_the_map_of_what_is_unseen(toy):
+  """All pixels hidden: the layers below are those of `unseen` alone."""
+  params, models, image, _ = toy
+  other = models['v2_unseen']
+  alone = other._replace(layers=other.unseen, unseen=())
+  nothing = np.zeros((B, SIDE, SIDE), np.float32)
+  own = {'v2_unseen': other, 'v2': alone, 'v1': models['v1']}
+  both = [
+    infer((params, own, image, nothing), name, [[1, 1]], mask=nothing)
+    for name in ('v2', 'v2_unseen')
+  ]
+  images = [x.predicted_KBHW for x in both]
+  np.testing.assert_allclose(*images, atol=1e-6)
+  seen = infer(toy, 'v2', [[1, 1]], mask=nothing).predicted_KBHW
+  assert np.abs(np.asarray(seen - images[0])).max() > 0.01
 
 
 @pytest.mark.parametrize('name', ['v1', 'v2'])
@@ -243,8 +285,9 @@ def test_rendering_down_is_a_pass_without_readings_or_positions(toy):
   nothing = np.zeros((B, SIDE, SIDE), np.float32)
   options = Options(trust=TRUST, bottom_up=0.0)
   found = infer(toy, 'v2', [[1, 1]], options, image=nothing, mask=nothing)
-  slab = Slab(*(x[3] for x in models['v2'].prior.slab))
-  top = jax.nn.sigmoid(slab.logit) * jnp.maximum(slab.mean, 0)
+  # Without readings the components of class 1 are as likely as they are.
+  logit_D, mean_D, _ = blended(models['v2'].prior, [0.4, 0.6], 2)
+  top = jax.nn.sigmoid(logit_D) * jnp.maximum(mean_D, 0)
   image = backward.render_down(models['v2'], top[None])
   np.testing.assert_allclose(found.image_KBHW[0, 0], image[0], atol=1e-5)
 

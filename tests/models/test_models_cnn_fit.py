@@ -164,3 +164,59 @@ def test_a_prior_knows_the_moments_and_the_class_of_its_components():
   np.testing.assert_allclose(made.mean_KD[:2, 0], [1, 2])
   # .5 (1 + 4) - 1 and .5 (1 + 16) - 4
   np.testing.assert_allclose(made.sd_KD[:2, 0] ** 2, [1.5, 4.5], rtol=1e-5)
+
+
+def test_a_mixture_of_components_has_their_moments():
+  """Against draws of single units; a unit of the second is nearly always on."""
+  slab = Slab(
+    jnp.array([[0.0, -1.0], [3.0, 1.0]]),
+    jnp.array([[1.0, 2.0], [4.0, 0.5]]),
+    jnp.array([[0.5, 0.2], [0.3, 0.1]]),
+  )
+  made = prior.make_prior([(slab, jnp.log(jnp.array([0.5, 0.5])))])
+  weight = jnp.array([[0.25, 0.75]])
+  found, mean = prior.mixed(made, jnp.array([[0, 1]]), weight)
+  rng = np.random.default_rng(0)
+  which = rng.random(400_000) < 0.75
+  for unit in range(2):
+    logit, centre, sd = (np.asarray(x)[:, unit] for x in slab)
+    pick = lambda x, own=which: x[own.astype(int)]
+    on = rng.random(len(which)) < pick(special.expit(logit))
+    value = pick(centre) + pick(sd) * rng.normal(size=len(which))
+    q = special.expit(float(found.logit[0, unit]))
+    assert q == pytest.approx(on.mean(), abs=4e-3)
+    assert float(found.mean[0, unit]) == pytest.approx(
+      value[on].mean(), abs=0.02
+    )
+    assert float(found.sd[0, unit]) == pytest.approx(value[on].std(), abs=0.02)
+    whole = np.where(on, value, 0).mean()
+    assert float(mean[0, unit]) == pytest.approx(whole, abs=0.02)
+  one, _ = prior.mixed(made, jnp.array([[1]]), jnp.ones((1, 1)))
+  for x, y in zip(one, slab, strict=True):
+    np.testing.assert_allclose(x[0], y[1], rtol=1e-4)
+
+
+@pytest.mark.parametrize('layer', [1, 2])
+def test_a_layer_is_what_is_read_where_seen_and_what_is_expected_elsewhere(
+  net, layer
+):
+  """All seen: as of clean activations; nothing: the mean, places unknown."""
+  acts = net[1]
+  value, below = acts.value[layer], acts.value[layer - 1]
+  mean, some = jnp.ones_like(value), jnp.ones((*value.shape[:3], 1))
+  x, target = fit.partly_pair(acts, below, mean, layer, some)
+  clean, _ = fit.layer_pair(acts, layer)
+  np.testing.assert_allclose(x, clean, atol=1e-6)
+  np.testing.assert_array_equal(target, below)
+  x, _ = fit.partly_pair(acts, below, mean, layer, 0 * some)
+  np.testing.assert_allclose(x, np.full(x.shape, 0.25), atol=1e-6)
+  np.testing.assert_allclose(x, fit.without_reading(mean, layer), atol=1e-6)
+
+
+def test_the_dense_layer_has_no_places(net):
+  acts = net[1]
+  mean, half = 2 + acts.value[3], jnp.full((12, 1), 0.5)
+  x, target = fit.partly_pair(acts, acts.value[2], mean, 3, half)
+  np.testing.assert_allclose(x, acts.value[3] + 1, rtol=1e-6)
+  assert target.shape == (12, 3)  # 1 x 1 places of 3 channels
+  assert fit.without_reading(mean, 3) is mean

@@ -11,9 +11,10 @@ V2 first asks whose a reading is (`losses/spike_slab.py`):
 
     w = o / (1 + o),   h = w (s k v + m) / (s k + 1)
 
-ReLU states and positions are decided again on the way down (`states`). The
-layers so found, down to the image, are what the classifier reads in the next
-iteration; the pixels are always compared with the image that was given.
+Readings above the pixels count less (`Options.upper`). ReLU states and
+positions are decided again on the way down (`states`). The layers so found,
+down to the image, are what the classifier reads in the next iteration; the
+pixels are always compared with the image that was given.
 """
 
 from typing import NamedTuple
@@ -33,8 +34,10 @@ from rlhf_jax.models.cnn.evidence import (
   is_slab,
 )
 from rlhf_jax.models.cnn.pooling import PLACES, unpool
+from rlhf_jax.models.cnn.prior import mixed
 from rlhf_jax.models.cnn.render import (
   affine,
+  between,
   render_gaussian,
   render_slab,
 )
@@ -65,7 +68,8 @@ class Found(NamedTuple):
     own_KBHW: P(a pixel is the object's), of V2; 1 of V0 and V1.
     predicted_KBHW: the pixels by the layers above alone.
     class_KB: of each hypothesis.
-    evidence_KB: of it, nats, against the background (V2) or up to a constant.
+    evidence_KB: of its best component, nats times `Options.upper`, against the
+      background (V2) or up to a constant.
   """
 
   image_KBHW: jax.Array
@@ -95,49 +99,53 @@ def _either(options, slab, behind):
   return Slab(*(pick(x, y) for x, y in zip(slab, behind, strict=True)))
 
 
-def _layer(model, layer, source, value, shape, share, options, first):
+def _layer(model, layer, source, value, share, counted, options, first):
   """(h, w, m) of the layer that is rendered from `source`.
 
   Args:
     model: Generative.
     layer: 1, 2 or 3, whose render is used.
     source: [K B, ...] of `states`, what it renders from.
-    value: readings v, [K, B, ...].
-    shape: of the layer: (K, B, H, W, C).
-    share: s, [B, H, W, 1].
+    value: readings v of the layer, [K, B, H, W, C].
+    share: s of what is observed, [B, H, W, 1].
+    counted: s of what is compared with readings, likewise.
     options: Options.
     first: 1 where hypotheses share their readings.
   """
   render, behind = model.layers[layer - 1], model.background[layer - 1]
-  share = share * options.bottom_up
+  shape, counted = value.shape, counted * options.bottom_up
   if is_slab(model):
-    slab = render_slab(source, render)
-    if layer == 3:  # of units, not of channels
-      slab = slab._replace(sd=jnp.broadcast_to(slab.sd, slab.mean.shape))
-      slab = Slab(*(x.reshape(shape) for x in slab))
-    else:
-      maps = (x.reshape(shape) for x in (slab.logit, slab.mean))
-      slab = Slab(*maps, slab.sd)
+    slab = _slab(source, render, shape)
+    if model.unseen:
+      unseen = _slab(source, model.unseen[layer - 1], shape)
+      slab = between(slab, unseen, share)
     slab = _either(options, slab, behind)
-    h, own = fuse_slab(value, slab, behind, share, options, first)
-    mean = jax.nn.sigmoid(slab.logit) * jnp.maximum(slab.mean, 0.0)
-    return h, own, jnp.broadcast_to(mean, shape)
+    h, own = fuse_slab(value, slab, behind, counted, options, first)
+    return h, own, jnp.broadcast_to(spike_slab.expected(slab), shape)
   mean, _ = render_gaussian(source, render)
   flat = jax.nn.sigmoid(behind.logit) * behind.mean
   mean = jnp.where(options.top_down > 0, mean.reshape(shape), flat)
-  return (*fuse_gaussian(value, mean, share, options.trust), mean)
+  return (*fuse_gaussian(value, mean, counted, options.trust), mean)
 
 
-def _top(model, value, component_KB, share, options, first):
-  """h_3 of each hypothesis: its component, fused with what is read."""
-  prior, behind = model.prior, model.background[3]
-  share = share * options.bottom_up
+def _slab(source, render, shape) -> Slab:
+  """Slab of a layer of that shape; its sd is of channels, on top of units."""
+  slab = render_slab(source, render)
+  maps = [x.reshape(shape) for x in (slab.logit, slab.mean)]
+  sd = slab.sd if slab.sd.size == shape[-1] else slab.sd.reshape(shape[2:])
+  return Slab(*maps, sd)
+
+
+def _top(model, value, chosen, share, options, first):
+  """h_3 of each hypothesis: its components, fused with what is read."""
+  behind, share = model.background[3], share * options.bottom_up
+  found, mean_ND = mixed(model.prior, chosen.components_NM, chosen.weight_NM)
   if is_slab(model):
-    slab = Slab(*(x[component_KB] for x in prior.slab))
+    slab = Slab(*(x.reshape(value.shape) for x in found))
     slab = _either(options, slab, behind)
     return fuse_slab(value, slab, behind, share, options, first)[0]
   flat = jax.nn.sigmoid(behind.logit) * behind.mean
-  mean = jnp.where(options.top_down > 0, prior.mean_KD[component_KB], flat)
+  mean = jnp.where(options.top_down > 0, mean_ND.reshape(value.shape), flat)
   return fuse_gaussian(value, mean, share, options.trust)[0]
 
 
@@ -179,25 +187,25 @@ def one_pass(apply, kernel, model, query, guess_KBHW, first):
     clamp_N, wanted_N = None, jnp.full(K * B, ANY)
   else:
     clamp_N = wanted_N = query.clamp_KB.reshape(-1)
-  share2 = jnp.concatenate([shares[2]] * K)
+  counted = [shares[0], *(x * options.upper for x in shares[1:])]
+  share2 = jnp.concatenate([counted[2]] * K)
   weighed = evidence(model, acts.value[2], share2, options.trust, clamp_N)
-  component, best = choose(model, weighed, acts.logits_BY, wanted_N, options)
-  component_KB = component.reshape(K, B)
-  h = _top(model, value[3], component_KB, shares[3], options, first)
+  chosen = choose(model, weighed, acts.logits_BY, wanted_N, options)
+  h = _top(model, value[3], chosen, counted[3], options, first)
   for layer in (3, 2, 1):
     read = h, acts.pre[layer - 1], shares[layer], options
     source = _source(model, layer, *read)
-    below = value[layer - 1]
     # Pixels are those of the one image in every iteration.
     shared = jnp.float32(1) if layer == 1 else first
-    args = below, below.shape, shares[layer - 1], options, shared
+    both = shares[layer - 1], counted[layer - 1]
+    args = value[layer - 1], *both, options, shared
     h, own, mean = _layer(model, layer, source, *args)
   return Found(
     h[..., 0],
     own[..., 0],
     mean[..., 0],
-    component_KB // model.prior.components,
-    best.reshape(K, B),
+    (chosen.component_N // model.prior.components).reshape(K, B),
+    chosen.best_N.reshape(K, B),
   )
 
 
@@ -232,8 +240,7 @@ def render_down(model: Generative, top_ND):
 
   def mean_of(x, render):
     if slab:
-      found = render_slab(x, render)
-      return jax.nn.sigmoid(found.logit) * jnp.maximum(found.mean, 0.0)
+      return spike_slab.expected(render_slab(x, render))
     return jnp.maximum(affine(x, render.mean), 0.0)
 
   x = mean_of(top_ND, model.layers[2])

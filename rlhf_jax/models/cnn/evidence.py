@@ -26,11 +26,14 @@ class Generative(NamedTuple):
       SpikeSlab.
     prior: of h_3 given the class.
     background: a Slab of the channels of h_0, h_1, h_2 and the units of h_3.
+    unseen: of V2 the same layers where nothing is observed, so that the layer
+      above is itself inferred; (): as `layers`.
   """
 
   layers: tuple
   prior: Prior
   background: tuple
+  unseen: tuple = ()
 
 
 class Options(NamedTuple):
@@ -38,6 +41,9 @@ class Options(NamedTuple):
 
   Attributes:
     trust: k, precision of a reading over that of a prediction.
+    upper: in [0, 1]: what a reading of h_1, h_2 or h_3 counts beside one of a
+      pixel. All of them come from the same pixels, so that each unit's is no
+      evidence of its own: it is tempered, as one of which a share is observed.
     bottom_up: 1, or 0: readings count for nothing.
     top_down: 1, or 0: predictions are those of the background, everywhere.
     switches: 1, or 0: every position of a window is as likely.
@@ -45,6 +51,7 @@ class Options(NamedTuple):
   """
 
   trust: Any = 1.0
+  upper: Any = 1.0
   bottom_up: Any = 1.0
   top_down: Any = 1.0
   switches: Any = 1.0
@@ -114,11 +121,27 @@ def _scorer(model, places, trust):
   )
 
 
-def choose(model: Generative, weighed, logits_NY, clamp_N, options):
-  """The component of each image, within the clamped class.
+class Chosen(NamedTuple):
+  """What images speak for, M components of each in question.
 
-  Without readings it is the most frequent one of the class, which the
-  classifier says where none is clamped.
+  Attributes:
+    component_N: the one with most evidence.
+    best_N: that evidence.
+    components_NM: the numbers of all.
+    weight_NM: their posterior, which sums to 1.
+  """
+
+  component_N: jax.Array
+  best_N: jax.Array
+  components_NM: jax.Array
+  weight_NM: jax.Array
+
+
+def choose(model: Generative, weighed, logits_NY, clamp_N, options) -> Chosen:
+  """The posterior of components of each image, within the clamped class.
+
+  Without readings it is the prior of the class, which the classifier says where
+  none is clamped.
 
   Args:
     model: Generative.
@@ -126,16 +149,14 @@ def choose(model: Generative, weighed, logits_NY, clamp_N, options):
     logits_NY: of the classifier.
     clamp_N: classes, or ANY.
     options: Options.
-
-  Returns:
-    (component_N, its evidence).
   """
   found_NM, components_NM = weighed
   said_N = jnp.where(clamp_N == ANY, jnp.argmax(logits_NY, axis=1), clamp_N)
-  weight_NM = model.prior.log_weights[components_NM]
+  prior_NM = model.prior.log_weights[components_NM]
   own_NM = model.prior.classes[components_NM] == said_N[:, None]
-  silent_NM = jnp.where(own_NM, weight_NM, -jnp.inf)
+  silent_NM = jnp.where(own_NM, prior_NM, -jnp.inf)
   found_NM = jnp.where(options.bottom_up > 0, found_NM, silent_NM)
   best_N1 = jnp.argmax(found_NM, axis=1)[:, None]
   pick = lambda x_NM: jnp.take_along_axis(x_NM, best_N1, axis=1)[:, 0]
-  return pick(components_NM), pick(found_NM)
+  weight_NM = jax.nn.softmax(found_NM, axis=1)
+  return Chosen(pick(components_NM), pick(found_NM), components_NM, weight_NM)

@@ -48,6 +48,34 @@ def layer_pair(acts: Activations, layer, known_B=None):
   return unpool(value, place), below
 
 
+def partly_pair(acts: Activations, below, mean, layer, share):
+  """(x, target) of a layer that is itself inferred where nothing is observed.
+
+    h = s v + (1 - s) m,   x = unpool(h, s t + (1 - s) / 4)
+
+  Args:
+    acts: of what is observed: v, and the positions t.
+    below: the clean layer below, [B, H, W, C].
+    mean: m, what the layers above expect of this one.
+    layer: 1, 2 or 3.
+    share: s of this layer, [B, h, w, 1], or [B, 1] of the dense one.
+  """
+  h = share * acts.value[layer] + (1 - share) * mean
+  if layer == 3:
+    return h, below.reshape(below.shape[0], -1)
+  share = share[:, :, :, None]
+  place = share * switches(acts.pre[layer - 1]) + (1 - share) / PLACES
+  return unpool(h, place), below
+
+
+def without_reading(mean, layer):
+  """What a layer renders from where it is expected alone: x of `layer_pair`."""
+  if layer == 3:
+    return mean
+  shape = (*mean.shape[:3], PLACES, mean.shape[3])
+  return unpool(mean, jnp.full(shape, 1 / PLACES))
+
+
 def patches(x_BHWC, kernel):
   """Neighbourhoods [N, k k C] of all pixels, in the order of a kernel."""
   found = jax.lax.conv_general_dilated_patches(

@@ -103,6 +103,30 @@ def fit_class(h_ND, first_M, steps):
   return (*maximise(h_ND, weight_NM), logp_S)
 
 
+def mixed(prior: Prior, components_NM, weight_NM):
+  """(Slab [N, D], mean_ND) of mixtures of components, by their moments.
+
+    q = sum_m r_m q_m,   a = sum_m r_m q_m a_m / q
+    s^2 = sum_m r_m q_m (s_m^2 + a_m^2) / q - a^2
+
+  The mean is that of units, on or off: sum_m r_m mean_m.
+
+  Args:
+    prior: Prior.
+    components_NM: numbers of components.
+    weight_NM: r, which sum to 1 over M.
+  """
+  mix = lambda x_KD: jnp.einsum('nm,nmd->nd', weight_NM, x_KD[components_NM])
+  q_KD = jax.nn.sigmoid(prior.slab.logit)
+  q_ND = mix(q_KD)
+  mean_ND = mix(q_KD * prior.slab.mean) / q_ND
+  square_ND = mix(q_KD * (prior.slab.sd**2 + prior.slab.mean**2)) / q_ND
+  variance_ND = jnp.maximum(square_ND - mean_ND**2, LEAST_SD**2)
+  logit_ND = jnp.log(q_ND) - jnp.log(mix(1 - q_KD))
+  slab = Slab(logit_ND, mean_ND, jnp.sqrt(variance_ND))
+  return slab, mix(prior.mean_KD)
+
+
 def make_prior(parts) -> Prior:
   """Prior of the (Slab, log_weight_M) of each class, in order."""
   slab = Slab(

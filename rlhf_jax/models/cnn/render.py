@@ -82,3 +82,14 @@ def render_slab(x, model: SpikeSlab) -> Slab:
   return Slab(
     affine(x, model.logit), affine(x, model.mean), jnp.exp(model.log_sd)
   )
+
+
+def between(seen: Slab, unseen: Slab, share) -> Slab:
+  """Slab of units of which a share of the receptive field is observed.
+
+  s x + (1 - s) x',   of logits and of means; the sd is that of `seen`
+  """
+  mixed = lambda a, b: share * a + (1 - share) * b
+  return Slab(
+    mixed(seen.logit, unseen.logit), mixed(seen.mean, unseen.mean), seen.sd
+  )
