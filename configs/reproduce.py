@@ -22,20 +22,21 @@ for two quiet cores, by kind of job (the study of seeds 120-124 took 15.6, for
 which it says 15.8):
 
   micro      preference models alone, eight seeds: claims 1, 2, 4, 5, 6, 37.
-             22: language models and comparisons 4, scaling 10, calibration and
-             mixture 5, single 2, compiling 1. Claims on RL want eight seeds as
-             well, which is no matter of minutes: headline.
-  headline   every claim that has an evaluator, eight seeds, under three hours.
-             127: preference models 27, policies 61, frontiers 34, the rest 5.
-  classic    the same in the first world, of shorter replies: 87.
-  full       headline and every further chapter (configs/chapters): 410.
+             38 (its jobs took 44 beside other programs): language models and
+             comparisons 16, scaling 12, calibration and mixture 5, single 2,
+             compiling 1. Claims on RL want eight seeds as well, which is no
+             matter of minutes: headline.
+  headline   every claim that has an evaluator, eight seeds, four hours.
+             241: preference models 32, policies 121, frontiers 70, the rest 18.
+  classic    the same in the first world, of shorter replies: 88.
+  full       headline and every further chapter (configs/chapters): 1,076.
   null       headline with coin-flip labels and hashed rewards.
   shared_variance
              six draws of what all seeds share, four seeds of each, smallest
-             size: 19.
+             size: 40.
   world_as_is, world_unsure, world_probit, world_unbiased, world_half
              the smallest size in four other worlds, and in this one, by the
-             same settings (docs/worlds.md): 25 each.
+             same settings (docs/worlds.md): 45 each.
   online_human, online_human_smoke
              a round of training on what people say on the page of
              apps/feedback; it stops where it waits for them (docs/online.md).

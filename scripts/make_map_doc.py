@@ -17,7 +17,7 @@ PAGE = ROOT / 'docs' / 'reproduction.md'
 BEGIN, END = '<!-- map -->\n', '<!-- /map -->'
 # Where a claim was run in several, the first of these is shown.
 STUDIES = ('headline', 'classic', 'micro_parts', 'micro', 'smollm2')
-STUDIES += ('smollm2_full', 'hh')
+STUDIES += ('smollm2_full', 'hh', 'activations')
 NOTHING = '-'
 
 

@@ -74,6 +74,7 @@ def earlier_table(rows):
     rows: of `benchmarks.earlier`.
   """
   header = ['instructions', 'shape', 'metric', 'now', 'earlier', 'ratio']
+  header += ['of the fastest rounds']
   body = [
     [
       row['isa'] or 'all',
@@ -81,7 +82,8 @@ def earlier_table(rows):
       METRICS.get(row['metric'], row['unit']),
       number(row['now']),
       number(row['earlier']),
-      f'**{row["ratio"]:.2f}**',
+      f'{row["ratio"]:.2f}',
+      f'**{row["best_ratio"]:.2f}**',
     ]
     for row in rows
   ]

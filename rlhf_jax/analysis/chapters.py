@@ -32,9 +32,9 @@ def chapters(document: Mapping, files: Mapping, tables, registry, workdir):
     workdir: of the study or run.
 
   Returns:
-    [{name, title, claims, figures, tables}], figures being those of `figure`,
-    tables the names of those that are shown as they are. What belongs to no
-    theme of the registry comes last.
+    [{name, title, opening, claims, figures, tables}], figures being those of
+    `figure`, tables the names of those that are shown as they are. What belongs
+    to no theme of the registry comes last.
   """
   rows = {row['id']: row for row in document['claims']}
   left, found = dict(files), []
@@ -46,6 +46,7 @@ def chapters(document: Mapping, files: Mapping, tables, registry, workdir):
       {
         'name': name,
         'title': theme.title,
+        'opening': theme.opening,
         'claims': [claim(row, files) for row in own if ran(row)],
         'figures': [figure(d, files, tables, registry, workdir) for d in drawn],
         'tables': shown,
@@ -54,7 +55,7 @@ def chapters(document: Mapping, files: Mapping, tables, registry, workdir):
   rest = [claim(row, files) for row in rows.values() if ran(row)]
   plain = [_undescribed(name, files) for name in left]
   more = {'name': 'more', 'title': 'More', 'claims': rest, 'figures': plain}
-  found.append(more | {'tables': []})
+  found.append(more | {'opening': '', 'tables': []})
   return [chapter for chapter in found if _has_content(chapter)]
 
 

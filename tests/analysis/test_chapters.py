@@ -35,7 +35,7 @@ def registry():
   hidden = Table('hidden', 'a row', {'x': 'a number'}, compressed=True)
   themes = {
     'one': Theme('One', (first, second), (hidden,), (red_line,)),
-    'two': Theme('Two', (), (shown,), (plain_line,)),
+    'two': Theme('Two', (), (shown,), (plain_line,), opening='First this.'),
   }
   tables = {table.name: table for table in (shown, hidden)}
   theme_of = {1: 'one', 2: 'one'}
@@ -83,6 +83,7 @@ def test_each_theme_has_its_own_and_what_belongs_to_none_comes_last(
   assert (one['tables'], two['tables']) == ([], ['shown'])
   (odd,) = more['figures']
   assert (odd['title'], odd['formats']) == ('Odd one.', ['odd_one.svg'])
+  assert [chapter['opening'] for chapter in found] == ['', 'First this.', '']
   bare = chapters.chapters({'claims': []}, {}, {}, registry(), tmp_path)
   assert bare == []
 

@@ -145,6 +145,15 @@ def test_all_65_claims_are_listed_once(page):
   assert sorted(ids) == sorted(f'claim-{n}' for n in range(1, 66))
 
 
+def test_a_chapter_begins_with_what_has_to_be_known_first(text):
+  """What of Wang et al. is known; other chapters begin with their figures."""
+  [opening] = [x.opening for x in load().themes.values() if x.opening]
+  assert opening.startswith('Of Wang et al. 2016 (arXiv 1611.02767) only the')
+  begins = '<h2 id="chapter-activations">A generative model of activations</h2>'
+  after = text.split(begins)[1].lstrip()
+  assert after.startswith(f'<p>{opening}</p>')
+
+
 def test_the_words_of_the_claims_are_explained_on_the_first_screen(text):
   legend = re.search(r'<ul class="small legend">(.*?)</ul>', text, re.S)
   explained = re.findall(r'<strong>(.*?)</strong>: \w', legend[1])

@@ -262,4 +262,9 @@ THEME = Theme(
     activation_measures,
   ),
   roles={'activations': 'a CNN, models of its activations, and their queries'},
+  opening='Of Wang et al. 2016 (arXiv 1611.02767) only the abstract and the '
+  'first paragraph could be read: a hierarchical generative model of the '
+  'activations of a CNN, inference in it as a backward pass that fuses '
+  'top-down with bottom-up information, and three queries; its factors, its '
+  'learning and every number here are a reconstruction.',
 )

@@ -133,6 +133,7 @@ class Theme:
     checks: functions of the tables that return part of a check's row: facts
       that every result is to be read beside.
     roles: role of its runs -> what such a run is.
+    opening: what a reader has to know first; the chapter begins with it.
   """
 
   title: str
@@ -141,3 +142,4 @@ class Theme:
   drawings: tuple[Callable, ...] = ()
   checks: tuple[Callable[[Tables], dict], ...] = ()
   roles: Mapping[str, str] = dataclasses.field(default_factory=dict)
+  opening: str = ''
