@@ -7,9 +7,10 @@ The earlier commit is checked out beside this tree while that takes. Every
 turn is a process of its own on the same cores and packages, A B A B; a rate is
 the work of a round over the median of all rounds, and over the fastest one: a
 machine that is slow for minutes at a time moves the first, not the second. A
-ratio above 1 means that this tree is faster. `--isa` lets the compiler use no wider instructions than
-these, so that a processor stands in for a smaller one; this tree then takes the
-microbatches that a processor has of which nothing is known.
+ratio above 1 means that this tree is faster. `--isa` lets the compiler use no
+wider instructions than these, so that a processor stands in for a smaller one;
+this tree then takes the microbatches that a processor has of which nothing is
+known.
 """
 
 import argparse
