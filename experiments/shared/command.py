@@ -155,7 +155,8 @@ def main_of_flags(run, values, required, several=False, apart=''):
         raise ValueError(f'{wanted} are required: see --help')
       with start(), contextlib.ExitStack() as stack:
         if apart:
-          options[apart] = stack.enter_context(own_folder(options[apart]))
+          own = stack.enter_context(own_folder(options[apart]))
+          options[apart] = str(own)
         run(options)
 
     return hosts.ended(exit_code(checked))

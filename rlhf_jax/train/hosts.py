@@ -9,7 +9,7 @@ Arrays need no word of it, a mesh spans them all (`sharding`); files do:
     meet()            all wait until all of them are there
 
 Values go through the store of `jax.distributed`, so nothing is compiled. Where
-there is one process all three are plain calls. JAX is not imported here: a
+there is one process all are plain calls. JAX is not imported here: a
 script that does without it writes its tables by the same functions.
 """
 
