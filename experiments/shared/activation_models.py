@@ -13,8 +13,10 @@ import numpy as np
 
 from experiments.shared.activation_unseen import (
   ROWS,
+  below,
   fit_unseen,
   in_parts,
+  posterior,
   top_of,
 )
 from experiments.shared.devices import jit_named
@@ -65,6 +67,8 @@ class Programs(NamedTuple):
     gram: sums of least squares.
     signal: {rule: (params, image_NHW, class_N) -> map} of baselines.
     weigh: (params, model, image_NHW, trust) -> (class_N, evidence_N).
+    posterior: of `activation_unseen`, and
+    below: likewise.
   """
 
   apply: object
@@ -77,6 +81,8 @@ class Programs(NamedTuple):
   gram: object
   signal: dict
   weigh: object
+  posterior: object
+  below: object
 
 
 def classifier_loss(net, params, batch):
@@ -142,6 +148,8 @@ def programs(side, channels, dense, kernel, batch_size) -> Programs:
       for rule in baselines.MAPS
     },
     weigh=jit_named(functools.partial(weigh, net), 'cnn_weigh'),
+    posterior=jit_named(posterior, 'cnn_posterior'),
+    below=jit_named(below, 'cnn_below'),
   )
 
 

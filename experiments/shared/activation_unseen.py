@@ -6,13 +6,10 @@ fitted to clean layers finds too little ink in it. These maps are fitted to
 training digits behind occluders of all sizes, each layer as it is inferred.
 """
 
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.shared.devices import jit_named
 from rlhf_jax.data.composites import occluder_masks
 from rlhf_jax.losses import spike_slab
 from rlhf_jax.models.cnn import fit
@@ -60,18 +57,15 @@ def hidden(count, side, rng):
   return np.stack(masks)
 
 
-@functools.cache
-def programs():
-  """(posterior of components, expected layer below), jitted."""
+def posterior(model, value_NHWC, share_NHW1, trust):
+  """Posterior of all components of each image, [N, K]."""
+  found_NK, _ = evidence(model, value_NHWC, share_NHW1, trust)
+  return jax.nn.softmax(found_NK, axis=1)
 
-  def posterior(model, value_NHWC, share_NHW1, trust):
-    found_NK, _ = evidence(model, value_NHWC, share_NHW1, trust)
-    return jax.nn.softmax(found_NK, axis=1)
 
-  def below(x, render):
-    return spike_slab.expected(render_slab(x, render))
-
-  return jit_named(posterior, 'cnn_posterior'), jit_named(below, 'cnn_below')
+def below(x, render):
+  """Expected layer below under V2."""
+  return spike_slab.expected(render_slab(x, render))
 
 
 def _rows_of(function, *arrays):
@@ -101,8 +95,7 @@ def fit_unseen(config, program, params, train, rows, clean, model):
   mask_NHW = hidden(len(rows), config['side'], rng)
   share = observed_shares(jnp.asarray(mask_NHW), config['kernel'])
   acts = in_parts(program, params, train.image_NHW[rows] * mask_NHW)
-  posterior, below = programs()
-  weigh = lambda *x: posterior(model, *x, config['trust'])
+  weigh = lambda *x: program.posterior(model, *x, config['trust'])
   counted = np.asarray(share[2]) * config['upper']
   weight_NK = _rows_of(weigh, acts.value[2], counted)
   mean = weight_NK @ np.asarray(model.prior.mean_KD)
@@ -118,7 +111,7 @@ def fit_unseen(config, program, params, train, rows, clean, model):
       fit.finished(fitted),
       float(loss),
     )
-    render = lambda x, own=found[layer]: below(x, own)
+    render = lambda x, own=found[layer]: program.below(x, own)
     mean = _rows_of(render, np.asarray(fit.without_reading(mean, layer)))
     mean = mean.reshape(target.shape)
   return tuple(found[layer] for layer in (1, 2, 3)), losses

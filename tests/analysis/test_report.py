@@ -145,13 +145,21 @@ def test_all_65_claims_are_listed_once(page):
   assert sorted(ids) == sorted(f'claim-{n}' for n in range(1, 66))
 
 
-def test_a_chapter_begins_with_what_has_to_be_known_first(text):
+def test_a_chapter_begins_with_what_has_to_be_known_first(tmp_path):
   """What of Wang et al. is known; other chapters begin with their figures."""
   [opening] = [x.opening for x in load().themes.values() if x.opening]
   assert opening.startswith('Of Wang et al. 2016 (arXiv 1611.02767) only the')
+  document = _claims()
+  ran, [row] = document['claims'][0], [document['claims'][60]]
+  row |= {k: ran[k] for k in ('measured', 'ci', 'contrasts', 'decides')}
+  row['verdict'] = 'pass'
+  tables = tables_fixture.tables()
+  path = report.write_report(tmp_path, document, tables, {}, {})
+  text = path.read_text(encoding='utf-8')
   begins = '<h2 id="chapter-activations">A generative model of activations</h2>'
   after = text.split(begins)[1].lstrip()
   assert after.startswith(f'<p>{opening}</p>')
+  assert text.count('<p>Of Wang') == 1
 
 
 def test_the_words_of_the_claims_are_explained_on_the_first_screen(text):

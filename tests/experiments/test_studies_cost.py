@@ -90,11 +90,11 @@ def test_longer_rows_take_longer_also_where_only_a_need_says_how_long():
   longer = lambda one, two: (
     (cost.seconds(two) - cost.START) / (cost.seconds(one) - cost.START)
   )
-  assert longer(short, text) == pytest.approx(2)
+  assert longer(short, text) == pytest.approx(2 * cost.OTHER)
   run = [Job('rl/x', 'experiments.train_ppo', RL | x) for x in ({}, lengths)]
   config = {'prompts': 3, 'replies': 100}
   edges = [Job('f', 'experiments.frontier', config, (x,)) for x in run]
-  assert longer(*edges) == pytest.approx(2)
+  assert longer(*edges) == pytest.approx(2 * cost.LONG['frontier'])
 
 
 def test_the_best_of_k_takes_k_samples_and_scores_a_reply():

@@ -122,7 +122,7 @@ def _scorer(model, places, trust):
 
 
 class Chosen(NamedTuple):
-  """What images speak for, M components of each in question.
+  """Posterior of components, of which M are in question for each image.
 
   Attributes:
     component_N: the one with most evidence.

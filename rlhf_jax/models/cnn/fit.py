@@ -69,7 +69,7 @@ def partly_pair(acts: Activations, below, mean, layer, share):
 
 
 def without_reading(mean, layer):
-  """What a layer renders from where it is expected alone: x of `layer_pair`."""
+  """Source of a layer that is expected and not read: x of `layer_pair`."""
   if layer == 3:
     return mean
   shape = (*mean.shape[:3], PLACES, mean.shape[3])
