@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import bias_fixture as bias
 import hosts_fixture as hosts
@@ -25,6 +26,8 @@ pytestmark = pytest.mark.slow  # two processes, and each compiles
 # Stages that are called with options, and who makes folders for them.
 OPTIONS = {'attack_policies': 'made', 'judge': 'made'}
 OPTIONS |= {'measure_bias': 'its own'}
+# Its scorer is in the extra eval, which `make test-all` installs.
+WRITTEN = ['toxicity'] if find_spec('vaderSentiment') else []
 NAMES = ('pi_0', 'early', 'last')
 CUT = {'eval_batch': 8, 'sample_batch': 16}
 
@@ -118,7 +121,7 @@ def jobs_of(root, out):
     'bias': (
       'measure_bias',
       {'model': f'{root}/model', 'pad_token': imported.PAD, 'limit': 0}
-      | {'what': ['bbq', 'truthfulqa', 'toxicity'], 'template': 'dialogue'}
+      | {'what': ['bbq', 'truthfulqa', *WRITTEN], 'template': 'dialogue'}
       | {'tokenizer': '', 'system': None, 'data': f'{root}/sets', 'batch': 4}
       | {'replies': 2, 'max_tokens': 4, 'temperature': 1.0, 'top_p': 0.9}
       | {'seed': 0, 'words': f'{root}/words.txt', 'threshold': 0.5}
