@@ -120,7 +120,11 @@ def main(argv=None):
   parser.add_argument('--json', type=pathlib.Path, help='file for the rows')
   args = parser.parse_args(argv)
   cores, rows = sorted(os.sched_getaffinity(0))[: args.cores], []
-  with tree_of(args.commit) as root:
+  with contextlib.ExitStack() as stack:
+    try:
+      root = stack.enter_context(tree_of(args.commit))
+    except ValueError as error:
+      parser.error(str(error))
     for shape in args.shapes:
       for metric in args.metrics or UNITS:
         found = measure(root, metric, shape, args, cores)

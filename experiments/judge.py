@@ -47,6 +47,7 @@ from experiments.shared.models import open_scorer, open_writer
 from rlhf_jax.data.jsonl import write_rows
 from rlhf_jax.data.judged import read_kwise
 from rlhf_jax.judges import endpoint, scores, votes
+from rlhf_jax.train import hosts
 
 RULES = {
   'longer': judging.rule(votes.longer),
@@ -228,6 +229,11 @@ def run(options):
     raise ValueError('--replies and --against: wanted both, or none of them')
   if not any(options[name] for name in ('replies', 'data', 'models')):
     raise ValueError('wanted --data=FOLDER, or --replies and --against')
+  if options['url'] and hosts.count() > 1:
+    raise ValueError(
+      '--url: an endpoint answers each process by itself, wanted one process: '
+      'leave --distributed out'
+    )
   if options['url'] and not options['model']:
     raise ValueError('--url: wanted the name of its model too, --model')
   workdir = Path(options['workdir'])

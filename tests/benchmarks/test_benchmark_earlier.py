@@ -91,6 +91,12 @@ def test_a_commit_is_checked_out_and_gone_afterwards():
       pass
 
 
+def test_an_unknown_commit_is_one_line(capsys):
+  with pytest.raises(SystemExit):
+    earlier.main(['--commit', 'nowhere'])
+  assert 'error: --commit=nowhere: wanted one of' in capsys.readouterr().err
+
+
 def test_rows_are_kept_and_make_a_table(driven, tmp_path):
   file = tmp_path / 'rows.json'
   argv = ['--commit', 'HEAD', '--shapes', 'S', '--turns', '1']

@@ -167,6 +167,14 @@ def test_what_cannot_be_asked_is_one_line(changes, message, data, tmp_path):
     ran('', tmp_path)
 
 
+def test_an_endpoint_is_asked_by_one_process(data, tmp_path, monkeypatch):
+  """Its answers to several would be several, and what follows with them."""
+  monkeypatch.setattr(judge.hosts, 'count', lambda: 2)
+  options = OPTIONS | {'data': str(data), 'workdir': str(tmp_path / 'out')}
+  with pytest.raises(ValueError, match='--url: an endpoint answers each proc'):
+    judge.run(options | {'url': 'http://x', 'model': 'm'})
+
+
 def test_win_rates_of_two_models(tmp_path):
   """The first writes more and so wins; on equal terms nothing is left of it."""
   files = []
