@@ -22,10 +22,10 @@ import sys
 import tempfile
 
 from benchmarks import common, processor
-from benchmarks.peers import compare
+from benchmarks.peers import environments, turns
 from benchmarks.peers.driver import UNITS
 
-ROOT = compare.ROOT
+ROOT = environments.ROOT
 
 
 @contextlib.contextmanager
@@ -73,7 +73,7 @@ def measure(root, metric, shape, args, cores):
   found = {name: [] for name in sides}
   for _ in range(args.turns):
     for name, (tree, words) in sides.items():
-      found[name] += compare.drive(
+      found[name] += turns.drive(
         sys.executable, 'ours', words, cores, tree, **limit
       )
   return found
@@ -88,7 +88,7 @@ def row_of(metric, shape, isa, found):
   work = {report['samples'] for side in found.values() for report in side}
   if len(work) > 1:
     raise ValueError(f'{metric}, {shape}: not the same work: {sorted(work)}')
-  rates = {name: compare.rate(reports) for name, reports in found.items()}
+  rates = {name: turns.rate(reports) for name, reports in found.items()}
   fastest = {
     name: min(report['seconds'] for report in reports)
     for name, reports in found.items()

@@ -4,7 +4,9 @@ python -m experiments.compare DIR DIR... [--out=runs/compare]
 
 Each DIR is the folder of a finished study, or one under results/. The page has
 a row a claim with the verdicts, the numbers that decide and their intervals,
-and every figure of the studies beside the others. It needs no JAX.
+and every figure of the studies beside the others. Of two studies that share
+seeds it also says what each number changes by, seed by seed, and changes.csv
+beside the page holds that. It needs no JAX.
 """
 
 import argparse

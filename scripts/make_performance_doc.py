@@ -83,6 +83,11 @@ def shares_tables():
   return '\n\n'.join(blocks) or NOTHING
 
 
+def interval_of(row):
+  """' [low, high]' of a ratio, '' of one that has none."""
+  return f' [{row["low"]:.2f}, {row["high"]:.2f}]' if 'low' in row else ''
+
+
 def peers_table(rows):
   """Ours and theirs, of one alternating run."""
   header = ['shape', 'metric', 'peer', 'ours', 'theirs', 'ratio']
@@ -93,7 +98,7 @@ def peers_table(rows):
       f'{row["peer"]} {row["version"]}',
       number(row['ours']),
       number(row['theirs']),
-      f'**{row["ratio"]:.2f}**',
+      f'**{row["ratio"]:.2f}**' + interval_of(row),
     ]
     for row in rows
   ]

@@ -1,28 +1,29 @@
-"""Ours against the peers on the same shapes, in turns: A, B, A, B, ...
+"""Ours against the peers on the same shapes, round by round in turns.
 
-    python -m benchmarks.peers.compare [--shapes S 197K] [--turns 2] [--plan]
+    python -m benchmarks.peers.compare [--shapes S 197K] [--rounds 10] [--plan]
 
-Every turn is a process of its own on the same cores, the CPU only: warm-ups,
-then timed rounds. A rate is the work of a round over the median of all rounds.
-Its row goes to `benchmarks/results/<device>/peers.json` in the place of the one
-of the same shape, metric and peer; other rows stay. `--plan` says which rows
-there will be, and runs nothing. A peer that cannot be
+Each side is a process of its own on the same cores, the CPU only; after its
+warm-ups it waits while the other has its turn (`turns`). A rate is the work of
+a round over the median of all rounds, the ratio the median over rounds that
+follow each other. A row goes to `benchmarks/results/<device>/peers.json`, in
+the place of the one of the same shape, metric and peer; other rows stay.
+`--plan` says which rows there will be, and runs nothing. A peer that cannot be
 installed or fails is named with the reason, and gets no row.
 """
 
 import argparse
+import contextlib
 import itertools
 import json
 import os
 import pathlib
-import statistics
-import subprocess
 import sys
 from typing import NamedTuple
 
 from benchmarks import processor
-from benchmarks.peers import environments
+from benchmarks.peers import environments, turns
 from benchmarks.peers.driver import UNITS
+from benchmarks.peers.turns import DriverError
 from benchmarks.shapes import SHAPES
 
 ROOT = environments.ROOT
@@ -46,6 +47,8 @@ class Contest(NamedTuple):
   flags: tuple[str, ...] = ()
 
 
+FEW = 10
+ROUNDS = {'197K': 20, '197K-bf16': 20}  # they take a tenth of the time of S
 WHOLE = 'pm_pairs_per_s_read_whole'
 CONTESTS = (
   Contest('pm_pairs_per_s', 'TRL RewardTrainer', 'trl', 'trl_reward'),
@@ -64,57 +67,6 @@ CONTESTS = (
 )
 
 
-class DriverError(RuntimeError):
-  """A driver that did not report; the message is the last line it wrote."""
-
-
-def parse_lines(text):
-  """The reports among whatever else a driver printed."""
-  found = []
-  for line in text.splitlines():
-    if line.startswith('{"metric"'):
-      found.append(json.loads(line))
-  return found
-
-
-def drive(python, module, flags, cores, root=ROOT, **more):
-  """Runs a driver in its own process: its reports.
-
-  Args:
-    python: the interpreter.
-    module: of the driver.
-    flags: its arguments.
-    cores: on which it runs.
-    root: of the tree that it is taken from.
-    **more: variables of its environment.
-
-  Raises:
-    DriverError: if it fails, or reports nothing.
-  """
-  variables = {'JAX_PLATFORMS': 'cpu', 'CUDA_VISIBLE_DEVICES': ''}
-  variables |= {'OMP_NUM_THREADS': str(len(cores)), 'HF_HUB_OFFLINE': '1'}
-  done = subprocess.run(
-    [str(python), '-m', f'benchmarks.peers.{module}', *flags],
-    cwd=root,
-    env=os.environ | variables | more,
-    capture_output=True,
-    text=True,
-    check=False,
-    preexec_fn=lambda: os.sched_setaffinity(0, cores),
-  )
-  reports = parse_lines(done.stdout)
-  if done.returncode or not reports:
-    lines = (done.stdout + done.stderr).strip().splitlines()
-    raise DriverError(lines[-1] if lines else f'exit code {done.returncode}')
-  return reports
-
-
-def rate(reports):
-  """Work of a round over the median seconds of all rounds."""
-  seconds = statistics.median(report['seconds'] for report in reports)
-  return reports[0]['samples'] / seconds
-
-
 def merge(contest, shape, device, ours, theirs):
   """One row of peers.json from the reports of both sides.
 
@@ -130,9 +82,9 @@ def merge(contest, shape, device, ours, theirs):
     'unit': UNITS[contest.metric],
     'peer': contest.peer,
     'version': theirs[0]['version'],
-    'ours': rate(ours),
-    'theirs': rate(theirs),
-    'ratio': rate(ours) / rate(theirs),
+    'ours': turns.rate(ours),
+    'theirs': turns.rate(theirs),
+    **turns.ratio(ours, theirs),
     'device': device,
     'commit': ours[0]['version'],
   }
@@ -140,25 +92,28 @@ def merge(contest, shape, device, ours, theirs):
 
 def alternate(contest, shape, args, cores):
   """Both sides in turns: a row, or None with the reason printed."""
-  flags = ['--shape', shape, '--rounds', str(args.rounds)]
+  rounds = args.rounds or ROUNDS.get(shape, FEW)
+  flags = ['--shape', shape, '--rounds', str(rounds)]
   flags += ['--warmups', str(args.warmups)]
   python = environments.python_of(contest.environment)
-  ours, theirs = [], []
+  own = [*flags, '--metric', contest.metric]
   try:
-    for _ in range(args.turns):
-      ours += drive(
-        sys.executable, 'ours', [*flags, '--metric', contest.metric], cores
+    with contextlib.ExitStack() as stack:
+      ours = turns.Player(sys.executable, 'ours', own, cores, stack)
+      theirs = turns.Player(
+        python, contest.module, [*flags, *contest.flags], cores, stack
       )
-      theirs += drive(python, contest.module, [*flags, *contest.flags], cores)
+      turns.play(ours, theirs, rounds)
   except DriverError as error:
     print(f'  {contest.peer}, shape {shape}: left out: {error}', flush=True)
     return None
   device = processor.folder_name(len(cores))
-  row = merge(contest, shape, device, ours, theirs) | processor.describe()
+  row = merge(contest, shape, device, ours.reports, theirs.reports)
+  row |= processor.describe()
   print(
     f'  {shape:5} {row["metric"]:20} {row["peer"]:28} {row["version"]:10} '
     f'ours {row["ours"]:9.1f}  theirs {row["theirs"]:9.1f} {row["unit"]}  '
-    f'ratio {row["ratio"]:.2f}',
+    f'ratio {row["ratio"]:.2f} [{row["low"]:.2f}, {row["high"]:.2f}]',
     flush=True,
   )
   return row
@@ -205,8 +160,9 @@ def main(argv=None):
   parser = argparse.ArgumentParser(prog='python -m benchmarks.peers.compare')
   parser.add_argument('--shapes', nargs='+', choices=list(SHAPES))
   parser.add_argument('--only', nargs='+', help='modules of the drivers to run')
-  parser.add_argument('--turns', type=int, default=2)
-  parser.add_argument('--rounds', type=int, default=5)
+  parser.add_argument(
+    '--rounds', type=int, help='of each side; not given: those of the shape'
+  )
   parser.add_argument('--warmups', type=int, default=2)
   parser.add_argument('--cores', type=int, default=2)
   parser.add_argument('--json', type=pathlib.Path, help='file for the rows')

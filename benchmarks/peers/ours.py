@@ -37,12 +37,10 @@ def main(argv=None):
   mesh = common.mesh_of(subject)
   program, state, rest = common.compile_subject(subject, mesh)
   call = common.threaded(program.call, state, *rest)
-  seconds = driver.time_calls(
-    lambda: jax.block_until_ready(call()), args.rounds, args.warmups
-  )
   decodes = args.metric == 'decode_tokens_per_s'
   samples = subject.tokens if decodes else subject.samples
-  driver.report(args.metric, environment()['commit'], samples, seconds)
+  clock = driver.Clock(args.metric, environment()['commit'], samples, args)
+  clock.run(lambda: jax.block_until_ready(call()))
 
 
 if __name__ == '__main__':

@@ -35,13 +35,9 @@ def main():
       )
     assert out.shape == (shape.batch, shape.length), out.shape
 
-  seconds = driver.time_calls(call, args.rounds, args.warmups)
-  driver.report(
-    'decode_tokens_per_s',
-    transformers.__version__,
-    shape.batch * shape.reply_length,
-    seconds,
-  )
+  tokens = shape.batch * shape.reply_length
+  version = transformers.__version__
+  driver.Clock('decode_tokens_per_s', version, tokens, args).run(call)
 
 
 if __name__ == '__main__':

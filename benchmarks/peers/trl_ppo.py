@@ -20,7 +20,8 @@ def main():
   """Times iterations: sample, score, penalise, estimate, update."""
   args = driver.parse_args(micro=16)
   torch_models.set_up()
-  shape, clock = args.shape, torch_models.StepClock()
+  shape = args.shape
+  told = ('ppo_samples_per_s', trl.__version__, shape.batch, args)
   micro = min(args.micro, shape.batch)
   iterations = args.rounds + args.warmups
   # One batch more than iterations: on the last of an epoch the trainer updates
@@ -49,12 +50,10 @@ def main():
     value_model=torch_models.build(shape, 'score'),
     train_dataset=dataset,
     eval_dataset=dataset,
-    callbacks=[clock],
+    callbacks=[torch_models.StepClock(*told)],
   )
   trainer.train()
   assert policy.generation_config.eos_token_id is None  # all replies are full
-  seconds = driver.between(clock.ends, args.warmups)
-  driver.report('ppo_samples_per_s', trl.__version__, shape.batch, seconds)
 
 
 if __name__ == '__main__':

@@ -17,7 +17,8 @@ def main():
   """
   args = driver.parse_args(micro=16, metric='pm_pairs_per_s')
   torch_models.set_up()
-  shape, clock = args.shape, torch_models.StepClock()
+  shape = args.shape
+  told = (args.metric, trl.__version__, shape.batch, args)
   steps = args.rounds + args.warmups
   side = lambda: torch_models.random_tokens(shape, shape.batch, shape.length)
   chosen, rejected = side(), side()
@@ -32,11 +33,9 @@ def main():
     ),
     train_dataset=datasets.Dataset.from_dict(rows),
     processing_class=torch_models.tokenizer_of(shape),
-    callbacks=[clock],
+    callbacks=[torch_models.StepClock(*told)],
   )
   trainer.train()
-  seconds = driver.between(clock.ends, args.warmups)
-  driver.report(args.metric, trl.__version__, shape.batch, seconds)
 
 
 if __name__ == '__main__':

@@ -18,7 +18,8 @@ def main():
   """Times iterations: sample, score, penalise, update."""
   args = driver.parse_args(micro=16)
   torch_models.set_up()
-  shape, clock = args.shape, torch_models.StepClock()
+  shape = args.shape
+  told = ('rloo_samples_per_s', trl.__version__, shape.batch, args)
   tokenizer = torch_models.tokenizer_of(shape)
   prompts = torch_models.random_tokens(
     shape, shape.batch // REPLIES, shape.prompt_length
@@ -43,7 +44,7 @@ def main():
     ),
     train_dataset=datasets.Dataset.from_dict({'prompt': texts}),
     processing_class=tokenizer,
-    callbacks=[clock],
+    callbacks=[torch_models.StepClock(*told)],
   )
   # With a beta at construction the trainer would load pi_0 by its name.
   trainer.beta = 0.001
@@ -51,8 +52,6 @@ def main():
     copy.deepcopy(policy), evaluation_mode=True
   )
   trainer.train()
-  seconds = driver.between(clock.ends, args.warmups)
-  driver.report('rloo_samples_per_s', trl.__version__, shape.batch, seconds)
 
 
 if __name__ == '__main__':

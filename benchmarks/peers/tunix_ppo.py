@@ -8,7 +8,6 @@ parts of `--micro` rows.
 """
 
 import importlib.metadata
-import time
 
 import jax
 import numpy as np
@@ -72,15 +71,17 @@ class PlainMLP(nnx.Module):
 
 
 class Clocked(ppo_learner.PPOLearner):
-  """Notes when each iteration starts, the update before it being done."""
+  """Ends a round where the next iteration starts, its update being done."""
 
-  starts = ()
+  clock, starts = None, 0
 
   def _generate_and_compute_advantage(self, *args, **kwargs):
     cluster = self.rl_cluster
     for trainer in (cluster.actor_trainer, cluster.critic_trainer):
       jax.block_until_ready(nnx.state(trainer.model))
-    self.starts = (*self.starts, time.perf_counter())
+    if self.starts:
+      self.clock.lap()
+    self.starts += 1
     return super()._generate_and_compute_advantage(*args, **kwargs)
 
 
@@ -152,17 +153,17 @@ def main():
     cluster_of(shape, iterations, micro),
     ppo_learner.PPOConfig(num_iterations=1, beta=0.001, kl_method='kl'),
   )
+  version = importlib.metadata.version('google-tunix')
+  told = ('ppo_samples_per_s', version, shape.batch, args)
+  learner.clock = driver.Clock(*told)
   tokens = np.random.default_rng(0).integers(
     1, shape.vocab_size, (shape.batch, shape.prompt_length)
   )
   texts = np.array([' '.join(map(str, row)) for row in tokens.tolist()])
   learner.train([{'prompts': texts} for _ in range(iterations)])
   trainer = learner.rl_cluster.actor_trainer  # one update an iteration
-  assert trainer.train_steps == len(learner.starts) == iterations
+  assert trainer.train_steps == learner.starts == iterations
   assert trainer.iter_steps == iterations * shape.batch // micro
-  seconds = driver.between(learner.starts[1:], args.warmups)
-  version = importlib.metadata.version('google-tunix')
-  driver.report('ppo_samples_per_s', version, shape.batch, seconds)
 
 
 if __name__ == '__main__':

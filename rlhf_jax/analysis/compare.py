@@ -1,10 +1,17 @@
-"""Several studies side by side: a ledger of verdicts, and their figures."""
+"""Several studies side by side: verdicts, changes seed by seed, and figures."""
 
 import pathlib
 from collections import Counter
 from typing import NamedTuple
 
-from rlhf_jax.analysis import chapters, claims_io, intervals, page
+from rlhf_jax.analysis import (
+  chapters,
+  claims_io,
+  intervals,
+  page,
+  paired,
+  runs,
+)
 from rlhf_jax.analysis.claims.registry import load
 
 
@@ -15,11 +22,13 @@ class Study(NamedTuple):
     name: of its folder.
     document: of its claims.json.
     figures: name -> file.
+    tables: folder of its tables, which may be missing.
   """
 
   name: str
   document: dict
   figures: dict
+  tables: pathlib.Path
 
 
 def read(folder) -> Study:
@@ -38,7 +47,8 @@ def read(folder) -> Study:
     )
   drawn = sorted((folder / 'figures').glob('*.svg'))
   document = claims_io.read_claims(file)
-  return Study(folder.name, document, {path.stem: path for path in drawn})
+  figures = {path.stem: path for path in drawn}
+  return Study(folder.name, document, figures, folder / 'tables')
 
 
 def ledger(studies) -> list[dict]:
@@ -72,6 +82,13 @@ def ledger(studies) -> list[dict]:
   return found
 
 
+def changes(studies) -> list[paired.Change]:
+  """What the seeds that two studies share change by; [] of other studies."""
+  if len(studies) != 2 or not all(study.tables.is_dir() for study in studies):
+    return []
+  return paired.changes(*(runs.read_tables(study.tables) for study in studies))
+
+
 def figures(studies) -> list[dict]:
   """A row a figure, in the order of the themes: title, a URI or None each."""
   found = []
@@ -87,6 +104,9 @@ def figures(studies) -> list[dict]:
 
 def write(folders, out) -> pathlib.Path:
   """Writes OUT/index.html, a page of its own; its path.
+
+  Of two studies that share seeds OUT/changes.csv has the numbers of the page,
+  a row a number that decides a claim.
 
   Args:
     folders: of two studies or more.
@@ -107,14 +127,18 @@ def write(folders, out) -> pathlib.Path:
     for study in studies
   ]
   order = (intervals.PASS, intervals.FAIL, intervals.INCONCLUSIVE)
+  found = changes(studies)
   html = page.render(
     'compare.html.j2',
     studies=studies,
     counts=[{verdict: count[verdict] for verdict in order} for count in counts],
     rows=rows,
     figures=figures(studies),
+    changes=[(change, chapters.words(change.name)) for change in found],
   )
   path = pathlib.Path(out) / 'index.html'
   path.parent.mkdir(parents=True, exist_ok=True)
   path.write_text(html, encoding='utf-8')
+  if found:
+    paired.frame_of(found).to_csv(path.with_name('changes.csv'), index=False)
   return path

@@ -7,7 +7,7 @@ import types
 import pytest
 
 from benchmarks import earlier
-from benchmarks.peers import compare
+from benchmarks.peers import turns
 from scripts.where_tables import earlier_table
 
 
@@ -33,7 +33,7 @@ def driven(monkeypatch):
     seen.append((root, flags, more))
     return reports(root, flags[3])
 
-  monkeypatch.setattr(compare, 'drive', drive)
+  monkeypatch.setattr(turns, 'drive', drive)
   monkeypatch.setattr(earlier, 'UNITS', {'pm_pairs_per_s': 'pairs/s'})
   return seen
 
