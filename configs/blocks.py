@@ -100,13 +100,24 @@ def common(world_name='classic'):
   )
 
 
+def ref(config, key):
+  """A reference to a value of the study, for a section that shares it.
+
+  What is set in the section is set in the study, and so everywhere; but a
+  section may have an arithmetic of its own: `--config.pm.matmul=bf16_f32`
+  leaves the language models as they are, `--config.matmul=bf16_f32` does not.
+  """
+  found = config.get_ref(key)
+  return found.to_str() if key in ARITHMETIC else found
+
+
 def shared(config, *keys):
   """Those sections of a study, and references to its other values."""
   values = {key: config[key] for key in keys}
   return {
     key: value
     if isinstance(value, ml_collections.ConfigDict)
-    else config.get_ref(key)
+    else ref(config, key)
     for key, value in values.items()
   }
 

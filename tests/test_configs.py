@@ -700,3 +700,20 @@ def test_confirmation_seeds_are_not_those_of_development():
     # One seed has no interval: by rule nothing of it passes.
     assert len(seeds) >= (1 if preset.startswith('smollm2') else 3)
     assert min(seeds) >= 100
+
+
+@pytest.mark.parametrize('preset', ['micro', 'full'])
+def test_a_section_may_have_an_arithmetic_of_its_own(preset):
+  config = _load('reproduce').get_config(preset)
+  sections = [
+    key
+    for key, value in config.items()
+    if hasattr(value, 'keys') and 'matmul' in value
+  ]
+  assert {'lm', 'pm', 'rl'} <= set(sections)
+  config.pm.matmul = 'bf16_f32'
+  assert config.matmul == config.lm.matmul == config.rl.matmul == 'float32'
+  config.matmul = 'bf16_f32'
+  assert {config[key].matmul for key in sections} == {'bf16_f32'}
+  config.pm.matmul = 'float32'
+  assert {config[k].matmul for k in sections if k != 'pm'} == {'bf16_f32'}

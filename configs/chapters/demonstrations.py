@@ -38,7 +38,8 @@ def demos(config):
   """Section of `make_demonstrations`."""
   keys = ('data', 'world', 'max_prompt', 'max_reply', *blocks.ARITHMETIC)
   found = {
-    key: config[key] if key in keys[:2] else config.get_ref(key) for key in keys
+    key: config[key] if key in keys[:2] else blocks.ref(config, key)
+    for key in keys
   }
   return found | dict(
     text_dir=blocks.to_set(str),

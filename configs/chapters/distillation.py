@@ -26,17 +26,16 @@ steps of the students are the paper's ratio and a guess: not tried yet. In the
 world of parts, where the preset full is, nothing has been tried yet.
 """
 
-import ml_collections
+from configs import blocks
 
-to_set = ml_collections.config_dict.placeholder
+to_set = blocks.to_set
 SHARED = ('world', 'max_prompt', 'max_reply')
-ARITHMETIC = ('dtype', 'matmul')
 
 
 def _of(config, *keys):
   """Those settings of the study, sections as they are, values by reference."""
   plain = lambda key: hasattr(config[key], 'keys')
-  return {k: config[k] if plain(k) else config.get_ref(k) for k in keys}
+  return {k: config[k] if plain(k) else blocks.ref(config, k) for k in keys}
 
 
 def sections(config):
@@ -70,7 +69,7 @@ def _pages(config):
 
 
 def _targets(config):
-  return _of(config, *SHARED, *ARITHMETIC) | dict(
+  return _of(config, *SHARED, *blocks.ARITHMETIC) | dict(
     lm_dir=to_set(str),
     lm_size=to_set(str),
     seed=to_set(int),
@@ -83,7 +82,7 @@ def _targets(config):
 
 
 def _distil(config):
-  return _of(config, 'mesh', *ARITHMETIC) | dict(
+  return _of(config, 'mesh', *blocks.ARITHMETIC) | dict(
     base=to_set(str),
     pad_token='',
     targets_dir=to_set(str),
@@ -108,7 +107,7 @@ def _distil(config):
 
 
 def _prompted(config):
-  return _of(config, *SHARED, *ARITHMETIC) | dict(
+  return _of(config, *SHARED, *blocks.ARITHMETIC) | dict(
     pages_dir=to_set(str),
     sizes=to_set(tuple),
     lm_dirs=to_set(tuple),

@@ -37,7 +37,7 @@ def tasks(config):
 def methods(config):
   """Section of `compare_methods`."""
   named = ('base', 'pad_token', 'dtype', 'matmul')
-  return {key: config.get_ref(key) for key in named} | dict(
+  return {key: blocks.ref(config, key) for key in named} | dict(
     role=blocks.to_set(str),
     half=blocks.to_set(str),
     size=blocks.to_set(str),

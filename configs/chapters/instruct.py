@@ -52,7 +52,7 @@ def sections(config):
 
 def tax(config):
   """Section of `measure_tax`."""
-  return {key: config.get_ref(key) for key in blocks.ARITHMETIC} | dict(
+  return {key: blocks.ref(config, key) for key in blocks.ARITHMETIC} | dict(
     role=blocks.to_set(str),
     seed=blocks.to_set(int),
     half=blocks.to_set(str),

@@ -46,7 +46,7 @@ def preference_models(config):
 def rankings(config):
   """Section of `make_rankings`."""
   keys = ('test_fraction', 'max_prompt', 'max_reply', *blocks.ARITHMETIC)
-  named = {key: config.get_ref(key) for key in keys}
+  named = {key: blocks.ref(config, key) for key in keys}
   return named | dict(
     data=config.data,
     world=config.world,

@@ -49,7 +49,7 @@ def policies_rl(config):
 def shared(config):
   """What the stages of this chapter have of the study's settings."""
   keys = ('max_prompt', 'max_reply', *blocks.ARITHMETIC)
-  found = {key: config.get_ref(key) for key in keys}
+  found = {key: blocks.ref(config, key) for key in keys}
   return found | {'data': config.data, 'world': config.world}
 
 

@@ -27,7 +27,7 @@ def sections(config):
 def outliers(config):
   """Section of `detect_outliers`, but for where simulated prompts are from."""
   keys = ('pad_token', *blocks.ARITHMETIC)
-  return {key: config.get_ref(key) for key in keys} | dict(
+  return {key: blocks.ref(config, key) for key in keys} | dict(
     data=config.data,
     base=blocks.to_set(str),
     feature_folder=blocks.to_set(str),

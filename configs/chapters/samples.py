@@ -30,7 +30,7 @@ def sections(config):
 def games(config):
   """Section of `play_games`."""
   keys = ('max_prompt', 'max_reply', *blocks.ARITHMETIC)
-  shared = {key: config.get_ref(key) for key in keys}
+  shared = {key: blocks.ref(config, key) for key in keys}
   return shared | dict(
     data=config.data,
     world=config.world,

@@ -63,7 +63,7 @@ def mix():
 def capability(config):
   """Section of `evaluate_skills`."""
   keys = ('max_prompt', 'max_reply', *blocks.ARITHMETIC)
-  shared = {key: config.get_ref(key) for key in keys}
+  shared = {key: blocks.ref(config, key) for key in keys}
   return shared | dict(
     world=config.world,
     role=blocks.to_set(str),
