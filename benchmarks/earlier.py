@@ -1,13 +1,14 @@
 """Rates of this tree over those of an earlier commit, in turns.
 
     python -m benchmarks.earlier --commit REV [--isa AVX2] [--shapes S 197K]
-        [--turns 3] [--json FILE]
+        [--rounds 12] [--json FILE]
 
-The earlier commit is checked out beside this tree while that takes. Every
-turn is a process of its own on the same cores and packages, A B A B; a rate is
-the work of a round over the median of all rounds, and over the fastest one: a
-machine that is slow for minutes at a time moves the first, not the second. A
-ratio above 1 means that this tree is faster. `--isa` lets the compiler use no
+The earlier commit is checked out beside this tree while that takes. Both are
+processes of their own on the same cores and packages and have the machine by
+turns, round by round (`benchmarks.peers.turns`). A rate is the work of a round
+over the median of all rounds, the ratio the median over rounds that follow each
+other, and beside it that of the fastest rounds. A ratio above 1 means that this
+tree is faster. `--isa` lets the compiler use no
 wider instructions than these, so that a processor stands in for a smaller one;
 this tree then takes the microbatches that a processor has of which nothing is
 known.
@@ -15,6 +16,7 @@ known.
 
 import argparse
 import contextlib
+import json
 import os
 import pathlib
 import subprocess
@@ -50,6 +52,35 @@ def tree_of(commit):
       git('worktree', 'remove', '--force', str(path))
 
 
+# For drivers of before 30 November 2026, which time all rounds at once and tell
+# what they did at the end.
+BEFORE = """
+
+def time_calls(call, rounds, warmups):
+  args = argparse.Namespace(rounds=rounds, warmups=warmups, by_turns=1)
+  Clock('', '', 0, args).run(call)
+  return []
+
+
+def report(metric, version, samples, seconds):
+  told = {'metric': metric, 'version': version, 'samples': samples}
+  print(json.dumps({'told': told}), flush=True)
+"""
+
+
+def teach(root):
+  """Lets the drivers of an earlier tree wait for turns: whether it had to.
+
+  The tree gets the `benchmarks/peers/driver.py` of this one.
+  """
+  place = pathlib.PurePath('benchmarks', 'peers', 'driver.py')
+  file = pathlib.Path(root) / place
+  if 'class Clock' in file.read_text():
+    return 'told = ' in file.read_text().rpartition('def report')[2]
+  file.write_text((ROOT / place).read_text() + BEFORE)
+  return True
+
+
 def measure(root, metric, shape, args, cores):
   """{'earlier': reports, 'now': reports} of one metric, in turns.
 
@@ -57,7 +88,7 @@ def measure(root, metric, shape, args, cores):
     root: tree of the earlier commit.
     metric: of `driver.UNITS`.
     shape: its name.
-    args: rounds, warmups, turns, isa.
+    args: rounds, warmups, isa.
     cores: of both.
   """
   flags = ['--shape', shape, '--metric', metric]
@@ -66,17 +97,18 @@ def measure(root, metric, shape, args, cores):
   if args.isa:
     asked = os.environ.get('XLA_FLAGS', '')
     limit = {'XLA_FLAGS': f'{asked} --xla_cpu_max_isa={args.isa}'.strip()}
-  sides = {
-    'earlier': (root, flags),
-    'now': (ROOT, [*flags, '--default', str(int(bool(args.isa)))]),
-  }
-  found = {name: [] for name in sides}
-  for _ in range(args.turns):
-    for name, (tree, words) in sides.items():
-      found[name] += turns.drive(
-        sys.executable, 'ours', words, cores, tree, **limit
-      )
-  return found
+  own = [*flags, '--default', str(int(bool(args.isa)))]
+  taught = teach(root)
+  with contextlib.ExitStack() as stack:
+    start = lambda words, tree: turns.Player(
+      sys.executable, 'ours', words, cores, stack, tree, **limit
+    )
+    now, old = start(own, ROOT), start(flags, root)
+    turns.play(now, old, args.rounds)
+    if taught:
+      told = json.loads(old.until('{"told"'))['told']
+      old.reports = [report | told for report in old.reports]
+  return {'earlier': old.reports, 'now': now.reports}
 
 
 def row_of(metric, shape, isa, found):
@@ -89,6 +121,7 @@ def row_of(metric, shape, isa, found):
   if len(work) > 1:
     raise ValueError(f'{metric}, {shape}: not the same work: {sorted(work)}')
   rates = {name: turns.rate(reports) for name, reports in found.items()}
+  ratio = turns.ratio(found['now'], found['earlier'])
   fastest = {
     name: min(report['seconds'] for report in reports)
     for name, reports in found.items()
@@ -99,7 +132,7 @@ def row_of(metric, shape, isa, found):
     'unit': UNITS[metric],
     'isa': isa or '',
     **rates,
-    'ratio': rates['now'] / rates['earlier'],
+    **ratio,
     'best_ratio': fastest['earlier'] / fastest['now'],
     'commit': found['now'][0]['version'],
     'earlier_commit': found['earlier'][0]['version'],
@@ -113,8 +146,7 @@ def main(argv=None):
   parser.add_argument('--isa', help='widest instructions: SSE4_2, AVX2, ...')
   parser.add_argument('--shapes', nargs='+', default=['S', '197K'])
   parser.add_argument('--metrics', nargs='+', choices=list(UNITS))
-  parser.add_argument('--turns', type=int, default=3)
-  parser.add_argument('--rounds', type=int, default=3)
+  parser.add_argument('--rounds', type=int, default=12)
   parser.add_argument('--warmups', type=int, default=1)
   parser.add_argument('--cores', type=int, default=2)
   parser.add_argument('--json', type=pathlib.Path, help='file for the rows')
@@ -131,8 +163,8 @@ def main(argv=None):
         rows.append(row_of(metric, shape, args.isa, found))
         print(
           '  {shape:5} {metric:26} now {now:9.1f}  earlier {earlier:9.1f} '
-          '{unit}  ratio {ratio:.2f}, of the fastest rounds '
-          '{best_ratio:.2f}'.format(**rows[-1]),
+          '{unit}  ratio {ratio:.2f} [{low:.2f}, {high:.2f}], of the '
+          'fastest rounds {best_ratio:.2f}'.format(**rows[-1]),
           flush=True,
         )
         common.write_rows(args.json, rows)

@@ -16,12 +16,13 @@ from scripts.agreement_tables import (
   parity_table,
   told_table,
 )
-from scripts.markdown_tables import NOTHING, markdown, number
+from scripts.markdown_tables import NOTHING, interval_of, markdown, number
 from scripts.where_tables import (
   METRICS,
   earlier_table,
   features_table,
   microbatches_table,
+  modes_table,
   where_table,
 )
 
@@ -81,11 +82,6 @@ def shares_tables():
     if known:
       blocks.append('\n\n'.join([*_processor(known[0]), shares_table(files)]))
   return '\n\n'.join(blocks) or NOTHING
-
-
-def interval_of(row):
-  """' [low, high]' of a ratio, '' of one that has none."""
-  return f' [{row["low"]:.2f}, {row["high"]:.2f}]' if 'low' in row else ''
 
 
 def peers_table(rows):
@@ -261,6 +257,7 @@ def performance_tables():
     'where': each_processor('where', where_table),
     'microbatches': each_processor('microbatches', microbatches_table),
     'earlier': each_processor('earlier', earlier_table),
+    'modes': each_processor('modes', modes_table),
     'h200': gpu_table(),
   }
 

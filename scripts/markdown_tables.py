@@ -14,3 +14,8 @@ def markdown(header, rows):
 def number(value):
   """Three digits and no exponent."""
   return f'{value:,.0f}' if abs(value) >= 100 else f'{value:.3g}'
+
+
+def interval_of(row):
+  """' [low, high]' of a ratio, '' of one that has none."""
+  return f' [{row["low"]:.2f}, {row["high"]:.2f}]' if 'low' in row else ''

@@ -2,7 +2,7 @@
 
 import re
 
-from scripts.markdown_tables import markdown, number
+from scripts.markdown_tables import interval_of, markdown, number
 
 METRICS = {  # where the unit does not say what was done
   'pm_pairs_per_s_read_whole': 'pairs/s, read whole',
@@ -82,14 +82,35 @@ def earlier_table(rows):
       METRICS.get(row['metric'], row['unit']),
       number(row['now']),
       number(row['earlier']),
-      f'{row["ratio"]:.2f}',
-      f'**{row["best_ratio"]:.2f}**',
+      f'**{row["ratio"]:.2f}**' + interval_of(row),
+      f'{row["best_ratio"]:.2f}',
     ]
     for row in rows
   ]
   pairs = {(row['commit'], row['earlier_commit']) for row in rows}
   notes = [f'{now} beside {earlier}.' for now, earlier in sorted(pairs)]
   return '\n\n'.join([markdown(header, body), *notes])
+
+
+def modes_table(rows):
+  """Rates with products in bfloat16 beside float32, by turns.
+
+  Args:
+    rows: of `benchmarks.modes`.
+  """
+  header = ['shape', 'metric', 'bf16_f32', 'float32', 'ratio']
+  body = [
+    [
+      row['shape'],
+      METRICS.get(row['metric'], row['unit']),
+      number(row['bf16_f32']),
+      number(row['float32']),
+      f'**{row["ratio"]:.2f}**' + interval_of(row),
+    ]
+    for row in rows
+  ]
+  commits = sorted({row['commit'] for row in rows})
+  return markdown(header, body) + f'\n\nCommit {", ".join(commits)}.'
 
 
 def features_table(rows):

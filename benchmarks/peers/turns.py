@@ -30,45 +30,6 @@ def variables(cores):
   return own | {'OMP_NUM_THREADS': str(len(cores)), 'HF_HUB_OFFLINE': '1'}
 
 
-def parse_lines(text):
-  """The reports among whatever else a driver printed."""
-  found = []
-  for line in text.splitlines():
-    if line.startswith('{"metric"'):
-      found.append(json.loads(line))
-  return found
-
-
-def drive(python, module, flags, cores, root=environments.ROOT, **more):
-  """Runs all rounds of a driver in its own process: its reports.
-
-  Args:
-    python: the interpreter.
-    module: of the driver.
-    flags: its arguments.
-    cores: on which it runs.
-    root: of the tree that it is taken from.
-    **more: variables of its environment.
-
-  Raises:
-    DriverError: if it fails, or reports nothing.
-  """
-  done = subprocess.run(
-    [str(python), '-m', f'benchmarks.peers.{module}', *flags],
-    cwd=root,
-    env=os.environ | variables(cores) | more,
-    capture_output=True,
-    text=True,
-    check=False,
-    preexec_fn=lambda: os.sched_setaffinity(0, cores),
-  )
-  reports = parse_lines(done.stdout)
-  if done.returncode or not reports:
-    lines = (done.stdout + done.stderr).strip().splitlines()
-    raise DriverError(lines[-1] if lines else f'exit code {done.returncode}')
-  return reports
-
-
 class Player:
   """A driver in a process of its own, which waits for its turns.
 
@@ -76,7 +37,7 @@ class Player:
     reports: of its rounds so far.
   """
 
-  def __init__(self, python, module, flags, cores, stack, root=None):
+  def __init__(self, python, module, flags, cores, stack, root=None, **more):
     """Starts it.
 
     Args:
@@ -86,6 +47,7 @@ class Player:
       cores: on which it runs.
       stack: ExitStack, at whose end it is gone.
       root: of the tree that it is taken from; None: of this one.
+      **more: variables of its environment.
     """
     self.reports = []
     self._said = stack.enter_context(tempfile.TemporaryFile('w+'))
@@ -93,27 +55,27 @@ class Player:
       [str(python), '-m', f'benchmarks.peers.{module}', *flags]
       + ['--by-turns', '1'],
       cwd=root or environments.ROOT,
-      env=os.environ | variables(cores),
+      env=os.environ | variables(cores) | more,
       stdin=subprocess.PIPE,
       stdout=subprocess.PIPE,
       stderr=self._said,
       text=True,
-      preexec_fn=lambda: os.sched_setaffinity(0, cores),
     )
+    os.sched_setaffinity(self._process.pid, cores)
     stack.callback(self._end)
     self._lines = []
-    self._until(driver.READY)
+    self.until(driver.READY)
 
   def turn(self):
     """Plays a round: its report, which goes to `reports` too."""
     with contextlib.suppress(BrokenPipeError):
       self._process.stdin.write('\n')
       self._process.stdin.flush()
-    self.reports.append(json.loads(self._until('{"metric"')))
+    self.reports.append(json.loads(self.until('{"metric"')))
     return self.reports[-1]
 
-  def _until(self, start):
-    """The next line that begins so.
+  def until(self, start):
+    """The next line it writes that begins so.
 
     Raises:
       DriverError: if the driver ends first.

@@ -35,6 +35,12 @@ def reports(seconds, version='1.0', metric='pm_pairs_per_s', samples=64):
   ]
 
 
+def lines_of(text):
+  """The reports among whatever else a driver printed."""
+  lines = text.splitlines()
+  return [json.loads(line) for line in lines if line.startswith('{"metric"')]
+
+
 @pytest.mark.parametrize('path', sorted(FOLDER.glob('*.py')), ids=str)
 def test_a_driver_is_valid_python_with_a_docstring(path):
   tree = ast.parse(path.read_text())
@@ -72,7 +78,7 @@ def test_what_a_driver_reports_is_found_among_what_it_prints(capsys):
   clock = driver.Clock('pm_pairs_per_s', '1.0', 64, told(rounds=2))
   clock.run(lambda: None)
   text = "{'loss': 1}\n" + capsys.readouterr().out + '{"other": 1}\ndone\n'
-  found = turns.parse_lines(text)
+  found = lines_of(text)
   assert found == reports([report['seconds'] for report in found])
   assert len(found) == 2
 
@@ -82,7 +88,7 @@ def test_warm_ups_are_made_and_not_timed(capsys):
   clock = driver.Clock('pm_pairs_per_s', '1.0', 64, told(rounds=3, warmups=2))
   clock.run(lambda: calls.append(1))
   assert len(calls) == 5
-  assert len(turns.parse_lines(capsys.readouterr().out)) == 3
+  assert len(lines_of(capsys.readouterr().out)) == 3
 
 
 def test_what_lies_between_two_turns_is_in_no_round(capsys, monkeypatch):
@@ -98,7 +104,7 @@ def test_what_lies_between_two_turns_is_in_no_round(capsys, monkeypatch):
   clock.run(lambda: now.__setitem__(0, now[0] + 2.0))
   out = capsys.readouterr().out
   assert out.startswith(driver.READY)
-  found = [report['seconds'] for report in turns.parse_lines(out)]
+  found = [report['seconds'] for report in lines_of(out)]
   assert found == [2.0, 2.0, 2.0]
   assert now[0] == 4 * 2.0 + 3 * 100.0  # no turn is waited for after the last
 
@@ -287,8 +293,9 @@ def test_some_contests_run_again_leave_the_rows_of_the_others(
 
 
 def test_a_driver_that_dies_is_an_error_with_its_last_line():
-  with pytest.raises(turns.DriverError, match='No module named'):
-    turns.drive(sys.executable, 'no_such_driver', [], {0})
+  with contextlib.ExitStack() as stack:
+    with pytest.raises(turns.DriverError, match='No module named'):
+      turns.Player(sys.executable, 'no_such_driver', [], {0}, stack)
 
 
 @pytest.mark.slow  # runs a driver
@@ -297,7 +304,7 @@ def test_our_own_driver_reports_each_round(capsys):
     ['--shape', 'tiny', '--rounds', '2', '--warmups', '1']
     + ['--metric', 'decode_tokens_per_s']
   )
-  found = turns.parse_lines(capsys.readouterr().out)
+  found = lines_of(capsys.readouterr().out)
   shape = SHAPES['tiny']
   assert [r['samples'] for r in found] == 2 * [shape.batch * shape.reply_length]
   assert all(r['metric'] == 'decode_tokens_per_s' for r in found)
