@@ -151,6 +151,19 @@ def write(path, new):
   return rows
 
 
+def default_shapes(extensions=None):
+  """Shapes of a run that is told none: bfloat16 too where it is fast.
+
+  Args:
+    extensions: of the processor, as `processor.describe` names them; None:
+      those of this one.
+  """
+  if extensions is None:
+    extensions = processor.describe()['extensions']
+  rounded = ('S-bf16',) if 'bf16' in extensions else ()
+  return ('S', '197K', *rounded)
+
+
 def main(argv=None):
   """Builds the environments, runs every contest, writes the rows.
 
@@ -172,7 +185,7 @@ def main(argv=None):
   args = parser.parse_args(argv)
   cores = sorted(os.sched_getaffinity(0))[: args.cores]
   contests = [c for c in CONTESTS if not args.only or c.module in args.only]
-  shapes = args.shapes or ('S', '197K')
+  shapes = args.shapes or default_shapes()
   if args.plan:
     planned = list(itertools.product(contests, shapes))
     for contest, shape in planned:

@@ -258,12 +258,16 @@ def test_the_sides_take_turns_and_a_peer_that_fails_has_no_row(
 
 
 def test_one_command_plans_every_row_and_runs_nothing(monkeypatch, capsys):
+  assert compare.default_shapes('avx2') == ('S', '197K')
+  assert compare.default_shapes('avx512_bf16')[2:] == ('S-bf16',)
+  shapes = ('S', '197K', 'S-bf16')
+  monkeypatch.setattr(compare, 'default_shapes', lambda: shapes)
   monkeypatch.setattr(environments, 'build', lambda name: pytest.fail(name))
   planned = compare.main(['--plan'])
   assert planned == [
-    (contest, shape) for contest in compare.CONTESTS for shape in ('S', '197K')
+    (contest, shape) for contest in compare.CONTESTS for shape in shapes
   ]
-  assert len(capsys.readouterr().out.splitlines()) == len(planned) == 12
+  assert len(capsys.readouterr().out.splitlines()) == len(planned) == 18
 
 
 def test_some_contests_run_again_leave_the_rows_of_the_others(
