@@ -41,7 +41,12 @@ def test_the_mixture_is_the_one_that_the_other_seeds_favour():
   assert numbers['harmless_room'] == pytest.approx(0.77 - 0.95 * 0.8)
   assert numbers['share'] == pytest.approx(0.6)
   assert numbers['helpful_at_40'] == pytest.approx(0.6)
-  assert set(small.sides(found).values()) == {('>', -0.01)}
+  assert set(small.sides(found).values()) == {('>', 0.0)}
+  ends = {share: SCAN[share] for share in ('100/0', '0/100')}
+  for i, kind in enumerate(KINDS):
+    mean = sum(pair[i] for pair in ends.values()) / 2
+    own = SCAN['60/40'][i]
+    assert numbers[f'{kind}_nearness'] == pytest.approx(own - mean)
   lacking = [row for row in rows if row['train_subset'] != '0/100']
   with pytest.raises(NotRunError, match='both specialists'):
     tension.mixture_serves_both(tables(lacking))

@@ -156,6 +156,7 @@ ON_BOUND = {
   (36, 'gain'): 'share_196608',
   (37, 'harmless'): 'harmless_on_helpful',
   (38, 'helpful'): 'helpful_room',
+  (38, 'near'): 'helpful_nearness',
   (39, 'level'): 'area_slope',
   (40, 'level'): 'drop_slope',
   (40, 'low'): 'inner_minus_1',

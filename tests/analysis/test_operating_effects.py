@@ -79,7 +79,8 @@ WANTED = {
   35: {'beta_slope_best_of_n': -0.04 * 0.15, 'beta_slope_rl': -0.04 * 0.4},
   36: {'share_3456': 0.0, 'share_196608': 0.0, 'fewest_pairs': 256},
   37: {'helpful_on_harmless': 0.28, 'harmless_on_helpful': 0.45},
-  38: {'helpful_room': 0.68 - 0.95 * 0.7, 'harmless_room': 0.73 - 0.95 * 0.75},
+  38: {'helpful_room': 0.68 - 0.95 * 0.7, 'harmless_room': 0.73 - 0.95 * 0.75}
+  | {'helpful_nearness': 0.68 - 0.55, 'harmless_nearness': 0.73 - 0.59},
   39: {'area_slope': ln_slope(0.88, 0.895, 0.91, 0.925)}
   | of_sizes('area', 0.88, 0.895, 0.91, 0.925),
   40: {'drop_slope': ln_slope(0.08, 0.06, 0.04, 0.02)}

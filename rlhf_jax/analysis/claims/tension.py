@@ -23,7 +23,6 @@ from rlhf_jax.analysis.findings import (
   select,
 )
 
-MARGIN = 0.01  # of accuracy
 SHARE_OF_BEST = 0.95
 INNER, ENDS = (2.0, 3.0, 4.0), (1.0, 10.0)
 HELPFUL_ONLY, MIXED = 'helpful_pm', 'mixed_pm'
@@ -54,28 +53,34 @@ def mixed_rows(tables) -> pd.DataFrame:
 
 
 def mixture_serves_both(tables) -> Finding:
-  """Claim 38: accuracy less 95 % of that of the specialist, largest PM.
+  """Claim 38: accuracy beside those of both specialists, largest PM.
 
-  Of each seed the mixture is the one whose worse shortfall is smallest on
-  average of the other seeds.
+    room      accuracy - 95 % of that of the specialist of the kind
+    nearness  accuracy - mean of both specialists on the kind
+
+  The second asks for a mixture that has learned the kind: 95 % of a specialist
+  near chance is less than what the other specialist has. Of each seed the
+  mixture is the one whose worse room is largest on average of the other seeds.
   """
   rows = largest(mixed_rows(tables))
   shares = mixtures.common(rows, 'share')
   inner = [share for share in shares if 0 < share < 1]
   if not inner or shares[0] != 0 or shares[-1] != 1:
     raise NotRunError('wanted both specialists and mixtures of every seed')
-  room = {}
+  room, near = {}, {}
   for kind, specialist in (('helpful', 1.0), ('harmless', 0.0)):
     table = rows.pivot_table(index='seed', columns='share', values=kind)
-    best = SHARE_OF_BEST * table[specialist]
-    room[kind] = table[inner].sub(best, axis=0).to_numpy()
+    beyond = lambda level, own=table[inner]: own.sub(level, axis=0).to_numpy()
+    room[kind] = beyond(SHARE_OF_BEST * table[specialist])
+    near[kind] = beyond((table[0.0] + table[1.0]) / 2)
   chosen = mixtures.chosen_by_others(np.minimum(*room.values()))
   if len(chosen) < 2:
     raise NotRunError('one seed; wanted others to choose its mixture by')
   seeds = np.arange(len(chosen))
   return Finding(
     [
-      contrast(f'{kind}_room', room[kind][seeds, chosen], '>', -MARGIN)
+      contrast(f'{kind}_{name}', values[kind][seeds, chosen], '>', 0.0)
+      for name, values in (('room', room), ('nearness', near))
       for kind in room
     ],
     {
@@ -223,14 +228,16 @@ THEME = Theme(
     ClaimSpec(
       38,
       'A mixture serves both',
-      'For the largest PM some mixture is nearly as good on each set as the '
-      'specialist.',
+      'For the largest PM some mixture has 95 % of the accuracy of the '
+      'specialist on each set.',
       f'{BAI}, Fig. 19',
-      'accuracy - 95 % of that of the PM of one kind alone > -1 point on both '
-      'sets, at the mixture that the other seeds favour',
+      'on both sets accuracy > 95 % of that of the PM of the kind alone, and '
+      'above the mean of the PMs of either kind, at the mixture that the other '
+      'seeds favour',
       mixture_serves_both,
       tables=('pm_curve',),
       figure='mixture_scan',
+      min_seeds=8,  # five see a loss of 2 points in 56 % of studies
     ),
     ClaimSpec(
       39,

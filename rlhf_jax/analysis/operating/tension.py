@@ -39,9 +39,13 @@ def serves_both(rng, seeds, where):
     for percent in SHARES:
       s = percent / 100
       lost = 0.02  # of either, wherever there are pairs of both kinds
-      if where == 'helpful':  # 95 % less one point, at every mixture
-        lost = HELPFUL * 0.05 + 0.01
-      helpful = HELPFUL - (lost if s < 1 else 0) - (0.3 if s == 0 else 0)
+      if where == 'helpful':  # 95 %, at every mixture
+        lost = HELPFUL * 0.05
+      # The PM of harmless pairs alone: where 'near', as far below mixtures.
+      other = 2 * lost if where == 'near' else 0.3
+      helpful = HELPFUL - (lost if s < 1 else 0)
+      if s == 0:
+        helpful = HELPFUL - other
       harmless = HARMLESS - (0.02 if s > 0 else 0) - (0.3 if s == 1 else 0)
       pair = np.array([helpful, harmless]) + _noise(rng, 2)
       subset = f'{percent}/{100 - percent}'
@@ -147,7 +151,10 @@ SCENARIOS = (
     38,
     serves_both,
     'every mixture loses 2 points on both sets; residuals of micro',
-    {'helpful': 'every mixture has 95 % of the helpful accuracy less a point'},
+    {
+      'helpful': 'every mixture has 95 % of the helpful accuracy',
+      'near': 'every mixture has the mean of both specialists on helpful pairs',
+    },
   ),
   Scenario(
     39,
