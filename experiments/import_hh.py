@@ -6,7 +6,7 @@ A job of `experiments.cluster`. It writes what `make_text` and
 its own split into train and test.
 """
 
-from experiments.shared import comparisons, sources
+from experiments.shared import comparisons, people
 from rlhf_jax.text.pretrained import PretrainedTokenizer
 from rlhf_jax.train.about import About
 from rlhf_jax.train.run import Run
@@ -22,7 +22,7 @@ def run(config, workdir):
       config['tokenizer_dir'], pad_token=config['pad_token'] or None
     )
     tokenizer.save(run_.path / 'tokenizer.model')
-    splits, files = sources.released_comparisons(
+    splits, files = people.released_comparisons(
       config['path'], config['tranches'], config['on_error']
     )
     size = config['max_prompt'], config['max_reply']

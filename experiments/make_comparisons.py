@@ -11,7 +11,7 @@ and read back through the same TFDS builder as the real data.
 import jax
 import numpy as np
 
-from experiments.shared import command, comparisons, policies, sources
+from experiments.shared import command, comparisons, people, policies, sources
 from experiments.shared.models import open_base, text_tokenizer
 from rlhf_jax.data import tfds_builder
 from rlhf_jax.data.jsonl import write_comparisons
@@ -51,7 +51,7 @@ def through_builder(splits, path):
   parts = {
     (split, tranche): [item for item in items if item.source == tranche]
     for split, items in splits.items()
-    for tranche in sources.TRANCHES.values()
+    for tranche in people.TRANCHES.values()
   }
   parts = {place: part for place, part in parts.items() if part}
   for (split, tranche), part in parts.items():
@@ -87,7 +87,7 @@ def run(config, workdir):
     if data['source'] == 'simulated':
       splits = comparisons_of(config, run_)
     else:
-      found = sources.read_people(
+      found = people.read_people(
         data, run_.path / 'tfds', config['test_fraction']
       )
       splits, counts = {'train': found.train, 'test': found.test}, found.counts

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.shared import command, comparisons, sources
+from experiments.shared import command, comparisons, people, sources
 from experiments.shared.models import open_base, text_tokenizer
 from experiments.shared.rows import write_rows
 from rlhf_jax.crowd.worlds import rules_of
@@ -51,7 +51,7 @@ def demonstrations_of(config):
   if data['source'] == 'simulated':
     found, kinds = written_by_experts(config)
   else:
-    sources.require_path(data)
+    people.require_path(data)
     found, counts = read_demonstrations(data['path'], data['on_error'])
     order = np.random.default_rng(config['seed']).permutation(len(found))
     found = [found[i] for i in order[: config['demonstrations']]]

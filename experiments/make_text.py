@@ -7,7 +7,7 @@ import collections
 
 import numpy as np
 
-from experiments.shared import command, sources
+from experiments.shared import command, people, sources
 from experiments.shared.rows import write_rows
 from rlhf_jax.text.dialogue import split_reply
 from rlhf_jax.text.encode import encode_example
@@ -33,13 +33,13 @@ def texts_of(config, workdir):
     known = set(texts)
     held = [text for text in new if text not in known]
     return texts[count:], texts[:count], held
-  found = sources.read_people(
+  found = people.read_people(
     data, workdir / 'tfds', config['test_fraction'], counted=False
   )
-  held = sources.spoken(found.test)[: config['heldout_dialogues'] or None]
+  held = people.spoken(found.test)[: config['heldout_dialogues'] or None]
   if data['source'] == 'pairs':
-    return [], sources.spoken(found.train), held
-  return *sources.real_texts(data['path'], found.train), held
+    return [], people.spoken(found.train), held
+  return *people.real_texts(data['path'], found.train), held
 
 
 def encode(tokenizer, plain, dialogues, max_prompt, max_reply, limit):

@@ -16,7 +16,7 @@ import json
 
 import numpy as np
 
-from experiments.shared import command, comparisons, sources
+from experiments.shared import command, comparisons, people, sources
 from experiments.shared.files import read_json
 from rlhf_jax.data.pairs import PairArrays
 from rlhf_jax.train.about import About, RunError
@@ -79,7 +79,7 @@ def mixed(config, side):
 
 def prompts_of(config):
   """{side: [(text, kind)]}: of the first tranche, or of all of them."""
-  kinds = [list(sources.TRANCHES)[i] for i in sources.SUBSETS[config['subset']]]
+  kinds = [list(people.TRANCHES)[i] for i in sources.SUBSETS[config['subset']]]
   every = config.get('prompts_of', 'first') == 'all'
   counts = config['train_counts'] if every else [None]
   found = {'train': [], 'test': []}

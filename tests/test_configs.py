@@ -421,6 +421,7 @@ def test_a_job_is_told_its_section_and_nothing_else(preset):
 def test_data_and_world_settings_are_read(preset):
   study = _config('reproduce', preset)
   assert set(study['data']) <= _reads(
+    'experiments.shared.people',
     'experiments.shared.sources',
     'experiments.make_text',
     'experiments.make_comparisons',

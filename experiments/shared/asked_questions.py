@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from experiments.shared import sources
+from experiments.shared import people, sources
 from experiments.shared.files import read_json
 from rlhf_jax.data import questions
 from rlhf_jax.data.harm import read_safety_prompts
@@ -67,14 +67,14 @@ def _held_out(path):
     config = about.read(folder).config
   else:
     config, reading = run.config, run.config['reading']
-    people = sources.read_people(
+    read = people.read_people(
       config['data'],
       f'{config["feature_folder"]}/tfds',
       reading['test_fraction'],
       (reading['train_pairs'], reading['test_pairs']),
       reading['held_out'],
     )
-    found = sources.prompts_of(people.test)
+    found = sources.prompts_of(read.test)
   asked = [Question((text,), kind) for text, kind in found]
   world = None
   if config['data']['source'] == 'simulated':

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from experiments.shared import sources
+from experiments.shared import people, sources
 from experiments.shared.files import read_arrays, read_json, write_csv
 from rlhf_jax.data.pairs import PairArrays, encode_pairs, pairs_of
 from rlhf_jax.data.records import KINDS
@@ -55,8 +55,8 @@ def require_data(config):
 
   Asked before a run has a directory, so that another path may be given next.
   """
-  if not config['comparisons_dir'] and config['data']['source'] in sources.REAL:
-    sources.require_path(config['data'])
+  if not config['comparisons_dir'] and config['data']['source'] in people.REAL:
+    people.require_path(config['data'])
 
 
 def read_prompts(config, base):
@@ -105,13 +105,13 @@ def read_counts(config, base):
 def _released(config, base):
   """(Pairs, prompts) of the pairs of `data`; read once a process."""
   data, reading = config['data'], config['reading']
-  if data['source'] not in sources.REAL:
+  if data['source'] not in people.REAL:
     raise ValueError(
       f"wanted comparisons_dir, or data.source 'hh' or 'pairs' and data.path, "
       f'got source {data["source"]!r}: run experiments.make_comparisons first'
     )
   if data['source'] == 'hh' and config.get('train_subset'):
-    sources.require_kinds(data['path'], config['train_subset'])
+    people.require_kinds(data['path'], config['train_subset'])
   settings = json.dumps([data, reading])
   return _read_released(base, settings, str(config['feature_folder']))
 
@@ -119,7 +119,7 @@ def _released(config, base):
 @functools.lru_cache(maxsize=1)
 def _read_released(base, settings, folder):
   data, reading = json.loads(settings)
-  read = lambda: sources.read_people(
+  read = lambda: people.read_people(
     data,
     f'{folder}/tfds',
     reading['test_fraction'],

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from experiments.shared import sources
+from experiments.shared import people, sources
 from rlhf_jax.analysis import ood
 from rlhf_jax.data.prompts import encode_prompts
 from rlhf_jax.linear import logistic
@@ -95,7 +95,7 @@ def _of_people(config, accepted):
   A turn that conversations of both kinds begin with is in neither.
   """
   data, folder = config['data'], f'{config["feature_folder"]}/tfds'
-  read = sources.read_people(data, folder, 0.5, counted=False)
+  read = people.read_people(data, folder, 0.5, counted=False)
   found = {'helpful': {}, 'harmless': {}}
   for item in (*read.train, *read.test):
     text = parse_dialogue(item.chosen)[0].text

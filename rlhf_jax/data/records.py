@@ -12,6 +12,7 @@ import math
 from rlhf_jax.text.dialogue import parse_dialogue, split_reply
 
 KINDS = ('helpful', 'harmless')
+TRANCHES = {'helpful': 'helpful-base', 'harmless': 'harmless-base'}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,7 +5,7 @@ import json
 import pytest
 import shared_fixture as tiny
 
-from experiments.shared import asked_questions, sources
+from experiments.shared import asked_questions, people, sources
 from rlhf_jax.data.jsonl import write_rows
 from rlhf_jax.data.questions import Question
 from rlhf_jax.train import about
@@ -67,9 +67,9 @@ def test_a_model_of_released_pairs_holds_out_what_it_read(
   def read_people(*args):
     asked.append(args)
     items = [tiny.comparison('draw 3 cats', ' a', ' b')] * 2
-    return sources.Read([], items, {})
+    return people.Read([], items, {})
 
-  monkeypatch.setattr(asked_questions.sources, 'read_people', read_people)
+  monkeypatch.setattr(asked_questions.people, 'read_people', read_people)
   found = asked_questions.read(pm, '')
   assert found.questions == WANTED[:1] and found.world is None
   assert asked == [(config['data'], 'F/tfds', 0.25, (8, 2), 'test')]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pythia_folder import ROWS, comparison, write_model, write_pairs
 
-from experiments.shared import models, sources
+from experiments.shared import models, people
 from rlhf_jax.data.jsonl import DataError, write_comparisons
 from rlhf_jax.models import ladder
 from rlhf_jax.models.pretrained.folder import load_folder
@@ -75,7 +75,7 @@ def test_a_path_without_a_folder_is_an_error(tmp_path):
 def test_the_release_keeps_its_split(tmp_path):
   write_pairs(tmp_path)
   tranches = ('helpful-base', 'harmless-base')
-  found, counts = sources.released_comparisons(tmp_path, tranches, 'raise')
+  found, counts = people.released_comparisons(tmp_path, tranches, 'raise')
   assert {k: len(v) for k, v in found.items()} == {'train': 48, 'test': 12}
   kinds = [item.kind for item in found['train']]
   assert kinds == ['helpful'] * 24 + ['harmless'] * 24
@@ -88,7 +88,7 @@ def test_training_pairs_of_a_test_conversation_are_left_out(tmp_path):
   file = tmp_path / 'harmless-base' / 'test.jsonl.gz'
   write_comparisons(file, [comparison('big cathe')])  # a helpful training one
   tranches = ('helpful-base', 'harmless-base')
-  found, counts = sources.released_comparisons(tmp_path, tranches, 'raise')
+  found, counts = people.released_comparisons(tmp_path, tranches, 'raise')
   assert counts['train pairs of a test conversation'] == 1
   assert len(found['train']) == 47
   sides = [{item.prompt_id for item in part} for part in found.values()]
@@ -99,7 +99,7 @@ def test_a_tranche_without_a_split_is_an_error(tmp_path):
   write_pairs(tmp_path, ('helpful-base',))
   (tmp_path / 'helpful-base' / 'train.jsonl.gz').unlink()
   with pytest.raises(DataError, match='helpful-base has no train file, got'):
-    sources.released_comparisons(tmp_path, ('helpful-base',), 'raise')
+    people.released_comparisons(tmp_path, ('helpful-base',), 'raise')
 
 
 def test_a_malformed_row_of_the_release_is_named(tmp_path):
@@ -108,4 +108,4 @@ def test_a_malformed_row_of_the_release_is_named(tmp_path):
   with gzip.open(file, 'at') as stream:
     stream.write(json.dumps({'chosen': 'x'}) + '\n')
   with pytest.raises(DataError, match='test.jsonl.gz:7: '):
-    sources.released_comparisons(tmp_path, ('helpful-base',), 'raise')
+    people.released_comparisons(tmp_path, ('helpful-base',), 'raise')

@@ -52,7 +52,7 @@ def rows(root, count=6):
   base, own = tiny.base(root), config(root)
   items = [
     item
-    for item in train_pm.comparisons.sources.real_comparisons(
+    for item in train_pm.comparisons.people.real_comparisons(
       own['data']['path'], f'{root}/features/tfds', 'raise', 0.5, 0
     )[0]
   ][:count]

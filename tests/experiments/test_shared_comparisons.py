@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import shared_fixture as tiny
 
-from experiments.shared import comparisons, sources
+from experiments.shared import comparisons, people
 from rlhf_jax.data.jsonl import DataError
 from rlhf_jax.data.pairs import PairArrays
 from rlhf_jax.text.dialogue import DialogueError
@@ -174,7 +174,7 @@ def test_labels_and_order_are_those_of_the_committed_studies():
   assert rows.tolist() == order.tolist()
 
 
-@pytest.mark.parametrize('source', sources.REAL)
+@pytest.mark.parametrize('source', people.REAL)
 def test_released_pairs_are_asked_for_before_a_run_has_a_folder(source):
   data = {'source': source, 'path': ''}
   with pytest.raises(DataError, match='data.path is required'):
@@ -324,8 +324,8 @@ def released(monkeypatch):
     reads.append((path, data_dir, on_error, test_fraction, seed))
     return tiny.comparisons(10), tiny.comparisons(3, kind='harmless')
 
-  monkeypatch.setattr(sources, 'real_comparisons', read)
-  monkeypatch.setattr(sources, 'read_counts', lambda *_: {'file': {'read': 13}})
+  monkeypatch.setattr(people, 'real_comparisons', read)
+  monkeypatch.setattr(people, 'read_counts', lambda *_: {'file': {'read': 13}})
   comparisons._read_released.cache_clear()
   config = {
     'comparisons_dir': '',

@@ -20,7 +20,7 @@ from experiments import (
   train_pm,
   train_ppo,
 )
-from experiments.shared import policies, readers, shown, sources
+from experiments.shared import people, policies, readers, shown
 from tests.pretrained_files import need_or_skip
 
 # What only the other ways of the same stage read: adapters, released pairs and
@@ -167,9 +167,9 @@ def test_every_knob_of_the_simulated_stages_is_read(simulated, monkeypatch):
   assert found['train_pm'] == IMPORTED | {'features', 'data', 'head'}
   assert found['train_ppo'] == IMPORTED
   assert found['make_text'] == {'test_fraction'}
-  monkeypatch.setattr(sources, 'real_comparisons', released)
+  monkeypatch.setattr(people, 'real_comparisons', released)
   monkeypatch.setattr(
-    sources, 'real_texts', lambda path, items: (['cats'], sources.spoken(items))
+    people, 'real_texts', lambda path, items: (['cats'], people.spoken(items))
   )
   config = tiny.text(root) | {'vocab_size': 320}
   config['data'] = config['data'] | {'source': 'hh'}

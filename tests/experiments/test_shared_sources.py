@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import shared_fixture as tiny
 
-from experiments.shared import sources
+from experiments.shared import people, sources
 from rlhf_jax.crowd.prompt import Prompt
 from rlhf_jax.data.jsonl import DataError, write_comparisons
 from rlhf_jax.data.records import prompt_hash
@@ -54,7 +54,7 @@ def test_every_reply_of_a_dialogue_is_learned_from_with_what_came_before():
   first = tiny.prompt('hi') + ' hello.'
   whole = first + tiny.prompt('and now?') + ' no.'
   item = tiny.comparison('x', ' y', ' z')
-  talk = sources.spoken(
+  talk = people.spoken(
     [
       tiny.namespace(chosen=whole, rejected='never read'),
       item,
@@ -78,16 +78,16 @@ def write_real_texts(folder):
 
 def test_plain_texts_are_unwrapped_and_posts_have_their_titles(tmp_path):
   item = tiny.comparison('x', ' y', ' z')
-  plain, talk = sources.real_texts(write_real_texts(tmp_path), [item])
+  plain, talk = people.real_texts(write_real_texts(tmp_path), [item])
   assert plain == ['one two.\n\nthree four.', 'A\non A', 'B\non B']
   assert talk == [item.chosen]
 
 
 def test_a_folder_without_texts_is_one_line(tmp_path):
   with pytest.raises(DataError, match=r'holds no text_\*/\*.txt.gz'):
-    sources.real_texts(tmp_path, [])
+    people.real_texts(tmp_path, [])
   with pytest.raises(DataError, match='set --config.data.path'):
-    sources.real_comparisons(tmp_path / 'x', tmp_path, 'raise', 0.1, 0)
+    people.real_comparisons(tmp_path / 'x', tmp_path, 'raise', 0.1, 0)
 
 
 def test_sure_workers_choose_the_better_reply_and_name_the_tranche():
@@ -184,7 +184,7 @@ def flat_release(folder, broken=False):
 
 
 def test_rows_are_counted_by_file_and_reason(tmp_path):
-  counts = sources.read_counts(flat_release(tmp_path), 'raise')
+  counts = people.read_counts(flat_release(tmp_path), 'raise')
   assert counts == {
     'hh_helpful_base_test/pairs.jsonl.gz': {'read': 3, 'kept': 3},
     'hh_harmless_base_test/pairs.jsonl.gz': {'read': 2, 'kept': 2},
@@ -192,48 +192,48 @@ def test_rows_are_counted_by_file_and_reason(tmp_path):
   flat_release(tmp_path, broken=True)
   (reasons,) = [
     count
-    for file, count in sources.read_counts(tmp_path, 'skip').items()
+    for file, count in people.read_counts(tmp_path, 'skip').items()
     if 'harmless' in file
   ]
   assert reasons.pop('read') == 3 and reasons.pop('kept') == 2
   assert list(reasons.values()) == [1]
   with pytest.raises(DataError, match='pairs.jsonl.gz:3: '):
-    sources.read_counts(tmp_path, 'raise')
+    people.read_counts(tmp_path, 'raise')
 
 
 def test_a_kind_that_nobody_trains_on_is_not_demanded(tmp_path):
   """Half of the release: what is there is read, and what is wanted is named."""
   file = tmp_path / 'helpful-base' / 'test.jsonl.gz'
   write_comparisons(file, tiny.comparisons(30))
-  sources.require_kinds(tmp_path, 'helpful')
-  read = sources.real_comparisons(tmp_path, tmp_path / 'b', 'raise', 0.3, 0)
+  people.require_kinds(tmp_path, 'helpful')
+  read = people.real_comparisons(tmp_path, tmp_path / 'b', 'raise', 0.3, 0)
   assert sum(map(len, read)) == 30
-  assert list(sources.read_counts(tmp_path, 'raise')) == [
+  assert list(people.read_counts(tmp_path, 'raise')) == [
     'helpful-base/test.jsonl.gz'
   ]
   for subset in ('mix', 'harmless'):
     with pytest.raises(
       DataError, match='wanted the harmless pairs of .*subset=helpful'
     ):
-      sources.require_kinds(tmp_path, subset)
+      people.require_kinds(tmp_path, subset)
   file.unlink()
   with pytest.raises(DataError, match='wanted helpful-base/'):
-    sources.require_kinds(tmp_path, 'helpful')
+    people.require_kinds(tmp_path, 'helpful')
 
 
 def test_plain_texts_that_are_broken_are_named(tmp_path):
   """Half of a book, a post without a text; notes of macOS are no book."""
   write_real_texts(tmp_path)
   (tmp_path / 'text_book' / '._a.txt.gz').write_bytes(b'\x00\x05\x16\x07')
-  assert len(sources.real_texts(tmp_path, [])[0]) == 3
+  assert len(people.real_texts(tmp_path, [])[0]) == 3
   posts = tmp_path / 'reddit_top_posts' / 'p.jsonl.gz'
   posts.write_bytes(gzip.compress(b'{"title": "x"}\n'))
   with pytest.raises(DataError, match=r'p\.jsonl\.gz:1: wanted a title and'):
-    sources.real_texts(tmp_path, [])
+    people.real_texts(tmp_path, [])
   book = tmp_path / 'text_book' / 'a.txt.gz'
   book.write_bytes(book.read_bytes()[:-9])
   with pytest.raises(DataError, match=r'a\.txt\.gz: wanted a whole gzip'):
-    sources.real_texts(tmp_path, [])
+    people.real_texts(tmp_path, [])
 
 
 def test_pairs_of_one_s_own_are_a_source_and_their_path_is_required(
@@ -247,12 +247,12 @@ def test_pairs_of_one_s_own_are_a_source_and_their_path_is_required(
   file.write_text('\n'.join(map(json.dumps, rows)) + '\n')
   data = {'source': 'pairs', 'path': str(file), 'on_error': 'raise'}
   data |= {'split_seed': 0}
-  found = sources.read_people(data, tmp_path, 0.3, limits=(20, 5))
+  found = people.read_people(data, tmp_path, 0.3, limits=(20, 5))
   assert len(found.train) == 20 and len(found.test) == 5
   assert found.counts['files'] == {'mine.jsonl': {'read': 50, 'kept': 50}}
   assert f'{file}: 20 helpful pairs to train on' in capsys.readouterr().out
   with pytest.raises(DataError, match='--config.data.path is required'):
-    sources.read_people(data | {'path': ''}, tmp_path, 0.3)
+    people.read_people(data | {'path': ''}, tmp_path, 0.3)
 
 
 def test_a_conversation_is_told_by_its_first_turn():
@@ -264,7 +264,7 @@ def test_a_conversation_is_told_by_its_first_turn():
   items.append(
     type(items[0])(later + ' x', later + ' y', 'helpful-base', 'its own')
   )
-  found = sources.by_first_turn(items)
+  found = people.by_first_turn(items)
   assert found[0].prompt_id == found[2].prompt_id == prompt_hash(' hi')
   assert found[1].prompt_id == prompt_hash(' ho')
   assert found[2].chosen == later + ' x' and items[2].prompt_id == 'its own'
@@ -277,7 +277,7 @@ def test_training_pairs_of_a_held_out_conversation_are_left_out(tmp_path):
   test = [type(train[0])(prompt + ' a', prompt + ' b', 'x', 'y')]
   write_comparisons(tmp_path / 'helpful-base' / 'train.jsonl.gz', train)
   write_comparisons(tmp_path / 'helpful-base' / 'test.jsonl.gz', test)
-  found, counts = sources.released_comparisons(
+  found, counts = people.released_comparisons(
     tmp_path, ['helpful-base'], 'raise'
   )
   kept = [train[i].chosen for i in (0, 1, 3)]

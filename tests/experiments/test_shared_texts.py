@@ -8,7 +8,7 @@ import pythia_folder
 import shared_fixture as tiny
 
 from experiments import import_hh, make_comparisons, make_text, train_lm
-from experiments.shared import comparisons, policies, sources
+from experiments.shared import comparisons, people, policies, sources
 from rlhf_jax.data.jsonl import DataError
 from rlhf_jax.text.pretrained import load_tokenizer
 from rlhf_jax.train.about import About
@@ -121,12 +121,12 @@ def test_real_texts_keep_the_test_conversations_out(monkeypatch, tmp_path):
   asked = []
   train, test = tiny.comparisons(3), tiny.comparisons(5, kind='harmless')[3:]
   monkeypatch.setattr(
-    sources,
+    people,
     'real_comparisons',
     lambda *args: asked.append(args) or (train, test),
   )
   monkeypatch.setattr(
-    sources, 'real_texts', lambda path, items: (['plain'], items)
+    people, 'real_texts', lambda path, items: (['plain'], items)
   )
   data = text_config()['data'] | {'source': 'hh'}
   config = text_config(data=data, heldout_dialogues=1)
@@ -348,8 +348,8 @@ def test_the_release_is_imported_with_its_tokenizer_and_its_split(tmp_path):
 def test_a_stage_of_comparisons_says_what_it_holds(tmp_path, monkeypatch):
   """The released pairs, by its own seed's order and its own cuts."""
   train, test = tiny.comparisons(6), tiny.comparisons(2, kind='harmless')
-  monkeypatch.setattr(sources, 'real_comparisons', lambda *_: (train, test))
-  monkeypatch.setattr(sources, 'read_counts', lambda *_: {'f': {'read': 8}})
+  monkeypatch.setattr(people, 'real_comparisons', lambda *_: (train, test))
+  monkeypatch.setattr(people, 'read_counts', lambda *_: {'f': {'read': 8}})
   with Run(tmp_path / 'text', {}, about=About('make_text', 'texts')) as run:
     WORDS.save(run.path / 'tokenizer.model')
   config = sampling_config(
