@@ -6,6 +6,7 @@ Nothing is measured here; `make bench`, `make bench-peers`, `make agreement` and
 `make gpu` write the files. What no file holds reads "not measured".
 """
 
+import csv
 import json
 import pathlib
 
@@ -30,6 +31,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 RESULTS = ROOT / 'benchmarks' / 'results'
 PAGE = ROOT / 'docs' / 'performance.md'
 NUMERICS = ROOT / 'docs' / 'numerics.md'
+ROUNDED_STUDY = (
+  ROOT / 'results' / 'parts' / 'micro-bf16-200-204' / 'changes.csv'
+)
 OURS = ('pm_step', 'decode', 'ppo_iteration')
 RATES = ('pm_pairs_per_s', 'decode_tokens_per_s', 'ppo_samples_per_s')
 GPU_ROWS = {  # chunk of benchmarks.gpu: (shape, metric, what it must reach)
@@ -279,11 +283,34 @@ def real_table(rows):
   return markdown(header, body) + note
 
 
+def study_table(path=ROUNDED_STUDY):
+  """What changes in a study whose products are of bfloat16, seed by seed.
+
+  Args:
+    path: changes.csv of `experiments.compare`.
+  """
+  header = ['claim', 'number', 'float32', 'bf16_f32', 'change']
+  with path.open(newline='') as file:
+    body = [
+      [
+        row['claim'],
+        row['name'].replace('_', ' '),
+        *(number(float(row[key])) for key in ('first', 'second')),
+        '{:+.4f} [{:+.4f}, {:+.4f}]'.format(
+          *(float(row[key]) for key in ('difference', 'low', 'high'))
+        ),
+      ]
+      for row in csv.DictReader(file)
+    ]
+  return markdown(header, body)
+
+
 def numerics_tables():
   """{name: table} of docs/numerics.md."""
   return {
     'memory': each_processor('memory', memory_table),
     'matmul': each_processor('matmul_errors', matmul_table),
+    'matmul_study': study_table(),
   }
 
 
