@@ -51,8 +51,8 @@ def _joined(name, parts, owner):
     frame = tables.get(name)
     if frame is None:
       continue
-    if frames and list(frame.columns) != list(frames[0].columns):
-      other = set(frame.columns) ^ set(frames[0].columns)
+    other = set(frame.columns) ^ set((frames or [frame])[0].columns)
+    if other:
       raise ValueError(
         f'{part}: the table {name} has other columns: {sorted(other)}'
       )

@@ -116,6 +116,14 @@ def test_a_table_of_other_columns_is_refused():
     joining.join_tables({'a': first, 'b': second})
 
 
+def test_columns_in_another_order_are_the_same_columns():
+  first, second = curves((1,)), curves((2,))
+  plain = joining.join_tables({'a': first, 'b': second})['rl_curve']
+  second['rl_curve'] = second['rl_curve'][second['rl_curve'].columns[::-1]]
+  turned = joining.join_tables({'a': first, 'b': second})['rl_curve']
+  pd.testing.assert_frame_equal(turned, plain)
+
+
 def test_parts_of_other_settings_are_refused_by_name(tmp_path, capsys):
   a = part(tmp_path / 'a', (200,))
   b = part(tmp_path / 'b', (201,), told={'rl': {'lr': 0.2}})
