@@ -6,8 +6,8 @@ a tenth of the language model's rate in the papers, three tenths here, one pass
 it was pretrained or not. Each seed has a PMP of its own.
 
 The rate was chosen on development seeds 0 and 1 by what pretraining itself says
-on held-out pairs of the forum, one grid for both variants (ranked, tagged; after
-512 comparisons, .499 without). Claims were seen at .1 on these seeds:
+on held-out pairs of the forum, one grid for both variants (ranked, tagged;
+after 512 comparisons, .499 without). Claims were seen at .1 on these seeds:
 
   .1 of the rate     .639, .556    .609, .504
   .3                 .655, .580    .638, .530

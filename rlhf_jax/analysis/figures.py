@@ -235,11 +235,17 @@ class Canvas:
     for axis in self.figure.axes:
       for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
         handles.setdefault(label, handle)
-    if handles:
-      columns = min(3, len(handles))
-      width, height = self.figure.get_size_inches()
-      height += LEGEND_ROW * -(-len(handles) // columns)
-      self.figure.set_size_inches(width, height)
-      self.figure.legend(
+    if not handles:
+      return
+    # As many columns as the figure has room for.
+    for columns in range(min(3, len(handles)), 0, -1):
+      legend = self.figure.legend(
         handles.values(), handles, loc='outside upper center', ncols=columns
       )
+      fits = legend.get_window_extent().width <= self.figure.bbox.width
+      if fits or columns == 1:
+        break
+      legend.remove()
+    width, height = self.figure.get_size_inches()
+    height += LEGEND_ROW * -(-len(handles) // columns)
+    self.figure.set_size_inches(width, height)

@@ -263,6 +263,23 @@ def test_a_legend_has_three_columns_and_a_row_adds_its_height():
   assert grown == pytest.approx(2 * figures.LEGEND_ROW)
 
 
+@pytest.mark.parametrize(('letters', 'columns'), [(10, 3), (30, 2), (70, 1)])
+def test_a_legend_has_the_columns_that_the_figure_has_room_for(
+  letters, columns
+):
+  canvas = figures.Canvas({})
+  (axis,) = canvas.panels([''], 'x', 'y')
+  high = canvas.figure.get_size_inches()[1]
+  for i in range(4):
+    axis.plot([0, 1], [0, i], label=f'{i}' + 'n' * (letters - 1))
+  canvas.add_legend()
+  (legend,) = canvas.figure.legends
+  assert legend._ncols == columns
+  rows = -(-4 // columns)
+  grown = canvas.figure.get_size_inches()[1] - high
+  assert grown == pytest.approx(rows * figures.LEGEND_ROW)
+
+
 def test_shades_go_evenly_from_light_to_dark_and_sizes_by_parameters():
   frame = small.table('lm', [{'size': size} for size in 'LSM'])
   canvas = figures.Canvas({'lm': frame, 'more': frame[:1]})

@@ -281,6 +281,18 @@ def test_every_legend_tells_its_marks_apart_without_colour(composed):
       assert len(set(looks)) == len(looks), (name, looks)
 
 
+def test_every_legend_lies_within_its_figure(composed):
+  many = 0
+  for name, (canvas, _) in composed.items():
+    for legend in canvas.figure.legends:
+      canvas.figure.draw_without_rendering()
+      box, page = legend.get_window_extent(), canvas.figure.bbox
+      assert page.x0 <= box.x0 and box.x1 <= page.x1, name
+      assert page.y0 <= box.y0 and box.y1 <= page.y1, name
+      many += 1
+  assert many > 20
+
+
 def test_a_figure_names_the_tables_that_were_read(composed, whole, tmp_path):
   """Those that its drawing asks for, and no others."""
   for name, tables in (
