@@ -69,7 +69,7 @@ def test_the_claims_of_the_papers_are_there_and_these_are_measured():
 def test_the_thresholds_are_frozen():
   """A threshold may change only together with this line, in plain sight."""
   text = '\n'.join(f'{spec.id} {spec.threshold}' for spec in CLAIMS)
-  assert hashlib.sha256(text.encode()).hexdigest()[:16] == '65e94b66a9948bf3'
+  assert hashlib.sha256(text.encode()).hexdigest()[:16] == '543d5c016bcea3ec'
 
 
 def test_claims_on_rl_are_gated_by_the_pms_that_trained_the_policies():

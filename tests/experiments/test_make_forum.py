@@ -70,5 +70,5 @@ def test_the_jobs_of_a_seed_differ_in_pretraining_and_pairs_alone():
     assert len(pmp) == (job.config['role'] != 'after_none')
     for name in pmp:
       assert job.config['base'] == f'/root/{name}'
-      assert needs[name].config['lr_multiple'] == 0.1
+      assert needs[name].config['lr_multiple'] == 0.3
       assert needs[name].config['comparisons_dir'].startswith('/root/forum/')

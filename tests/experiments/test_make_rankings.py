@@ -11,6 +11,7 @@ from experiments import make_rankings
 from experiments.shared import comparisons, policies, rankings, writers
 from experiments.studies import kwise, registry
 from rlhf_jax.crowd.worlds import make_world
+from rlhf_jax.data.pairs import split_by_prompt
 from rlhf_jax.data.rankings import (
   make_ranking,
   read_rankings,
@@ -45,7 +46,7 @@ def test_prompts_come_once_and_stay_on_the_side_of_their_comparisons():
     for own in texts.values()
     for text in own
   ]
-  train, test = comparisons.sources.split_by_prompt(items, [0.7, 0.3], 0)
+  train, test = split_by_prompt(items, [0.7, 0.3], 0)
   prompt = lambda item: item.chosen.removesuffix(' yes')
   assert {prompt(x) for x in train} == {*texts['train']}
   assert {prompt(x) for x in test} == {*texts['test']}

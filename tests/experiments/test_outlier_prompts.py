@@ -37,7 +37,7 @@ def people(monkeypatch):
   found = tiny.namespace(train=train, test=test)
   asked = []
   monkeypatch.setattr(
-    outliers.sources,
+    outliers.people,
     'read_people',
     lambda *args, **_: asked.append(args) or found,
   )
