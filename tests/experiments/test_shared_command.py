@@ -294,7 +294,8 @@ def test_values_with_spaces_reach_the_jobs_of_a_cluster(
   assert jobs['ppo/pythia-70m-s120']['iterations'] == 200
   wanted = ['helpful-base', 'harmless-base']
   assert jobs['data']['tranches'] == wanted
-  assert not any(x in str(sent) for x in ('200', 'harmless-base'))
+  told = str(sent).replace(str(tmp_path), '')  # whose number may have a 200
+  assert not any(x in told for x in ('200', 'harmless-base'))
   file = tmp_path / 'a b' / 'slurm' / 'jobs' / 'data.json'
   assert sent[0] == file
   assert json.loads(file.read_text()) == {
