@@ -8,10 +8,9 @@ processes of their own on the same cores and packages and have the machine by
 turns, round by round (`benchmarks.peers.turns`). A rate is the work of a round
 over the median of all rounds, the ratio the median over rounds that follow each
 other, and beside it that of the fastest rounds. A ratio above 1 means that this
-tree is faster. `--isa` lets the compiler use no
-wider instructions than these, so that a processor stands in for a smaller one;
-this tree then takes the microbatches that a processor has of which nothing is
-known.
+tree is faster. `--isa` lets the compiler use no wider instructions than these,
+so that a processor stands in for a smaller one; this tree then takes the
+microbatches that a processor has of which nothing is known.
 """
 
 import argparse
@@ -117,9 +116,7 @@ def row_of(metric, shape, isa, found):
   Raises:
     ValueError: if they did not do the same work.
   """
-  work = {report['samples'] for side in found.values() for report in side}
-  if len(work) > 1:
-    raise ValueError(f'{metric}, {shape}: not the same work: {sorted(work)}')
+  turns.check_work(f'{metric}, {shape}', *found.values())
   rates = {name: turns.rate(reports) for name, reports in found.items()}
   ratio = turns.ratio(found['now'], found['earlier'])
   fastest = {
@@ -159,7 +156,10 @@ def main(argv=None):
       parser.error(str(error))
     for shape in args.shapes:
       for metric in args.metrics or UNITS:
-        found = measure(root, metric, shape, args, cores)
+        try:
+          found = measure(root, metric, shape, args, cores)
+        except turns.DriverError as error:
+          sys.exit(f'earlier: {metric}, {shape}: {error}')
         rows.append(row_of(metric, shape, args.isa, found))
         print(
           '  {shape:5} {metric:26} now {now:9.1f}  earlier {earlier:9.1f} '

@@ -28,9 +28,7 @@ def row_of(shape, metric, rounded, plain):
   Raises:
     ValueError: if they did not do the same work.
   """
-  work = {report['samples'] for report in (*rounded, *plain)}
-  if len(work) > 1:
-    raise ValueError(f'{metric}, {shape}: not the same work: {sorted(work)}')
+  turns.check_work(f'{metric}, {shape}', rounded, plain)
   return {
     'shape': shape,
     'metric': metric,
@@ -66,7 +64,10 @@ def main(argv=None):
   cores, rows = sorted(os.sched_getaffinity(0))[: args.cores], []
   for shape in args.shapes:
     for metric in args.metrics:
-      rows.append(measure(shape, metric, args.rounds, cores))
+      try:
+        rows.append(measure(shape, metric, args.rounds, cores))
+      except turns.DriverError as error:
+        sys.exit(f'modes: {metric}, {shape}: {error}')
       print(
         '  {shape:5} {metric:20} bf16_f32 {bf16_f32:9.1f}  float32 '
         '{float32:9.1f} {unit}  ratio {ratio:.2f} [{low:.2f}, {high:.2f}]'

@@ -107,6 +107,19 @@ def play(first, second, rounds):
       player.turn()
 
 
+def check_work(what, first, second):
+  """Raises a ValueError if two sides did not do the same work a round.
+
+  Args:
+    what: metric and shape, for the message.
+    first: reports of the rounds of one side.
+    second: those of the other.
+  """
+  work = {report['samples'] for report in (*first, *second)}
+  if len(work) > 1:
+    raise ValueError(f'{what}: not the same work: {sorted(work)}')
+
+
 def ratio(ours, theirs):
   """How much faster ours is: dict of ratio, low, high and rounds.
 

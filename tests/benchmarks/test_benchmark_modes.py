@@ -55,6 +55,22 @@ def test_shapes_of_a_pair_differ_in_their_products_alone():
     assert (plain.matmul, rounded.matmul) == ('float32', 'bf16_f32')
 
 
+def test_a_driver_that_fails_is_one_line_and_rows_before_it_stay(
+  started, tmp_path, monkeypatch
+):
+  measure, path = modes.measure, tmp_path / 'rows.json'
+
+  def fails(shape, *args):
+    if shape == '197K':
+      raise turns.DriverError('out of memory')
+    return measure(shape, *args)
+
+  monkeypatch.setattr(modes, 'measure', fails)
+  with pytest.raises(SystemExit, match='modes: .*197K: out of memory'):
+    modes.main(['--rounds', '6', '--json', str(path)])
+  assert len(json.loads(path.read_text())) == len(modes.METRICS)
+
+
 def test_other_work_is_not_compared():
   with pytest.raises(ValueError, match='not the same work'):
     modes.row_of('S', 'pm_pairs_per_s', reports([1.0]), reports([1.0], 32))
