@@ -148,26 +148,27 @@ class Looker:
     jobs: [Job].
     state_of: (job) -> 'done', 'failed' or another.
     said_of: (job) -> what its process said last.
-    remaining: (elapsed, finished, rest) -> seconds or None.
+    clock: what jobs should take, `clock.reckoned`, and what the rest should,
+      `clock.remaining`.
     time_text: seconds in words.
   """
 
-  def __init__(self, jobs, state_of, said_of, remaining, time_text):
+  def __init__(self, jobs, state_of, said_of, clock, time_text):
     self.jobs, self.state_of, self.said_of = jobs, state_of, said_of
-    self.remaining, self.time_text = remaining, time_text
+    self.clock, self.time_text = clock, time_text
     self.done = {job.name for job in jobs if state_of(job) == 'done'}
     self.before, self.started = set(self.done), time.monotonic()
 
   def __call__(self):
-    """([Row], seconds left or None), by the weights of the jobs."""
+    """([Row], seconds left or None), by what the jobs should take."""
     rows = [self._row(job) for job in self.jobs]
     finished = rest = 0.0
     for job in self.jobs:
-      weight = job.weight or 1.0
+      weight = self.clock.reckoned(job)
       finished += weight * (job.name in self.done - self.before)
       rest += weight * (job.name not in self.done)
     elapsed = time.monotonic() - self.started
-    return rows, self.remaining(elapsed, finished, rest)
+    return rows, self.clock.remaining(elapsed, finished, rest)
 
   def _row(self, job):
     if job.name in self.done:

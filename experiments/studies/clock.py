@@ -1,21 +1,40 @@
-"""Time that is left of a list of jobs, by their weights."""
+"""Time that is left of a list of jobs, by what each should take."""
 
 import time
 
+from experiments.studies import blocks, cost
 from rlhf_jax.train.progress import time_text
+
+A_WEIGHT = 20.0  # seconds that a job of weight 1 takes, to the order of it
+TRUST = 0.1  # of a whole list: how much of it has to be seen to correct it
+
+
+def reckoned(job) -> float:
+  """Seconds a job should take, by its stage and rung, else by its weight."""
+  known = job.module.rpartition('.')[2] in cost.OF_STAGE
+  if known and job.config.get('size') in blocks.COST:
+    return cost.seconds(job)
+  return A_WEIGHT * (job.weight or 1.0)
 
 
 def remaining(elapsed, finished, rest):
   """Seconds that the rest should take, None where nothing is known.
 
-    rest elapsed / finished
+    rest (elapsed + p) / (finished + p),   p = (finished + rest) / 10
+
+  What was reckoned, corrected by how long the jobs took that are done; long
+  jobs are started first and are not done yet, so that the first to end say
+  little.
 
   Args:
     elapsed: seconds in which `finished` was done.
-    finished: weight of the jobs that are done since then.
-    rest: weight of those that are not.
+    finished: seconds reckoned for the jobs that are done since then.
+    rest: of those that are not.
   """
-  return elapsed * rest / finished if finished and rest else None
+  if not finished or not rest:
+    return None
+  trust = TRUST * (finished + rest)
+  return rest * (elapsed + trust) / (finished + trust)
 
 
 class Clock:
@@ -28,11 +47,11 @@ class Clock:
 
   def __init__(self, todo, total):
     self.started, self.total, self.done = time.time(), total, 0
-    self.left = {job.name: job.weight or 1.0 for job in todo}
+    self.left = {job.name: reckoned(job) for job in todo}
     self.whole = sum(self.left.values())
 
   def line(self, job, seconds):
-    """The line of a job that took so long; time left goes by weights."""
+    """The line of a job that took so long, and about how long the rest."""
     self.done += 1
     head = f'[{self.done}/{self.total}] {job.shown}'
     if job.name not in self.left:

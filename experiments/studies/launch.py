@@ -204,7 +204,7 @@ def run(jobs, root, options, after=lambda seconds, programs: None) -> bool:
     jobs,
     lambda job: state_of(job, root),
     lambda job: beats.read(root, job.name),
-    clock.remaining,
+    clock,
     time_text,
   )
   with board.shown(look, time_text, options.on != 'list') as say:

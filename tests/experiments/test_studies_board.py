@@ -3,6 +3,7 @@
 import io
 import sys
 
+import pytest
 from rich.console import Console
 
 from experiments.studies import board, clock
@@ -43,18 +44,20 @@ def jobs():
   return [Job(name, 'm', {}, weight=w) for name, w in weights.items()]
 
 
-def test_time_left_goes_by_the_weights_of_what_was_done_since_the_start(
-  monkeypatch,
-):
-  """a was done before; after 10 s b (2) is done, c (1) is left: 5 s."""
+def test_time_left_goes_by_what_was_done_since_the_start(monkeypatch):
+  """a was done before; b is reckoned as 40 s, c as 20, of both the tenth 6.
+
+  After 10 s b is done: c should take 20 (10 + 6) / (40 + 6).
+  """
   ticks, done = iter([0.0, 10.0, 10.0]), {'a'}
   monkeypatch.setattr(board.time, 'monotonic', lambda: next(ticks))
   state_of = lambda job: 'done' if job.name in done else 'to do'
-  tools = clock.remaining, time_text
+  tools = clock, time_text
   look = board.Looker(jobs(), state_of, lambda job: {}, *tools)
   done.add('b')
   rows, left = look()
-  assert [x.state for x in rows] == ['done', 'done', 'to do'] and left == 5.0
+  assert [x.state for x in rows] == ['done', 'done', 'to do']
+  assert left == pytest.approx(20 * 16 / 46)
   done.add('c')
   assert look()[1] is None
 
@@ -66,7 +69,7 @@ def test_what_is_done_is_not_looked_at_again():
     asked.append(job.name)
     return 'done' if job.name != 'c' else 'to do'
 
-  tools = clock.remaining, time_text
+  tools = clock, time_text
   look = board.Looker(jobs(), state_of, lambda job: {}, *tools)
   look()
   look()

@@ -433,8 +433,10 @@ def test_progress_names_a_run_once_and_says_the_time_left(root, monkeypatch):
   ]
 
 
-def test_the_time_left_of_a_study_goes_by_the_weights_of_its_jobs(monkeypatch):
-  """After 10 s a job of weight 1 is done, 3 are left: half a minute."""
+def test_the_time_left_of_a_study_goes_by_what_its_jobs_should_take(
+  monkeypatch,
+):
+  """Of 80 s a job of 20 is done after 10 s: 60 (10 + 8) / (20 + 8) are left."""
   ticks = iter([0, 10, 20, 40])
   monkeypatch.setattr(clock.time, 'time', lambda: next(ticks))
   jobs = [
@@ -444,7 +446,7 @@ def test_the_time_left_of_a_study_goes_by_the_weights_of_its_jobs(monkeypatch):
   watch = clock.Clock(jobs[:3], 4)
   assert watch.line(jobs[3], 0.0) == '[1/4] d: done before, skipped'
   assert watch.line(jobs[0], 9.9) == (
-    '[2/4] a in 9.9 s (10 s in all, about 30 s left)'
+    '[2/4] a in 9.9 s (10 s in all, about 39 s left)'
   )
-  assert 'about 7 s left' in watch.line(jobs[1], 1.0)
+  assert 'about 8 s left' in watch.line(jobs[1], 1.0)
   assert watch.line(jobs[2], 1.0) == '[4/4] c in 1.0 s (40 s in all)'
