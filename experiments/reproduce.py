@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from experiments.shared import command, study_report
-from experiments.studies import launch, registry, single
+from experiments.studies import cost, launch, registry, single
 from experiments.studies.job import is_done, is_lost
 from rlhf_jax.train import about
 from rlhf_jax.train.about import RunError
@@ -178,7 +178,8 @@ def run(config, workdir, on):
   kind = about.About('reproduce', 'study')
   take_on_chapters(root, config)
   with Run(root, config, row={'role': 'study'}, about=kind) as study:
-    spent = run_jobs(jobs, root, on._replace(workers=config['workers']))
+    asked = on._replace(workers=config['workers'], reckoned=cost.reckoned)
+    spent = run_jobs(jobs, root, asked)
     if spent is None:
       return
     stages, programs = stages_of(spent['jobs']), spent['programs']

@@ -4,6 +4,7 @@ import dataclasses
 
 from experiments.studies import blocks
 from experiments.studies.job import filled
+from experiments.studies.rungs import cost_of
 
 ALGORITHMS = ('ppo', 'rloo', 'grpo')
 
@@ -71,5 +72,5 @@ def _dpo(config, train, like):
     module='experiments.train_dpo',
     config=made,
     program=like.program.replace('rl', 'dpo'),
-    weight=blocks.COST.get(made['size'], 50) * seen / 15360,
+    weight=cost_of(made['size']) * seen / 15360,
   )

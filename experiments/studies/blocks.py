@@ -8,12 +8,7 @@ and changes what a theme wants otherwise. What a job needs comes with it.
 import dataclasses
 
 from experiments.studies.job import Job, filled
-
-COST = {'3K': 1, '13K': 1.3, '42K': 2.5, '197K': 6, '810K': 20}
-
-
-def _weight(size):
-  return COST.get(size, 50)
+from experiments.studies.rungs import cost_of
 
 
 def _name(*parts):
@@ -37,7 +32,7 @@ def lm_job(config, root, size):
     config=filled(config, 'lm', values, {}),
     needs=(text,),
     program=f'lm-{size}',
-    weight=10 * _weight(size),
+    weight=10 * cost_of(size),
   )
 
 
@@ -125,7 +120,7 @@ def pm_job(
     config=made,
     needs=tuple(needs),
     program=_name('pm', size),
-    weight=_weight(size) * made['pairs'] / 15360,
+    weight=cost_of(size) * made['pairs'] / 15360,
   )
 
 
@@ -189,7 +184,7 @@ def rl_job(
     config=made,
     needs=tuple(jobs.values()),
     program=_name('rl', size),
-    weight=3 * _weight(size) * made['iterations'] / 72,
+    weight=3 * cost_of(size) * made['iterations'] / 72,
   )
 
 
@@ -318,7 +313,7 @@ def frontier_jobs(config, root, runs):
       config=filled(config, 'frontier', {'run_dir': f'{root}/{run.name}'}, {}),
       needs=(run,),
       program=run.program,
-      weight=_weight(config['linear']['pm_size']),
+      weight=cost_of(config['linear']['pm_size']),
     )
     for run in runs
   ]
@@ -339,7 +334,7 @@ def replies_job(config, root, role, policy, pms, seed, **changes):
   values = {'policy_dir': f'{root}/{policy.name}', 'role': role, 'seed': seed}
   values['pm_dirs'] = tuple(f'{root}/{pm.name}' for pm in pms)
   name = policy.name.split('/')[-1].removesuffix(f'-s{seed}')
-  judges = sum(_weight(pm.config['size']) for pm in pms)
+  judges = sum(cost_of(pm.config['size']) for pm in pms)
   return Job(
     name=f'replies/{_name(role, name, f"s{seed}")}',
     module='experiments.score_replies',

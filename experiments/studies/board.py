@@ -148,14 +148,15 @@ class Looker:
     jobs: [Job].
     state_of: (job) -> 'done', 'failed' or another.
     said_of: (job) -> what its process said last.
-    clock: what jobs should take, `clock.reckoned`, and what the rest should,
-      `clock.remaining`.
+    reckoned: job -> seconds that it should take.
+    remaining: (elapsed, finished, rest) -> seconds or None.
     time_text: seconds in words.
   """
 
-  def __init__(self, jobs, state_of, said_of, clock, time_text):
+  def __init__(self, jobs, state_of, said_of, reckoned, remaining, time_text):
     self.jobs, self.state_of, self.said_of = jobs, state_of, said_of
-    self.clock, self.time_text = clock, time_text
+    self.reckoned, self.remaining = reckoned, remaining
+    self.time_text = time_text
     self.done = {job.name for job in jobs if state_of(job) == 'done'}
     self.before, self.started = set(self.done), time.monotonic()
 
@@ -164,11 +165,11 @@ class Looker:
     rows = [self._row(job) for job in self.jobs]
     finished = rest = 0.0
     for job in self.jobs:
-      weight = self.clock.reckoned(job)
+      weight = self.reckoned(job)
       finished += weight * (job.name in self.done - self.before)
       rest += weight * (job.name not in self.done)
     elapsed = time.monotonic() - self.started
-    return rows, self.clock.remaining(elapsed, finished, rest)
+    return rows, self.remaining(elapsed, finished, rest)
 
   def _row(self, job):
     if job.name in self.done:

@@ -2,18 +2,14 @@
 
 import time
 
-from experiments.studies import blocks, cost
 from rlhf_jax.train.progress import time_text
 
-A_WEIGHT = 20.0  # seconds that a job of weight 1 takes, to the order of it
+A_WEIGHT = 20.0  # seconds of a job of weight 1, to the order of it
 TRUST = 0.1  # of a whole list: how much of it has to be seen to correct it
 
 
-def reckoned(job) -> float:
-  """Seconds a job should take, by its stage and rung, else by its weight."""
-  known = job.module.rpartition('.')[2] in cost.OF_STAGE
-  if known and job.config.get('size') in blocks.COST:
-    return cost.seconds(job)
+def by_weight(job) -> float:
+  """Seconds a job should take where nothing but its weight is known."""
   return A_WEIGHT * (job.weight or 1.0)
 
 
@@ -22,9 +18,8 @@ def remaining(elapsed, finished, rest):
 
     rest (elapsed + p) / (finished + p),   p = (finished + rest) / 10
 
-  What was reckoned, corrected by how long the jobs took that are done; long
-  jobs are started first and are not done yet, so that the first to end say
-  little.
+  What was reckoned, corrected by how long the jobs took that are done. Long
+  jobs are started first, so that the first to end say little.
 
   Args:
     elapsed: seconds in which `finished` was done.
@@ -43,9 +38,10 @@ class Clock:
   Args:
     todo: [Job] that are not done yet; the others are skipped.
     total: number of all jobs.
+    reckoned: job -> seconds that it should take.
   """
 
-  def __init__(self, todo, total):
+  def __init__(self, todo, total, reckoned=by_weight):
     self.started, self.total, self.done = time.time(), total, 0
     self.left = {job.name: reckoned(job) for job in todo}
     self.whole = sum(self.left.values())

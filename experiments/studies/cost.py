@@ -3,7 +3,7 @@
 Seconds are those of both cores together: a study of two workers takes about
 their sum. Rates of shape 197K, vocabulary 1,024, are those of
 benchmarks/results/cpu-2-cores (363 pairs/s of training, 135 samples/s of PPO,
-60,000 tokens/s of sampling); other rungs are cheaper by `blocks.COST`, and
+60,000 tokens/s of sampling); other rungs are cheaper by `rungs.COST`, and
 rows of other lengths take as much more as they have columns. The whole is
 scaled so that the micro study of ae98915 (five seeds of preference models,
 three of PPO) takes its 938 s (docs/reproduction.md). Longer rows take more
@@ -15,7 +15,7 @@ columns alone would make. An estimate is good to a third or so.
 import math
 import re
 
-from experiments.studies import blocks
+from experiments.studies import clock, rungs
 
 SCALE = 0.4  # what a whole study took over the sum of the rates
 PAIR = 1 / 363  # of training, 197K
@@ -43,7 +43,7 @@ START = 1.0  # seconds a job: reading what it needs, writing what it leaves
 
 def share(size):
   """The cost of a rung over that of 197K."""
-  return blocks.COST.get(size, 50) / blocks.COST['197K']
+  return rungs.cost_of(size) / rungs.COST['197K']
 
 
 def seconds(job) -> float:
@@ -57,6 +57,14 @@ def seconds(job) -> float:
   wide = columns(job)
   more = LONG.get(stage, OTHER) if wide > COLUMNS else 1.0
   return START + SCALE * work * more * wide / COLUMNS
+
+
+def reckoned(job) -> float:
+  """Seconds a job should take, by its stage and rung, else by its weight."""
+  known = job.module.rpartition('.')[2] in OF_STAGE
+  if known and job.config.get('size') in rungs.COST:
+    return seconds(job)
+  return clock.by_weight(job)
 
 
 def columns(job) -> int:

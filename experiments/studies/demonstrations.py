@@ -4,6 +4,7 @@ import functools
 
 from experiments.studies import blocks
 from experiments.studies.job import Job, filled
+from experiments.studies.rungs import cost_of
 from experiments.studies.starts import needing, start_of
 
 
@@ -27,7 +28,7 @@ def sft_job(config, root, seed, size):
     made,
     (demos, lm, judge),
     program=f'sft-{size}',
-    weight=made['epochs'] * blocks.COST.get(size, 50),
+    weight=made['epochs'] * cost_of(size),
   )
 
 

@@ -4,6 +4,7 @@ import dataclasses
 
 from experiments.studies import blocks
 from experiments.studies.job import Job, filled
+from experiments.studies.rungs import cost_of
 from experiments.studies.starts import needing, start_of
 
 
@@ -49,7 +50,7 @@ def distil_job(config, root, size, seed):
     filled(config, 'distil', values, {}),
     (lm, targets),
     program=f'distil-{size}',
-    weight=blocks.COST.get(size, 50),
+    weight=cost_of(size),
   )
 
 

@@ -2,6 +2,7 @@
 
 from experiments.studies import blocks
 from experiments.studies.job import Job, filled
+from experiments.studies.rungs import cost_of
 
 
 def tasks_job(config, root):
@@ -35,7 +36,7 @@ def methods_job(config, root, size, role, seed, tuned=None):
     config=made,
     needs=(tasks, lm, *([tuned] if tuned else [])),
     program=f'methods-{size}',
-    weight=2 * blocks.COST.get(size, 50),
+    weight=2 * cost_of(size),
   )
 
 

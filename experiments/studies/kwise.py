@@ -4,6 +4,7 @@ import dataclasses
 
 from experiments.studies import blocks
 from experiments.studies.job import Job, filled
+from experiments.studies.rungs import cost_of
 
 LOSSES = ('kwise', 'shuffled')
 
@@ -40,7 +41,7 @@ def ranked_pm(config, root, loss, epochs, seed) -> Job:
     told={'loss': loss, 'epochs': epochs},
     **{key: block[key] for key in ('schedule', 'schedule_shape')},
   )
-  each = blocks.COST.get(size, 50)
+  each = cost_of(size)
   return dataclasses.replace(
     job,
     config=job.config | {'comparisons_dir': f'{root}/{made.name}'},

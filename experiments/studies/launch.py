@@ -17,6 +17,7 @@ runs all that can run, the next one what failed.
 import collections
 import functools
 import importlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +27,7 @@ from experiments.shared import knobs
 from experiments.studies import beats, board, clock, retries, several
 from experiments.studies.board import report
 from experiments.studies.job import (
+  Job,
   Resources,
   is_done,
   is_lost,
@@ -64,6 +66,7 @@ class Options(NamedTuple):
     limits: time limit of a job over its estimated hours; least and most hours.
     retries: times that a job is run again that was ended from outside.
     resources: asked of SLURM for jobs that ask for none.
+    reckoned: job -> seconds that it should take.
   """
 
   on: str = 'pool'
@@ -72,6 +75,7 @@ class Options(NamedTuple):
   limits: tuple[float, float, float] = (2.0, 1.0, 24.0)
   retries: int = 2
   resources: Resources = Resources()
+  reckoned: Callable[[Job], float] = clock.by_weight
 
 
 def define_flags(on):
@@ -204,7 +208,8 @@ def run(jobs, root, options, after=lambda seconds, programs: None) -> bool:
     jobs,
     lambda job: state_of(job, root),
     lambda job: beats.read(root, job.name),
-    clock,
+    options.reckoned,
+    clock.remaining,
     time_text,
   )
   with board.shown(look, time_text, options.on != 'list') as say:

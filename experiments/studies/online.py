@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from experiments.studies import blocks
 from experiments.studies.job import Job, filled
+from experiments.studies.rungs import cost_of
 
 RS, ONLINE = 'helpful-rejection-sampled', 'helpful-online'
 THIRDS = 'online_thirds'
@@ -198,7 +199,7 @@ def _tranche(config, root, seed, name, values, needs):
     config=filled(config, 'tranche', values, {}),
     needs=needs,
     program=f'tranche-{block["size"]}',
-    weight=2 * blocks.COST.get(block['size'], 50),
+    weight=2 * cost_of(block['size']),
   )
 
 
@@ -250,5 +251,5 @@ def comparison_of(config, root, seed, tranches, rounds, thirds) -> Job:
     config=filled(config, 'policies', values, {}),
     needs=(lm, *(x.job for x in tranches), *trained),
     program=f'policies-{config["online"]["size"]}',
-    weight=blocks.COST.get(config['online']['size'], 50),
+    weight=cost_of(config['online']['size']),
   )

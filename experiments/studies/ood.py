@@ -9,6 +9,7 @@ import dataclasses
 
 from experiments.studies import blocks
 from experiments.studies.job import Job, filled
+from experiments.studies.rungs import cost_of
 
 
 def lm_job(config, root, size, seed):
@@ -41,7 +42,7 @@ def detect_job(config, root, base, size, seed, needs=()):
     filled(config, 'outliers', values, {}),
     tuple(needs),
     program=f'outliers-{size}',
-    weight=blocks.COST.get(size, 50),
+    weight=cost_of(size),
   )
 
 

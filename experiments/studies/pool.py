@@ -13,7 +13,7 @@ import time
 from multiprocessing.connection import wait
 
 from experiments.studies import beats, children, retries, several, single
-from experiments.studies.clock import Clock
+from experiments.studies.clock import Clock, by_weight
 from experiments.studies.job import (
   Job,
   cache_of,
@@ -100,7 +100,9 @@ MALLOC = {
 
 def launcher(root, options, report):
   """The Pool that `launch.Options` ask for."""
-  return Pool(options.workers, root, cache_of(root), report)
+  pool = Pool(options.workers, root, cache_of(root), report)
+  pool.reckoned = options.reckoned
+  return pool
 
 
 class Pool:
@@ -111,7 +113,12 @@ class Pool:
     root: pathlib.Path of the study; job `x` runs in root/x.
     cache: directory of the compilation cache.
     report: callable(str), shown to the user; of progress with `passing`.
+
+  Attributes:
+    reckoned: job -> seconds that it should take.
   """
+
+  reckoned = staticmethod(by_weight)
 
   def __init__(self, workers, root, cache, report):
     self.root, self.report = root, report
@@ -156,7 +163,7 @@ class Pool:
     left = {job.name: job for job in jobs if job.name not in self.seconds}
     waiting = self._without_lost(left)
     todo = [job for job in waiting.values() if not is_done(job, self.root)]
-    clock = Clock(todo, len(jobs))
+    clock = Clock(todo, len(jobs), self.reckoned)
     clock.done = len(jobs) - len(left)
     for job in todo:
       beats.forget(self.root, job.name)

@@ -4,6 +4,7 @@ import dataclasses
 
 from experiments.studies import blocks
 from experiments.studies.job import Job, filled
+from experiments.studies.rungs import cost_of
 
 VARIANTS = ('ranked', 'binary')
 
@@ -33,7 +34,7 @@ def pretrained(config, root, variant, seed):
   )
   lm = blocks.lm_job(config, root, block['size'])
   # Half as many texts again a pair of the binary variant, a weight of its own.
-  weight = blocks.COST.get(block['size'], 50) * config['forum']['pairs'] / 15360
+  weight = cost_of(block['size']) * config['forum']['pairs'] / 15360
   return dataclasses.replace(job, needs=(forum, lm), weight=weight)
 
 

@@ -6,6 +6,7 @@ iterations are kept: seeds, PMs and rates are the same, and so are the weights.
 
 from experiments.studies import blocks
 from experiments.studies.job import Job, filled
+from experiments.studies.rungs import cost_of
 
 
 def jobs(config, root, seed):
@@ -46,5 +47,5 @@ def games_job(config, root, size, seed) -> Job:
     config=filled(config, 'games', values, {}),
     needs=(lm, comparisons, train, test, policy),
     program=f'games-{size}',
-    weight=blocks.COST.get(size, 50),
+    weight=cost_of(size),
   )

@@ -10,6 +10,7 @@ import dataclasses
 
 from experiments.studies import blocks
 from experiments.studies.job import Job, filled
+from experiments.studies.rungs import cost_of
 
 OWN, SKILLS, ALL = 'hh', ('summaries', 'oneliners'), 'mixed'
 TASKS = (OWN, *SKILLS)
@@ -140,7 +141,7 @@ def capability_job(config, root, seed, size):
     config=filled(config, 'capability', values, world),
     needs=tuple(needs.values()),
     program=f'capability-{size}',
-    weight=blocks.COST.get(size, 50),
+    weight=cost_of(size),
   )
 
 

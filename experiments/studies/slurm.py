@@ -15,7 +15,7 @@ import subprocess
 import time
 
 from experiments.studies import beats, retries, sbatch, single, submit
-from experiments.studies.clock import Clock
+from experiments.studies.clock import Clock, by_weight
 from experiments.studies.job import (
   failures_text,
   has_stopped,
@@ -36,7 +36,9 @@ NEVER = 'DependencyNeverSatisfied'
 def launcher(root, options, report):
   """The Slurm that `launch.Options` ask for."""
   sbatch.require_plain(root)
-  return Slurm(root, options.poll, options.limits, report)
+  queue = Slurm(root, options.poll, options.limits, report)
+  queue.reckoned = options.reckoned
+  return queue
 
 
 def call(*words):
@@ -92,7 +94,12 @@ class Slurm:
     poll: seconds between two looks at the queue.
     limits: of time, as for `sbatch.minutes`.
     report: callable(str), shown to the user.
+
+  Attributes:
+    reckoned: job -> seconds that it should take.
   """
+
+  reckoned = staticmethod(by_weight)
 
   def __init__(self, root, poll, limits, report):
     self.root, self.poll, self.limits, self.report = root, poll, limits, report
@@ -125,7 +132,7 @@ class Slurm:
   def submit(self, jobs):
     """Submits what is neither done nor in the queue; leaves it to SLURM."""
     todo = [job for job in jobs if state_of(job, self.root) != 'done']
-    self.clock = Clock(todo, len(jobs))
+    self.clock = Clock(todo, len(jobs), self.reckoned)
     self.clock.done = len(jobs) - len(todo)
     todo = [job for job in todo if not is_lost(job, self.root)]
     self._find(todo)

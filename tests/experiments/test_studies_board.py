@@ -52,7 +52,7 @@ def test_time_left_goes_by_what_was_done_since_the_start(monkeypatch):
   ticks, done = iter([0.0, 10.0, 10.0]), {'a'}
   monkeypatch.setattr(board.time, 'monotonic', lambda: next(ticks))
   state_of = lambda job: 'done' if job.name in done else 'to do'
-  tools = clock, time_text
+  tools = clock.by_weight, clock.remaining, time_text
   look = board.Looker(jobs(), state_of, lambda job: {}, *tools)
   done.add('b')
   rows, left = look()
@@ -69,7 +69,7 @@ def test_what_is_done_is_not_looked_at_again():
     asked.append(job.name)
     return 'done' if job.name != 'c' else 'to do'
 
-  tools = clock, time_text
+  tools = clock.by_weight, clock.remaining, time_text
   look = board.Looker(jobs(), state_of, lambda job: {}, *tools)
   look()
   look()

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from experiments.studies import clock, cost, registry
+from experiments.studies import cost, registry
 from experiments.studies.job import Job
 from scripts import estimate_study
 from tests.test_configs import _config, _jobs
@@ -196,7 +196,7 @@ def test_what_a_job_should_take_goes_by_its_stage_where_that_is_known():
   config = _config('reproduce', 'headline')
   found = {job.name: job for job in registry.all_jobs(config, '/study')}
   policy, pm = found['rl/linear-197K-a-s200'], found['pm/rl-197K-mix-b-s200']
-  assert clock.reckoned(policy) == cost.seconds(policy) > 100
-  assert clock.reckoned(pm) == cost.seconds(pm)
+  assert cost.reckoned(policy) == cost.seconds(policy) > 100
+  assert cost.reckoned(pm) == cost.seconds(pm)
   foreign = dataclasses.replace(pm, config=pm.config | {'size': '135M'})
-  assert clock.reckoned(foreign) == 20 * pm.weight
+  assert cost.reckoned(foreign) == 20 * pm.weight
