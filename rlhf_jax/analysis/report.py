@@ -160,6 +160,16 @@ def _write(
   return path
 
 
+def seeds_of(run_rows: list[dict]) -> list:
+  """Seeds that a study repeats, in order.
+
+  Language models, which all seeds share, have one of their own: it counts where
+  there is nothing else.
+  """
+  own = [row for row in run_rows if row.get('role') != 'lm'] or run_rows
+  return sorted({row['seed'] for row in own if row['seed'] is not None})
+
+
 def summary(claims: Mapping, run_rows: list[dict]) -> list[str]:
   """What ran, the count of verdicts, what failed, what is open: a line each.
 
@@ -169,7 +179,7 @@ def summary(claims: Mapping, run_rows: list[dict]) -> list[str]:
   rows = claims['claims']
   count = Counter(row['verdict'] for row in rows)
   counted = ', '.join(f'{count[verdict]} {verdict}' for verdict in VERDICTS)
-  seeds = sorted({row['seed'] for row in run_rows if row['seed'] is not None})
+  seeds = seeds_of(run_rows)
   evidence = Counter(
     row.get('evidence', 'simulated')
     for row in rows
@@ -194,7 +204,7 @@ def lead(claims: Mapping, run_rows: list[dict]) -> list[str]:
   """What ran and what came out, a sentence each, for the first screen."""
   count = Counter(row['verdict'] for row in claims['claims'])
   judged = sum(count.values()) - count[intervals.NOT_RUN]
-  seeds = {row['seed'] for row in run_rows if row['seed'] is not None}
+  seeds = seeds_of(run_rows)
   counted = ', '.join(f'{count[v]} {v}' for v in VERDICTS[:-1])
   note = NOTES.get(claims.get('preset'))
   return [

@@ -241,6 +241,10 @@ def test_a_study_says_in_a_sentence_what_ran():
     '4 finished runs of 2 seeds, in 1 h 2 min on cpu <2 cores>. 5 claims were '
     'judged: 2 pass, 2 fail, 1 inconclusive.'
   )
+  shared = {'seed': 7, 'role': 'lm'}
+  (line,) = report.lead(_claims(), [*rows, shared])
+  assert line.startswith('5 finished runs of 2 seeds, in')
+  assert report.seeds_of([shared]) == [7]
   (line,) = report.lead(_claims(), rows[:1])
   assert line.startswith('1 finished run of 1 seed, in')
 
