@@ -15,9 +15,11 @@ What: NAME is one of
     best_of_n    best-of-n of pi_0 of every size by PMs of every size (4.4)
     ood_layers   red-team prompts as outliers, every layer, by size (5.4)
 
-and what follows the dot a preset of the study (micro without one), whose
-language models, comparisons and preference models are read in runs/reproduce
-or runs/reproduce-PRESET. Sizes and seeds are those of the study.
+and what follows the dot a preset of the study, whose language models,
+comparisons and preference models are read in runs/reproduce or
+runs/reproduce-PRESET; without one it is headline for sqrt_kl and lambda_kl,
+full for ood_layers, micro for the others. Sizes and seeds are those of the
+study.
 
 `stage` runs, `run` is its config, `space` says at which points:
 --config.run.KEY=VALUE sets a key for all of them, --space=... takes other
@@ -145,6 +147,9 @@ SWEEPS = {
   )
 }
 
+# They start from the test PM as well, which studies without policies lack.
+WITH_POLICIES = ('sqrt_kl', 'lambda_kl')
+
 
 def get_config(preset='lambda_kl'):
   """Config of NAME or NAME.PRESET."""
@@ -155,6 +160,6 @@ def get_config(preset='lambda_kl'):
       'with .PRESET'
     )
   if name == 'ood_layers':  # a chapter that studies of all chapters have
-    study = study.replace('smoke', 'full_smoke') or 'full'
-  study = study or 'micro'
+    study = {'smoke': 'full_smoke'}.get(study, study) or 'full'
+  study = study or ('headline' if name in WITH_POLICIES else 'micro')
   return SWEEPS[name](blocks.study(study), study)

@@ -208,10 +208,13 @@ def _missing(key, folder, config, preset):
   if key == 'test_pm_dir':
     words += ['--config.half=b', '--config.role=rl']
   command = shlex.join([*words, f'--workdir={folder}'])
+  study = f'PRESET={preset or "micro"}'
+  if key == 'test_pm_dir' and preset in ('', 'micro'):  # which has no policies
+    study = 'PRESET=headline WORKDIR=runs/reproduce'
   other = '; or name a Hugging Face folder or a GGUF file' * (key == 'base')
   return (
     f'{key}={folder} is {state}: {command} makes it, make reproduce '
-    f'PRESET={preset or "micro"} makes all{other}'
+    f'{study} makes all{other}'
   )
 
 

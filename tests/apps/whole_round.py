@@ -4,7 +4,7 @@
 
 The study trains what is to be deployed, stops, and says what to serve; the page
 serves it; simulated workers talk with it through HTTP; the study goes on to its
-end. Printed are what the round changed, and who won against whom. Some ten
+end. Printed are what the round changed, and who won against whom. Some six
 minutes of two cores, most of them compiling and training.
 """
 

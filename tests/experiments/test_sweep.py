@@ -11,7 +11,7 @@ from experiments import sweep
 from experiments.studies import launch, stages
 from rlhf_jax.train.about import RunError
 from rlhf_jax.train.locks import take_lock
-from tests.test_configs import _load
+from tests.test_configs import _jobs, _load
 
 KNOWN = ['seed', 'size', 'world.seed']
 
@@ -249,6 +249,32 @@ def test_the_runs_of_a_shipped_sweep_read_what_their_settings_name():
   jobs, _ = planned('best_of_n')
   policies = sorted(job.config['policy_dir'] for job in jobs.values())
   assert policies == [f'runs/reproduce-smoke/lm/{x}' for x in ('13K', '3K')]
+
+
+STARTS_FROM = dict.fromkeys(PAPER.SWEEPS, 'micro')
+STARTS_FROM |= {'sqrt_kl': 'headline', 'lambda_kl': 'headline'}
+STARTS_FROM |= {'ood_layers': 'full', 'ood_layers.smoke': 'full_smoke'}
+STARTS_FROM |= {'ood_layers.full_smoke': 'full_smoke', 'mixture.null': 'null'}
+
+
+@pytest.mark.parametrize('name', STARTS_FROM)
+def test_what_a_shipped_sweep_reads_is_made_by_the_study_it_starts_from(name):
+  """All its runs that are named, whatever the key; none of another study."""
+  preset = STARTS_FROM[name]
+  root = 'runs/reproduce' + (preset != 'micro') * f'-{preset}'
+  made = {job.name for job in _jobs(preset)}
+  config = PAPER.get_config(name)
+  stage, points = sweep.asked(config)
+  jobs, _ = sweep.jobs_of(stage, config, points, '/study')
+  read = {
+    value
+    for job in jobs.values()
+    for value in sweep.knobs.leaves(job.config).values()
+    if isinstance(value, str) and value.startswith('runs/')
+  }
+  assert read and all(value.startswith(f'{root}/') for value in read)
+  names = {value.removeprefix(f'{root}/') for value in read}
+  assert {name for name in names if name != 'features'} <= made
 
 
 def test_a_shipped_sweep_s_settings_are_those_of_its_stage():
