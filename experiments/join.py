@@ -10,6 +10,7 @@ judged anew, and its figures are drawn; what it took is the sum.
 
 import argparse
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -45,6 +46,8 @@ def read(folder):
 def joined_config(names, configs):
   """The settings of the whole: those of the first, with the seeds of all.
 
+  RL runs on the first `rl_seeds` of a study, so seeds with it come first.
+
   Args:
     names: of the parts, for the error.
     configs: their settings, dicts.
@@ -52,7 +55,7 @@ def joined_config(names, configs):
   Raises:
     ValueError: naming the settings that differ, or a seed that two parts have.
   """
-  whole, seeds = dict(configs[0]), list(configs[0]['seeds'])
+  whole, seeds = dict(configs[0]), set(configs[0]['seeds'])
   for name, config in zip(names[1:], configs[1:], strict=True):
     keys = (whole.keys() | config.keys()) - set(FREE)
     other = sorted(k for k in keys if whole.get(k) != config.get(k))
@@ -61,12 +64,14 @@ def joined_config(names, configs):
         f'{names[0]} and {name} differ in {", ".join(other)}: parts of one '
         f'study differ in {", ".join(FREE)} alone'
       )
-    twice = sorted(set(seeds) & set(config['seeds']))
+    twice = sorted(seeds & set(config['seeds']))
     if twice:
       raise ValueError(f'{name} has seeds that an earlier part has: {twice}')
-    seeds += config['seeds']
-  with_rl = sum(config['rl_seeds'] for config in configs)
-  return whole | {'seeds': seeds, 'rl_seeds': with_rl}
+    seeds |= set(config['seeds'])
+  pairs = [(config['seeds'], config['rl_seeds']) for config in configs]
+  with_rl = [seed for own, n in pairs for seed in own[:n]]
+  without = [seed for own, n in pairs for seed in own[n:]]
+  return whole | {'seeds': with_rl + without, 'rl_seeds': len(with_rl)}
 
 
 def context_of(documents):
@@ -90,12 +95,15 @@ def context_of(documents):
 
 
 def join(folders, out):
-  """Writes the folder of the whole; returns its claims.
+  """Writes the folder of the whole, in place of what is there; its claims.
 
   Raises:
-    OSError, ValueError: if a part lacks something, or they are no parts of one
-      study; nothing is written then.
+    OSError, ValueError: if a part lacks something, is the folder of the whole
+      itself, or they are no parts of one study; nothing is written then.
   """
+  for folder in folders:
+    if Path(folder).resolve() == Path(out).resolve():
+      raise ValueError(f'{out} is one of the parts: wanted another --out')
   configs, documents, tables = zip(*map(read, folders), strict=True)
   settings = [config['config'] for config in configs]
   whole = configs[0] | {'config': joined_config(folders, settings)}
@@ -103,6 +111,8 @@ def join(folders, out):
   found = joining.join_tables(dict(zip(folders, tables, strict=True)))
   out = Path(out)
   out.mkdir(parents=True, exist_ok=True)
+  for name in ('tables', 'figures'):  # of an earlier join
+    shutil.rmtree(out / name, ignore_errors=True)
   runs.write_tables(found, out / 'tables')
   found = runs.read_tables(out / 'tables')
   figures.draw_all(found, out / 'figures')

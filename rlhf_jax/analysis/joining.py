@@ -11,8 +11,8 @@ def join_tables(
   """Every table that a part has, with the rows of all of them.
 
   A run that several parts have, such as a language model that all seeds share,
-  is taken from the first; rows of no run, as of the compile ledger, are all
-  kept.
+  is taken from the first, table by table; rows of no run, as of the compile
+  ledger, are all kept.
 
   Args:
     parts: name of a part -> its tables, as `runs.read_tables` gives them.
@@ -24,19 +24,18 @@ def join_tables(
     ValueError: if a run of one name was told other settings in another part, or
       a table has other columns.
   """
-  known = {}
-  owner = {}
+  known, first = {}, {}
   for part, tables in parts.items():
     for frame in tables.values():
       for run, told in _runs(frame):
         if known.setdefault(run, told) != told:
           raise ValueError(
             f'{part}: the run {run} was told other settings than in '
-            f'{owner[run]} (config_hash {told}, there {known[run]})'
+            f'{first[run]} (config_hash {told}, there {known[run]})'
           )
-        owner.setdefault(run, part)
+        first.setdefault(run, part)
   names = dict.fromkeys(name for tables in parts.values() for name in tables)
-  return {name: _joined(name, parts, owner) for name in names}
+  return {name: _joined(name, parts) for name in names}
 
 
 def _runs(frame):
@@ -45,8 +44,8 @@ def _runs(frame):
   return pairs.itertuples(index=False, name=None)
 
 
-def _joined(name, parts, owner):
-  frames = []
+def _joined(name, parts):
+  frames, seen = [], set()
   for part, tables in parts.items():
     frame = tables.get(name)
     if frame is None:
@@ -56,6 +55,6 @@ def _joined(name, parts, owner):
       raise ValueError(
         f'{part}: the table {name} has other columns: {sorted(other)}'
       )
-    of_none = frame['run_id'].isna()
-    frames.append(frame[of_none | (frame['run_id'].map(owner) == part)])
+    frames.append(frame[~frame['run_id'].isin(seen)])
+    seen |= set(frame['run_id'].dropna())
   return pd.concat(frames, ignore_index=True)

@@ -241,6 +241,9 @@ def mean_of(parts: Sequence[Auroc]) -> Auroc:
   return combined(parts, [1 / len(parts)] * len(parts))
 
 
+ROUNDED = 1e-12  # a mean of perfect areas need not add up to 1
+
+
 def interval(found: Auroc, level: float = 0.95) -> Interval:
   """The interval of an area over prompts, within [0, 1].
 
@@ -251,7 +254,8 @@ def interval(found: Auroc, level: float = 0.95) -> Interval:
   are (Clopper and Pearson). Where all scores are equal it is [0, 1].
   """
   area, n = found.value, min(len(found.out_O), len(found.in_I))
-  if area in (0.0, 1.0):
+  if min(area, 1 - area) < ROUNDED:
+    area = float(round(area))
     ends = share([area] * n, level)
     return Interval(area, ends.low, ends.high, n)
   if not found.error:

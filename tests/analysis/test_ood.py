@@ -214,6 +214,13 @@ def test_intervals_at_the_ends_of_the_range():
   assert (alike.low, alike.mean, alike.high) == (0, 0.5, 1)
 
 
+@pytest.mark.parametrize('count', range(1, 12))
+def test_a_mean_of_perfect_areas_has_the_interval_of_one(count):
+  """Whether or not 1 / count times count is 1."""
+  one = ood.auroc(np.arange(20) + 50, np.arange(30))
+  assert ood.interval(ood.mean_of([one] * count)) == ood.interval(one)
+
+
 def test_shuffled_kinds_leave_a_half():
   rng = np.random.default_rng(5)
   out, known = rng.normal(9, 1, 50), rng.normal(0, 1, 40)

@@ -77,6 +77,33 @@ def test_parts_are_judged_as_the_study_of_all_their_seeds(tmp_path):
   assert '`c1+c2`' in (tmp_path / 'whole' / 'README.md').read_text()
 
 
+def test_seeds_with_rl_come_first_as_a_study_runs_it_on_the_first():
+  told = [{'seeds': [0, 1], 'rl_seeds': 1}, {'seeds': [2, 3], 'rl_seeds': 1}]
+  assert join.joined_config(['a', 'b'], told) == {
+    'seeds': [0, 2, 1, 3],
+    'rl_seeds': 2,
+  }
+
+
+def test_a_second_join_keeps_nothing_of_the_first(tmp_path):
+  b = part(tmp_path / 'b', (201,))
+  more = curves((200,))
+  more['rl_pi0'] = small.table('rl_pi0', [{'role': 'linear', 'seed': 200}])
+  assert joined(tmp_path, part(tmp_path / 'a', (200,), more), b) == 0
+  assert 'rl_pi0' in runs.read_tables(tmp_path / 'whole' / 'tables')
+  assert joined(tmp_path, part(tmp_path / 'c', (200,)), b) == 0
+  found = runs.read_tables(tmp_path / 'whole' / 'tables')
+  assert set(found) == {'rl_curve', 'lm'}
+
+
+def test_a_part_is_not_written_over(tmp_path, capsys):
+  a, b = (part(tmp_path / n, (200 + i,)) for i, n in enumerate('ab'))
+  kept = (tmp_path / 'a' / 'claims.json').read_bytes()
+  assert join.main([a, b, f'--out={a}']) == 1
+  assert 'a is one of the parts: wanted another' in capsys.readouterr().err
+  assert (tmp_path / 'a' / 'claims.json').read_bytes() == kept
+
+
 def test_half_of_the_seeds_decides_nothing(tmp_path):
   a = part(tmp_path / 'a', range(200, 204))
   document = claims_io.read_claims(f'{a}/claims.json')
@@ -90,6 +117,14 @@ def test_a_run_that_both_have_is_that_of_the_first():
   assert list(found['lm']['nats_per_token']) == [2.0]
   assert set(found['rl_curve']['seed']) == {1, 2}
   assert len(found['rl_curve']) == 2 * len(first['rl_curve'])
+
+
+def test_a_table_that_a_later_part_alone_has_of_a_shared_run_is_kept():
+  first, second = curves((1,)), curves((2,))
+  more = second | {'programs': second['lm'].assign(program='jit(f)')}
+  found = joining.join_tables({'a': first, 'b': more})
+  assert list(found['programs']['program']) == ['jit(f)']
+  assert len(found['lm']) == 1
 
 
 def test_rows_of_no_run_are_all_kept():
