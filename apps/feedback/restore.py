@@ -2,8 +2,9 @@
 
 Rows are told by what stays the same in every export: uids, and the number or
 the place of what has none. What is there already is left as it is, but that a
-conversation which was read before its end gets its end. People come without
-names and without links; whoever was invited here stays invited.
+conversation which was read before its end gets its end. A conversation that has
+gone on in another way, as after an older file was put back, is refused. People
+come without names and without links; whoever was invited here stays invited.
 """
 
 import contextlib
@@ -28,6 +29,12 @@ FIELDS = {
   ).split(),
   'snapshots': 'uid name created'.split(),
 }
+# Fields that never change, of rows that are told by a number or a place.
+SAME = {
+  'choices': 'box picked rewrite created'.split(),
+  'turns': 'human seed created prompt'.split(),
+  'replies': 'seed text'.split(),
+}
 # What a row that is none raises: a name, a type or a number that is not there.
 UNFIT = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
 
@@ -43,7 +50,8 @@ def read(db, file) -> tuple[int, int]:
     (choices in the file, those that were new).
 
   Raises:
-    DataError: at a line that is no row of a sidecar, with its number.
+    DataError: at a line that is no row of a sidecar, or of another course of a
+      conversation that is there, with its number.
   """
   rows, new = list(_rows(file)), 0
   with database.writing(db):
@@ -61,6 +69,8 @@ def _said(file, number):
   """Turns whatever a row does not fit by into one line."""
   try:
     yield
+  except DataError as error:
+    raise DataError(f'{file}:{number}: {error}') from None
   except (*UNFIT, database.sqlite3.Error) as error:
     raise DataError(
       f'{file}:{number}: wanted a line of sidecar.jsonl, got one that does not '
@@ -117,9 +127,9 @@ def _take(db, row) -> bool:
     own = {'turn_id': turn_id, 'place': reply['place']}
     writer = known[reply['snapshot']]
     _added(db, 'replies', own, reply, snapshot_id=writer)
-  key, before = {'nonce': row['uid']}, db.total_changes
-  ids = {'turn_id': turn_id, 'person_id': person_id}
-  _added(db, 'choices', key, row['choice'], **ids)
+  own, before = {'turn_id': turn_id}, db.total_changes
+  ids = {'nonce': row['uid'], 'person_id': person_id}
+  _added(db, 'choices', own, row['choice'], **ids)
   return db.total_changes > before
 
 
@@ -136,18 +146,35 @@ def _end(db, lease_id, lease):
 
 
 def _added(db, table, key, fields, **more) -> int:
-  """The id of the row with a key, which is added if it is not there."""
+  """The id of the row with a key, which is added if it is not there.
+
+  Raises:
+    DataError: if it is there and is another one.
+  """
   where = ' AND '.join(f'{name} = ?' for name in key)
-  find = f'SELECT id FROM {table} WHERE {where}'
+  find = f'SELECT * FROM {table} WHERE {where}'
   found = db.execute(find, (*key.values(),)).fetchone()
   if found:
-    return found[0]
+    _check_same(table, found, fields)
+    return found['id']
   row = {name: fields[name] for name in FIELDS[table]} | key | more
   names, marks = ', '.join(row), ', '.join('?' * len(row))
   db.execute(
     f'INSERT INTO {table} ({names}) VALUES ({marks})', (*row.values(),)
   )
-  return db.execute(find, (*key.values(),)).fetchone()[0]
+  return db.execute(find, (*key.values(),)).fetchone()['id']
+
+
+def _check_same(table, found, fields):
+  """Raises a DataError where what never changes has changed."""
+  for name in SAME.get(table, ()):
+    if found[name] != fields[name]:
+      short = [str(row[name])[:60] for row in (found, fields)]
+      raise DataError(
+        f'wanted {name} of {table} to be {short[0]!r}, as the database has it, '
+        f'got {short[1]!r}: the conversation has gone on in another way here; '
+        'read the export into a new --db'
+      )
 
 
 def _point_to_source(db, item):

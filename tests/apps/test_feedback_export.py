@@ -163,6 +163,54 @@ def test_an_export_in_the_midst_of_a_conversation_is_gone_on_with(
   assert '"comment": "good"' in ''.join(export.sidecar_lines(fresh))
 
 
+SECOND = ({'texts': (' new0', ' new1')}, {'human': 'owls'}, {'prompt': ' x'})
+OTHER = ({'box': 8}, {'box': None, 'picked': 0, 'rewrite': ' Better.'})
+
+
+@pytest.mark.parametrize(
+  ('more', 'nonce'),
+  [(more, None) for more in SECOND]  # the person has yet to choose
+  + [(more, 'choice-1-2') for more in SECOND + OTHER]
+  + [(more, 'of another session') for more in SECOND + OTHER],
+)
+def test_a_choice_goes_to_the_replies_that_it_is_about_or_nowhere(
+  made, tmp_path, more, nonce
+):
+  """After the copy of an older file was put back, another second turn."""
+  other = said_fixture.Maker(tmp_path / 'b.db')
+  for maker in (made, other):
+    maker.choose(maker.conversation())
+  old = {'number': 2, 'texts': (' old0', ' old1')}
+  made.choose(1, **old)
+  other.choose(1, **old | more)
+  if nonce:
+    other.db.execute('UPDATE choices SET nonce = ? WHERE id = 2', (nonce,))
+  else:
+    other.db.execute('DELETE FROM choices WHERE id = 2')
+  export.write(made.db, tmp_path / 'out')
+  before, file = list(other.db.iterdump()), tmp_path / 'out' / export.SIDECAR
+  with pytest.raises(
+    DataError, match=r'jsonl:2: wanted \w+ of \w+ .* new --db'
+  ):
+    restore.read(other.db, file)
+  assert list(other.db.iterdump()) == before
+
+
+@pytest.mark.parametrize(
+  ('table', 'name', 'value'),
+  [('turns', 'seed', 8), ('turns', 'created', 5.5), ('replies', 'seed', 9)]
+  + [('replies', 'text', None), ('choices', 'created', 7.75)],
+)
+def test_a_row_that_never_changes_is_the_same_or_another_one(
+  made, tmp_path, table, name, value
+):
+  everything(made)
+  export.write(made.db, tmp_path / 'out')
+  made.db.execute(f'UPDATE {table} SET {name} = ? WHERE id = 2', (value,))
+  with pytest.raises(DataError, match=f'wanted {name} of {table} to be'):
+    restore.read(made.db, tmp_path / 'out' / export.SIDECAR)
+
+
 def test_nobodys_name_or_link_is_exported(made):
   everything(made)
   said = ''.join(export.sidecar_lines(made.db))
