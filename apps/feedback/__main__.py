@@ -72,6 +72,12 @@ def run(options) -> None:
   # What takes no time is looked at before the models are opened.
   sock, origins = serving.listen(options)
   connect(options['db'], create=True).close()
+  with sock, serving.alone(options['db']):
+    _serve(options, plan, sock, origins)
+
+
+def _serve(options, plan, sock, origins):
+  """Opens the models and serves; the database is this process's alone."""
   sampler = ('temperature', 'top_k', 'top_p', 'max_reply', 'max_prompt')
   writers = Writers(
     [x for x in options['policies'].split(',') if x],

@@ -1,4 +1,4 @@
-"""What is done before the page is served: items, first links, an address."""
+"""What is done before the page is served: a lock, items, links, an address."""
 
 import contextlib
 import json
@@ -9,6 +9,7 @@ from pathlib import Path
 from apps.feedback import people, work
 from apps.feedback.database import connect
 from rlhf_jax.text.dialogue import split_reply
+from rlhf_jax.train import locks
 
 OUTSIDE = """
 REACHABLE FROM OUTSIDE as {origin}
@@ -47,6 +48,26 @@ def attention_rows(path):
       raise ValueError(f'{path}:{number}: wanted two replies to one prompt')
     found.append((prompt, better, worse))
   return found
+
+
+def alone(path):
+  """Holds FILE.lock beside a database, which one program at a time serves.
+
+  Another would make its own snapshots the ones that write, and give up the
+  replies that wait for those of the first.
+
+  Args:
+    path: of the database.
+
+  Returns:
+    The open file; to close it, or to die, lets go of the lock.
+
+  Raises:
+    RunError: if another live process serves it.
+  """
+  lock = Path(f'{Path(path).resolve()}.lock')  # one, whatever a link calls it
+  lock.touch(0o600)
+  return locks.hold(lock, path, 'end that one, or give another --db')
 
 
 def prepare(options, plan) -> list[str]:

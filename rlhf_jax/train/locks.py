@@ -1,4 +1,4 @@
-"""Locks of directories, so that two processes do not write to one."""
+"""Locks, so that two processes do not write to one directory or file."""
 
 import errno
 import fcntl
@@ -29,16 +29,28 @@ def take_lock(folder, held):
   Raises:
     RunError: if another live process holds it.
   """
-  file = open(Path(folder) / LOCK, 'a+')  # noqa: SIM115
+  path = Path(folder) / LOCK
   if not held:
-    return file
+    return open(path, 'a+')  # noqa: SIM115
+  return hold(path, folder, 'wait for it, or choose another --workdir')
+
+
+def hold(path, used, remedy):
+  """Opens a lock file and holds it, as `take_lock` does that of a directory.
+
+  Args:
+    path: of the lock file.
+    used: what nobody else may use meanwhile, as a refusal names it.
+    remedy: what to do where somebody does.
+  """
+  file = open(path, 'a+')  # noqa: SIM115
   try:
     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
   except OSError as error:
     if error.errno in NO_LOCKS:
       print(
-        f'{folder}: its file system has no locks ({error.strerror}); see to it '
-        'that no other process uses this directory',
+        f'{used}: its file system has no locks ({error.strerror}); see to it '
+        'that no other process uses it',
         file=sys.stderr,
       )
       return file
@@ -47,8 +59,7 @@ def take_lock(folder, held):
     file.close()
     if isinstance(error, BlockingIOError | PermissionError):
       raise RunError(
-        f'{folder} is in use by another process{holder}: wait for it, or '
-        'choose another --workdir'
+        f'{used} is in use by another process{holder}: {remedy}'
       ) from None
     raise
   file.truncate(0)

@@ -1,6 +1,11 @@
 """Flags, files and addresses as somebody in a hurry gives them."""
 
 import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
 
 import pytest
 import said_fixture
@@ -21,7 +26,9 @@ from apps.feedback import (
 from apps.feedback.client import Client, ClientError
 from apps.feedback.plan import Plan
 from rlhf_jax.data.faults import DataError
+from rlhf_jax.train.about import RunError
 
+ROOT = pathlib.Path(__file__).parents[2]
 SAMPLER = {'rows': 8, 'max_prompt': 512, 'max_reply': 256}
 SAMPLER |= {'top_k': 0, 'top_p': 1.0, 'temperature': 1.0}
 
@@ -65,6 +72,56 @@ def test_a_sampler_that_writes_nothing_is_refused_before_models_open(
   program.check_sampler(SAMPLER)
   with pytest.raises(ValueError, match=f'wanted --{name} '):
     program.check_sampler(SAMPLER | {name: value})
+
+
+def options_of(db):
+  """Flags of a program that serves a database; its policy is nowhere."""
+  planned = {name: field.default for name, field in program.PLANNED.items()}
+  own = {'db': str(db), 'policies': 'nothing', 'pm': '', 'tasks': 'helpful'}
+  own |= {'host': '127.0.0.1', 'port': 0, 'public': ''}
+  return planned | SAMPLER | own
+
+
+def test_a_database_that_is_served_is_refused_before_models_open(tmp_path):
+  """Also by another name: its snapshots would not be those of the first."""
+  path, link = tmp_path / 'x.db', tmp_path / 'link.db'
+  database.connect(path, create=True).close()
+  link.symlink_to(path)
+  for name in (path, link):
+    with serving.alone(path), pytest.raises(RunError) as found:
+      program.run(options_of(name))
+    said = str(found.value)
+    assert said.startswith(
+      f'{name} is in use by another process ({os.getpid()}'
+    )
+    assert said.endswith(': end that one, or give another --db')
+  with pytest.raises(FileNotFoundError, match='no model'):  # it is free again
+    program.run(options_of(path))
+  assert pathlib.Path(f'{path}.lock').stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.slow  # starts a process
+def test_a_process_that_is_killed_lets_go_of_its_database(tmp_path):
+  path = tmp_path / 'x.db'
+  code = (
+    'import sys, time\n'
+    'from apps.feedback import serving\n'
+    'lock = serving.alone(sys.argv[1])\n'
+    'print("held", flush=True)\n'
+    'time.sleep(600)\n'
+  )
+  process = subprocess.Popen(
+    [sys.executable, '-c', code, path], cwd=ROOT, stdout=subprocess.PIPE
+  )
+  try:
+    assert process.stdout.readline() == b'held\n'
+    with pytest.raises(RunError, match=f'another process .{process.pid} on'):
+      serving.alone(path)
+  finally:
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+  serving.alone(path).close()
 
 
 def test_a_queue_that_holds_no_turn_is_refused():

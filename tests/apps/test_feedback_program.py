@@ -62,6 +62,20 @@ def served(policy, db, *more):
     process.stdout.close()
 
 
+def refused(policy, db):
+  """The last line of a program that does not begin to serve."""
+  done = subprocess.run(
+    [sys.executable, '-m', 'apps.feedback', f'--policies={policy}']
+    + [f'--db={db}', *SMALL],
+    cwd=ROOT,
+    capture_output=True,
+    text=True,
+    timeout=900,
+  )
+  assert done.returncode == 2 and 'Traceback' not in done.stderr
+  return done.stderr.strip().splitlines()[-1]
+
+
 def replies(db):
   """Texts and tokens of all replies, once they are there."""
   event = threading.Event()
@@ -82,6 +96,7 @@ def test_the_program_serves_a_run_and_writes_the_same_after_a_kill(
 ):
   path, copy = tmp_path / 'a.db', tmp_path / 'b.db'
   with served(policy, path) as (address, lines):
+    assert f'{path} is in use by another process' in refused('nothing', path)
     links = [re.search(r'link of the (.*): .*/join/(\w+)', x) for x in lines]
     [admin, worker] = [x for x in links if x]
     assert (admin[1], worker[1]) == ('admin', 'first worker')
@@ -119,15 +134,6 @@ def test_the_program_serves_a_run_and_writes_the_same_after_a_kill(
 
 
 def test_a_policy_that_is_not_there_is_said_in_one_line(tmp_path):
-  done = subprocess.run(
-    [sys.executable, '-m', 'apps.feedback', '--policies=nothing']
-    + [f'--db={tmp_path / "x.db"}', *SMALL],
-    cwd=ROOT,
-    capture_output=True,
-    text=True,
-    timeout=900,
-  )
-  assert done.returncode == 2 and 'Traceback' not in done.stderr
-  assert 'no model' in done.stderr.strip().splitlines()[-1]
+  assert 'no model' in refused('nothing', tmp_path / 'x.db')
   with contextlib.closing(connect(tmp_path / 'x.db')) as db:
     assert db.execute('SELECT COUNT(*) FROM people').fetchone()[0] == 0
