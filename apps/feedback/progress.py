@@ -50,8 +50,9 @@ def votes_of(found) -> dict[str, list]:
 def agreement(db) -> dict | None:
   """{'alpha', 'kappa', 'agreement': Interval, 'items'} of pairs of overlap.
 
-  Columns are the first, second, ... to compare a pair, whoever that was.
-  Without such a pair it is None, with fewer than FEWEST no interval has ends.
+  Columns are the first, second, ... to compare a pair, whoever that was, so
+  that kappa is of all pairs of votes, in both orders. Without such a pair it is
+  None, with fewer than FEWEST no interval has ends.
   """
   groups = list(votes_of(comparisons(db)).values())
   if not groups:
@@ -61,7 +62,7 @@ def agreement(db) -> dict | None:
   )
   for row, group in zip(votes_NR, groups, strict=True):
     row[: len(group)] = [item.good for item in group]
-  found = agreement_people.between_people(votes_NR, classes=2)
+  found = agreement_people.between_votes(votes_NR, classes=2)
   if len(groups) < FEWEST:
     for name in agreement_people.STATISTICS:
       found[name] = dataclasses.replace(found[name], low=np.nan, high=np.nan)

@@ -3,7 +3,8 @@
 Votes are classes 0 to K - 1; -1 is a vote that is missing. All that is
 measured is a function of counts that add up over items,
 
-    C[k, l]   pairs of votes in which one rater says k and the other l
+    C[k, l]   pairs of votes in which one rater says k and the other l; of
+              votes of nobody in particular every pair in both orders
     o[k, l]   Krippendorff's coincidences: within an item of m votes, every
               ordered pair of them counts 1 / (m - 1)
 
@@ -71,12 +72,21 @@ def coincidences(rating_NR, classes: int) -> np.ndarray:
 
   o[k, l] = n_k (n_l - [k = l]) / (m - 1),   m = sum_k n_k
   """
+  m_N = one_hot(rating_NR, classes).sum((1, 2))
+  pairs_NKK = ordered_pairs(rating_NR, classes)
+  return pairs_NKK / np.maximum(m_N - 1, 1)[:, None, None]
+
+
+def ordered_pairs(rating_NR, classes: int) -> np.ndarray:
+  """Pairs of votes of an item, each in both orders, item by item, [N, K, K].
+
+  C[k, l] = n_k (n_l - [k = l])
+  """
   count_NK = one_hot(rating_NR, classes).sum(1)
-  m_N = count_NK.sum(1)
   pairs_NKK = count_NK[:, :, None] * count_NK[:, None, :]
   own = np.arange(classes)
   pairs_NKK[:, own, own] -= count_NK
-  return pairs_NKK / np.maximum(m_N - 1, 1)[:, None, None]
+  return pairs_NKK
 
 
 def agreement(count_KK) -> np.ndarray:
@@ -224,6 +234,38 @@ def between_people(
     for name, function in zip(STATISTICS, functions, strict=True)
   }
   return found | {'votes': int(count_NPKK[:, :last].sum()), 'items': items}
+
+
+def between_votes(vote_NR, classes: int = VOTES, seed: int = 0, group_N=None):
+  """{statistic: Interval over groups} of votes of nobody in particular.
+
+  A column is the first, second, ... vote of an item, whoever's it was, and may
+  be all but empty. Every pair of votes of an item counts, in both orders:
+  agreement and kappa are those of that one symmetric table, on which Cohen's
+  kappa is the pi of Scott 1955, alpha as ever.
+
+  Args:
+    vote_NR: votes.
+    classes: K.
+    seed: of the bootstrap.
+    group_N: as of `summed`.
+  """
+  count_N2KK = np.stack(
+    [ordered_pairs(vote_NR, classes), coincidences(vote_NR, classes)], 1
+  )
+  items = int(count_N2KK.any((1, 2, 3)).sum())
+  count_N2KK = summed(count_N2KK, group_N)
+  count_N2KK = count_N2KK[count_N2KK.any((1, 2, 3))]
+  functions = (
+    lambda count: agreement(count[..., 0, :, :]),
+    lambda count: kappa(count[..., 0, :, :]),
+    lambda count: alpha(count[..., 1, :, :]),
+  )
+  found = {
+    name: bootstrap(count_N2KK, function, np.random.default_rng(seed))
+    for name, function in zip(STATISTICS, functions, strict=True)
+  }
+  return found | {'votes': int(count_N2KK[:, 0].sum()) // 2, 'items': items}
 
 
 def pair_kappas(people_NR, classes: int = VOTES) -> dict:

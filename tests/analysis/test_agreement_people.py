@@ -97,6 +97,45 @@ def test_among_people_kappa_is_the_mean_over_pairs():
     assert found[name].low < found[name].mean < found[name].high
 
 
+@pytest.mark.parametrize('seed', range(5))
+def test_votes_of_nobody_in_particular_are_pooled_as_their_naive_twin(seed):
+  """Every pair of votes, in both orders, as a list; columns fill unevenly."""
+  rng = np.random.default_rng(seed)
+  vote_NR = votes(seed)
+  vote_NR[rng.random(40) < 0.8, 2] = people.MISSING
+  items = [[v for v in row if v >= 0] for row in vote_NR]
+  pairs = [p for row in items for p in itertools.permutations(row, 2)]
+  found = people.between_votes(vote_NR)
+  wanted = naive_kappa([a for a, _ in pairs], [b for _, b in pairs])
+  assert found['kappa'].mean == pytest.approx(wanted)
+  assert found['agreement'].mean == pytest.approx(
+    np.mean([a == b for a, b in pairs])
+  )
+  assert found['alpha'].mean == pytest.approx(naive_alpha(vote_NR))
+  assert found['votes'] == len(pairs) // 2
+  assert found['items'] == sum(len(row) > 1 for row in items)
+  for name in people.STATISTICS:
+    assert found[name].low < found[name].mean < found[name].high
+  # Whose vote stands in which column says nothing.
+  again = people.between_votes(rng.permuted(vote_NR, axis=1))
+  assert [again[x] for x in again] == [found[x] for x in found]
+
+
+@pytest.mark.parametrize('third', [0, 1])
+def test_one_third_vote_beside_fifty_pairs_changes_little(third):
+  """A mean over columns gave its two pairs twice the weight of all others."""
+  vote_NR = np.full((51, 3), people.MISSING)
+  vote_NR[:, :2] = np.arange(51)[:, None] % 2
+  vote_NR[50, 2] = third
+  found = people.between_votes(vote_NR, 2)
+  # 106 ordered pairs; a third vote of 1 differs from both of its item.
+  chance = ((54 + 2 * (1 - third)) ** 2 + (50 + 2 * third) ** 2) / 106**2
+  apart = 4 * third / 106
+  assert found['agreement'].mean == pytest.approx(1 - apart)
+  assert found['kappa'].mean == pytest.approx(1 - apart / (1 - chance))
+  assert found['kappa'].mean == pytest.approx(found['alpha'].mean, abs=0.05)
+
+
 def test_one_class_alone_has_agreement_but_no_kappa_or_alpha():
   same_N = np.zeros(6, int)
   found = people.with_people(same_N, same_N[:, None])

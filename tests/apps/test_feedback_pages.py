@@ -363,11 +363,11 @@ def test_agreement_and_counts_are_those_of_hand_counted_votes(tmp_path):
     task = page.begin(bob)
     choose(page, bob, task, other)
   found = progress.agreement(page.db)
-  # Pairs of votes: 00, 11, 00, 10. Kappa: chance is 2/4 3/4 + 2/4 1/4 = 1/2;
-  # alpha: of 8 votes 5 are 0 and 3 are 1, so 1 - 7 * 2 / (64 - 25 - 9).
+  # Pairs of votes: 00, 11, 00, 10; of 8 votes 5 are 0 and 3 are 1. Chance of
+  # kappa is (25 + 9) / 64; alpha is 1 - 7 * 2 / (64 - 25 - 9).
   assert found['items'] == 4
   assert found['agreement'].mean == pytest.approx(3 / 4)
-  assert found['kappa'].mean == pytest.approx(1 / 2)
+  assert found['kappa'].mean == pytest.approx((48 - 34) / (64 - 34))
   assert found['alpha'].mean == pytest.approx(1 - 14 / 30)
   rows = {row['name']: row for row in progress.people(page.db)}
   assert rows['ada']['agrees'] == rows['bob']['agrees'] == 3

@@ -83,3 +83,20 @@ def test_agreement_on_few_pairs_has_no_interval(made, pairs):
     few = pairs < progress.FEWEST
     assert math.isfinite(found[name].mean)
     assert math.isnan(found[name].low) == math.isnan(found[name].high) == few
+
+
+@pytest.mark.parametrize('third', [1, 8])
+def test_kappa_is_of_all_votes_where_one_pair_has_a_third(made, third):
+  """Two columns that share one pair alone have no kappa, or a wild one."""
+  for n in range(9):
+    box = 8 if n % 2 else 1
+    turn = made.choose(made.conversation(), box=box)
+    again = {'kind': 'pair', 'source_turn_id': turn, 'prompt': PROMPT}
+    made.choose(made.conversation(2, **again), box=box)
+  made.choose(made.conversation(1, **again), box=third)
+  found = progress.agreement(made.db)
+  # Of 22 ordered pairs of votes 4 are of the third one and differ, or none.
+  apart, ones = (0, 8) if third == 1 else (4, 10)
+  chance = (ones**2 + (22 - ones) ** 2) / 22**2
+  assert found['agreement'].mean == pytest.approx(1 - apart / 22)
+  assert found['kappa'].mean == pytest.approx(1 - apart / 22 / (1 - chance))
