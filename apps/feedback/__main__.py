@@ -16,7 +16,7 @@ import uvicorn
 from absl import flags
 
 from apps.feedback import app, serving
-from apps.feedback.database import connect
+from apps.feedback.database import connect, told
 from apps.feedback.plan import DIRECTIONS, SHOWN, Plan
 from apps.feedback.writers import Writers
 from experiments.shared import command
@@ -72,7 +72,7 @@ def run(options) -> None:
   # What takes no time is looked at before the models are opened.
   sock, origins = serving.listen(options)
   connect(options['db'], create=True).close()
-  with sock, serving.alone(options['db']):
+  with sock, serving.alone(options['db']), told(options['db']):
     _serve(options, plan, sock, origins)
 
 

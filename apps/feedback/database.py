@@ -135,18 +135,36 @@ def connect(path, create: bool = False) -> sqlite3.Connection:
   if create:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch(0o600)  # nobody else's to read; the files beside it follow
-  try:
+  with told(path):
     db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
     db.row_factory = sqlite3.Row
     db.execute('PRAGMA synchronous = FULL')
     db.execute('PRAGMA foreign_keys = ON')
     migrate(db, path)  # before a file of somebody else's would be changed
     db.execute('PRAGMA journal_mode = WAL')
-  except sqlite3.DatabaseError as error:
-    raise DatabaseError(
-      f'{path} cannot be used as a database ({error}): give another --db'
-    ) from None
   return db
+
+
+@contextlib.contextmanager
+def told(path) -> Iterator[None]:
+  """Makes what SQLite raises a DatabaseError, the one line of a command.
+
+  The page has answers of its own to such errors (`site.handler`), and tries
+  again (`Generation`).
+  """
+  try:
+    yield
+  except sqlite3.Error as error:
+    code = getattr(error, 'sqlite_errorcode', None)
+    if code is not None and code & 0xFF == sqlite3.SQLITE_BUSY:
+      raise DatabaseError(
+        f'{path} is locked by another program ({error}): wait until that one '
+        'is done, or end it, and give the same command again'
+      ) from None
+    raise DatabaseError(
+      f'{path} cannot be used as a database ({error}): make room on its disk, '
+      'or give another --db'
+    ) from None
 
 
 def migrate(db, path='the database') -> None:

@@ -171,16 +171,22 @@ def main(arguments=None) -> None:
   )
   flags = parser.parse_args(arguments)
   try:
-    if flags.to:
-      counts = write(database.connect(flags.db), flags.to, flags.weakest)
-      rest = [f'{n} left out ({why})' for why, n in counts.items()][1:]
-      print(', '.join([f'{counts["pairs"]} pairs', *rest]) + f': {flags.to}')
-    else:
-      db = database.connect(flags.db, create=True)
-      read, new = restore.read(db, Path(flags.source) / SIDECAR)
-      print(f'{read} choices read, {new} of them new: {flags.db}')
+    with database.told(flags.db):
+      _run(flags)
   except (database.DatabaseError, DataError, OSError) as error:
     sys.exit(f'error: {error}')
+
+
+def _run(flags):
+  """Writes or reads, and says how much."""
+  if flags.to:
+    counts = write(database.connect(flags.db), flags.to, flags.weakest)
+    rest = [f'{n} left out ({why})' for why, n in counts.items()][1:]
+    print(', '.join([f'{counts["pairs"]} pairs', *rest]) + f': {flags.to}')
+  else:
+    db = database.connect(flags.db, create=True)
+    read, new = restore.read(db, Path(flags.source) / SIDECAR)
+    print(f'{read} choices read, {new} of them new: {flags.db}')
 
 
 if __name__ == '__main__':

@@ -13,7 +13,7 @@ import contextlib
 from absl import flags
 
 from apps.feedback import people
-from apps.feedback.database import connect
+from apps.feedback.database import connect, told
 from experiments.shared import command
 
 
@@ -24,7 +24,7 @@ def run(options) -> None:
   names = (options['names'] or '').split(',')
   if options['count']:
     names = [f'{options["kind"]} {i + 1}' for i in range(options['count'])]
-  with contextlib.closing(connect(options['db'])) as db:
+  with told(options['db']), contextlib.closing(connect(options['db'])) as db:
     for name in names:
       token = people.invite(db, name, options['role'], options['kind'])
       print(f'/join/{token} {name.strip()}')

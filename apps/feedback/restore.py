@@ -9,6 +9,7 @@ come without names and without links; whoever was invited here stays invited.
 
 import contextlib
 import json
+import sqlite3
 
 from apps.feedback import database
 from rlhf_jax.data.faults import DataError
@@ -71,7 +72,9 @@ def _said(file, number):
     yield
   except DataError as error:
     raise DataError(f'{file}:{number}: {error}') from None
-  except (*UNFIT, database.sqlite3.Error) as error:
+  except sqlite3.OperationalError:  # a full disk, whatever the row
+    raise
+  except (*UNFIT, sqlite3.Error) as error:
     raise DataError(
       f'{file}:{number}: wanted a line of sidecar.jsonl, got one that does not '
       f'fit ({error!r}); export again'

@@ -83,7 +83,8 @@ def main(arguments=None) -> None:
   parser.add_argument('--to', help='folder for the tables')
   flags = parser.parse_args(arguments)
   try:
-    own = found(database.connect(flags.db), flags.task)
+    with database.told(flags.db):
+      own = found(database.connect(flags.db), flags.task)
   except database.DatabaseError as error:
     sys.exit(f'error: {error}')
   players = pd.DataFrame(deployed.player_rows(own))
@@ -94,10 +95,20 @@ def main(arguments=None) -> None:
   if len(pairs):
     print(pairs.round(3).to_string(index=False))
   if flags.to:
-    folder = Path(flags.to)
-    folder.mkdir(parents=True, exist_ok=True)
-    players.to_csv(folder / 'deployed.csv', index=False)
-    pairs.to_csv(folder / 'deployed_games.csv', index=False)
+    try:
+      _write(Path(flags.to), players, pairs)
+    except OSError as error:
+      sys.exit(
+        f'error: wanted a folder to write to as --to={flags.to}, got {error}: '
+        'give another'
+      )
+
+
+def _write(folder, players, pairs):
+  """Writes both tables."""
+  folder.mkdir(parents=True, exist_ok=True)
+  players.to_csv(folder / 'deployed.csv', index=False)
+  pairs.to_csv(folder / 'deployed_games.csv', index=False)
 
 
 if __name__ == '__main__':

@@ -18,9 +18,11 @@ from apps.feedback import (
   conversation,
   database,
   export,
+  invite,
   people,
   restore,
   serving,
+  standings,
   work,
 )
 from apps.feedback.client import Client, ClientError
@@ -122,6 +124,67 @@ def test_a_process_that_is_killed_lets_go_of_its_database(tmp_path):
     process.wait()
     process.stdout.close()
   serving.alone(path).close()
+
+
+def commands(tmp_path, monkeypatch):
+  """Calls of all commands that write to a database."""
+  path, out = tmp_path / 'x.db', tmp_path / 'out'
+  monkeypatch.setattr(program, 'Writers', lambda *args, **more: None)
+  served = options_of(path) | {'openings': '', 'attention': ''}
+  invited = {'db': path, 'names': 'ada', 'count': 0}
+  invited |= {'role': 'worker', 'kind': 'person'}
+  return {
+    'serve': lambda: program.run(served),
+    'invite': lambda: invite.run(invited),
+    'export': lambda: export.main([f'--db={path}', f'--from={out}']),
+  }
+
+
+@pytest.mark.parametrize('name', ['serve', 'invite', 'export'])
+def test_a_database_that_is_locked_is_one_line_of_every_command(
+  tmp_path, monkeypatch, name
+):
+  made = said_fixture.Maker(tmp_path / 'a.db')
+  made.choose(made.conversation())
+  export.write(made.db, tmp_path / 'out')
+  other = database.connect(tmp_path / 'x.db', create=True)
+  other.execute('BEGIN IMMEDIATE')
+  monkeypatch.setattr(database, 'BUSY_SECONDS', 0.05)
+  with pytest.raises((database.DatabaseError, SystemExit)) as found:
+    commands(tmp_path, monkeypatch)[name]()
+  said = str(found.value).removeprefix('error: ')
+  assert said.startswith(f'{tmp_path}/x.db is locked by another program (')
+  assert said.endswith('end it, and give the same command again')
+
+
+def test_a_database_that_nobody_else_may_read_is_one_line(
+  tmp_path, monkeypatch
+):
+  path = tmp_path / 'x.db'
+  database.connect(path, create=True).close()
+  other = database.connect(path)
+  other.execute('PRAGMA locking_mode = EXCLUSIVE')
+  database.set_setting(other, 'stopped', '1')
+  monkeypatch.setattr(database, 'BUSY_SECONDS', 0.05)
+  for main, more in ((standings.main, []), (export.main, ['--to=out'])):
+    with pytest.raises(SystemExit, match='x.db is locked by another program'):
+      main([f'--db={path}', *more])
+
+
+def test_a_full_disk_is_said_of_the_disk_not_of_the_row(tmp_path, monkeypatch):
+  made = said_fixture.Maker(tmp_path / 'a.db')
+  made.choose(made.conversation(), texts=(' long' * 9999, ' longer' * 9999))
+  export.write(made.db, tmp_path / 'out')
+  connect = database.connect
+
+  def full(*args, **more):
+    db = connect(*args, **more)
+    db.execute('PRAGMA max_page_count = 1')  # none below what there is
+    return db
+
+  monkeypatch.setattr(database, 'connect', full)
+  with pytest.raises(SystemExit, match='disk is full.*: make room on its disk'):
+    export.main([f'--db={tmp_path}/x.db', f'--from={tmp_path}/out'])
 
 
 def test_a_queue_that_holds_no_turn_is_refused():

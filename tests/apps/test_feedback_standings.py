@@ -70,6 +70,18 @@ def test_the_command_prints_and_writes_both_tables(made, tmp_path, capsys):
     standings.main([f'--db={tmp_path}/none.db'])
 
 
+def test_a_folder_that_cannot_be_written_to_is_one_line(made, tmp_path):
+  file, folder = tmp_path / 'file', tmp_path / 'out'
+  file.write_text('')
+  (folder / 'deployed.csv').mkdir(parents=True)
+  for to in (file, file / 'below', folder):
+    with pytest.raises(SystemExit) as found:
+      standings.main([f'--db={tmp_path}/a.db', f'--to={to}'])
+    said = str(found.value)
+    assert said.startswith(f'error: wanted a folder to write to as --to={to}')
+    assert said.endswith(': give another') and '\n' not in said
+
+
 @pytest.mark.parametrize('pairs', [7, 8])
 def test_agreement_on_few_pairs_has_no_interval(made, pairs):
   """A bootstrap over one pair would say that nothing is uncertain."""
