@@ -199,7 +199,8 @@ def work(url, tokens, world, each, seed=0, rewrites=0.05, patience=600.0):
       tell = lambda done: counter.set(number, done)
       Session(client, worker, each, tell).run()
     except Exception as error:  # of a thread; raised below
-      traceback.print_exc()
+      if not isinstance(error, ClientError):  # not known: where it was
+        traceback.print_exc()
       failed.append(f'worker {number}: {error}')
 
   threads = [

@@ -206,3 +206,20 @@ def test_a_page_that_does_not_know_a_worker_is_an_error_not_the_end():
   page.get = lambda path: (401, '<p>Open the link that you were sent.</p>')
   with pytest.raises(ClientError, match='/ answered 401: .*Open the link'):
     simulate.Session(page, Says(), 5).run()
+
+
+@pytest.mark.parametrize('known', [True, False])
+def test_a_worker_that_fails_says_where_only_if_nobody_knows_why(
+  server, capsys, monkeypatch, known
+):
+  """A link that was revoked is a line, a fault of the program more."""
+  monkeypatch.setattr(simulate, 'Session', None)
+  server.answers = [(403, 'This link is not valid')] if known else [(303, '/')]
+  url = f'http://127.0.0.1:{server.server_port}'
+  with pytest.raises(ClientError) as found:
+    simulate.work(url, ['one', 'two'], world=None, each=1)
+  said = capsys.readouterr().err
+  assert said.count('Traceback') == (0 if known else 2)
+  assert 'worker 0: ' in str(found.value) and 'worker 1: ' in str(found.value)
+  wanted = '/join answered 403: This link' if known else 'not callable'
+  assert wanted in str(found.value)
