@@ -191,6 +191,29 @@ def test_a_script_that_is_typed_stays_text(chromium, server):
   assert visitor.value('document.title') != 'ran'
 
 
+def test_a_rewrite_begins_with_the_words_of_a_reply_or_with_none(
+  chromium, server
+):
+  server.start()
+  visitor = chromium.visitor()
+  server.invited(visitor, 'ada')
+  visitor.key('Enter')
+  visitor.wait(step('say'))
+  visitor.type('hello')
+  visitor.key('Enter')
+  visitor.wait(step('choose'))
+  server.db.execute("UPDATE replies SET text = '' WHERE place = 0")
+  visitor.open(visitor.value('location.href'))
+  visitor.wait(step('choose'))
+  assert '(an empty reply)' in visitor.text()
+  found = set()
+  for label in 'AB':
+    visitor.value(f'document.querySelector("[data-copy={label}]").click(); 0')
+    found.add(visitor.value('document.getElementById("rewrite").value'))
+  text = server.db.execute('SELECT text FROM replies WHERE place = 1')
+  assert found == {'', text.fetchone()[0].strip()}
+
+
 def test_a_killed_server_comes_back_and_the_same_replies_come(chromium, server):
   server.gate.unlink()
   server.start()

@@ -334,6 +334,24 @@ def test_the_admin_invites_watches_stops_and_takes_the_data(tmp_path):
   assert ada.get('/').status_code == 401
 
 
+COPIED = re.compile(r'<(\w+)[^>]* data-label="\w">(.*?)</\1>', re.S)
+
+
+def test_what_the_page_says_of_a_reply_is_no_part_of_the_reply(page):
+  """What stands at a label is copied into a rewrite, as the person's own."""
+  ada, bob = page.person(), page.person('bob')
+  task = page.talk(ada)
+  text = page.db.execute('SELECT text FROM replies WHERE id = 2').fetchone()[0]
+  page.db.execute("UPDATE replies SET text = '' WHERE id = 1")
+  said = ada.get(task).text
+  assert said.count('(an empty reply)') == 1
+  assert sorted(x for _, x in COPIED.findall(said)) == ['', text.strip()]
+  page.writers.broken = True
+  said = bob.get(page.talk(bob)).text
+  assert said.count('could not be written') == 2
+  assert [x for _, x in COPIED.findall(said)] == ['', '']
+
+
 def test_the_invitation_form_sent_twice_invites_once(page):
   admin = page.person('root', 'admin')
   nonce = nonce_for(admin, '/admin', '/admin/invite')
