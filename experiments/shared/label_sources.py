@@ -11,6 +11,8 @@ again. People who talk with the policies themselves are no label source: what
 they said is a tranche as it is (`queued`).
 """
 
+import dataclasses
+import math
 from pathlib import Path
 from typing import NamedTuple
 
@@ -118,8 +120,9 @@ class People:
   def label(self, asked, rng, most) -> Labelled:
     """The answers that are there, if they are enough.
 
-    The pairs are offered first: as comparisons whose order says nothing, with
-    even odds.
+    The pairs are offered first: as comparisons whose order says nothing. No
+    odds stand beside them, and none of an answer is taken: a choice that was
+    made is not drawn anew (`comparisons.redraw_labels`).
 
     Raises:
       RunError: while there are too few.
@@ -128,7 +131,7 @@ class People:
     if not self._offered.exists():
       rows = [
         make_comparison(
-          x.text + x.first, x.text + x.second, 'open', 0.5, x.kind
+          x.text + x.first, x.text + x.second, 'open', kind=x.kind
         )
         for x in asked
       ]
@@ -141,7 +144,8 @@ class People:
         f'{most}: have the pairs of {self._offered} compared, and give the '
         'same command again'
       )
-    return Labelled(found.comparisons, found.position)
+    said = [dataclasses.replace(x, p_label=math.nan) for x in found.comparisons]
+    return Labelled(said, found.position)
 
 
 def source_of(config, path, position, open_judge):

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import shared_fixture as tiny
 
-from experiments.shared import label_sources, sources
+from experiments.shared import comparisons, label_sources, sources
 from rlhf_jax.crowd import workers
+from rlhf_jax.data.pairs import encode_pairs
 from rlhf_jax.train.about import RunError
 
 ASKED = [
@@ -76,7 +77,7 @@ def test_people_are_offered_the_pairs_and_waited_for(tmp_path):
   assert [row['chosen'] for row in offered] == [
     x.text + x.first for x in ASKED[:2]
   ]
-  assert [row['p_label'] for row in offered] == [0.5, 0.5]
+  assert not any('p_label' in row for row in offered)
   file = queue / 'answers.jsonl'
   file.write_text(answer(ASKED[0], True) + answer(ASKED[1], False)[:-9])
   with pytest.raises(RunError, match='has 1 new comparisons, wanted 2'):
@@ -90,6 +91,26 @@ def test_people_are_offered_the_pairs_and_waited_for(tmp_path):
   later = source.label(ASKED[2:3], None, 1)
   assert later.comparisons[0].chosen == ASKED[2].text + ' yes!'
   assert np.isnan(later.comparisons[0].p_label)
+
+
+def test_what_people_chose_is_never_drawn_anew(tmp_path):
+  """An answer is an offered row, its texts exchanged or not; odds say nothing.
+
+  Of even odds every second choice would be turned round.
+  """
+  queue = tmp_path / 'queue'
+  queue.mkdir()
+  source, _ = people(tmp_path)
+  rows = [json.loads(answer(x, i % 2)) for i, x in enumerate(ASKED)]
+  lines = [json.dumps(row | {'p_label': 0.5}) + '\n' for row in rows]
+  (queue / 'answers.jsonl').write_text(''.join(lines))
+  found = source.label(ASKED, None, len(ASKED)).comparisons
+  assert [x.chosen for x in found] == [row['chosen'] for row in rows]
+  pairs, counts = encode_pairs(found, tiny.words(), 40, 16)
+  assert counts['kept'] == len(ASKED)
+  drawn = comparisons.redraw_labels(pairs, np.random.default_rng(0))
+  for before, after in zip(pairs, drawn, strict=True):
+    np.testing.assert_array_equal(before, after)
 
 
 def test_no_world_and_no_such_source_are_said(tmp_path):
