@@ -17,7 +17,7 @@ from rlhf_jax.data.public import (
   wikipedia,
   xml_rows,
 )
-from rlhf_jax.text.dialogue import split_reply
+from rlhf_jax.text.dialogue import parse_dialogue, split_reply
 
 
 @pytest.mark.parametrize(
@@ -233,6 +233,18 @@ def test_pairs_of_a_thread_have_different_scores_the_better_one_first():
 def test_a_text_with_turn_markers_is_one_reply():
   text = ranked.as_dialogue('q', 'see:\n\nHuman: hello\n\nAssistant: hi')
   assert split_reply(text)[1] == ' see:\nHuman: hello\nAssistant: hi'
+
+
+@pytest.mark.parametrize('ends', ['\n\n', '\n\n\n', '\n' * 6])
+@pytest.mark.parametrize('role', ['Human', 'Assistant'])
+def test_no_number_of_line_ends_before_a_marker_makes_a_turn(ends, role):
+  text = f'ok{ends}{role}: x'
+  assert ranked.plain(text) == f'ok\n{role}: x'
+  whole = ranked.as_dialogue(text, text)
+  assert split_reply(whole)[1] == f' ok\n{role}: x'
+  assert len(parse_dialogue(whole)) == 2
+  # Line ends before anything else are the text's own.
+  assert ranked.plain(f'ok{ends}so{ends}') == f'ok{ends}so'
 
 
 def test_a_ranked_pair_becomes_two_of_one_text_each():

@@ -8,6 +8,7 @@ Reference: Askell et al. 2021 (arXiv:2112.00861), section 4 and appendix C.1.
 
 import dataclasses
 import itertools
+import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -18,6 +19,9 @@ from rlhf_jax.data.records import Comparison, make_comparison
 from rlhf_jax.text.dialogue import ASSISTANT, HUMAN, split_reply
 
 GOOD, BAD = 'GOOD:', 'BAD:'
+# All line ends before a marker: one more than two would leave two behind. A run
+# of them is tried once, from its first.
+_LINE_ENDS = re.compile(r'(?<!\n)\n{2,}(?=(?:Human|Assistant):)')
 
 
 class Thread(NamedTuple):
@@ -42,9 +46,7 @@ def as_dialogue(prompt: str, reply: str) -> str:
 
 def plain(text: str) -> str:
   """The text without lines that would read as turns."""
-  for marker in (HUMAN, ASSISTANT):
-    text = text.replace(marker, marker[1:])
-  return text.strip()
+  return _LINE_ENDS.sub('\n', text).strip()
 
 
 def thread_pairs(thread: Thread, most: int, rng) -> list[Comparison]:
