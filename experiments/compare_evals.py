@@ -139,10 +139,8 @@ def compared(names, units, workdir):
   rows = []
   for after in others:
     for unit in units:
-      sides = [
-        session.items_of_unit(Path(workdir) / name, unit)
-        for name in (before, after)
-      ]
+      folders = (Path(workdir) / name for name in (before, after))
+      sides = session.sides_of(*folders, unit)
       rows += before_after.unit_rows(before, after, unit, sides)
   return rows + before_after.mean_rows(rows)
 

@@ -38,10 +38,7 @@ def compared(units, options):
   """Rows of paired.csv: each unit against the same of --before."""
   rows = []
   for unit in units:
-    sides = [
-      session.items_of_unit(folder, unit)
-      for folder in (options['before'], options['workdir'])
-    ]
+    sides = session.sides_of(options['before'], options['workdir'], unit)
     rows += [{'name': unit.name} | row for row in outcomes.paired(*sides)]
   return rows
 

@@ -16,10 +16,17 @@ import jax
 from experiments.harness import data, outcomes, plan
 from experiments.shared.imported import parts, revision, with_system
 from experiments.shared.kept import claim, write_whole
+from rlhf_jax import digests
 from rlhf_jax.text.tokenizer_files import need
 
 # Before the harness is imported: nothing is looked for at the hub.
 OFFLINE = {'HF_HUB_OFFLINE': '1', 'HF_DATASETS_OFFLINE': '1'}
+UNITS = 'units'  # folder of the rows of what is done
+# Names of model.json that workdirs of before do not have.
+LATER = ('tokenizer', 'pad_token')
+# Columns of a row in which two results of a unit have to agree: an item may be
+# the number of a line, and a prompt is of its task file and the harness.
+SAME = ('data', 'tasks', 'harness')
 
 
 class Tools(NamedTuple):
@@ -107,7 +114,7 @@ def rows_of(units, options, tools, shown=lambda rows: None):
     shown: is called with the rows of each unit as soon as they are there.
 
   Raises:
-    ValueError: if the workdir is of another model or setting.
+    ValueError: if the workdir is of another model, setting or data.
   """
   about = {
     'model': options['model'],
@@ -115,17 +122,39 @@ def rows_of(units, options, tools, shown=lambda rows: None):
     'tasks': plan.tasks_revision(),
     'harness': tools.measure.version(),
   }
-  key = about | {'limit': options['limit']}
-  claim(Path(options['workdir']) / 'model.json', key)
+  key = about | {'limit': options['limit'], 'pad_token': options['pad_token']}
+  key |= {'tokenizer': _named(options['tokenizer'])}
+  workdir = Path(options['workdir'])
+  claim(workdir / 'model.json', key, kept=workdir / UNITS, later=LATER)
   model, rows = None, []
   for unit in units:
     found = rows_of_unit(options['workdir'], unit)
     if found is None:
       model = model or open_model(options, tools)
       found = measured(unit, model, options, about, tools)
+    else:
+      _require_data(unit, found, options)
     shown(found)
     rows += found
   return rows
+
+
+def _named(tokenizer):
+  """Name of a tokenizer's file, and what is in it; '' without one."""
+  if not tokenizer:
+    return ''
+  return f'{Path(tokenizer).name} {digests.of_file(tokenizer)[:12]}'
+
+
+def _require_data(unit, rows, options):
+  """Raises ValueError if the kept rows of a unit are of other data."""
+  wanted = data.revision(options['data'], unit.task)
+  found = rows[0].get('data', wanted)
+  if found != wanted:
+    raise ValueError(
+      f'{options["workdir"]} holds {unit.name} measured on data {found}, '
+      f'wanted {wanted}, as {options["data"]} has it: give another --workdir'
+    )
 
 
 def write_unit(workdir, unit, rows, items):
@@ -133,13 +162,13 @@ def write_unit(workdir, unit, rows, items):
   lines = ''.join(json.dumps(item, ensure_ascii=False) + '\n' for item in items)
   write_whole(Path(workdir) / 'items' / f'{unit.name}.jsonl', lines)
   write_whole(
-    Path(workdir) / 'units' / f'{unit.name}.json', json.dumps(rows, indent=1)
+    Path(workdir) / UNITS / f'{unit.name}.json', json.dumps(rows, indent=1)
   )
 
 
 def rows_of_unit(workdir, unit):
   """Rows that were kept of a unit; None if it was not measured."""
-  path = Path(workdir) / 'units' / f'{unit.name}.json'
+  path = Path(workdir) / UNITS / f'{unit.name}.json'
   if not path.exists():
     return None
   return json.loads(path.read_text(encoding='utf-8'))
@@ -152,9 +181,29 @@ def items_of_unit(workdir, unit):
     FileNotFoundError: if it was not measured there.
   """
   path = Path(workdir) / 'items' / f'{unit.name}.jsonl'
-  if not path.exists():
+  if not path.exists() or rows_of_unit(workdir, unit) is None:
     raise FileNotFoundError(
-      f'{path} is missing: measure {unit.name} into {workdir} first'
+      f'{path} is missing or not whole: measure {unit.name} into {workdir} '
+      'first'
     )
   with path.open(encoding='utf-8') as file:
     return [json.loads(line) for line in file]
+
+
+def sides_of(before, after, unit):
+  """(items before, items after) of a unit that two workdirs have.
+
+  Raises:
+    FileNotFoundError: if it was not measured in one of them.
+    ValueError: if it was measured there on other data, or in another way.
+  """
+  items = [items_of_unit(folder, unit) for folder in (before, after)]
+  old, new = (rows_of_unit(folder, unit)[0] for folder in (before, after))
+  for name in SAME:
+    if old.get(name) != new.get(name):
+      raise ValueError(
+        f'{unit.name} is of {name} {old.get(name)} in {before} and of '
+        f'{new.get(name)} in {after}: their items are not the same; measure '
+        'one of them again, into another --workdir'
+      )
+  return items

@@ -74,23 +74,27 @@ def write_whole(path, text):
   part.replace(path)
 
 
-def claim(path, key, remedy='give another --workdir'):
+def claim(path, key, remedy='give another --workdir', *, kept='', later=()):
   """Says in a file what is kept beside it; a second call compares.
 
   Args:
     path: of the file.
     key: {name: value}, as JSON, of all that the kept work depends on.
     remedy: what to do where it differs.
+    kept: what is kept; while it is not there, nothing is held to the file.
+    later: names that a file of before does not have, and is believed without.
 
   Raises:
     ValueError: if what is kept depends on something else.
   """
   path = Path(path)
-  if not path.exists():
+  if not path.exists() or (kept and not Path(kept).exists()):
     write_whole(path, json.dumps(key, indent=1))
     return
   found = json.loads(path.read_text(encoding='utf-8'))
   for name, value in json.loads(json.dumps(key)).items():
+    if name in later and name not in found:
+      continue
     if found.get(name) != value:
       raise ValueError(
         f'{path.parent} holds results of {name} {found.get(name)!r}, wanted '

@@ -1,9 +1,13 @@
 """Rows from outcomes by item, against numbers worked out by hand."""
 
+import json
 import math
+import types
 
+import harness_files
 import pytest
 
+from experiments import compare_evals, evaluate
 from experiments.harness import outcomes, plan, session
 
 
@@ -145,3 +149,101 @@ def test_a_unit_that_was_kept_comes_back(tmp_path):
   session.write_unit(tmp_path, unit, rows, items)
   assert session.rows_of_unit(tmp_path, unit) == rows
   assert session.items_of_unit(tmp_path, unit) == items
+
+
+UNIT = plan.Unit('mmlu', 'cloze', 0, 'plain')
+
+
+@pytest.fixture
+def measure(tmp_path, monkeypatch):
+  """Measures UNIT into tmp_path/out, two questions, by a harness by rule."""
+  sample = {'metrics': ['acc'], 'acc': 1, 'filtered_resps': [(-1.0, True)]}
+  samples = [sample | {'doc': {'item': str(n)}} for n in (1, 2)]
+  harness = types.SimpleNamespace(
+    version=lambda: 'lm_eval 0', samples_of=lambda *_: samples
+  )
+  tools = session.Tools(None, None, None, harness)
+  monkeypatch.setattr(session, 'revision', lambda model: 'r')
+  monkeypatch.setattr(session, 'open_model', lambda *_: object())
+  options = {'model': 'm', 'tokenizer': '', 'pad_token': None, 'limit': None}
+  options |= {'data': str(harness_files.write_sets(tmp_path / 'sets'))}
+  options |= {'workdir': str(tmp_path / 'out')}
+  return lambda **own: session.rows_of([UNIT], options | own, tools)
+
+
+def other_sets(folder):
+  """The same sets, the first question of MMLU left out."""
+  harness_files.write_sets(folder)
+  rows = harness_files.SETS['mmlu/test'][1:]
+  harness_files.write_set(folder, 'mmlu/test', rows)
+  return str(folder)
+
+
+def test_a_workdir_is_of_one_tokenizer_pad_token_and_data(measure, tmp_path):
+  file = tmp_path / 'tok.bin'
+  file.write_bytes(b'one')
+  rows = measure(tokenizer=str(file))
+  assert measure(tokenizer=str(file)) == rows
+  file.write_bytes(b'two')
+  with pytest.raises(ValueError, match="tokenizer 'tok.bin .*wanted 'tok.bin"):
+    measure(tokenizer=str(file))
+  with pytest.raises(ValueError, match="tokenizer 'tok.bin .*wanted ''"):
+    measure()
+  file.write_bytes(b'one')
+  with pytest.raises(ValueError, match='pad_token None, wanted .<pad>'):
+    measure(tokenizer=str(file), pad_token='<pad>')
+  other = other_sets(tmp_path / 'other')
+  with pytest.raises(ValueError, match='mmlu.cloze.0shot.plain measured on da'):
+    measure(tokenizer=str(file), data=other)
+
+
+def test_a_workdir_of_before_is_read_and_one_of_nothing_holds_nobody(
+  measure, tmp_path, monkeypatch
+):
+  with pytest.raises(ZeroDivisionError):  # a model that does not open
+    with monkeypatch.context() as context:
+      context.setattr(session, 'open_model', lambda *_: 1 / 0)
+      measure()
+  rows = measure(pad_token='<pad>')
+  path = tmp_path / 'out' / 'model.json'
+  key = json.loads(path.read_text())
+  assert key['pad_token'] == '<pad>'
+  old = {k: x for k, x in key.items() if k not in session.LATER}
+  path.write_text(json.dumps(old))
+  assert measure(pad_token='<pad>') == rows
+  with pytest.raises(ValueError, match="results of model 'm', wanted 'n'"):
+    measure(model='n')
+
+
+@pytest.mark.parametrize(
+  ('changes', 'said'),
+  [({'data': 'd'}, 'data'), ({'tasks': 't'}, 'tasks'), ({}, '')],
+)
+def test_two_models_are_compared_on_one_data_and_in_one_way(
+  measure, tmp_path, changes, said
+):
+  """Items of MMLU are numbers of lines: of other data they pair by chance."""
+  rows = measure()
+  items = session.items_of_unit(tmp_path / 'out', UNIT)
+  rows = [row | changes for row in rows]
+  session.write_unit(tmp_path / 'after', UNIT, rows, items)
+  options = {'before': str(tmp_path / 'out'), 'workdir': tmp_path / 'after'}
+  ways = (
+    lambda: evaluate.compared([UNIT], options),
+    lambda: compare_evals.compared(['out', 'after'], [UNIT], tmp_path),
+  )
+  for compared in ways:
+    if not said:
+      assert compared()[0]['difference'] == 0
+      continue
+    with pytest.raises(ValueError, match=f'plain is of {said} .* measure one'):
+      compared()
+
+
+def test_a_unit_that_was_not_finished_is_compared_with_nothing(
+  measure, tmp_path
+):
+  measure()
+  (tmp_path / 'out' / session.UNITS / f'{UNIT.name}.json').unlink()
+  with pytest.raises(FileNotFoundError, match='missing or not whole: measure'):
+    session.sides_of(tmp_path / 'out', tmp_path / 'out', UNIT)

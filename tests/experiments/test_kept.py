@@ -59,3 +59,11 @@ def test_what_is_kept_belongs_to_one_key(tmp_path):
   claim(path, {'model': 'a', 'tasks': ('t',)})
   with pytest.raises(ValueError, match="model 'a', wanted 'b': do this"):
     claim(path, {'model': 'b'}, 'do this')
+  # What a file of before does not have is believed, where that is said.
+  claim(path, {'model': 'a', 'more': 1}, later=('more',))
+  with pytest.raises(ValueError, match='more None, wanted 1: give another'):
+    claim(path, {'model': 'a', 'more': 1})
+  # While nothing is kept, nothing is held to it.
+  claim(path, {'model': 'b'}, kept=tmp_path / 'none')
+  with pytest.raises(ValueError, match="model 'b', wanted 'a'"):
+    claim(path, {'model': 'a'}, kept=tmp_path / 'x')
