@@ -116,7 +116,7 @@ def kept_scores(file, key, score_many):
     ValueError: if the file is of another key, or a score is not finite.
   """
   file = Path(file)
-  claim(file.with_suffix('.json'), key)
+  claim(file.with_suffix('.json'), key, kept=file)
   journal = Journal(file)
   table = {(row['prompt'], row['reply']): row['score'] for row in journal.rows}
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from experiments.shared import imported
 from experiments.shared.devices import jit_named
 from experiments.shared.kept import kept_scores
 from experiments.shared.trained import score_function
@@ -49,8 +50,13 @@ def of_run(open_scorer, name, path, workdir, size) -> TextScorer:
     path: of the run.
     workdir: where `scores_NAME.jsonl` is kept.
     size: most tokens of a prompt, of a reply.
+
+  Raises:
+    ValueError: if the file is of another run, or of what the run held before it
+      was trained again.
   """
-  key = {'run': str(path), 'max_prompt': size[0], 'max_reply': size[1]}
+  key = {'run': str(path), 'revision': imported.revision(str(path))}
+  key |= {'max_prompt': size[0], 'max_reply': size[1]}
   opened = functools.cache(lambda: open_scorer(path))
   many = lambda texts: scores(opened(), texts, *size)
   file = Path(workdir) / f'scores_{name}.jsonl'

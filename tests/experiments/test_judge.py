@@ -306,6 +306,30 @@ def test_scores_are_kept_and_only_what_lacks_is_scored(tmp_path, monkeypatch):
     score_files.read(tmp_path / 'bad.jsonl')
 
 
+def test_a_preference_model_that_was_trained_again_is_asked_again(
+  tmp_path, monkeypatch
+):
+  """Its scores are of its files, wherever they lie."""
+  run = tmp_path / 'pm'
+  run.mkdir()
+  monkeypatch.setattr(pm_scoring, 'scores', lambda pm, texts, *_: [pm])
+
+  def scorer(workdir):
+    opened = lambda path: float((path / 'weights').read_text())
+    return pm_scoring.of_run(opened, 'pm', run, tmp_path / workdir, (8, 4)).kept
+
+  with pytest.raises(FileNotFoundError):  # not trained yet: it holds nobody
+    scorer('out')([('p', 'r')])
+  (run / 'weights').write_text('1')
+  assert scorer('out')([('p', 'r')]) == [1]
+  (run / 'done.json').write_text('{}')
+  assert scorer('out')([('p', 'r')]) == [1]
+  (run / 'weights').write_text('2')
+  with pytest.raises(ValueError, match='results of revision .* give another'):
+    scorer('out')
+  assert scorer('new')([('p', 'r')]) == [2]
+
+
 def test_a_board_without_its_reference_is_one_line(tmp_path):
   rows = [{'instruction': 'x', 'responses': [{'model': 'm', 'text': 't'}]}]
   rows[0]['responses'][0]['pref'] = 0.5
