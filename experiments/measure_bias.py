@@ -62,6 +62,8 @@ PART = 240  # questions or prompts that are kept together
 WRITTEN = ('replies', 'max_tokens', 'temperature', 'top_p', 'seed')
 DEPENDS = {'sentiment': WRITTEN, 'toxicity': (*WRITTEN, 'words', 'threshold')}
 ALWAYS = ('model', 'tokenizer', 'system', 'data', 'template', 'limit')
+# Those in which two models that are compared may differ.
+OWN = ('model', 'tokenizer', 'system', 'data')
 
 
 def tools_of(opened, name, options, kept):
@@ -200,6 +202,23 @@ def run(options):
     write_pairs(options['before'], workdir)
 
 
+def config_of(folder):
+  """Settings of a measure that is in its folder."""
+  return json.loads((folder / 'config.json').read_text())['config']
+
+
+def require_same(name, before, workdir):
+  """Raises ValueError, naming a setting in which two measurements differ."""
+  old, new = (config_of(folder / name) for folder in (before, workdir))
+  for key in (*ALWAYS, *DEPENDS.get(name, ())):
+    if key not in OWN and old.get(key) != new.get(key):
+      raise ValueError(
+        f'--before={before}: {name} was measured with {key} {old.get(key)!r} '
+        f'there and {new.get(key)!r} in {workdir}: measure both with the same '
+        f'--{key}'
+      )
+
+
 @hosts.by_one
 def write_all(workdir):
   """Writes bias.csv and bias.json: rows of all measures that are finished."""
@@ -207,7 +226,7 @@ def write_all(workdir):
   for name in MEASURES:
     folder = workdir / name
     if (folder / 'done.json').exists():
-      config = json.loads((folder / 'config.json').read_text())['config']
+      config = config_of(folder)
       model = {'model': config['model'], 'template': config['template']}
       rows = read_json(folder / 'rows.json')
       found += [{key: (model | row)[key] for key in COLUMNS} for row in rows]
@@ -220,12 +239,14 @@ def write_pairs(before, workdir):
   """Writes paired.csv of the measures that are finished in both folders.
 
   Raises:
-    ValueError: if there are none, or they are not of the same items.
+    ValueError: if there are none, or they are not of the same items and
+      settings.
   """
   before, found = Path(before), []
   for name in MEASURES:
     files = [folder / name / 'items.csv' for folder in (before, workdir)]
     if all((file.parent / 'done.json').exists() for file in files):
+      require_same(name, before, workdir)
       tables = [read_csv(file, keep_default_na=False) for file in files]
       found += paired_rows(name, *tables)
   if not found:

@@ -189,6 +189,37 @@ def test_another_model_is_compared_on_the_same_items(asked_of, tmp_path):
     run(before=str(tmp_path / 'none'))
 
 
+@pytest.mark.parametrize(
+  ('changes', 'key'),
+  [
+    ({'template': 'plain'}, 'template'),
+    ({'temperature': 0.5}, 'temperature'),
+    ({'max_tokens': 9}, 'max_tokens'),
+    ({'seed': 1}, 'seed'),
+    ({'system': 'Be good.'}, ''),  # a comparison that people want
+  ],
+)
+def test_two_models_are_compared_in_one_way(
+  asked_of, monkeypatch, tmp_path, changes, key
+):
+  run, _ = asked_of
+  monkeypatch.setattr(measure_bias, 'SentimentLexicon', Marks)
+  monkeypatch.setattr(
+    measure_bias,
+    'continuations',
+    lambda opened, asked, **_: [['so 0.5', 'bad -1'] for _ in asked],
+  )
+  before, after = run(what=['sentiment']), tmp_path / 'after'
+  own = {'what': ['sentiment'], 'workdir': str(after), 'before': str(before)}
+  if not key:
+    run(**own, **changes)
+    assert (pd.read_csv(after / 'paired.csv')['difference'] == 0).all()
+    return
+  with pytest.raises(ValueError, match=f'sentiment was .* the same --{key}$'):
+    run(**own, **changes)
+  assert not (after / 'paired.csv').exists()
+
+
 def test_a_folder_of_another_limit_is_refused(asked_of):
   run, _ = asked_of
   run(what=['bbq'])
