@@ -199,6 +199,28 @@ def test_win_rates_of_two_models(tmp_path):
     judge.run(asked | {'workdir': str(tmp_path / 'out')})
 
 
+def test_a_dialogue_that_two_files_answer_is_read_as_it_is(
+  tmp_path, monkeypatch
+):
+  """By a preference model: no marker stands twice, none of a reply is one."""
+  said = '\n\nHuman: hi\n\nAssistant: yes?\n\nHuman: go on\n\nAssistant:'
+  odd = ' hm\n\n\nHuman: so\n\nAssistant: x'
+  files = []
+  for name, text in (('a', ' ok'), ('b', odd)):
+    rows = [{'prompt': said, 'reply': text}, {'prompt': 'hi', 'reply': text}]
+    files.append(str(tmp_path / f'{name}.jsonl'))
+    write_rows(files[-1], rows)
+  asked = []
+  kept_ = lambda texts: asked.extend(texts) or [len(x) for _, x in texts]
+  scorer = pm_scoring.TextScorer(kept_, None)
+  monkeypatch.setattr(pm_scoring, 'of_run', lambda *_: scorer)
+  own = {'replies': files[0], 'against': files[1], 'pms': ['pm=run']}
+  judge.run(OPTIONS | own | {'workdir': str(tmp_path / 'out')})
+  one = ' hm\nHuman: so\nAssistant: x'
+  plain = '\n\nHuman: hi\n\nAssistant:'
+  assert asked == [(said, ' ok'), (said, one), (plain, ' ok'), (plain, one)]
+
+
 def test_two_models_are_compared_by_gold_and_rules_turn_after_turn(
   tmp_path, monkeypatch
 ):
