@@ -138,12 +138,13 @@ def run(options):
   """
   workdir = Path(options['workdir'])
   workdir.mkdir(parents=True, exist_ok=True)
+  pms = score_files.named(options['pms'], 'pms', (GOLD, RULE))
   asked = red_team_questions(options)
   said, template = written(options, asked)
   size = options['max_prompt'], options['most_tokens']
   scorers = {
     name: pm_scoring.of_run(open_scorer, name, path, workdir, size).kept
-    for name, path in score_files.named(options['pms'], 'pms').items()
+    for name, path in pms.items()
   }
   rates, differences = red_team.rows_of(success_of(asked, said, scorers))
   same = {'asked': options['prompts'], 'temperature': options['temperature']}

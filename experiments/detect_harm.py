@@ -57,11 +57,13 @@ EDGES = (16, 32, 64, 128, 256, 512)
 def scorers_of(options):
   """{name: TextScorer} of preference models and of files of scores."""
   size = options['max_prompt'], options['max_reply']
+  pms = score_files.named(options['pms'], 'pms')
+  files = score_files.named(options['scores'], 'scores', pms)
   found = {
     name: pm_scoring.of_run(open_scorer, name, path, options['workdir'], size)
-    for name, path in score_files.named(options['pms'], 'pms').items()
+    for name, path in pms.items()
   }
-  for name, path in score_files.named(options['scores'], 'scores').items():
+  for name, path in files.items():
     one = score_files.lookup(score_files.read(path), path)
     many = lambda texts, one=one: [one(*text) for text in texts]
     found[name] = pm_scoring.TextScorer(many, None)

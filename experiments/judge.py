@@ -92,13 +92,17 @@ def endpoint_judge(options):
   return judging.rule(scores.make_score_judge(grade, scores.GRADES_APART))
 
 
-def judges_of(options, pairs, as_text=pm_scoring.plain_text):
+def judges_of(options, pairs, as_text=pm_scoring.plain_text, own=()):
   """{name: make} of all judges that were asked for.
 
   Args:
     options: of the flags.
     pairs: all that they will be asked about.
     as_text: of `pm_judge`.
+    own: names that the table has besides.
+
+  Raises:
+    ValueError: if there is no such rule, or two judges have one name.
   """
   unknown = set(options['judges']) - set(RULES)
   if unknown:
@@ -107,16 +111,22 @@ def judges_of(options, pairs, as_text=pm_scoring.plain_text):
       f'{", ".join(sorted(unknown))}'
     )
   found = {name: RULES[name] for name in options['judges']}
+  taken = {*found, *own}
+  pms = score_files.named(options['pms'], 'pms', taken)
+  files = score_files.named(options['scores'], 'scores', taken | pms.keys())
+  if options['url']:
+    name, others = options['model'], taken | pms.keys() | files.keys()
+    score_files.require_new(name, f'--model={name}', others)
   texts = dict.fromkeys(
     (pair.prompt, reply) for pair in pairs for reply in pair[1:3]
   )
-  for name, path in score_files.named(options['pms'], 'pms').items():
+  for name, path in pms.items():
     found[name] = pm_judge(name, path, list(texts), options, as_text)
-  for name, path in score_files.named(options['scores'], 'scores').items():
+  for name, path in files.items():
     table = score_files.read(path)
     found[name] = judging.by_score(score_files.lookup(table, path))
   if options['url']:
-    found[options['model'] or 'endpoint'] = endpoint_judge(options)
+    found[options['model']] = endpoint_judge(options)
   return found
 
 
@@ -150,7 +160,8 @@ def show(judge, found):
 def with_people(options):
   """(rows of agreement.csv, rows of votes.jsonl)."""
   sets = sets_of(options)
-  judges = judges_of(options, [pair for own in sets.values() for pair in own])
+  pairs = [pair for own in sets.values() for pair in own]
+  judges = judges_of(options, pairs, own=['people'])
   rows, said = [], []
   for name, pairs in sets.items():
     rows += judging.people_rows(name, pairs)
@@ -203,7 +214,8 @@ def of_models(options):
   ]
   games = model_replies.games(asked.questions, *(side.said for side in sides))
   pairs = [pair for own in games.values() for pair in own]
-  judges = judges_of(options, pairs, model_replies.as_text)
+  own = ['gold'] if asked.world else []
+  judges = judges_of(options, pairs, model_replies.as_text, own)
   if asked.world:
     judges['gold'] = judging.by_score(lambda *text: asked.gold(*text))
   (model, against), rows, said = named, [], []

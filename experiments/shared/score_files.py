@@ -50,11 +50,25 @@ def lookup(table, path):
   return score
 
 
-def named(words, flag):
+def require_new(name, said, taken):
+  """Raises ValueError, after what was `said`, if a judge has the name."""
+  if name in taken:
+    raise ValueError(
+      f'{said}: another judge is named {name!r}, wanted names of their own: '
+      'give one of them another, or leave it out'
+    )
+
+
+def named(words, flag, taken=()):
   """{name: path} of a list of NAME=PATH.
 
+  Args:
+    words: the list.
+    flag: that it was given with.
+    taken: names that others have.
+
   Raises:
-    ValueError: if a word has no name, or a name comes twice.
+    ValueError: if a word has no name, or a name comes twice or is taken.
   """
   found = {}
   for word in words:
@@ -63,5 +77,6 @@ def named(words, flag):
       raise ValueError(
         f'--{flag}={word}: wanted NAME=PATH, every name once, commas between'
       )
+    require_new(name, f'--{flag}={word}', taken)
     found[name] = path
   return found

@@ -76,6 +76,12 @@ def test_a_policy_that_is_not_there_is_said_before_any_writes(opened):
     attack_policies.run(opened | {'policies': ['mixed=b', 'late=z']})
 
 
+@pytest.mark.parametrize('name', ['gold', 'refusal rule'])
+def test_a_preference_model_takes_no_other_judge_s_name(opened, name):
+  with pytest.raises(ValueError, match=f'--pms={name}=c: another judge is nam'):
+    attack_policies.run(opened | {'pms': [f'{name}=c']})
+
+
 def test_prompts_without_a_red_team_are_one_line(opened, monkeypatch):
   asked = asked_questions.Asked([QUESTIONS[1]], None)
   monkeypatch.setattr(asked_questions, 'read', lambda name, data: asked)

@@ -131,6 +131,12 @@ def test_a_file_of_scores_is_a_detector_and_in_the_union(data, tmp_path):
   assert not (tmp_path / 'out' / 'refusal_rule.csv').exists()
 
 
+def test_two_scorers_have_two_names(tmp_path):
+  asked = OPTIONS | {'workdir': str(tmp_path), 'pms': ['a=run']}
+  with pytest.raises(ValueError, match="--scores=a=x: .* is named 'a', wanted"):
+    detect_harm.scorers_of(asked | {'scores': ['a=x']})
+
+
 def test_a_policy_that_refuses_harm_detects_it(data, tmp_path):
   rows = harm_sets.read_refusal_labels(str(data))
   said = [{'prompt': row.prompt, 'reply': row.reply} for row in rows]

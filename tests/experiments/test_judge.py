@@ -158,6 +158,10 @@ def test_an_answer_that_cannot_be_parsed_is_shown(
     ({'url': 'http://x'}, '--url: wanted the name of its model'),
     ({'replies': 'a'}, 'wanted both, or none'),
     ({'scores': ['file']}, '--scores=file: wanted NAME=PATH'),
+    ({'pms': ['longer=a']}, "--pms=longer=a: another judge is named 'longer'"),
+    ({'pms': ['a=x'], 'scores': ['a=y']}, '--scores=a=y: another judge'),
+    ({'scores': ['people=y']}, '--scores=people=y: another judge'),
+    ({'url': 'http://x', 'model': 'first'}, '--model=first: another judge'),
   ],
 )
 def test_what_cannot_be_asked_is_one_line(changes, message, data, tmp_path):
@@ -256,6 +260,8 @@ def test_two_models_are_compared_by_gold_and_rules_turn_after_turn(
   assert (rate.loc[['longer', 'length']] == 1).to_numpy().all()
   assert (rate.loc['gold'] == 0).all()
   assert set(table['template']) == {'chat'} and set(table['model']) == {'one'}
+  with pytest.raises(ValueError, match='--scores=gold=x: another judge'):
+    judge.run(OPTIONS | own | {'scores': ['gold=x'], 'workdir': str(tmp_path)})
   for changes in ({'models': ['one=smollm2']}, {'questions': ''}):
     with pytest.raises(
       ValueError, match='--models: wanted A=MODEL,B=MODEL and'
