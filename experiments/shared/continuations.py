@@ -14,7 +14,7 @@ from rlhf_jax.train.progress import Progress
 from rlhf_jax.types import Prompts
 
 NARROWEST = 32  # columns of the first length bucket; each has twice the last
-MOST = 512  # tokens of a prompt
+MOST = 512  # tokens of a row, where the model does not state its context
 
 
 @functools.cache
@@ -33,13 +33,29 @@ def _width(length):
   return columns
 
 
+def _parts(width_N, rows, replies):
+  """[(numbers of prompts of one width, most of them in a batch)].
+
+  About `rows` replies are in a batch, and fewer of prompts wider than MOST.
+  """
+  found = []
+  for width in np.unique(width_N):
+    inside = np.flatnonzero(width_N == width)
+    batch = max(1, rows * min(width, MOST) // width // replies)
+    found += [
+      (inside[i : i + batch], batch) for i in range(0, len(inside), batch)
+    ]
+  return found
+
+
 def continuations(
   opened, asked, label, *, replies, draw, seed, first=0, rows=100
 ):
   """[[text]]: of each AskedFor `replies` continuations of prompt and lead.
 
   Reply k of prompt n is drawn with numbers that depend on (seed, n, k) alone,
-  so that two models asked the same draw with the same ones.
+  so that two models asked the same draw with the same ones. A prompt that the
+  model's context has no room for loses its beginning, and is counted.
 
   Args:
     opened: Opened, a language model.
@@ -56,26 +72,28 @@ def continuations(
     stop_ids=tuple(words.stop_ids), pad_id=words.pad_id, **draw
   )
   collect = _program(opened.functions, sampling, replies)
-  most = min(MOST, (opened.context or MOST) - sampling.max_reply)
-  ids = [ids_before(words, one, most) for one in asked]
-  width_N = np.array([_width(len(x)) for x in ids])
-  batch = max(1, rows // replies)
-  parts = [
-    inside[i : i + batch]
-    for width in np.unique(width_N)
-    for inside in [np.flatnonzero(width_N == width)]
-    for i in range(0, len(inside), batch)
-  ]
+  most = (opened.context or MOST) - sampling.max_reply
+  read = [ids_before(words, one, most) for one in asked]
+  ids, lost = [x for x, _ in read], sum(cut > 0 for _, cut in read)
+  if lost:
+    print(
+      f'{label}: {lost} of {len(ids)} prompts have lost their beginning, the '
+      f'model reads {most} tokens and writes {sampling.max_reply}',
+      flush=True,
+    )
+  width_N = np.array([min(_width(len(x)), most) for x in ids])
+  parts = _parts(width_N, rows, replies)
   texts = [None] * len(ids)
   for i in Progress(0, len(parts), label):
-    full = np.pad(parts[i], (0, batch - len(parts[i])), mode='edge')
+    inside, batch = parts[i]
+    full = np.pad(inside, (0, batch - len(inside)), mode='edge')
     tokens_BP, length_B = pad_batch(
       [ids[n] for n in full], width_N[full[0]], words.pad_id
     )
     prompts = Prompts(tokens_BP, length_B, np.int32(full + first))
     out = collect(opened.params, prompts, jax.random.key(seed))
     said = _decoded(words, *jax.device_get(out[:3]))
-    for j, n in enumerate(parts[i]):
+    for j, n in enumerate(inside):
       texts[n] = said[j * replies : (j + 1) * replies]
   return texts
 

@@ -36,13 +36,17 @@ def is_dialogue(prompt: str) -> bool:
   return prompt.startswith(HUMAN) and prompt.endswith(ASSISTANT)
 
 
-def ids_before(tokenizer, asked: AskedFor, most: int) -> list[int]:
-  """Ids of prompt and lead, at most `most`: what a model goes on with."""
+def ids_before(tokenizer, asked: AskedFor, most: int) -> tuple[list[int], int]:
+  """Ids of prompt and lead, what a model goes on with, and tokens cut.
+
+  There are at most `most`: what is too long loses its left.
+  """
   if is_dialogue(asked.prompt):
     said = encode_reply(tokenizer, asked.lead, _ALL, end=False)[0]
-    ids, _ = encode_prompt(tokenizer, asked.prompt, most - len(said))
-    return ids + said
-  return _document(tokenizer, asked.prompt + asked.lead)[-most:]
+    ids, cut = encode_prompt(tokenizer, asked.prompt, most - len(said))
+    return ids + said, cut
+  ids = _document(tokenizer, asked.prompt + asked.lead)
+  return ids[-most:], max(0, len(ids) - most)
 
 
 def answer_rows(tokenizer, asked: AskedFor, most: int):

@@ -55,7 +55,7 @@ def test_an_answer_has_the_log_probability_that_the_model_s_logits_give():
   )
   logp_BTV = np.asarray(jax.nn.log_softmax(logits_BTV, -1))
   for one, (logp_C, tokens_C) in zip(asked, found, strict=True):
-    start = ids_before(words, one, 99)
+    start, _ = ids_before(words, one, 99)
     for logp, tokens in zip(logp_C, tokens_C, strict=True):
       ids = rows[at]
       assert tokens == len(ids) - len(start) and ids[: len(start)] == start
@@ -65,8 +65,9 @@ def test_an_answer_has_the_log_probability_that_the_model_s_logits_give():
       at += 1
 
 
-def test_every_prompt_gets_its_own_continuations(monkeypatch):
-  """A sampler that writes the row's name: nothing is lost or mixed up."""
+@pytest.fixture
+def sampler(monkeypatch):
+  """A sampler that writes the row's name; (of a context, shapes it saw)."""
   words = tiny.namespace(
     stop_ids=(1,),
     pad_id=0,
@@ -80,26 +81,58 @@ def test_every_prompt_gets_its_own_continuations(monkeypatch):
     shapes.append(prompts.tokens_BP.shape)
     name_B = np.repeat(prompts.row_B, 2) * 2 + np.tile([0, 1], len(prompts[1]))
     length_B = np.repeat(prompts.length_B, 2)
-    tokens_BT = np.zeros((len(name_B), 200), int)
+    tokens_BT = np.zeros((len(name_B), prompts.tokens_BP.shape[1] + 1), int)
     tokens_BT[np.arange(len(name_B)), length_B] = name_B
     return Rollout(tokens_BT, length_B, length_B + 1, None, None)
 
   monkeypatch.setattr(continuations, '_program', lambda *_: collect)
-  model = Opened(tiny.namespace(), None, words, None)
-  asked = [AskedFor('x' * n, '', ()) for n in (40, 3, 5, 70, 33, 4)]
-  texts = continuations.continuations(
-    model,
-    asked,
-    'test',
-    replies=2,
-    draw={'max_reply': 4, 'temperature': 1.0, 'top_p': 1.0},
-    seed=0,
-    first=7,
-    rows=5,
-  )
-  assert texts == [[f'{2 * n}', f'{2 * n + 1}'] for n in range(7, 13)]
-  # Two prompts a batch: of 3, 5 and 4 letters, of 40 and 33, of 70.
+
+  def write(context, lengths, rows):
+    model = Opened(tiny.namespace(), None, words, context)
+    texts = continuations.continuations(
+      model,
+      [AskedFor('x' * n, '', ()) for n in lengths],
+      'test',
+      replies=2,
+      draw={'max_reply': 4, 'temperature': 1.0, 'top_p': 1.0},
+      seed=0,
+      first=7,
+      rows=rows,
+    )
+    numbers = range(7, 7 + len(lengths))
+    assert texts == [[f'{2 * n}', f'{2 * n + 1}'] for n in numbers]
+    return shapes
+
+  return write
+
+
+def test_every_prompt_gets_its_own_continuations(sampler, capsys):
+  """Nothing is lost or mixed up.
+
+  Two prompts a batch: of 3, 5 and 4 letters, of 40 and 33, of 70.
+  """
+  shapes = sampler(None, (40, 3, 5, 70, 33, 4), 5)
   assert shapes == [(2, 32), (2, 32), (2, 64), (2, 128)]
+  assert 'beginning' not in capsys.readouterr().out
+
+
+def test_a_long_prompt_is_read_whole_where_the_context_holds_it(
+  sampler, capsys
+):
+  """1,500 letters have four times the columns of a row of MOST."""
+  assert sampler(4096, (1500, 1400, 3), 16) == [(8, 32), (2, 2048)]
+  assert 'beginning' not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(('context', 'most'), [(40, 36), (None, 508)])
+def test_prompts_that_lose_their_beginning_are_counted(
+  sampler, capsys, context, most
+):
+  """No row is wider than the model's context with the reply."""
+  assert sampler(context, (3, most + 1, most), 4) == [(2, 32), (2, most)]
+  said = capsys.readouterr().out
+  assert 'test: 1 of 3 prompts have lost their beginning, the model ' in said
+  assert f'model reads {most} tokens and writes 4' in said
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ def test_a_lead_is_not_scored():
   asked = AskedFor(dialogue_of('q'), ' hm', (' x',))
   ((ids, first),) = answer_rows(Letters(), asked, 99)
   assert ids[first:] == of(' x')
-  assert ids[:first] == ids_before(Letters(), asked, 99)
+  assert (ids[:first], 0) == ids_before(Letters(), asked, 99)
 
 
 @pytest.mark.parametrize('prompt', ['c', dialogue_of('q')])
@@ -54,7 +54,7 @@ def test_a_token_that_joins_lead_and_answer_is_the_answer_s(prompt):
   asked = AskedFor(prompt, 'ca', (' x', 'b'))
   (ids, first), (joined, at) = answer_rows(Letters(), asked, 99)
   assert ids[first:] == [3, ord('x')] and joined[at:] == [4]
-  assert ids[:first] == ids_before(Letters(), asked, 99)[:-1]
+  assert ids[:first] == ids_before(Letters(), asked, 99)[0][:-1]
 
 
 def test_plain_text_is_encoded_as_a_document_where_there_is_such_a_thing():
@@ -64,7 +64,7 @@ def test_plain_text_is_encoded_as_a_document_where_there_is_such_a_thing():
 
   asked = AskedFor('c', '', (' x',))
   assert answer_rows(Documents(), asked, 9) == [([0, *of('c x')], 2)]
-  assert ids_before(Documents(), asked, 9) == [0, *of('c')]
+  assert ids_before(Documents(), asked, 9) == ([0, *of('c')], 0)
 
 
 def test_what_is_too_long_loses_its_left_and_keeps_its_answer():
@@ -73,13 +73,15 @@ def test_what_is_too_long_loses_its_left_and_keeps_its_answer():
     (of('defg'), 3),
     (of('fhij'), 1),
   ]
-  assert ids_before(Letters(), plain, 3) == of('def')
+  assert ids_before(Letters(), plain, 3) == (of('def'), 1)
   asked = AskedFor(dialogue_of('cdef'), '', ('g', 'hij'))
   # Room for 6 - 3 tokens of the prompt, the same before both answers.
   assert answer_rows(Letters(), asked, 6) == [
     ([1, ord('f'), 2, ord('g')], 3),
     ([1, ord('f'), 2, *of('hij')], 3),
   ]
+  # Of 'Human:', ' cdef' and 'Assistant:' four tokens are cut.
+  assert ids_before(Letters(), asked, 3) == ([1, ord('f'), 2], 4)
 
 
 def test_an_answer_that_adds_no_token_is_refused():
