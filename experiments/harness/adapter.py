@@ -82,13 +82,21 @@ class HarnessLM(TemplateLM):
         self.cache_hook.add_partial('loglikelihood', key, result)
     return found
 
+  def _whole_ids(self, text):
+    """Ids of a whole text, without the begin token: the prefix is that one."""
+    ids, bos = self.tok_encode(text), getattr(self.words, 'bos_id', None)
+    return ids[1:] if ids and ids[0] == bos else ids
+
   def loglikelihood_rolling(self, requests, disable_tqdm=False):
-    """Log-probability of each whole text, window after window, in nats."""
+    """Log-probability of each whole text, window after window, in nats.
+
+    A begin token is no part of the text, and is not scored.
+    """
     del disable_tqdm
     asked, owner = [], []
     for number, request in enumerate(requests):
       windows = get_rolling_token_windows(
-        token_list=self.tok_encode(request.args[0]),
+        token_list=self._whole_ids(request.args[0]),
         prefix_token=self.prefix_token_id,
         max_seq_len=self.max_length,
         context_len=1,

@@ -128,8 +128,14 @@ def test_every_task_has_the_log_probabilities_of_the_harness_s_model(
 
 
 @pytest.mark.slow  # PyTorch, transformers and the harness
-def test_whole_texts_have_the_log_probabilities_of_the_harness_s_model(both):
-  """Shorter than the model, and of several windows."""
+def test_whole_texts_have_the_log_probabilities_of_the_harness_s_model(
+  both, monkeypatch
+):
+  """Shorter than the model, and of several windows.
+
+  Left alone, the harness's model puts its begin token before a text that has
+  one, and scores the second: it is told to add none.
+  """
   from lm_eval.api.instance import Instance
 
   texts = ['the cat', 'hello the dog and the cat say ' * 30]
@@ -138,9 +144,36 @@ def test_whole_texts_have_the_log_probabilities_of_the_harness_s_model(both):
     for i, text in enumerate(texts)
   ]
   _, ours, theirs = both
+  monkeypatch.setattr(theirs, 'add_bos_token', False)
   found = ours.loglikelihood_rolling(requests)
   wanted = theirs.loglikelihood_rolling(requests)
   np.testing.assert_allclose(found, wanted, rtol=1e-5)
+
+
+@pytest.mark.slow  # the harness
+@pytest.mark.parametrize('bos', [7, None])
+def test_a_begin_token_stands_before_a_whole_text_and_is_not_scored(bos):
+  need_harness('lm_eval')
+  from lm_eval.api.instance import Instance
+
+  from experiments.harness import adapter
+
+  class Words:
+    bos_id, eos_id = bos, 8
+
+    def encode(self, text):
+      return [ord(letter) for letter in text]
+
+    def encode_document(self, text):
+      return [7] * (bos is not None) + self.encode(text)
+
+  asked = []
+  score = lambda rows: asked.extend(rows) or [(-1.0, True) for _ in rows]
+  model = adapter.HarnessLM(Words(), 'm', 3, score, None, None)
+  requests = [Instance('loglikelihood_rolling', {}, ('abcd',), 0)]
+  assert model.loglikelihood_rolling(requests) == [-2.0]
+  a, b, c, d = map(ord, 'abcd')
+  assert asked == [([bos or 8], [a, b, c]), ([a, b, c], [d])]
 
 
 @pytest.mark.slow  # PyTorch, transformers and the harness
