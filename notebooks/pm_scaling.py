@@ -8,7 +8,7 @@
 # question on real pairs.
 #
 # It needs no JAX and no GPU. Set `RLHF_JAX_RUN` to the directory of a study
-# (the one that holds `tables/`); the default is `results/micro`, whose
+# (the one that holds `tables/`); the default is `results/headline`, whose
 # outputs are kept below. From the root of the repository:
 #
 #     pip install jupyterlab
@@ -27,7 +27,7 @@ from rlhf_jax.analysis import figures, findings, intervals, runs, scaling
 from rlhf_jax.analysis.claims import judging, registry
 
 root = pathlib.Path('.' if os.path.isdir('results') else '..')
-study = root / os.environ.get('RLHF_JAX_RUN', 'results/micro')
+study = root / os.environ.get('RLHF_JAX_RUN', 'results/headline')
 tables = runs.read_tables(study / 'tables')
 display(pd.Series({k: len(v) for k, v in tables.items()}, name='rows'))
 # %% [markdown]

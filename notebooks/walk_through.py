@@ -215,7 +215,7 @@ print('verdict:', row['verdict'], row['note'])
 # 197K weights and seeds that nobody had looked at.
 # %%
 root = pathlib.Path('.' if pathlib.Path('results').is_dir() else '..')
-claims = claims_io.read_claims(root / 'results' / 'micro' / 'claims.json')
+claims = claims_io.read_claims(root / 'results' / 'headline' / 'claims.json')
 [judged] = [row for row in claims['claims'] if row['id'] == 1]
 for one in judged['contrasts']:
   print(

@@ -15,19 +15,26 @@ from scripts.paper_map import ASKELL, BAI, Section
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PAGE = ROOT / 'docs' / 'reproduction.md'
 BEGIN, END = '<!-- map -->\n', '<!-- /map -->'
-# Where a claim was run in several, the first of these is shown.
-STUDIES = ('headline', 'classic', 'micro_parts', 'micro', 'smollm2')
-STUDIES += ('smollm2_full', 'hh', 'activations')
+# Where a claim was run in several, the first of these is shown; then the others.
+FIRST = ('headline', 'micro_parts', 'classic', 'micro', 'smollm2')
+CONTROLS = ('null',)  # they say nothing of a claim
 NOTHING = '-'
+
+
+def studies(root: pathlib.Path = ROOT) -> list[str]:
+  """Names of the committed studies, those whose verdict counts first."""
+  names = [file.parent.name for file in (root / 'results').glob('*/claims.json')]
+  place = lambda name: FIRST.index(name) if name in FIRST else len(FIRST)
+  shown = (name for name in names if name not in CONTROLS)
+  return sorted(shown, key=lambda name: (place(name), name))
 
 
 def found_claims(root: pathlib.Path = ROOT) -> dict[int, tuple[str, dict]]:
   """Number -> (study, row) of every claim that a committed study ran."""
   found = {}
-  for study in STUDIES:
+  for study in studies(root):
     file = root / 'results' / study / 'claims.json'
-    rows = claims_io.read_claims(file)['claims'] if file.is_file() else ()
-    for row in rows:
+    for row in claims_io.read_claims(file)['claims']:
       if row['verdict'] != NOT_RUN:
         found.setdefault(row['id'], (study, row))
   return found

@@ -3,7 +3,7 @@
 A notebook is written as `notebooks/NAME.py`, in the percent format that Jupyter
 (with jupytext) and most editors open: `# %%` begins a cell of code and
 `# %% [markdown]` one of text, every line of which is a comment. NAME.ipynb
-beside it holds the same cells, and what they show on results/micro.
+beside it holds the same cells, and what they show on results/headline.
 
 python -m scripts.run_notebooks [NAME ...]
 """
@@ -18,7 +18,7 @@ import nbformat
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 FOLDER = ROOT / 'notebooks'
-STUDY = 'results/micro'
+STUDY = 'results/headline'
 _CELL = re.compile(r'^# %%(?P<text> \[markdown\])?\n', flags=re.M)
 
 

@@ -53,6 +53,22 @@ def test_the_ledger_is_what_its_json_and_the_results_say():
   assert written == make_ledger_doc.generate(), 'run `make checklist`'
 
 
+def test_the_map_has_every_claim_that_a_committed_study_ran():
+  """But those of the null study; where several ran it, headline's."""
+  files = (ROOT / 'results').glob('*/claims.json')
+  ran = {
+    row['id']
+    for file in files
+    if file.parent.name != 'null'
+    for row in claims_io.read_claims(file)['claims']
+    if row['verdict'] != 'not run'
+  }
+  found = make_map_doc.found_claims()
+  assert set(found) == ran and {3, 53, 61} <= ran
+  assert make_map_doc.studies()[0] == 'headline'
+  assert 'null' not in make_map_doc.studies()
+
+
 def test_the_map_is_what_the_themes_and_the_results_say():
   written = (ROOT / 'docs' / 'reproduction.md').read_text()
   assert written == make_map_doc.generate(), 'run `make checklist`'

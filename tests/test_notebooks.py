@@ -138,7 +138,7 @@ def test_what_reads_tables_alone_runs_where_jax_cannot_be_imported(name):
   done = subprocess.run(
     [sys.executable, '-c', REFUSING, ROOT / 'notebooks' / f'{name}.py'],
     cwd=ROOT,
-    env=os.environ | {'RLHF_JAX_RUN': 'results/micro'},
+    env=os.environ | {'RLHF_JAX_RUN': 'results/headline'},
     capture_output=True,
     text=True,
   )

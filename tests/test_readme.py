@@ -12,6 +12,8 @@ from scripts import make_strip
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 README = (ROOT / 'README.md').read_text()
+VERDICTS = {1: 'pass', 2: 'fail', 9: 'pass', 4: 'pass', 3: 'fail'}
+VERDICTS |= {5: 'inconclusive'}
 
 
 def page(name):
@@ -25,7 +27,7 @@ def block(text, holds):
   return found
 
 
-def test_its_strip_is_what_the_claims_of_micro_say():
+def test_its_strip_is_what_the_claims_of_headline_say():
   assert README == make_strip.generate(), 'run `make checklist`'
 
 
@@ -38,6 +40,15 @@ def test_a_line_of_the_strip_has_what_decides_beside_its_bound():
   assert make_strip.strip_of(document).splitlines()[2:] == [
     '| 1 | PMs grow | 0.978 (R²) | 0.93 to 0.99 | > 0.8 | ✓ pass |'
   ]
+
+
+def test_below_the_strip_stand_the_verdicts_of_other_studies():
+  rows = {number: {'verdict': verdict} for number, verdict in VERDICTS.items()}
+  found = {n: ('headline' if n < 3 else 'b', row) for n, row in rows.items()}
+  assert make_strip.beside(found) == (
+    '\nIn other studies: ✓ pass 4, 9; ✗ fail 3; ? inconclusive 5.\n'
+  )
+  assert make_strip.beside({1: ('headline', rows[1])}) == ''
 
 
 def test_it_is_short():

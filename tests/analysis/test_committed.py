@@ -81,7 +81,7 @@ def differences(old, new, path=''):
 
 
 def test_there_are_committed_studies():
-  assert {'micro', 'null', 'hh', 'smollm2_full'} <= set(IDS)
+  assert {'headline', 'micro', 'null', 'hh', 'smollm2_full'} <= set(IDS)
 
 
 @pytest.mark.parametrize(
@@ -118,11 +118,11 @@ def test_a_committed_study_is_judged_by_the_rules_of_now(study):
 
 @pytest.mark.parametrize('study', STUDIES, ids=IDS)
 def test_the_readme_of_a_committed_study_shows_its_claims(study):
-  """And docs/results.md those of micro."""
+  """And docs/results.md those of headline."""
   document = claims_io.read_claims(study / 'claims.json')
   table = claims_io.to_markdown_table(document)
   readmes = [study / 'README.md']
-  if study.name == 'micro':
+  if study.name == 'headline':
     readmes.append(ROOT / 'docs' / 'results.md')
   for readme in readmes:
     text = readme.read_text()

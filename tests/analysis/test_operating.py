@@ -10,7 +10,7 @@ import pytest
 from rlhf_jax.analysis import runs
 from rlhf_jax.analysis.claims.registry import load
 from rlhf_jax.analysis.operating import rl
-from rlhf_jax.analysis.operating.noise import NOISE, measured, spread
+from rlhf_jax.analysis.operating.noise import HEADLINE, NOISE, drawn_with, measured, spread
 from rlhf_jax.analysis.operating.scenario import EFFECT, verdicts
 from rlhf_jax.analysis.operating.studies import REAL, SCENARIOS
 from scripts import make_operating_doc as page
@@ -74,6 +74,7 @@ def test_a_claim_that_cannot_reach_80_percent_says_so_in_its_row():
   }
 
 
+OF_HEADLINE = ('11', '12', '13', '14', '15', '16', '18', '19', '20', '24', '27')
 LONG = {17, 34, 35, 66}  # seconds a study
 
 
@@ -88,6 +89,19 @@ def test_a_study_of_the_page_can_be_made_again(number):
   assert_made_again(number, EFFECT, 1)
 
 
+def test_studies_with_the_noise_of_headline_can_be_made_again():
+  """And the noise is micro's again afterwards."""
+  letters = page.read(page.SOURCE_HEADLINE)
+  assert set(OF_HEADLINE) <= set(letters)
+  micro = dict(NOISE)
+  with drawn_with(HEADLINE):
+    assert NOISE == HEADLINE
+    for number in ('13', '18'):
+      again = verdicts(SCENARIOS[int(number)], EFFECT, 8, range(3))
+      assert ''.join(v[0] for v in again) == letters[number][:3]
+  assert NOISE == micro
+
+
 @pytest.mark.slow  # two studies of every place of every claim
 @pytest.mark.parametrize('number', SCENARIOS)
 def test_the_studies_of_the_page_can_be_made_again(number):
@@ -95,10 +109,13 @@ def test_the_studies_of_the_page_can_be_made_again(number):
     assert_made_again(number, where, 2)
 
 
-def test_the_noise_is_that_of_the_committed_runs():
-  found = measured(runs.read_tables(ROOT / 'results' / 'micro' / 'tables'))
-  assert set(found) == set(NOISE)
-  for name, value in NOISE.items():
+@pytest.mark.parametrize(
+  ('study', 'noise'), [('micro', NOISE), ('headline', HEADLINE)]
+)
+def test_the_noise_is_that_of_the_committed_runs(study, noise):
+  found = measured(runs.read_tables(ROOT / 'results' / study / 'tables'))
+  assert set(found) == set(noise)
+  for name, value in noise.items():
     assert value == pytest.approx(found[name], rel=0.05, abs=1e-9), name
 
 
