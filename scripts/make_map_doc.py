@@ -15,7 +15,7 @@ from scripts.paper_map import ASKELL, BAI, Section
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PAGE = ROOT / 'docs' / 'reproduction.md'
 BEGIN, END = '<!-- map -->\n', '<!-- /map -->'
-# Where a claim was run in several, the first of these is shown; then the others.
+# Of several studies that ran a claim the first of these is shown.
 FIRST = ('headline', 'micro_parts', 'classic', 'micro', 'smollm2')
 CONTROLS = ('null',)  # they say nothing of a claim
 NOTHING = '-'
@@ -23,7 +23,8 @@ NOTHING = '-'
 
 def studies(root: pathlib.Path = ROOT) -> list[str]:
   """Names of the committed studies, those whose verdict counts first."""
-  names = [file.parent.name for file in (root / 'results').glob('*/claims.json')]
+  files = (root / 'results').glob('*/claims.json')
+  names = [file.parent.name for file in files]
   place = lambda name: FIRST.index(name) if name in FIRST else len(FIRST)
   shown = (name for name in names if name not in CONTROLS)
   return sorted(shown, key=lambda name: (place(name), name))

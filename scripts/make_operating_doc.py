@@ -51,11 +51,12 @@ intervals over studies. With fewer seeds than it wants a claim never passes.
 HEADLINE_HEADER = """
 ## With the noise of the headline study
 
-The tables above were made before the headline study ran, with the noise of micro,
-three seeds in the first world. Its own runs (eight seeds, the world of parts) vary
-otherwise: most of all, exponents and slopes of two sizes differ by more. With that
-noise, eight seeds would pass the same effects this often. Where the share is small,
-a claim that is open may be open for want of power, and a true one can fail.
+The tables above were made before the headline study ran, with the noise of
+micro, three seeds in the first world. Its own runs (eight seeds, the world of
+parts) vary otherwise: most of all, exponents and slopes of two sizes differ by
+more. With that noise, eight seeds would pass the same effects this often. Where
+the share is small, a claim that is open may be open for want of power, and a
+true one can fail.
 
 | # | claim | what is true | passes |
 |---|---|---|---|
@@ -203,7 +204,8 @@ def real_rows():
 def headline_rows():
   """The rows of effects under the noise of the headline study."""
   for number, letters in read(SOURCE_HEADLINE).items():
-    title, effect = load().claim(int(number)).title, SCENARIOS[int(number)].effect
+    title = load().claim(int(number)).title
+    effect = SCENARIOS[int(number)].effect
     yield f'| {number} | {title} | effect: {effect} | {cell(letters)} |'
 
 

@@ -10,7 +10,13 @@ import pytest
 from rlhf_jax.analysis import runs
 from rlhf_jax.analysis.claims.registry import load
 from rlhf_jax.analysis.operating import rl
-from rlhf_jax.analysis.operating.noise import HEADLINE, NOISE, drawn_with, measured, spread
+from rlhf_jax.analysis.operating.noise import (
+  HEADLINE,
+  NOISE,
+  drawn_with,
+  measured,
+  spread,
+)
 from rlhf_jax.analysis.operating.scenario import EFFECT, verdicts
 from rlhf_jax.analysis.operating.studies import REAL, SCENARIOS
 from scripts import make_operating_doc as page
