@@ -88,6 +88,24 @@ def test_the_analysis_snippet_runs_on_committed_tables(capsys, monkeypatch):
   assert capsys.readouterr().out.count('slope=') >= 9
 
 
+def test_shares_of_the_frontier_are_those_that_the_program_beside_them_gives(
+  capsys, monkeypatch
+):
+  monkeypatch.chdir(ROOT)
+  program = block(page('results'), 'parts/ppo-slow')
+  exec(compile(program, 'docs/results.md', 'exec'), {})
+  said = [line.split() for line in capsys.readouterr().out.splitlines()]
+  assert len(said) == 6
+  for name in dict.fromkeys(words[0] for words in said):
+    own = [words[1:] for words in said if words[0] == name]
+    cells = [
+      ', '.join(f'{float(x):.2f}'.removeprefix('0') for x in pair)
+      for pair in zip(*own, strict=True)
+    ]
+    row = f'| {" | ".join(cells)} | `results/{name}` |'
+    assert row in page('results')
+
+
 def test_the_minutes_of_the_default_are_those_that_its_jobs_took():
   """Half of their core minutes; comparisons, some 4, have no row there."""
   tables = runs.read_tables(ROOT / 'results' / 'micro_parts' / 'tables')
