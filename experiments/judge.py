@@ -46,6 +46,7 @@ from experiments.shared.kept import Journal
 from experiments.shared.models import open_scorer, open_writer
 from rlhf_jax.data.jsonl import write_rows
 from rlhf_jax.data.judged import read_kwise
+from rlhf_jax.data.public.ranked import plain
 from rlhf_jax.judges import endpoint, scores, votes
 from rlhf_jax.train import hosts
 
@@ -187,10 +188,11 @@ def played(options, pairs, judges):
 
 
 def of_files(options):
-  """`played` of two files of replies."""
+  """`played` of two files of replies, to words or to dialogues."""
   names = options['replies'], options['against']
   pairs = wins.paired(*map(wins.read_replies, names), names)
-  return played(options, pairs, judges_of(options, pairs))
+  once = lambda prompt, reply: model_replies.as_text(prompt, plain(reply))
+  return played(options, pairs, judges_of(options, pairs, once))
 
 
 def of_models(options):

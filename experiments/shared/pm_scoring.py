@@ -11,9 +11,8 @@ import numpy as np
 from experiments.shared import imported
 from experiments.shared.devices import jit_named
 from experiments.shared.kept import kept_scores
-from experiments.shared.model_replies import opening
 from experiments.shared.trained import score_function
-from rlhf_jax.data.public.ranked import plain
+from rlhf_jax.data.public.ranked import as_dialogue
 from rlhf_jax.text.dialogue import split_reply
 from rlhf_jax.text.encode import (
   append_end_of_context,
@@ -26,8 +25,8 @@ SMALLEST = 32  # columns of the smallest bucket; the others are 2, 4, ... times
 
 
 def plain_text(prompt, reply):
-  """(prompt, reply) of HH, of words or of a dialogue that is answered once."""
-  return split_reply(f'{opening(prompt)} {plain(reply)}')
+  """(prompt, reply) of HH, of words: a dialogue of one exchange."""
+  return split_reply(as_dialogue(prompt, reply))
 
 
 class TextScorer(NamedTuple):
