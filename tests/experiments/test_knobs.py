@@ -193,3 +193,17 @@ def test_inputs_that_are_missing_are_named_with_a_command(
     return
   with pytest.raises(ValueError, match=message.format(tmp_path)):
     knobs.require_inputs(filled, 'smoke')
+
+
+@pytest.mark.parametrize(
+  ('preset', 'study'),
+  [
+    ('', 'PRESET=headline WORKDIR=runs/reproduce'),
+    ('micro', 'PRESET=headline WORKDIR=runs/reproduce'),
+    ('headline', 'PRESET=headline'),
+  ],
+)
+def test_a_test_pm_comes_of_a_study_that_has_policies(preset, study):
+  config = {'test_pm_dir': 'nowhere/pm', 'pm_size': '13K'}
+  with pytest.raises(ValueError, match=f'make reproduce {study} makes all$'):
+    knobs.require_inputs(config, preset)

@@ -236,20 +236,6 @@ def test_a_missing_input_names_the_command_that_makes_it(
   )
 
 
-@pytest.mark.parametrize(
-  ('preset', 'study'),
-  [
-    ('', 'PRESET=headline WORKDIR=runs/reproduce'),
-    ('micro', 'PRESET=headline WORKDIR=runs/reproduce'),
-    ('headline', 'PRESET=headline'),
-  ],
-)
-def test_a_test_pm_comes_of_a_study_that_has_policies(preset, study):
-  config = {'test_pm_dir': 'nowhere/pm', 'pm_size': '13K'}
-  with pytest.raises(ValueError, match=f'make reproduce {study} makes all$'):
-    knobs.require_inputs(config, preset)
-
-
 def test_a_missing_input_of_a_finished_run_is_no_matter(ended, tmp_path):
   (tmp_path / 'done.json').touch()
   assert ended(stage(lambda *_: None), CONFIG, f'--workdir={tmp_path}') == 0
