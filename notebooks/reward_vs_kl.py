@@ -114,9 +114,10 @@ if 'frontier' in tables:
   show('frontier_and_policies')
   edges = tables['frontier'].query('scorer == "train" and subset == "all"')
   same, reached = ['size', 'half', 'seed'], []
+  edge_of = dict(list(edges.groupby(same)))
   for key, run in curve.groupby(same):
-    edge = edges[(edges[same] == key).all(axis=1)]
-    if len(edge):
+    if key in edge_of:
+      edge = edge_of[key]
       gain = run['train_pm'] - run.sort_values('iteration')['train_pm'].iloc[0]
       share = bows.efficiency(run['kl'], gain, edge)
       reached.append(dict(zip(same, key, strict=True)) | {'share': share})

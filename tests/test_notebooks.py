@@ -60,6 +60,17 @@ def outputs_of(notebook):
   return found
 
 
+@by_name
+def test_no_warning_is_among_the_outputs_it_holds(text):
+  printed = [
+    output
+    for cell in read(text).cells
+    for output in cell.get('outputs', ())
+    if output.get('name') == 'stderr'
+  ]
+  assert printed == []
+
+
 def test_what_is_printed_in_pieces_is_one_output():
   cell = nbformat.v4.new_code_cell('')
   stream = lambda text: nbformat.v4.new_output('stream', text=text)
