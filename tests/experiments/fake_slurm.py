@@ -214,7 +214,10 @@ def work(state, task):
     if all(end == 'COMPLETED' for end in ends):
       break
     time.sleep(0.05)
-  with core(state):
+  taken = core(state, task)
+  if taken is None:
+    return
+  with taken:
     put(state, task, state='RUNNING', reason='None')
     with open(row['output'], 'a') as output:
       done = subprocess.run(
@@ -228,9 +231,9 @@ def work(state, task):
   put(state, task, state='FAILED' if done.returncode else 'COMPLETED')
 
 
-def core(state):
-  """A file that is locked while a core is taken."""
-  while True:
+def core(state, task):
+  """A file that is locked while a core is taken; None once it is cancelled."""
+  while tasks(state)[task]['state'] != 'CANCELLED':
     for i in range(0 if (state / 'hold').exists() else CORES):
       file = (state / f'core-{i}').open('w')
       try:
