@@ -88,6 +88,21 @@ def test_the_analysis_snippet_runs_on_committed_tables(capsys, monkeypatch):
   assert capsys.readouterr().out.count('slope=') >= 9
 
 
+def test_exponents_of_the_frontier_are_those_that_the_page_names(
+  capsys, monkeypatch
+):
+  monkeypatch.chdir(ROOT)
+  program = block(page('results'), 'np.polyfit')
+  exec(compile(program, 'docs/results.md', 'exec'), {})
+  said = [line.split() for line in capsys.readouterr().out.splitlines()]
+  of = lambda scorer: {p for name, _, p in said if name == scorer}
+  assert len(said) == 9
+  assert of('train') == {'0.48'} and of('gold') <= {'0.5', '0.51'}
+  assert 'KL^.48 by the train PM and KL^.50 to KL^.51 in gold' in page(
+    'results'
+  )
+
+
 def test_shares_of_the_frontier_are_those_that_the_program_beside_them_gives(
   capsys, monkeypatch
 ):

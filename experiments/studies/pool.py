@@ -100,9 +100,7 @@ MALLOC = {
 
 def launcher(root, options, report):
   """The Pool that `launch.Options` ask for."""
-  pool = Pool(options.workers, root, cache_of(root), report)
-  pool.reckoned = options.reckoned
-  return pool
+  return Pool(options.workers, root, cache_of(root), report, options.reckoned)
 
 
 class Pool:
@@ -113,15 +111,11 @@ class Pool:
     root: pathlib.Path of the study; job `x` runs in root/x.
     cache: directory of the compilation cache.
     report: callable(str), shown to the user; of progress with `passing`.
-
-  Attributes:
     reckoned: job -> seconds that it should take.
   """
 
-  reckoned = staticmethod(by_weight)
-
-  def __init__(self, workers, root, cache, report):
-    self.root, self.report = root, report
+  def __init__(self, workers, root, cache, report, reckoned=by_weight):
+    self.root, self.report, self.reckoned = root, report, reckoned
     cores = sorted(os.sched_getaffinity(0))
     os.environ.update(MALLOC | os.environ)  # read by glibc at process start
     self.pipes, self.processes = [None] * workers, [None] * workers

@@ -36,9 +36,7 @@ NEVER = 'DependencyNeverSatisfied'
 def launcher(root, options, report):
   """The Slurm that `launch.Options` ask for."""
   sbatch.require_plain(root)
-  queue = Slurm(root, options.poll, options.limits, report)
-  queue.reckoned = options.reckoned
-  return queue
+  return Slurm(root, options.poll, options.limits, report, options.reckoned)
 
 
 def call(*words):
@@ -94,14 +92,11 @@ class Slurm:
     poll: seconds between two looks at the queue.
     limits: of time, as for `sbatch.minutes`.
     report: callable(str), shown to the user.
-
-  Attributes:
     reckoned: job -> seconds that it should take.
   """
 
-  reckoned = staticmethod(by_weight)
-
-  def __init__(self, root, poll, limits, report):
+  def __init__(self, root, poll, limits, report, reckoned=by_weight):
+    self.reckoned = reckoned
     self.root, self.poll, self.limits, self.report = root, poll, limits, report
     file = root / IDS
     self.ids = digests.read_json(file, dict) if file.exists() else {}

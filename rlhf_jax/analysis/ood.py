@@ -26,6 +26,7 @@ from rlhf_jax.analysis.intervals import Interval
 SCORES = ('plain', 'diagonal', 'simplified')
 RIVALS = ('plain', 'simplified')  # what the paper compares
 DEEP = 4  # layers from which on a model has a middle
+ROUNDED = 1e-12  # a mean of perfect areas need not add up to 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -239,9 +240,6 @@ def combined(parts: Sequence[Auroc], weight_K: Sequence[float]) -> Auroc:
 def mean_of(parts: Sequence[Auroc]) -> Auroc:
   """The mean of areas on the same prompts."""
   return combined(parts, [1 / len(parts)] * len(parts))
-
-
-ROUNDED = 1e-12  # a mean of perfect areas need not add up to 1
 
 
 def interval(found: Auroc, level: float = 0.95) -> Interval:
