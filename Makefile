@@ -23,7 +23,7 @@
 #   make gpu [CHUNK="pm_step decode"]
 #   make clean
 #
-# DATA is the folder of the real pairs, which hh, smollm2 and smollm2_full read.
+# DATA is the folder of the real pairs, which hh and smollm2* read.
 # Settings of a stage, with their values and meanings:
 #
 #   .venv/bin/python -m experiments.train_pm --config=configs/pm.py:smoke --help
@@ -44,7 +44,7 @@ DOCS := .venv/installed-docs
 # DATA that no preset would read, asked for by name or by default, is refused.
 ASKED := $(filter reproduce,$(or $(MAKECMDGOALS),reproduce))
 ifneq ($(and $(DATA),$(ASKED)),)
-ifeq ($(filter hh smollm2 smollm2_full,$(PRESET)),)
+ifeq ($(filter hh smollm2%,$(PRESET)),)
 $(error PRESET=$(PRESET) reads no DATA: make reproduce PRESET=hh DATA=$(DATA))
 endif
 endif

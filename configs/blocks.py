@@ -64,12 +64,13 @@ def start(config, study, root):
     config.base = f'{root}/lm/' + config.get_ref('size')
 
 
-def watch(config, root, size=None):
+def watch(config, root, size=None, subset='mix'):
   """Names the study's train PM and test PM, of the config's seed.
 
   Args:
     config: of a stage.
     root: folder of the study.
+    subset: of the pairs that both are trained on.
     size: rung of both; None: the config's pm_size. One that only the base knows
       is in no name.
   """
@@ -78,8 +79,8 @@ def watch(config, root, size=None):
   else:
     size = f'-{size}'
   seed = config.get_ref('seed').to_str()
-  config.train_pm_dir = f'{root}/pm/scaling' + size + '-mix-a-s' + seed
-  config.test_pm_dir = f'{root}/pm/rl' + size + '-mix-b-s' + seed
+  config.train_pm_dir = f'{root}/pm/scaling' + size + f'-{subset}-a-s' + seed
+  config.test_pm_dir = f'{root}/pm/rl' + size + f'-{subset}-b-s' + seed
 
 
 def common(world_name='classic'):

@@ -44,7 +44,8 @@ def get_config(preset='micro'):
     return own_rankings()
   study, config, root = blocks.stage('pm', preset)
   block = study.scaling
-  config.role, config.half, config.train_subset = 'scaling', 'a', 'mix'
+  config.role, config.half = 'scaling', 'a'
+  config.train_subset = study.get('subset', 'mix')
   config.seed, config.size = study.seeds[0], block.sizes[-1]
   config.curve_points = block.curve_points
   config.final_eval_pairs = block.final_eval_pairs

@@ -53,8 +53,10 @@ def of_study(preset):
   config.pi0_samples = block.get('pi0_samples', config.pi0_samples)
   config.pm_pairs = study.rl.pm_pairs or study.pm.pairs
   blocks.start(config, study, root)
-  blocks.watch(config, root)
-  if config.size:
+  blocks.watch(config, root, subset=study.get('subset', 'mix'))
+  if study.pm.trained != study.rl.trained:
+    config.value_pm_dir = ''
+  elif config.size:
     size, seed = config.get_ref('size'), config.get_ref('seed').to_str()
     config.value_pm_dir = f'{root}/pm/scaling-' + size + '-mix-a-s' + seed
   else:

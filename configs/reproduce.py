@@ -30,6 +30,8 @@ which it says 15.8):
              241: preference models 32, policies 121, frontiers 70, the rest 18.
   classic    the same in the first world, of shorter replies: 88.
   full       headline and every further chapter (configs/chapters): 1,076.
+  smollm2_rl PPO of SmolLM2 under a head that reads helpful pairs, its frontier
+             beside it; three seeds, resumable (docs/real-pairs.md).
   null       headline with coin-flip labels and hashed rewards.
   shared_variance
              six draws of what all seeds share, four seeds of each, smallest
@@ -53,7 +55,7 @@ _MADE = (
   *(whole.micro, whole.headline, whole.classic, whole.full),
   *(small.smoke, small.full_smoke),
   *(controls.null, controls.gpu, controls.shared_variance, controls.parts),
-  *(real.hh, real.smollm2, real.smollm2_full),
+  *(real.hh, real.smollm2, real.smollm2_full, real.smollm2_rl),
   *(people.online_human, people.online_human_smoke),
 )
 PRESETS = {f.__name__: f for f in _MADE} | worlds.PRESETS

@@ -41,6 +41,7 @@ from experiments.shared.files import write_csv
 from experiments.shared.labels import gold_world, labels_of, pm_numbers
 from experiments.shared.models import open_base, open_scorer, open_scorers
 from experiments.shared.workers import with_workers
+from rlhf_jax.analysis.gain_bound import MIN_ESS
 from rlhf_jax.train import about, hosts
 from rlhf_jax.train.run import Run
 
@@ -187,9 +188,10 @@ def check(config):
   Raises:
     ValueError, RunError: saying what is missing or wrong.
   """
-  for name in ('prompts', 'replies'):
-    if config[name] < 2:
-      raise ValueError(f'--{name}: wanted 2 or more, got {config[name]}')
+  # A curve of no more replies than carry its end has no point.
+  for name, least in (('prompts', 2), ('replies', MIN_ESS + 1)):
+    if config[name] < least:
+      raise ValueError(f'--{name}: wanted {least} or more, got {config[name]}')
   if bool(config['run_dir']) == bool(config['policy']):
     raise ValueError('wanted --run=RL_RUN, or --policy=LM, and not both')
   if config['policy']:

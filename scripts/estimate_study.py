@@ -12,7 +12,7 @@ import json
 import pathlib
 import sys
 
-from experiments.studies import cost, registry
+from experiments.studies import cost, registry, rungs
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
@@ -33,7 +33,18 @@ def config_of(preset, changes=()):
 
 
 def lines_of(jobs):
-  """Yields a line a kind of job, and the sum."""
+  """Yields a line a kind of job, and the sum.
+
+  Raises:
+    ValueError: if there is no rate of a size, as of any imported model.
+  """
+  sizes = {job.config.get('size', '3K') for job in jobs}
+  unknown = sorted(sizes - rungs.COST.keys())
+  if unknown:
+    raise ValueError(
+      f'nothing is reckoned of the sizes {unknown}: rates are known of '
+      f"{', '.join(rungs.COST)} (an imported model is the size '')"
+    )
   rows = cost.table(jobs)
   for kind, count, seconds in rows:
     yield f'{kind:20} {count:4d} jobs  {seconds / 60:6.1f} min'
@@ -49,10 +60,11 @@ def main(arguments=None):
     return 2
   try:
     config = config_of(arguments[0], arguments[1:])
+    lines = list(lines_of(registry.all_jobs(config, '/study')))
   except (KeyError, ValueError, SyntaxError) as error:
     print(f'error: {error}', file=sys.stderr)
     return 2
-  print('\n'.join(lines_of(registry.all_jobs(config, '/study'))))
+  print('\n'.join(lines))
   return 0
 
 

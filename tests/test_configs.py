@@ -32,13 +32,13 @@ STUDIES = (
     'shared_variance',
     'world_half',
   ),
-  *('full', 'full_smoke', 'parts', 'smollm2', 'smollm2_full'),
+  *('full', 'full_smoke', 'parts', 'smollm2', 'smollm2_full', 'smollm2_rl'),
 )
 OTHERS = ('world_as_is', 'world_unsure', 'world_probit', 'world_unbiased')
 PEOPLE = ('online_human', 'online_human_smoke')
 RL = tuple(name for name in STUDIES if name != 'parts')
 RECIPES = ('instructgpt', 'ziegler', 'instructgpt.smollm2')
-OWN = STUDIES[:-2]  # those that train their own language models
+OWN = STUDIES[:-3]  # those that train their own language models
 FULL = ('full', 'full_smoke')  # those that have the chapters
 PRESETS = {
   'reproduce': STUDIES,
@@ -380,7 +380,7 @@ def _theme_of_sections(config):
 @pytest.mark.parametrize(
   'preset',
   (
-    *('smoke', 'smollm2', 'smollm2_full'),
+    *('smoke', 'smollm2', 'smollm2_full', 'smollm2_rl'),
     pytest.param('full_smoke', marks=pytest.mark.slow),  # 1,400 knobs
   ),
 )
@@ -506,13 +506,14 @@ def test_a_preset_of_a_stage_is_the_study_s_largest_run(name, preset):
   policy, seed = study['linear']['sizes'][-1], study['seeds'][0]
   top = study['scaling']['sizes'][-1]
   part = lambda size: f'-{size}' if size else ''
+  subset = study.get('subset', 'mix')
   games = study['samples']['sizes'][0] if 'samples' in study else ''
   named = lambda theme: study[theme]['size'] if theme in study else ''
   wanted = {
     'text': 'text',
     'lm': f'lm/{top}',
     'comparisons': 'comparisons',
-    'pm': f'pm/scaling{part(top)}-mix-a-s{seed}',
+    'pm': f'pm/scaling{part(top)}-{subset}-a-s{seed}',
     'ppo': f'rl/linear{part(policy)}-a-s{seed}',
     'hhh': f'hhh/s{seed}',
     'tasks': 'tasks',
@@ -696,7 +697,8 @@ def test_no_function_of_a_config_is_longer_than_a_page(file):
 
 def test_confirmation_seeds_are_not_those_of_development():
   """Seeds 0 to 9 are for development; committed studies confirm."""
-  for preset in ('micro', 'headline', 'null', 'hh', 'smollm2', 'smollm2_full'):
+  committed = ('micro', 'headline', 'null', 'hh')
+  for preset in (*committed, 'smollm2', 'smollm2_full', 'smollm2_rl'):
     seeds = _config('reproduce', preset)['seeds']
     # One seed has no interval: by rule nothing of it passes.
     assert len(seeds) >= (1 if preset.startswith('smollm2') else 3)

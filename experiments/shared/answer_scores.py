@@ -50,7 +50,15 @@ def answer_scores(opened, asked, label, batch=16):
     batch: rows a call.
   """
   most, words = room_of(opened), opened.tokenizer
-  rows = [row for one in asked for row in answer_rows(words, one, most)]
+  read = [answer_rows(words, one, most) for one in asked]
+  rows = [row for own, _ in read for row in own]
+  lost = sum(cut > 0 for _, cut in read)
+  if lost:
+    print(
+      f'{label}: {lost} of {len(read)} texts have lost their beginning, the '
+      f'model reads {most} tokens',
+      flush=True,
+    )
   tokens_N = np.array([len(ids) - first for ids, first in rows])
   longest = 1 << max(3, int(tokens_N.max() - 1).bit_length())
   logps = _program(opened.functions, longest)

@@ -60,11 +60,32 @@ def require_data(config):
 
 
 def read_prompts(config, base):
-  """The prompts to train on and to hold out, {side: [(text, kind)]}."""
-  folder = config['comparisons_dir']
-  if folder:
-    return read_json(f'{folder}/prompts.json')
-  return _released(config, base)[1]
+  """The prompts to train on and to hold out, {side: [(text, kind)]}.
+
+  Args:
+    config: comparisons_dir, or what says which pairs are read; and, where there
+      is one, prompt_kind, 'helpful' or 'harmless', of all the prompts.
+    base: Base.
+
+  Raises:
+    ValueError: if a side has no prompt of that kind.
+  """
+  folder, kind = config['comparisons_dir'], config.get('prompt_kind', 'mix')
+  path = f'{folder}/prompts.json'
+  found = read_json(path) if folder else _released(config, base)[1]
+  if kind == 'mix':
+    return found
+  sides = {
+    side: [pair for pair in pairs if pair[1] == kind]
+    for side, pairs in found.items()
+  }
+  if not all(sides.values()):
+    counts = {side: len(pairs) for side, pairs in sides.items()}
+    raise ValueError(
+      f'prompt_kind={kind}: wanted prompts of it on both sides, got {counts}: '
+      'take another kind or other pairs'
+    )
+  return sides
 
 
 def write_splits(path, splits, tokenizer, seed, size, coin_flip_labels=False):

@@ -26,6 +26,13 @@ def one_line(error):
       f'no space is left{where}: free some and give the same command again, '
       'the run goes on from its last checkpoint'
     )
+  if (
+    isinstance(error, (FileExistsError, NotADirectoryError)) and error.filename
+  ):
+    return (
+      f'{error.filename}: wanted a folder, and a file is there: name another '
+      'place, or move the file away'
+    )
   first = error.args[0] if error.args else ''
   text = first if isinstance(first, str) else str(error)
   lines = [line.strip() for line in text.splitlines() if line.strip()]

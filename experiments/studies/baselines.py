@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from experiments.studies import blocks
+from experiments.studies import blocks, scored
 from experiments.studies.job import filled
 from experiments.studies.rungs import cost_of
 
@@ -24,7 +24,7 @@ def jobs(config, root, seed):
   policies = [_policy(config, root, name, pms, seed) for name in ALGORITHMS]
   return [
     *linear,
-    *blocks.frontier_jobs(config, root, linear),
+    *scored.frontier_jobs(config, root, linear),
     *policies,
     _dpo(config, pms[0], policies[-1]),
   ]

@@ -1,6 +1,6 @@
 """Best-of-n beside PPO and the forms of over-optimisation: claims 33 to 36."""
 
-from experiments.studies import blocks
+from experiments.studies import blocks, scored
 
 
 def jobs(config, root, seed):
@@ -14,10 +14,10 @@ def jobs(config, root, seed):
   pms = _judges(config, root, seed)
   return [
     *runs,
-    *blocks.frontier_jobs(config, root, runs),
+    *scored.frontier_jobs(config, root, runs),
     *blocks.robust_runs(config, root, seed),
     *blocks.runs_by_pm_size(config, root, seed),
-    blocks.replies_job(config, root, 'best_of_n', writer, pms, seed, **own),
+    scored.replies_job(config, root, 'best_of_n', writer, pms, seed, **own),
   ]
 
 

@@ -11,7 +11,7 @@ from experiments.studies.job import Job, filled
 from experiments.studies.rungs import cost_of
 
 
-def _name(*parts):
+def name_of(*parts):
   """'pm/rl-13K-mix'; a size that only the base knows is ''."""
   return '-'.join(part for part in parts if part)
 
@@ -86,7 +86,7 @@ def pm_job(
   size,
   seed,
   half,
-  subset='mix',
+  subset='',
   section='pm',
   told=None,
   **changes,
@@ -102,24 +102,26 @@ def pm_job(
     size: rung of the ladder; '': told by the base.
     seed: draws labels, halves and order.
     half: of the comparisons, 'a' or 'b'; 'all'.
-    subset: of them: 'mix', 'helpful' or 'harmless'.
+    subset: of them: 'mix', 'helpful' or 'harmless'; '': the study's `subset`,
+      which is 'mix' where it names none.
     section: of the config; a theme may have one of its own.
     told: keys that are None in that section, besides those of every one.
     **changes: settings of its own.
   """
   values, own, needs = _start(config, root, size, role, seed, half)
+  subset = subset or config.get('subset', 'mix')
   decayed = config['decayed'] if half == 'all' else config[section]
   own |= {key: decayed[key] for key in ('schedule', 'schedule_shape')}
   own |= {'lr_multiple': _multiple(config, section, size, half)}
   values |= {'train_subset': subset} | (told or {})
   made = filled(config, section, values, own | changes)
-  name = _name(role, size, subset, half, f's{seed}')
+  name = name_of(role, size, subset, half, f's{seed}')
   return Job(
     name=f'pm/{name}',
     module='experiments.train_pm',
     config=made,
     needs=tuple(needs),
-    program=_name('pm', size),
+    program=name_of('pm', size),
     weight=cost_of(size) * made['pairs'] / 15360,
   )
 
@@ -179,21 +181,26 @@ def rl_job(
   made = filled(config, section, values, own | {'pm_pairs': pairs, **changes})
   jobs = {job.name: job for job in (*pms, *needs) if job}
   return Job(
-    name=f'rl/{_name(role, size, half, f"s{seed}")}',
+    name=f'rl/{name_of(role, size, half, f"s{seed}")}',
     module='experiments.train_ppo',
     config=made,
     needs=tuple(jobs.values()),
-    program=_name('rl', size),
+    program=name_of('rl', size),
     weight=3 * cost_of(size) * made['iterations'] / 72,
   )
 
 
 def shared_pms(config, root, size, seed):
-  """Train PM and test PM of the linear runs; the PM of the policy's size."""
+  """Train PM, test PM and value PM, that of the policy's size, of linear runs.
+
+  A value network starts as a model that trained what it trains: there is none
+  where the PMs are heads and the policies adapters.
+  """
   top = config['linear']['pm_size']
   test = pm_job(config, root, 'rl', top, seed, 'b')
   train, own = (scaling_pm(config, root, x, seed) for x in (top, size))
-  return train, test, own
+  alike = config['pm']['trained'] == config['rl']['trained']
+  return train, test, own if alike else None
 
 
 def linear_runs(config, root, seed):
@@ -294,52 +301,3 @@ def mixed_pm(config, root, role, size, seed, subset, pairs):
   job = pm_job(config, root, role, size, seed, 'all', subset, pairs=pairs)
   name = job.name.replace(subset, subset.replace('/', '_').replace('*', '_x'))
   return dataclasses.replace(job, name=name)
-
-
-def frontier_jobs(config, root, runs):
-  """What pi_0 allows under the train PM of each RL run, where it is asked for.
-
-  Args:
-    config: of the study; without a section `frontier` there are none.
-    root: of the study.
-    runs: of `rl_job`.
-  """
-  if 'frontier' not in config:
-    return []
-  return [
-    Job(
-      name=run.name.replace('rl/', 'frontier/'),
-      module='experiments.frontier',
-      config=filled(config, 'frontier', {'run_dir': f'{root}/{run.name}'}, {}),
-      needs=(run,),
-      program=run.program,
-      weight=cost_of(config['linear']['pm_size']),
-    )
-    for run in runs
-  ]
-
-
-def replies_job(config, root, role, policy, pms, seed, **changes):
-  """Replies of a policy, scored by preference models and by gold.
-
-  Args:
-    config: of the study.
-    root: of the study.
-    role: of the rows.
-    policy: Job of a language model or of PPO.
-    pms: Jobs of preference models.
-    seed: of the rows.
-    **changes: settings of its own.
-  """
-  values = {'policy_dir': f'{root}/{policy.name}', 'role': role, 'seed': seed}
-  values['pm_dirs'] = tuple(f'{root}/{pm.name}' for pm in pms)
-  name = policy.name.split('/')[-1].removesuffix(f'-s{seed}')
-  judges = sum(cost_of(pm.config['size']) for pm in pms)
-  return Job(
-    name=f'replies/{_name(role, name, f"s{seed}")}',
-    module='experiments.score_replies',
-    config=filled(config, 'replies', values, changes),
-    needs=(policy, *pms),
-    program=policy.program,
-    weight=judges,
-  )

@@ -4,7 +4,7 @@ The frontiers of two PMs, or of two kinds of prompts, bend differently; whether
 PPO bends as they do is asked over as many of them as a study has at hand.
 """
 
-from experiments.studies import blocks
+from experiments.studies import blocks, scored
 
 
 def jobs(config, root, seed):
@@ -31,4 +31,4 @@ def jobs(config, root, seed):
     for pm in blocks.single_pms(config, root, seed)
   ]
   robust = blocks.robust_runs(config, root, seed)[:1]
-  return [*short, *blocks.frontier_jobs(config, root, [*short, *robust])]
+  return [*short, *scored.frontier_jobs(config, root, [*short, *robust])]

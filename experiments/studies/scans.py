@@ -1,6 +1,6 @@
 """Sizes of train and test PM, and passes of PPO: claims 21 to 23 and 26."""
 
-from experiments.studies import blocks
+from experiments.studies import blocks, scored
 
 
 def jobs(config, root, seed):
@@ -16,7 +16,7 @@ def jobs(config, root, seed):
     for size in config['scaling']['sizes']
   ]
   judged = [
-    blocks.replies_job(config, root, f'judged_{kind}', run, tests, seed)
+    scored.replies_job(config, root, f'judged_{kind}', run, tests, seed)
     for kind, runs in (('shared', linear), ('own', own))
     for run in runs
   ]

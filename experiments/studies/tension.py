@@ -1,6 +1,6 @@
 """Helpful against harmless: alone, mixed, weighted, in RL: claims 37 to 42."""
 
-from experiments.studies import blocks
+from experiments.studies import blocks, scored
 
 
 def jobs(config, root, seed):
@@ -57,8 +57,8 @@ def _policies(config, root, seed, helpful):
       (pm, test, value),
       iterations=block['iterations'],
     )
-    judged.append(blocks.replies_job(config, root, role, run, [pm], seed))
+    judged.append(scored.replies_job(config, root, role, run, [pm], seed))
   run = blocks.linear_runs(config, root, seed)[0]
   train = blocks.scaling_pm(config, root, top, seed)
-  judged.append(blocks.replies_job(config, root, 'linear', run, [train], seed))
+  judged.append(scored.replies_job(config, root, 'linear', run, [train], seed))
   return judged

@@ -90,12 +90,8 @@ def merge(files: Sequence) -> dict:
       note = f'also run by {", ".join(others)}'
       row['note'] = '; '.join(filter(None, [row.get('note', ''), note]))
     rows.append(row)
-  return {
-    'preset': _joined(documents, 'preset'),
-    'commit': _joined(documents, 'commit'),
-    'device': _joined(documents, 'device'),
-    'seconds': sum(doc.get('seconds') or 0 for _, doc in documents),
-    'config_hash': _joined(documents, 'config_hash'),
+  alone = [document for _, document in documents]
+  return joined(alone) | {
     'edition': _edition(documents),
     'claims': rows,
     'checks': [
@@ -104,6 +100,14 @@ def merge(files: Sequence) -> dict:
       for check in doc.get('checks', [])
     ],
   }
+
+
+def joined(documents: Sequence) -> dict:
+  """What is said of the runs behind several documents, as one."""
+  keys = ('preset', 'commit', 'device', 'seconds', 'config_hash')
+  found = {key: _joined(documents, key) for key in keys}
+  seconds = sum(document.get('seconds') or 0 for document in documents)
+  return found | {'seconds': seconds}
 
 
 def to_markdown_table(document: Mapping) -> str:
@@ -199,7 +203,7 @@ def _number(value):
 
 
 def _joined(documents, key):
-  values = [document.get(key) for _, document in documents]
+  values = [document.get(key) for document in documents]
   return '+'.join(dict.fromkeys(str(v) for v in values if v is not None))
 
 

@@ -23,5 +23,9 @@ NOTES = {
     'Real pairs, adapters on 135M weights, one seed: accuracy on mixed pairs '
     'is at chance (.50), and every verdict is inconclusive.'
   ),
+  'smollm2_rl': (
+    'PPO of a real model against a linear head on helpful pairs, three seeds: '
+    'claims on RL want eight, so every verdict is inconclusive.'
+  ),
   'gpu': 'Larger rungs, not measured yet: expect hours on one GPU.',
 }

@@ -50,7 +50,9 @@ def ids_before(tokenizer, asked: AskedFor, most: int) -> tuple[list[int], int]:
 
 
 def answer_rows(tokenizer, asked: AskedFor, most: int):
-  """[(ids, first)]: prompt, lead and answer, and the answer's first token.
+  """Rows [(ids, first)] of prompt, lead and answer, and most tokens cut of one.
+
+  `first` is the number of the answer's first token.
 
   Text is encoded whole, since a tokenizer may join the end of one part with the
   beginning of the next: an answer begins at the first token that differs from
@@ -68,20 +70,21 @@ def answer_rows(tokenizer, asked: AskedFor, most: int):
     encode = lambda text: encode_reply(tokenizer, text, _ALL, end=False)[0]
     said = [encode(asked.lead + answer) for answer in asked.answers]
     room = most - max(map(len, said))
-    start, _ = encode_prompt(tokenizer, asked.prompt, room)
+    start, cut = encode_prompt(tokenizer, asked.prompt, room)
     before = encode(asked.lead)
   else:
     encode = lambda text: _document(tokenizer, asked.prompt + text)
     said = [encode(asked.lead + answer) for answer in asked.answers]
-    start, before = [], encode(asked.lead)
-  rows = []
+    start, cut, before = [], 0, encode(asked.lead)
+  rows, lost = [], 0
   for answer, ids in zip(asked.answers, said, strict=True):
     first = _shared(before, ids)
     if first == len(ids):
       raise ValueError(f'wanted an answer of one token or more, got {answer!r}')
     over = max(0, len(start) + len(ids) - most)
     rows.append(((start + ids)[over:], len(start) + first - over))
-  return rows
+    lost = max(lost, cut + over)
+  return rows, lost
 
 
 def _document(tokenizer, text):

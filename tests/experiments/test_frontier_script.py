@@ -92,16 +92,18 @@ def test_a_run_says_what_its_world_and_its_train_pm_are(tmp_path):
 
 def test_what_is_no_finished_policy_is_refused(rl_run, tmp_path):
   config, out = {'run_dir': str(rl_run)}, tmp_path / 'out'
-  with pytest.raises(ValueError, match='--replies: wanted 2 or more, got 1'):
-    script.run(config | {'prompts': 2, 'replies': 1}, out)
+  with pytest.raises(ValueError, match='--prompts: wanted 2 or more, got 1'):
+    script.run(config | {'prompts': 1, 'replies': 21}, out)
+  with pytest.raises(ValueError, match='--replies: wanted 21 or more, got 20'):
+    script.run(config | {'prompts': 2, 'replies': 20}, out)
   (rl_run / 'rl_curve.csv').unlink()
   with pytest.raises(about.RunError, match='is not finished: no rl_curve.csv'):
-    script.run(config | {'prompts': 2, 'replies': 2}, out)
+    script.run(config | {'prompts': 2, 'replies': 21}, out)
   content = json.loads((rl_run / 'config.json').read_text())
   content['holds'] = 'preference model'
   (rl_run / 'config.json').write_text(json.dumps(content))
   with pytest.raises(about.RunError, match='wanted the workdir of a finished'):
-    script.run(config | {'prompts': 2, 'replies': 2}, out)
+    script.run(config | {'prompts': 2, 'replies': 21}, out)
 
 
 def test_replies_of_a_batch_go_to_their_prompts(monkeypatch):
@@ -226,7 +228,7 @@ def test_prompts_of_a_model_are_of_the_kind_that_is_asked_for(tmp_path):
 @pytest.mark.parametrize('given', [{}, {'run_dir': 'a', 'policy': 'b'}])
 def test_a_run_or_a_policy_is_wanted_and_not_both(tmp_path, given):
   with pytest.raises(ValueError, match='and not both'):
-    script.run({'prompts': 2, 'replies': 2} | given, tmp_path)
+    script.run({'prompts': 2, 'replies': 21} | given, tmp_path)
 
 
 def test_an_imported_policy_needs_a_pm_that_has_prompts(tmp_path):

@@ -37,6 +37,22 @@ def test_rows_go_to_the_narrowest_bucket_that_holds_them():
   assert [bucket(n, 300) for n in lengths] == wanted
 
 
+def test_texts_that_are_too_long_are_counted(capsys):
+  model = opened()._replace(context=24)
+  short, long = (
+    AskedFor(dialogue_of(said), '', (' yes', ' no'))
+    for said in ('draw 3 cats', 'draw cats and ' * 12)
+  )
+  kept = answer_scores(model, [short], 'test', batch=2)
+  assert 'lost' not in capsys.readouterr().out
+  (first, _) = answer_scores(model, [short, long], 'test', batch=2)
+  assert (
+    'test: 1 of 2 texts have lost their beginning, the model reads 24 '
+    in (capsys.readouterr().out)
+  )
+  np.testing.assert_allclose(first[0], kept[0][0], rtol=1e-5)
+
+
 def test_an_answer_has_the_log_probability_that_the_model_s_logits_give():
   """The twin: a softmax a token, of the whole text, one answer at a time."""
   model = opened()

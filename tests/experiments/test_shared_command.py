@@ -435,6 +435,16 @@ def test_a_full_disk_is_one_line_with_its_remedy(ended, capsys):
   assert error_line(capsys).startswith('no space is left: free some and give')
 
 
+@pytest.mark.parametrize('name', ('taken', 'taken/below'))
+def test_a_file_where_a_folder_goes_is_one_line(name, ended, capsys, tmp_path):
+  (tmp_path / 'taken').write_text('of the user')
+  path = tmp_path / name
+  main = stage(lambda *_: path.mkdir(parents=True, exist_ok=True))
+  assert ended(main, CONFIG, '--workdir=there') == 2
+  assert error_line(capsys).startswith(f'{path}: wanted a folder, and a file')
+  assert (tmp_path / 'taken').read_text() == 'of the user'
+
+
 def test_a_file_that_is_no_text_is_said_to_be(ended, capsys, tmp_path):
   (tmp_path / 'x').write_bytes(b'\xff\xfe')
   main = stage(lambda *_: (tmp_path / 'x').read_text('utf-8'))

@@ -1,5 +1,6 @@
 """Which comparisons a run trains on, and with which labels."""
 
+import json
 from types import SimpleNamespace
 from typing import NamedTuple
 
@@ -287,6 +288,27 @@ def test_prompts_are_kept_by_split_with_their_kinds(written):
   assert (
     len(prompts['train']) == 10
   )  # the empty reply has a prompt all the same
+
+
+@pytest.mark.parametrize('kind', ('helpful', 'harmless'))
+def test_prompts_of_one_kind_are_those_of_all_that_have_it(kind, tmp_path):
+  kinds = ('helpful', 'harmless', 'helpful', 'harmless')
+  every = {
+    side: [[tiny.prompt(f'{side} {i}'), found] for i, found in enumerate(kinds)]
+    for side in ('train', 'test')
+  }
+  (tmp_path / 'prompts.json').write_text(json.dumps(every))
+  config = {'comparisons_dir': str(tmp_path)}
+  assert (
+    comparisons.read_prompts(config | {'prompt_kind': 'mix'}, None) == every
+  )
+  found = comparisons.read_prompts(config | {'prompt_kind': kind}, None)
+  first = kinds.index(kind)
+  assert found == {side: rows[first::2] for side, rows in every.items()}
+  every['test'] = [row for row in every['test'] if row[1] != kind]
+  (tmp_path / 'prompts.json').write_text(json.dumps(every))
+  with pytest.raises(ValueError, match=f"prompt_kind={kind}.*'test': 0"):
+    comparisons.read_prompts(config | {'prompt_kind': kind}, None)
 
 
 def test_the_order_is_the_seed_s_and_flips_of_a_coin_are_wanted(tmp_path):

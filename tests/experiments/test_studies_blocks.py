@@ -2,7 +2,7 @@
 
 import pytest
 
-from experiments.studies import blocks, hh_pythia, online, scans, starts
+from experiments.studies import blocks, hh_pythia, online, scans, scored, starts
 from experiments.studies.job import Job
 from tests.test_configs import _config, _load
 
@@ -62,6 +62,25 @@ def test_a_model_reads_the_study_s_own_runs_or_what_is_given(config):
   job = blocks.pm_job(given, ROOT, 'x', '', given['seeds'][0], 'a')
   assert job.needs == () and job.config['base'] == given['base'] != ''
   assert '--' not in job.name and job.name.startswith('pm/x-mix-a-s')
+
+
+def test_a_study_of_one_kind_trains_and_watches_by_that_kind():
+  """PMs that are heads are no start of a value network of adapters."""
+  config = _config('reproduce', 'smollm2_rl')
+  seed = config['seeds'][0]
+  (run,) = blocks.linear_runs(config, ROOT, seed)
+  assert [need.name for need in run.needs] == [
+    f'pm/scaling-helpful-a-s{seed}',
+    f'pm/rl-helpful-b-s{seed}',
+  ]
+  assert {need.config['train_subset'] for need in run.needs} == {'helpful'}
+  assert {need.config['trained'] for need in run.needs} == {'head'}
+  assert (
+    run.config['trained'] == 'adapters' and run.config['value_pm_dir'] == ''
+  )
+  assert run.config['prompt_kind'] == 'helpful'
+  (run,) = blocks.linear_runs(_config('reproduce', 'smollm2_full'), ROOT, 121)
+  assert run.config['value_pm_dir'] == f'{ROOT}/pm/scaling-mix-a-s121'
 
 
 def test_names_of_shares_and_weights_are_names_of_folders(config):
@@ -126,21 +145,21 @@ def test_each_half_of_the_pairs_trains_one_pm_and_tests_the_other(config):
 
 def test_a_frontier_is_of_its_run_and_nothing_without_the_section(config):
   run = rl(config)
-  (job,) = blocks.frontier_jobs(config, ROOT, [run])
+  (job,) = scored.frontier_jobs(config, ROOT, [run])
   assert (job.name, job.config['run_dir']) == (
     'frontier/x-13K-a-s7',
     '/r/rl/x-13K-a-s7',
   )
   assert job.needs == (run,) and job.program == run.program
   del config['frontier']
-  assert blocks.frontier_jobs(config, ROOT, [run]) == []
+  assert scored.frontier_jobs(config, ROOT, [run]) == []
 
 
 def test_replies_are_named_after_their_policy_and_weigh_as_their_judges():
   config = _config('reproduce', 'full')
   policy = Job('rl/linear-13K-a-s7', 'm', {'size': '13K'}, program='rl-13K')
   pms = [Job(f'pm/{x}', 'm', {'size': x}) for x in ('3K', '197K', '9M')]
-  job = blocks.replies_job(config, ROOT, 'judged', policy, pms, 7, prompts=5)
+  job = scored.replies_job(config, ROOT, 'judged', policy, pms, 7, prompts=5)
   assert job.name == 'replies/judged-linear-13K-a-s7'
   assert job.config['pm_dirs'] == tuple(
     f'/r/pm/{x}' for x in ('3K', '197K', '9M')

@@ -192,6 +192,17 @@ def test_a_setting_changes_what_is_reckoned(capsys):
   assert "unknown preset 'huge'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+  ('preset', 'sizes'), [('smollm2_rl', "['']"), ('gpu', "['13M', '2.7M']")]
+)
+def test_a_size_without_a_rate_is_not_reckoned(preset, sizes, capsys):
+  assert estimate_study.main([preset]) == 2
+  said = capsys.readouterr()
+  assert (
+    not said.out and f'nothing is reckoned of the sizes {sizes}' in said.err
+  )
+
+
 def test_what_a_job_should_take_goes_by_its_stage_where_that_is_known():
   config = _config('reproduce', 'headline')
   found = {job.name: job for job in registry.all_jobs(config, '/study')}

@@ -35,15 +35,13 @@ def of(text):
 def test_an_answer_begins_after_its_prompt():
   asked = AskedFor(dialogue_of('q'), '', (' x', ' yz'))
   start = [1, *of(' q'), 2]
-  assert answer_rows(Letters(), asked, 99) == [
-    (start + of(' x'), 4),
-    (start + of(' yz'), 4),
-  ]
+  rows = [(start + of(' x'), 4), (start + of(' yz'), 4)]
+  assert answer_rows(Letters(), asked, 99) == (rows, 0)
 
 
 def test_a_lead_is_not_scored():
   asked = AskedFor(dialogue_of('q'), ' hm', (' x',))
-  ((ids, first),) = answer_rows(Letters(), asked, 99)
+  ((ids, first),), _ = answer_rows(Letters(), asked, 99)
   assert ids[first:] == of(' x')
   assert (ids[:first], 0) == ids_before(Letters(), asked, 99)
 
@@ -52,7 +50,7 @@ def test_a_lead_is_not_scored():
 def test_a_token_that_joins_lead_and_answer_is_the_answer_s(prompt):
   """'a' and ' x' make 'a ' and 'x', of which the first was no token before."""
   asked = AskedFor(prompt, 'ca', (' x', 'b'))
-  (ids, first), (joined, at) = answer_rows(Letters(), asked, 99)
+  ((ids, first), (joined, at)), _ = answer_rows(Letters(), asked, 99)
   assert ids[first:] == [3, ord('x')] and joined[at:] == [4]
   assert ids[:first] == ids_before(Letters(), asked, 99)[0][:-1]
 
@@ -63,23 +61,23 @@ def test_plain_text_is_encoded_as_a_document_where_there_is_such_a_thing():
       return [0, *self.encode(text)]
 
   asked = AskedFor('c', '', (' x',))
-  assert answer_rows(Documents(), asked, 9) == [([0, *of('c x')], 2)]
+  assert answer_rows(Documents(), asked, 9) == ([([0, *of('c x')], 2)], 0)
   assert ids_before(Documents(), asked, 9) == ([0, *of('c')], 0)
 
 
 def test_what_is_too_long_loses_its_left_and_keeps_its_answer():
   plain = AskedFor('cdef', '', ('g', 'hij'))
-  assert answer_rows(Letters(), plain, 4) == [
-    (of('defg'), 3),
-    (of('fhij'), 1),
-  ]
+  assert answer_rows(Letters(), plain, 4) == (
+    [(of('defg'), 3), (of('fhij'), 1)],
+    3,  # most of them, of the longer answer
+  )
   assert ids_before(Letters(), plain, 3) == (of('def'), 1)
   asked = AskedFor(dialogue_of('cdef'), '', ('g', 'hij'))
   # Room for 6 - 3 tokens of the prompt, the same before both answers.
-  assert answer_rows(Letters(), asked, 6) == [
-    ([1, ord('f'), 2, ord('g')], 3),
-    ([1, ord('f'), 2, *of('hij')], 3),
-  ]
+  assert answer_rows(Letters(), asked, 6) == (
+    [([1, ord('f'), 2, ord('g')], 3), ([1, ord('f'), 2, *of('hij')], 3)],
+    4,
+  )
   # Of 'Human:', ' cdef' and 'Assistant:' four tokens are cut.
   assert ids_before(Letters(), asked, 3) == ([1, ord('f'), 2], 4)
 
