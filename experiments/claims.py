@@ -3,11 +3,7 @@
 python -m experiments.claims merge FILE... [--out FILE]
 python -m experiments.claims table FILE [--readme docs/results.md]
 python -m experiments.claims judge DIR...
-python -m experiments.claims pool DIR DIR... [--claims=66] [--out DIR]
-
-`pool` judges claims over the tables of several studies together, such as 66,
-which wants two worlds. Into --out, beside those studies, go claims.json, which
-names them, and README.md; `judge` finds them again by their names.
+python -m experiments.claims pool DIR DIR... [--claims=66]
 """
 
 import argparse
@@ -20,7 +16,6 @@ import pandas as pd
 from rlhf_jax.analysis import claims_io, runs
 from rlhf_jax.analysis.claims import judging
 from rlhf_jax.analysis.claims.registry import load
-from rlhf_jax.analysis.intervals import NOT_RUN
 
 
 def main(arguments=None) -> int:
@@ -61,7 +56,6 @@ def _parser():
   )
   pool.add_argument('folders', nargs='+', metavar='DIR', help='hold tables/')
   pool.add_argument('--claims', default='66', help='numbers, comma between')
-  pool.add_argument('--out', help='folder to write (default: print alone)')
   pool.set_defaults(command=_pool)
   return parser
 
@@ -91,45 +85,16 @@ def judged_again(document, tables):
   files, which do not name them, the evidence is that of their rows and the
   gate is closed, as it is in every preset now.
   """
-  if 'studies' in document:
-    ran = [r['id'] for r in document['claims'] if r['verdict'] != NOT_RUN]
-    return pooled_document(document, tables, ran)
   evidence = document['claims'][0]['evidence']
   context = {'evidence': evidence, 'rl_requires': True} | document
   return judging.claims_document(tables, context)
 
 
-def tables_of(folder, document):
-  """The tables that a claims.json was judged by: its own, or those it names."""
-  folder = pathlib.Path(folder)
-  if 'studies' in document:
-    return pooled([folder.parent / name for name in document['studies']])
-  return runs.read_tables(folder / 'tables')
-
-
-def pooled_document(about, tables, numbers):
-  """What claims.json holds of claims over several studies.
-
-  Args:
-    about: dict of `RUN_KEYS`, evidence and studies, their names.
-    tables: of `pooled`.
-    numbers: of the claims; the others are not run.
-  """
-  context = {'rl_requires': True} | about
-  document = judging.claims_document({}, context)
-  document['claims'] = [
-    judging.judge_claim(load().claim(row['id']), tables, context)
-    if row['id'] in numbers
-    else row
-    for row in document['claims']
-  ]
-  return document | {'studies': list(about['studies']), 'checks': []}
-
-
 def _judge(args):
   for folder in map(pathlib.Path, args.folders):
     document = claims_io.read_claims(folder / 'claims.json')
-    found = judged_again(document, tables_of(folder, document))
+    tables = runs.read_tables(folder / 'tables')
+    found = judged_again(document, tables)
     claims_io.write_claims(folder / 'claims.json', found)
     found = claims_io.read_claims(folder / 'claims.json')
     table = claims_io.to_markdown_table(found)
@@ -155,59 +120,18 @@ def pooled(folders):
 
 
 def _pool(args):
-  folders = list(map(pathlib.Path, args.folders))
+  tables = pooled(list(map(pathlib.Path, args.folders)))
   numbers = [int(number) for number in args.claims.split(',')]
-  documents = [
-    claims_io.read_claims(folder / 'claims.json') for folder in folders
+  context = {'rl_requires': True}
+  rows = [
+    judging.judge_claim(load().claim(number), tables, context)
+    for number in numbers
   ]
-  about = claims_io.joined(documents)
-  about['studies'] = [folder.resolve().name for folder in folders]
-  about['evidence'] = _evidence(documents)
-  found = pooled_document(about, pooled(folders), numbers)
-  rows = [row for row in found['claims'] if row['id'] in numbers]
   print(claims_io.to_markdown_table({'claims': rows}), end='')
   for row in rows:
     print(f'\n{row["id"]}: {row["note"] or "no note"}')
     for name, value in row['measured'].items():
       print(f'  {name} {value:.3g}')
-  if args.out:
-    _write_pooled(pathlib.Path(args.out), found)
-
-
-def _evidence(documents):
-  """That of all studies.
-
-  Raises:
-    ValueError: if they do not have one.
-  """
-  found = {document['claims'][0]['evidence'] for document in documents}
-  if len(found) > 1:
-    raise ValueError(
-      'wanted studies that are all of simulated or all of real pairs, got both'
-    )
-  return found.pop()
-
-
-def _write_pooled(folder, document):
-  """claims.json and README.md of claims over several studies."""
-  beside = [(folder.parent / name).exists() for name in document['studies']]
-  if not all(beside):
-    names = ', '.join(document['studies'])
-    raise ValueError(
-      f'--out={folder}: wanted a folder beside those of {names}, which is '
-      'where judge looks for them'
-    )
-  claims_io.write_claims(folder / 'claims.json', document)
-  found = claims_io.read_claims(folder / 'claims.json')
-  links = [f'[{name}](../{name}/README.md)' for name in document['studies']]
-  text = (
-    f'# {folder.name}\n\nClaims over the tables of {" and ".join(links)} '
-    'together (`python -m experiments.claims pool`).\n\n'
-    f'{claims_io.MARK_BEGIN}\n{claims_io.MARK_END}\n'
-  )
-  table = claims_io.to_markdown_table(found)
-  (folder / 'README.md').write_text(claims_io.replace_block(text, table))
-  print(f'\nwrote {folder}')
 
 
 if __name__ == '__main__':

@@ -121,6 +121,31 @@ def test_shares_of_the_frontier_are_those_that_the_program_beside_them_gives(
     assert row in page('results')
 
 
+def test_bows_of_the_first_world_are_those_that_the_program_beside_them_gives(
+  capsys, monkeypatch
+):
+  monkeypatch.chdir(ROOT)
+  program, names = block(page('results'), 'measured_bows'), {}
+  exec(compile(program, 'docs/results.md', 'exec'), names)
+  means = names['found'].groupby(['pm', 'subset'])[['frontier_bow', 'bow']]
+  cells = [
+    ' | '.join(f'{x:.2f}'.replace('0.', '.') for x in row)
+    for row in means.mean().to_numpy()
+  ]
+  text = page('results')
+  first = text.index('| train PM | prompts | bow of the frontier')
+  rows = text[first : text.index('\n\n', first)].splitlines()[2:]
+  shown = [row.strip('| ').split(' | ', 2)[2] for row in rows]
+  assert sorted(shown) == sorted(cells) and len(cells) == 8
+  slope, apart = (
+    [float(x) for x in re.findall(r'=(-?[\d.]+)', line)][:3]
+    for line in capsys.readouterr().out.splitlines()[-2:]
+  )
+  assert 'other is {:.2f} [{:.2f}, {:.2f}],'.format(*slope) in text
+  bounds = '{:.2f} [{:.2f}, {:.2f}] in the mean'.format(*apart)
+  assert bounds.replace('0.', '.') in text
+
+
 def test_the_minutes_of_the_default_are_those_that_its_jobs_took():
   """Half of their core minutes; comparisons, some 4, have no row there."""
   tables = runs.read_tables(ROOT / 'results' / 'micro_parts' / 'tables')

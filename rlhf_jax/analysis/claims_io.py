@@ -90,8 +90,12 @@ def merge(files: Sequence) -> dict:
       note = f'also run by {", ".join(others)}'
       row['note'] = '; '.join(filter(None, [row.get('note', ''), note]))
     rows.append(row)
-  alone = [document for _, document in documents]
-  return joined(alone) | {
+  return {
+    'preset': _joined(documents, 'preset'),
+    'commit': _joined(documents, 'commit'),
+    'device': _joined(documents, 'device'),
+    'seconds': sum(doc.get('seconds') or 0 for _, doc in documents),
+    'config_hash': _joined(documents, 'config_hash'),
     'edition': _edition(documents),
     'claims': rows,
     'checks': [
@@ -100,14 +104,6 @@ def merge(files: Sequence) -> dict:
       for check in doc.get('checks', [])
     ],
   }
-
-
-def joined(documents: Sequence) -> dict:
-  """What is said of the runs behind several documents, as one."""
-  keys = ('preset', 'commit', 'device', 'seconds', 'config_hash')
-  found = {key: _joined(documents, key) for key in keys}
-  seconds = sum(document.get('seconds') or 0 for document in documents)
-  return found | {'seconds': seconds}
 
 
 def to_markdown_table(document: Mapping) -> str:
@@ -203,7 +199,7 @@ def _number(value):
 
 
 def _joined(documents, key):
-  values = [document.get(key) for document in documents]
+  values = [document.get(key) for _, document in documents]
   return '+'.join(dict.fromkeys(str(v) for v in values if v is not None))
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from experiments import claims
-from rlhf_jax.analysis import claims_io, intervals, runs
-from rlhf_jax.analysis.claims import bows, judging
+from rlhf_jax.analysis import intervals, runs
+from rlhf_jax.analysis.claims import bows
 from rlhf_jax.analysis.findings import NotRunError
 from rlhf_jax.analysis.operating.tables import bent
 from tests.analysis import small
@@ -188,59 +188,17 @@ def test_one_size_has_nothing_to_be_compared_with():
     bows.same_efficiency(tables)
 
 
-def two_worlds(root):
-  """Folders of two studies, three combinations of each for claim 66."""
+def test_studies_of_two_worlds_are_pooled(tmp_path, capsys):
+  """Three combinations of each, alike in all but their world: six."""
   few = {'x': (0.0, -0.1)}, {'y': (-0.01, -0.06), 'z': (-0.02, -0.08)}
   for world, pms in zip(('old', 'new'), few, strict=True):
     tables = bow_study(lambda seed, bow: bow, pms)
     tables['frontier']['world'] = world
-    runs.write_tables(tables, root / world / 'tables')
-    document = judging.claims_document(tables, {'preset': world, 'seconds': 60})
-    claims_io.write_claims(root / world / 'claims.json', document)
-  return [str(root / world) for world in ('old', 'new')]
-
-
-def test_studies_of_two_worlds_are_pooled(tmp_path, capsys):
-  """All of their combinations, alike in all but their world: six."""
-  folders = two_worlds(tmp_path)
+    runs.write_tables(tables, tmp_path / world / 'tables')
+  folders = [str(tmp_path / world) for world in ('old', 'new')]
   assert claims.main(['pool', *folders]) == 0
   printed = capsys.readouterr().out
   assert '| 66 |' in printed and 'combinations 6' in printed
   assert '3 seeds; wanted 8' in printed
   assert claims.main(['pool', folders[0], folders[0]]) == 1
   assert 'wanted studies of different names' in capsys.readouterr().err
-
-
-def test_a_pooled_verdict_is_kept_and_judged_again(tmp_path, capsys):
-  folders, out = two_worlds(tmp_path), tmp_path / 'both'
-  assert claims.main(['pool', *folders, f'--out={out}']) == 0
-  document = claims_io.read_claims(out / 'claims.json')
-  assert document['studies'] == ['old', 'new']
-  assert (document['preset'], document['seconds']) == ('old+new', 120)
-  rows = {row['id']: row for row in document['claims']}
-  ran = [n for n, row in rows.items() if row['verdict'] != 'not run']
-  assert ran == [66] and rows[66]['measured']['combinations'] == 6
-  readme = (out / 'README.md').read_text()
-  assert '[old](../old/README.md) and [new](../new/README.md)' in readme
-  assert '| 66 |' in readme
-  # Told something else, it is put right by the tables of both.
-  rows[66]['measured']['combinations'] = 7
-  claims_io.write_claims(out / 'claims.json', document)
-  assert claims.main(['judge', str(out)]) == 0
-  again = claims_io.read_claims(out / 'claims.json')
-  (row,) = [row for row in again['claims'] if row['id'] == 66]
-  assert row['measured']['combinations'] == 6
-  assert again['studies'] == ['old', 'new']
-  assert claims.main(['pool', *folders, '--out=/nowhere/both']) == 1
-  assert 'wanted a folder beside those of old, new' in capsys.readouterr().err
-
-
-def test_real_and_simulated_studies_are_not_pooled(tmp_path, capsys):
-  folders = two_worlds(tmp_path)
-  file = tmp_path / 'new' / 'claims.json'
-  document = claims_io.read_claims(file)
-  for row in document['claims']:
-    row['evidence'] = 'real'
-  claims_io.write_claims(file, document)
-  assert claims.main(['pool', *folders]) == 1
-  assert 'all of simulated or all of real pairs' in capsys.readouterr().err

@@ -19,8 +19,6 @@ from rlhf_jax.analysis.findings import NotRunError
 ROOT = pathlib.Path(__file__).parents[2]
 STUDIES = sorted(file.parent for file in ROOT.glob('results/*/claims.json'))
 IDS = [study.name for study in STUDIES]
-# Those with tables of their own; others judge the tables of several.
-OWN = [study for study in STUDIES if (study / 'tables').exists()]
 # Resamples of conversations: takes as long as all others together.
 CROSSED = {'smollm2'}
 
@@ -97,7 +95,7 @@ def test_there_are_committed_studies():
 )
 def test_the_tables_of_a_committed_study_give_its_claims(study, tmp_path):
   document = json.loads((study / 'claims.json').read_text())
-  tables = script.tables_of(study, document)
+  tables = runs.read_tables(study / 'tables')
   again = by_name(judge_again(document, tables, tmp_path))
   document = by_name(document)
   found = differences(document, again)
@@ -106,7 +104,7 @@ def test_the_tables_of_a_committed_study_give_its_claims(study, tmp_path):
   assert found == []
 
 
-@pytest.mark.parametrize('study', OWN, ids=lambda study: study.name)
+@pytest.mark.parametrize('study', STUDIES, ids=IDS)
 def test_a_committed_study_is_judged_by_the_rules_of_now(study):
   """Edition, evidence and gate are those that its preset has."""
   document = json.loads((study / 'claims.json').read_text())
