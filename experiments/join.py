@@ -4,7 +4,8 @@
 
 Each is the folder of a published study (experiments.publish). They are parts of
 one study: their settings differ in seeds alone. A run that several have, such
-as a language model that all seeds share, is that of the first. The whole is
+as a language model that all seeds share, is that of the first, and so are the
+replies that the page shows. The whole is
 judged anew, and its figures are drawn; what it took is the sum.
 """
 
@@ -14,7 +15,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from experiments.shared import published
+from experiments.shared import published, run_report
 from rlhf_jax import digests
 from rlhf_jax.analysis import claims_io, figures, joining, runs
 from rlhf_jax.analysis.claims import judging
@@ -121,6 +122,7 @@ def join(folders, out):
   )
   text = json.dumps(whole, indent=1) + '\n'
   (out / 'config.json').write_text(text, encoding='utf-8')
+  published.keep_samples(run_report.read_samples(folders[0]), out)
   return published.write_note(out)
 
 

@@ -1,8 +1,10 @@
-"""Copies what is committed of a finished study: tables, figures, claims.
+"""Copies what is committed of a finished study.
 
     python -m experiments.publish --workdir=runs/reproduce --out=results/micro \
         [--readme docs/results.md]
 
+These are its tables, figures, claims and settings, and the replies that its
+page shows; `python -m experiments.page DIR` makes that page of them again.
 With --readme the claims table of that file is rewritten from claims.json.
 """
 
@@ -11,12 +13,12 @@ import shutil
 import sys
 from pathlib import Path
 
-from experiments.shared import published
+from experiments.shared import published, study_report
 from rlhf_jax.analysis import claims_io
 
 
 def publish(workdir, out):
-  """Copies the study's tables, figures and claims, with a note on its origin.
+  """Copies the study's tables, figures, claims and samples; notes its origin.
 
   Raises:
     FileNotFoundError: if the study has no report yet.
@@ -33,6 +35,7 @@ def publish(workdir, out):
     shutil.copytree(workdir / name, out / name)
   shutil.copy(found, out / 'claims.json')
   shutil.copy(workdir / 'config.json', out / 'config.json')
+  published.keep_samples(study_report.samples_of(workdir), out)
   published.write_note(out)
 
 

@@ -26,6 +26,7 @@ RUN_BY = {
   'python -m experiments.compare': 'test_two_committed_studies_stand_side',
   'python -m experiments.export': 'test_an_imported_model_goes_from_pairs',
   'python -m experiments.join': 'test_parts_are_judged_as_the_study_of_all',
+  'python -m experiments.page': 'test_the_page_of_the_largest_committed_study',
   'python -m experiments.publish': 'test_a_published_study_is_what_it_holds',
   'python -m experiments.generate': 'test_a_real_model_writes',
   'python -m experiments.job': 'test_a_job_runs_by_number_or_by_name_once',

@@ -1,6 +1,10 @@
-"""The note on the origin of a study whose results are committed."""
+"""The note and the page of a study whose results are committed."""
 
-from rlhf_jax.analysis import claims_io
+import json
+from pathlib import Path
+
+from experiments.shared import run_report
+from rlhf_jax.analysis import claims_io, figures, report, runs
 
 NOTE = """# {preset}
 
@@ -33,3 +37,38 @@ def write_note(out):
   table = claims_io.to_markdown_table(document)
   claims_io.rewrite_readme(out / 'README.md', table)
   return document
+
+
+def keep_samples(items, out):
+  """Writes samples.json of a published study, or takes an old one away.
+
+  Args:
+    items: of `replies`, those that its page shows.
+    out: folder of the study.
+  """
+  file = Path(out) / 'samples.json'
+  file.unlink(missing_ok=True)
+  if items:
+    file.write_text(json.dumps(items, separators=(',', ':')) + '\n')
+
+
+def write_page(folder) -> Path:
+  """Writes FOLDER/report/index.html of a published study; its path.
+
+  Args:
+    folder: of `experiments.publish`: claims.json, tables/, figures/, and
+      samples.json if its policies' replies were kept.
+
+  Raises:
+    FileNotFoundError, ValueError: if one is missing or damaged.
+  """
+  folder = Path(folder)
+  document = claims_io.read_claims(folder / 'claims.json')
+  tables = runs.read_tables(folder / 'tables')
+  files = {name: folder / f'figures/{name}.svg' for name in figures.FIGURES}
+  drawn = {name: file for name, file in files.items() if file.exists()}
+  extras = {
+    'samples': run_report.read_samples(folder),
+    'env': {key: document[key] for key in ('commit', 'device')},
+  }
+  return report.write_report(folder, document, tables, drawn, extras)

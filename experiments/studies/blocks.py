@@ -11,7 +11,7 @@ from experiments.studies.job import Job, filled
 from experiments.studies.rungs import cost_of
 
 
-def name_of(*parts):
+def _name(*parts):
   """'pm/rl-13K-mix'; a size that only the base knows is ''."""
   return '-'.join(part for part in parts if part)
 
@@ -115,13 +115,13 @@ def pm_job(
   own |= {'lr_multiple': _multiple(config, section, size, half)}
   values |= {'train_subset': subset} | (told or {})
   made = filled(config, section, values, own | changes)
-  name = name_of(role, size, subset, half, f's{seed}')
+  name = _name(role, size, subset, half, f's{seed}')
   return Job(
     name=f'pm/{name}',
     module='experiments.train_pm',
     config=made,
     needs=tuple(needs),
-    program=name_of('pm', size),
+    program=_name('pm', size),
     weight=cost_of(size) * made['pairs'] / 15360,
   )
 
@@ -181,11 +181,11 @@ def rl_job(
   made = filled(config, section, values, own | {'pm_pairs': pairs, **changes})
   jobs = {job.name: job for job in (*pms, *needs) if job}
   return Job(
-    name=f'rl/{name_of(role, size, half, f"s{seed}")}',
+    name=f'rl/{_name(role, size, half, f"s{seed}")}',
     module='experiments.train_ppo',
     config=made,
     needs=tuple(jobs.values()),
-    program=name_of('rl', size),
+    program=_name('rl', size),
     weight=3 * cost_of(size) * made['iterations'] / 72,
   )
 

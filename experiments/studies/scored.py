@@ -1,6 +1,5 @@
 """The jobs that follow a policy: its frontier, and replies of it, scored."""
 
-from experiments.studies.blocks import name_of
 from experiments.studies.job import Job, filled
 from experiments.studies.rungs import cost_of
 
@@ -45,7 +44,7 @@ def replies_job(config, root, role, policy, pms, seed, **changes):
   name = policy.name.split('/')[-1].removesuffix(f'-s{seed}')
   judges = sum(cost_of(pm.config['size']) for pm in pms)
   return Job(
-    name=f'replies/{name_of(role, name, f"s{seed}")}',
+    name=f'replies/{role}-{name}-s{seed}',
     module='experiments.score_replies',
     config=filled(config, 'replies', values, changes),
     needs=(policy, *pms),

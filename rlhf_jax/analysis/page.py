@@ -5,6 +5,8 @@ Text of models and people is escaped; a template is never made of it.
 
 import base64
 import pathlib
+import re
+from urllib.parse import quote
 
 import jinja2
 
@@ -15,6 +17,11 @@ FOLDER = pathlib.Path(__file__).parent
 # What a browser lets a page do: no script runs, nothing is fetched.
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 MEDIA_TYPES = {'.svg': 'image/svg+xml', '.png': 'image/png'}
+# Of an SVG: what is measured in points, and what is said of the file itself.
+_COORDINATES = re.compile(r' (?:d|x|y)="[^"]*"')
+_NUMBER = re.compile(r'-?\d+\.\d{3,}')
+_METADATA = re.compile(r'<metadata>.*?</metadata>', re.DOTALL)
+_PLAIN = ' =:;/(),!*@+$?-._~[]{}|^\n'  # neither HTML nor a URI minds them
 
 
 def render(template, **values) -> str:
@@ -28,10 +35,23 @@ def render(template, **values) -> str:
 
 
 def data_uri(path) -> str:
-  """A figure file as a data URI, which needs no network."""
+  """A figure file as a data URI, which needs no network.
+
+  An SVG is kept as text, a quarter shorter than in base64, its coordinates
+  rounded to hundredths of a point.
+  """
   path = pathlib.Path(path)
+  if path.suffix == '.svg':
+    text = _COORDINATES.sub(_rounded, path.read_text(encoding='utf-8'))
+    text = _METADATA.sub('', text)
+    return f'data:{MEDIA_TYPES[path.suffix]},{quote(text, safe=_PLAIN)}'
   data = base64.b64encode(path.read_bytes()).decode('ascii')
   return f'data:{MEDIA_TYPES[path.suffix]};base64,{data}'
+
+
+def _rounded(match):
+  """An attribute of coordinates with two decimals."""
+  return _NUMBER.sub(lambda number: f'{float(number[0]):.2f}', match[0])
 
 
 def _environment():

@@ -8,10 +8,12 @@ import html
 import json
 import pathlib
 import re
+import shutil
 import subprocess
 
 import pytest
 
+from experiments.shared import published
 from rlhf_jax.analysis import claims_io, compare, figures, report, runs
 from tests import browser
 
@@ -103,6 +105,19 @@ def test_the_report_fits_and_runs_nothing(page, width, tmp_path):
   assert found['chips'] == 17
   assert len(found['images']) == 2 and min(found['images']) > 300
   assert found['letters'] >= 12
+
+
+@pytest.mark.parametrize('width', [400, 1200])
+def test_the_page_of_the_headline_study_fits(width, tmp_path):
+  """All of its figures are drawn, from the text that stands in the page."""
+  browser.path()
+  folder = tmp_path / 'headline'
+  skipped = shutil.ignore_patterns('report')
+  shutil.copytree(ROOT / 'results' / 'headline', folder, ignore=skipped)
+  found = looked_at(published.write_page(folder), width, tmp_path)
+  assert found['wide'] == [] and found['scroll'] <= width
+  assert len(found['images']) >= 15 and min(found['images']) > 300
+  assert len(found['families']) > 15 and found['ran'] == ''
 
 
 def test_a_family_s_button_shows_its_prompts_alone(page, tmp_path):

@@ -2,6 +2,8 @@
 
 import base64
 import math
+from urllib.parse import unquote
+from xml.etree import ElementTree
 
 import pandas as pd
 import pytest
@@ -249,6 +251,31 @@ def test_a_file_becomes_its_bytes_and_its_kind(tmp_path):
   kind, _, data = page.data_uri(path).partition(',')
   assert kind == 'data:image/png;base64'
   assert base64.b64decode(data) == b'\x00\xff'
+
+
+def test_an_svg_becomes_text_with_rounded_coordinates(tmp_path):
+  """And nothing else of it changes: labels, colours, scales."""
+  path = tmp_path / 'a.svg'
+  path.write_text(
+    '<svg xmlns="http://www.w3.org/2000/svg"><metadata><a/></metadata>'
+    '<path d="M 1.23456 -7.5 L 100 0.005" style="fill: #1f77b4"/>'
+    """<text x="3.14159" y="2" style="font: 10px 'DejaVu Sans'">"""
+    '0.12345 &amp; 5 % &lt;b&gt;</text><g transform="scale(0.015625)"/></svg>'
+  )
+  kind, _, data = page.data_uri(path).partition(',')
+  assert kind == 'data:image/svg+xml'
+  assert not set(data) & set('<>&#"\'') and '%25' in data
+  found = ElementTree.fromstring(unquote(data))
+  line, label, glyph = found
+  assert line.attrib == {
+    'd': 'M 1.23 -7.5 L 100 0.01',
+    'style': 'fill: #1f77b4',
+  }
+  assert label.text == '0.12345 & 5 % <b>'
+  assert (
+    label.attrib['x'] == '3.14' and "'DejaVu Sans'" in label.attrib['style']
+  )
+  assert glyph.attrib == {'transform': 'scale(0.015625)'}
 
 
 def test_rows_of_several_runs_are_shown_once_where_so_wanted():

@@ -1,0 +1,96 @@
+"""What is committed of a study, and the page that is made of it again."""
+
+import json
+import pathlib
+import re
+import shutil
+
+import pytest
+
+from experiments import join, page, publish
+from experiments.shared import study_report
+from tests.experiments.test_join import part
+
+ROOT = pathlib.Path(__file__).parents[2]
+NASTY = '<script>alert(1)</script>'
+REPLY = {'policy': 'p', 'iteration': 0, 'text': NASTY, 'scores': {'gold': 1.0}}
+ITEM = {'prompt': 'asked', 'kind': 'helpful', 'family': 'f', 'replies': [REPLY]}
+
+
+def links_of(html):
+  """Files beside the page that it links to."""
+  found = set(re.findall(r'<a [^>]*href="([^"#][^"]*)"', html))
+  return sorted(link for link in found if not link.startswith('data:'))
+
+
+@pytest.fixture(scope='module')
+def headline(tmp_path_factory):
+  """The page of the headline study, made beside a copy of its files."""
+  folder = tmp_path_factory.mktemp('study') / 'headline'
+  shutil.copytree(
+    ROOT / 'results' / 'headline',
+    folder,
+    ignore=shutil.ignore_patterns('report'),
+  )
+  assert page.main([str(folder)]) == 0
+  return folder / 'report' / 'index.html'
+
+
+def test_the_page_of_the_largest_committed_study_can_be_sent_around(headline):
+  text = headline.read_text()
+  assert len(text.encode()) < 2e6
+  assert all((headline.parent / link).is_file() for link in links_of(text))
+  claims = json.loads((headline.parents[1] / 'claims.json').read_text())
+  judged = [c['id'] for c in claims['claims'] if c['verdict'] != 'not run']
+  strip = re.findall(r'<li><a class="[a-z]+" href="#claim-(\d+)"', text)
+  assert sorted(map(int, strip)) == sorted(judged) and len(judged) > 20
+
+
+def test_the_page_of_a_committed_study_shows_replies_of_its_policies(headline):
+  samples = json.loads((headline.parents[1] / 'samples.json').read_text())
+  families = {item['family'] for item in samples}
+  assert len(families) > 15
+  text = headline.read_text()
+  shown = {name for name in families if f'>{name}</label>' in text}
+  assert shown == families
+  assert headline.parents[1].joinpath('config.json').is_file()
+
+
+def study(folder):
+  """A finished study as `publish` reads one, without replies."""
+  part(folder, range(200, 202))
+  (folder / 'report').mkdir()
+  shutil.move(folder / 'claims.json', folder / 'report' / 'claims.json')
+  (folder / 'figures').mkdir()
+  return folder
+
+
+def test_replies_are_published_and_shown_as_text(tmp_path, monkeypatch):
+  workdir, out = study(tmp_path / 'run'), tmp_path / 'out'
+  monkeypatch.setattr(study_report, 'samples_of', lambda folder: [ITEM])
+  command = [f'--workdir={workdir}', f'--out={out}']
+  assert publish.main(command) == 0
+  assert json.loads((out / 'samples.json').read_text()) == [ITEM]
+  assert page.main([str(out)]) == 0
+  text = (out / 'report' / 'index.html').read_text()
+  assert '&lt;script&gt;alert(1)' in text and NASTY not in text
+  # A study without replies leaves none of an earlier one.
+  monkeypatch.undo()
+  assert publish.main(command) == 0
+  assert not (out / 'samples.json').exists()
+
+
+def test_the_whole_shows_the_replies_of_its_first_part(tmp_path):
+  a = part(tmp_path / 'a', range(200, 204))
+  b = part(tmp_path / 'b', range(204, 208))
+  (tmp_path / 'a' / 'samples.json').write_text(json.dumps([ITEM]))
+  whole = tmp_path / 'whole'
+  assert join.main([a, b, f'--out={whole}']) == 0
+  assert json.loads((whole / 'samples.json').read_text()) == [ITEM]
+  assert join.main([b, a, f'--out={whole}']) == 0
+  assert not (whole / 'samples.json').exists()
+
+
+def test_what_is_no_committed_study_is_one_line(tmp_path, capsys):
+  assert page.main([str(tmp_path)]) == 1
+  assert 'claims.json' in capsys.readouterr().err
