@@ -21,7 +21,7 @@ setuptools.setup(
   ),
   package_data={
     'apps.feedback': ['*.sql', 'templates/*.html', 'static/*'],
-    'rlhf_jax.analysis': ['*.j2'],
+    'rlhf_jax.analysis': ['*.j2', 'power.json'],
     'rlhf_jax.data': ['*.toml'],
     'experiments.shared': ['*.toml'],
     'experiments.harness': ['tasks/*.yaml'],

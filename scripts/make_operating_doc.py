@@ -16,7 +16,7 @@ import json
 import pathlib
 import sys
 
-from rlhf_jax.analysis import bounded
+from rlhf_jax.analysis import bounded, power
 from rlhf_jax.analysis.claims.registry import load
 from rlhf_jax.analysis.operating.noise import HEADLINE, NOISE, drawn_with
 from rlhf_jax.analysis.operating.scenario import EFFECT, verdicts
@@ -165,10 +165,10 @@ def cell(letters):
 def power_words(found):
   """What the studies say of the power of a claim."""
   few, most = map(str, SEEDS)
-  power = {n: passes(own).mean for n, own in found[EFFECT].items()}
-  if power[most] < ENOUGH:
+  share = {n: passes(own).mean for n, own in found[EFFECT].items()}
+  if share[most] < ENOUGH:
     return f' **Cannot reach 80 % with {most} seeds.**'
-  if power.get(few, 1.0) < ENOUGH:
+  if share.get(few, 1.0) < ENOUGH:
     return f' **Needs more than {few} seeds for 80 %.**'
   return ''
 
@@ -209,6 +209,24 @@ def headline_rows():
     yield f'| {number} | {title} | effect: {effect} | {cell(letters)} |'
 
 
+def effects():
+  """What pages of studies say of power, as `power.counts` reads it."""
+  count = lambda letters: [letters.count('p'), len(letters)]
+  planned = {
+    number: {n: count(own) for n, own in found[EFFECT].items()}
+    for number, found in read().items()
+  }
+  headline = {
+    number: {str(SEEDS[-1]): count(own)}
+    for number, own in read(SOURCE_HEADLINE).items()
+  }
+  real = {
+    number: {'1': count(found[EFFECT])}
+    for number, found in read(SOURCE_REAL).items()
+  }
+  return {power.PLANNED: planned, power.HEADLINE: headline, power.REAL: real}
+
+
 def generate():
   """The text of docs/operating.md."""
   found = read()
@@ -242,6 +260,7 @@ def main(arguments=None):
   for number in filter(None, args.headline.split(',')):
     simulate_headline(int(number), args.studies)
   OUT.write_text(generate())
+  power.FILE.write_text(json.dumps(effects(), indent=1) + '\n')
   print(f'wrote {OUT.relative_to(ROOT)}')
   return 0
 

@@ -5,7 +5,7 @@ import pathlib
 import re
 from collections.abc import Mapping
 
-from rlhf_jax.analysis import claims_io
+from rlhf_jax.analysis import claims_io, power
 from rlhf_jax.analysis.bars import bar
 from rlhf_jax.analysis.claims.registry import Registry
 from rlhf_jax.analysis.intervals import NOT_RUN
@@ -67,9 +67,9 @@ def ran(row) -> bool:
 def claim(row: Mapping, images: Mapping) -> dict:
   """A row of claims.json with what the page shows of it besides.
 
-  figure: its name, if it was drawn; deciding, the contrast that decides, with
-  `words` and `bar`; numbers: all that was measured, each with words, value and
-  the bar of its bound.
+  figure: its name, if it was drawn; power: a sentence; deciding, the contrast
+  that decides, with `words` and `bar`; numbers: all that was measured, each
+  with words, value and the bar of its bound.
   """
   name = pathlib.PurePosixPath(row.get('figure') or '').stem
   bounds = {c['name']: c for c in row.get('contrasts') or []}
@@ -84,6 +84,7 @@ def claim(row: Mapping, images: Mapping) -> dict:
   return {
     **row,
     'figure': name if name in images else None,
+    'power': power.sentence(row) if 'id' in row else '',
     'deciding': deciding,
     'numbers': [
       {
