@@ -21,6 +21,7 @@ from experiments.studies.job import is_done, is_lost
 from rlhf_jax.train import about
 from rlhf_jax.train.about import RunError
 from rlhf_jax.train.locks import take_lock
+from rlhf_jax.train.progress import time_text
 from rlhf_jax.train.run import Run, commit, read_json, write_json
 
 
@@ -145,6 +146,20 @@ def _make_room(root, config):
       (root / name).unlink(missing_ok=True)
 
 
+def plan_text(jobs, todo) -> str:
+  """What a study says as it starts: its jobs, and how long they should take.
+
+  Args:
+    jobs: all of the study.
+    todo: those that are not done.
+  """
+  text = f'{len(jobs)} jobs, {len(todo)} to do'
+  if not todo or cost.unknown_sizes(todo):
+    return text
+  seconds = sum(seconds for *_, seconds in cost.table(todo))
+  return f'{text}, about {time_text(seconds)} of two quiet cores'
+
+
 def run_jobs(jobs, root, options):
   """Runs the jobs of a study; what they took, or None if some are left to do.
 
@@ -153,6 +168,7 @@ def run_jobs(jobs, root, options):
   """
   started = time.time()
   done = [job.name for job in jobs if is_done(job, root)]
+  launch.report(plan_text(jobs, [job for job in jobs if job.name not in done]))
   spent = {name: single.spent(root / name) for name in done}
   ledger = Ledger(root / 'ledger.json', {n: s for n, s in spent.items() if s})
   note = lambda *spent: ledger.now(time.time() - started, *spent)

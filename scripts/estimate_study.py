@@ -38,8 +38,7 @@ def lines_of(jobs):
   Raises:
     ValueError: if there is no rate of a size, as of any imported model.
   """
-  sizes = {job.config.get('size', '3K') for job in jobs}
-  unknown = sorted(sizes - rungs.COST.keys())
+  unknown = cost.unknown_sizes(jobs)
   if unknown:
     raise ValueError(
       f'nothing is reckoned of the sizes {unknown}: rates are known of '

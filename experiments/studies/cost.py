@@ -95,8 +95,14 @@ def _pm(config, job):
     return _ranked_pm(config, job)
   tests = config['curve_points'] * config['curve_eval_pairs']
   tests += max(config['final_eval_pairs'], 0)
-  pairs = config['pairs'] * config['epochs']
+  pairs = (config['pairs'] or _all_pairs(job)) * config['epochs']
   return share(config['size']) * (pairs * PAIR + 2 * tests * FORWARD)
+
+
+def _all_pairs(job):
+  """Pairs that are there to train on: of a forum, what is not held out."""
+  made = [need.config for need in job.needs if need.name.startswith('forum/')]
+  return sum(x['pairs'] * (1 - x['test_fraction']) for x in made)
 
 
 def _replies_of(config):
@@ -278,6 +284,13 @@ def kind_of(job) -> str:
   role = parts[-1].split('-')[0]
   own = [] if re.fullmatch(r's\d+', role) else [role]
   return '/'.join([*parts[:-1][:1], *own])
+
+
+def unknown_sizes(jobs) -> list[str]:
+  """Sizes of jobs of which no rate is known, as of any imported model."""
+  return sorted(
+    {job.config.get('size', '3K') for job in jobs} - rungs.COST.keys()
+  )
 
 
 def table(jobs) -> list[tuple[str, int, float]]:

@@ -6,8 +6,11 @@ import pytest
 
 from experiments import reproduce
 from experiments.reproduce import Ledger, stages_of
+from experiments.studies import cost, registry
 from rlhf_jax.train.about import About, RunError
+from rlhf_jax.train.progress import time_text
 from rlhf_jax.train.run import Run
+from tests.test_configs import _config
 
 ROW = {'program': 'lm_step', 'seconds': 2.0, 'count': 1}
 
@@ -39,6 +42,20 @@ def test_jobs_that_ran_by_themselves_are_taken_in_once(tmp_path):
     total = Ledger(file, {'a': spent, 'b': spent}).total
     assert total['seconds'] == 16.0 and total['jobs'] == {'a': 4.0, 'b': 6.0}
     assert [row['worker'] for row in total['programs']] == ['b']
+
+
+def test_a_study_says_at_its_start_how_long_it_should_take():
+  """Of what is left to do; nothing is said where no rate is known."""
+  jobs = registry.all_jobs(_config('reproduce', 'headline'), '/study')
+  first = [job for job in jobs if job.name in ('text', 'lm/197K')]
+  seconds = sum(cost.seconds(job) for job in first) + 2 * cost.COMPILE
+  assert reproduce.plan_text(jobs, first) == (
+    f'{len(jobs)} jobs, 2 to do, about {time_text(seconds)} of two quiet cores'
+  )
+  assert 'about 4 h' in reproduce.plan_text(jobs, jobs)
+  assert reproduce.plan_text(jobs, []) == f'{len(jobs)} jobs, 0 to do'
+  jobs = registry.all_jobs(_config('reproduce', 'smollm2_rl'), '/study')
+  assert reproduce.plan_text(jobs, jobs) == '12 jobs, 12 to do'
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,16 @@ def test_a_grid_of_methods_takes_rates_times_seeds_times_the_models():
   assert tuned == pytest.approx(6 * single)
 
 
+def test_pretraining_takes_all_pairs_of_its_forum():
+  forum = {'pairs': 1000, 'test_fraction': 0.25}
+  forum = Job('forum/ranked', 'experiments.make_forum', forum)
+  config = {'size': '197K', 'pairs': 0, 'epochs': 2, 'curve_points': 0}
+  config |= {'curve_eval_pairs': 0, 'final_eval_pairs': 0}
+  job = Job('pm/pmp', 'experiments.train_pm', config, (forum,))
+  wanted = cost.START + cost.SCALE * 2 * 750 / 363
+  assert cost.seconds(job) == pytest.approx(wanted)
+
+
 def test_finetuning_takes_epochs_of_what_is_not_held_out_and_of_replies():
   read = {'demonstrations': 4000, 'test_fraction': 0.25}
   demos = Job('demos', 'experiments.make_demonstrations', read)
