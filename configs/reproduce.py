@@ -29,7 +29,7 @@ which it says 15.8):
   headline   every claim that has an evaluator, eight seeds, four hours.
              241: preference models 32, policies 121, frontiers 70, the rest 18.
   classic    the same in the first world, of shorter replies: 88.
-  full       headline and every further chapter (configs/chapters): 1,076.
+  full       headline and every further chapter (configs/chapters): 1,080.
   smollm2_rl PPO of SmolLM2 under a head that reads helpful pairs, its frontier
              beside it; three seeds, resumable (docs/real-pairs.md).
   null       headline with coin-flip labels and hashed rewards.

@@ -107,6 +107,11 @@ BAI = (
     'smollm2_full',
   ),
   Section(
+    '3.4.2',
+    'harmful replies under a preference model (gender: language models alone)',
+    ('experiments/detect_harm.py', 'experiments/measure_bias.py'),
+  ),
+  Section(
     '4.1, B.1',
     'PPO',
     ('experiments/train_ppo.py', 'train/ppo.py', 'losses/ppo.py'),
@@ -187,6 +192,21 @@ BAI = (
     (29, 43),
   ),
   Section(
+    '4.6.1, App. E, Figs. 3, 28, 29',
+    'question answering and choice, zero- and few-shot',
+    ('experiments/evaluate.py', 'experiments/harness/'),
+  ),
+  Section(
+    '4.6.2',
+    'sentiment by group, BBQ, gender',
+    ('experiments/measure_bias.py', 'analysis/bias.py'),
+  ),
+  Section(
+    '5.3, B.8',
+    'code: HumanEval, pass@k',
+    ('experiments/humaneval.py', 'sandbox/'),
+  ),
+  Section(
     '5.4, B.9, Figs. 22, 23, 39',
     'red-team prompts as outliers',
     ('experiments/detect_outliers.py', 'analysis/ood.py'),
@@ -194,6 +214,28 @@ BAI = (
     'full: ood',
     (44, 45, 46, 47, 48),
   ),
+  Section(
+    '6, App. C',
+    'samples, the median of 17 by preference model',
+    ('experiments/samples.py', 'analysis/replies.py'),
+    'shown.*',
+    'headline',
+  ),
+  Section(
+    'B.10',
+    'entropy and length during RL',
+    ('analysis/drawings/ppo.py', 'analysis/lengths.py'),
+    'rl.*',
+    'headline',
+  ),
+  Section(
+    'App. D',
+    'what workers see and are told',
+    ('apps/feedback/', 'crowd/workers.py'),
+    '',
+    'online_human',
+  ),
+  Section('B.7', 'answers of StackOverflow under a policy: not here'),
   Section(
     'A.1, Fig. 30',
     'context distillation',
@@ -218,6 +260,13 @@ ASKELL = (
     ('experiments/evaluate_hhh.py', 'data/hhh.py'),
     'hhh.*',
     'smollm2_full',
+  ),
+  Section(
+    '2.4',
+    'what prompting and distilling cost on plain texts',
+    ('experiments/measure_tax.py', 'analysis/claims/distillation.py'),
+    'distillation.*',
+    'full: distillation',
   ),
   Section(
     '3',
