@@ -4,7 +4,9 @@ import json
 from pathlib import Path
 
 from experiments.shared import run_report
+from rlhf_jax import digests
 from rlhf_jax.analysis import claims_io, figures, report, runs
+from rlhf_jax.analysis.claims import registry
 
 NOTE = """# {preset}
 
@@ -56,18 +58,28 @@ def write_page(folder) -> Path:
   """Writes FOLDER/report/index.html of a published study; its path.
 
   Args:
-    folder: of `experiments.publish`: claims.json, tables/, figures/, and
-      samples.json if its policies' replies were kept.
+    folder: of `experiments.publish`: claims.json, tables/, figures/,
+      samples.json if its policies' replies were kept, and readings.json if
+      somebody has written what its chapters say, {theme: sentences}.
 
   Raises:
     FileNotFoundError, ValueError: if one is missing or damaged.
   """
   folder = Path(folder)
+  file = folder / 'readings.json'
+  readings = digests.read_json(file, dict) if file.exists() else {}
+  unknown = sorted(set(readings) - set(registry.THEMES))
+  if unknown:
+    raise ValueError(
+      f'{file}: wanted names of themes, {", ".join(registry.THEMES)}; got '
+      f'{", ".join(unknown)}'
+    )
   document = claims_io.read_claims(folder / 'claims.json')
   tables = runs.read_tables(folder / 'tables')
   files = {name: folder / f'figures/{name}.svg' for name in figures.FIGURES}
   drawn = {name: file for name, file in files.items() if file.exists()}
   extras = {
+    'readings': readings,
     'samples': run_report.read_samples(folder),
     'env': {key: document[key] for key in ('commit', 'device')},
   }

@@ -44,9 +44,11 @@ def write_report(
       any, checks, which are rows of the same shape with a name for a title.
     tables: name -> frame, from `runs.read_tables`; any may be missing.
     figures: name -> path or None, from `figures.draw_all`.
-    extras: all keys optional. samples: items of `replies`, of one run or of
-      several. env: name -> value. stages: dicts of name, seconds. speed and
-      signs: of `speed.table` and `speed.signs`.
+    extras: all keys optional. readings: theme -> what a person reads in its
+      figures and claims, which stands at the head of its chapter. samples:
+      items of `replies`, of one run or of several. env: name -> value. stages:
+      dicts of name, seconds. speed and signs: of `speed.table` and
+      `speed.signs`.
     registry: whose tables are shown beside the claims; None: that of the house.
 
   Returns:
@@ -130,8 +132,10 @@ def _write(
   document = document or {'claims': []}
   files = {name: file for name, file in figures.items() if file}
   found = chapters.chapters(document, files, tables, registry, workdir)
+  readings = extras.get('readings', {})
   for chapter in found:
     chapter['beside'] = beside(tables, registry, chapter['tables'])
+    chapter['reading'] = readings.get(chapter['name'], '')
   headline, found = chapters.headline(found)
   shown = {c['id']: c for chapter in found for c in chapter['claims']}
   rows = document['claims']

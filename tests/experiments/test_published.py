@@ -1,5 +1,6 @@
 """What is committed of a study, and the page that is made of it again."""
 
+import html
 import json
 import pathlib
 import re
@@ -9,6 +10,7 @@ import pytest
 
 from experiments import join, page, publish
 from experiments.shared import study_report
+from rlhf_jax.analysis.claims import registry
 from tests.experiments.test_join import part
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -17,9 +19,9 @@ REPLY = {'policy': 'p', 'iteration': 0, 'text': NASTY, 'scores': {'gold': 1.0}}
 ITEM = {'prompt': 'asked', 'kind': 'helpful', 'family': 'f', 'replies': [REPLY]}
 
 
-def links_of(html):
+def links_of(text):
   """Files beside the page that it links to."""
-  found = set(re.findall(r'<a [^>]*href="([^"#][^"]*)"', html))
+  found = set(re.findall(r'<a [^>]*href="([^"#][^"]*)"', text))
   return sorted(link for link in found if not link.startswith('data:'))
 
 
@@ -89,6 +91,38 @@ def test_the_whole_shows_the_replies_of_its_first_part(tmp_path):
   assert json.loads((whole / 'samples.json').read_text()) == [ITEM]
   assert join.main([b, a, f'--out={whole}']) == 0
   assert not (whole / 'samples.json').exists()
+
+
+def test_chapters_with_claims_of_the_headline_have_a_reading(headline):
+  """In two sentences or three, which stand at their head."""
+  text = headline.read_text()
+  claims = json.loads((headline.parents[1] / 'claims.json').read_text())
+  ran = {c['id'] for c in claims['claims'] if c['verdict'] != 'not run'}
+  themes = registry.load().themes
+  wanted = {
+    name
+    for name, theme in themes.items()
+    if ran & {spec.id for spec in theme.claims}
+  }
+  readings = json.loads((headline.parents[1] / 'readings.json').read_text())
+  assert wanted <= set(readings) and len(wanted) > 6
+  for name, reading in readings.items():
+    assert 1 <= reading.count('. ') + 1 <= 3, name
+    chapter = text.split(f'id="chapter-{name}"')[1].split('<section>')[0]
+    assert html.escape(reading) in chapter
+
+
+def test_a_reading_is_text_and_of_a_theme_that_there_is(tmp_path, capsys):
+  folder = tmp_path / 'a'
+  part(folder, range(200, 202))
+  file = folder / 'readings.json'
+  file.write_text(json.dumps({'ppo': NASTY}))
+  assert page.main([str(folder)]) == 0
+  text = (folder / 'report' / 'index.html').read_text()
+  assert html.escape(NASTY) in text and NASTY not in text
+  file.write_text(json.dumps({'comon': 'x'}))
+  assert page.main([str(folder)]) == 1
+  assert 'wanted names of themes, common, ' in capsys.readouterr().err
 
 
 def test_what_is_no_committed_study_is_one_line(tmp_path, capsys):
