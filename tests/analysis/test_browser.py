@@ -34,6 +34,10 @@ window.onload = () => {{
     wide: wide.map(e => e.tagName + '.' + e.className).slice(0, 5),
     images: [...page.images].map(i => i.naturalWidth),
     chips: page.querySelectorAll('.strip li').length,
+    colours: [...page.querySelectorAll(
+      'body, a, .verdict, .muted, dt, td')].map(
+      e => page.defaultView.getComputedStyle(e).color),
+    paper: page.defaultView.getComputedStyle(page.body).backgroundColor,
     letters: Math.min(...[...page.querySelectorAll('p, td, li')].map(
       e => parseFloat(getComputedStyle(e).fontSize))),
     families: [...page.querySelectorAll('.labels label')].map(label => {{
@@ -49,12 +53,13 @@ window.onload = () => {{
 }};</script></body>"""
 
 
-def looked_at(page, width, tmp_path):
-  """What a frame of a width holds of a page."""
+def looked_at(page, width, tmp_path, dark=False):
+  """What a frame of a width holds of a page, for eyes that like it dark."""
   probe = tmp_path / f'probe-{width}.html'
   probe.write_text(PROBE.format(width=width, page=page.as_uri()))
   flags = '--headless --no-sandbox --disable-gpu --dump-dom'
   flags += ' --allow-file-access-from-files --virtual-time-budget=5000'
+  flags += f' --blink-settings=preferredColorScheme={int(not dark)}'
   profile = f'--user-data-dir={tmp_path / "profile"}'
   command = [browser.path(), *flags.split(), profile, probe.as_uri()]
   done = subprocess.run(command, capture_output=True, text=True, timeout=120)
@@ -118,6 +123,30 @@ def test_the_page_of_the_headline_study_fits(width, tmp_path):
   assert found['wide'] == [] and found['scroll'] <= width
   assert len(found['images']) >= 15 and min(found['images']) > 300
   assert len(found['families']) > 15 and found['ran'] == ''
+
+
+def luminance(colour):
+  """Relative luminance of 'rgb(r, g, b)' (WCAG 2)."""
+  parts = [int(x) / 255 for x in re.findall(r'\d+', colour)[:3]]
+  linear = [
+    x / 12.92 if x <= 0.04045 else ((x + 0.055) / 1.055) ** 2.4 for x in parts
+  ]
+  return sum(
+    w * x for w, x in zip((0.2126, 0.7152, 0.0722), linear, strict=True)
+  )
+
+
+@pytest.mark.parametrize('dark', [False, True])
+def test_every_colour_of_the_page_can_be_read(page, dark, tmp_path):
+  """A contrast of 4.5 or more with the paper, by day and by night."""
+  found = looked_at(page, 1200, tmp_path, dark)
+  paper = luminance(found['paper'])
+  assert paper < 0.05 if dark else paper > 0.9
+  inks = {colour: luminance(colour) for colour in set(found['colours'])}
+  assert len(inks) >= 5
+  for colour, ink in inks.items():
+    low, high = sorted((ink, paper))
+    assert (high + 0.05) / (low + 0.05) >= 4.5, colour
 
 
 def test_a_family_s_button_shows_its_prompts_alone(page, tmp_path):
