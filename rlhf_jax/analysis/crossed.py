@@ -132,13 +132,23 @@ def high_score_accuracy(tables) -> Finding:
   )
 
 
-def turn_accuracy(tables) -> Finding:
-  """Claim 7: the first exchange against later ones."""
-  pairs = pairs_of(tables, BROADEST)
+def turns_of(pairs) -> list[int]:
+  """The exchanges that enough pairs compare.
+
+  Raises:
+    NotRunError: if these are not the first and two later ones.
+  """
   sizes = pairs.groupby('turn').size()
   turns = sorted(sizes[sizes >= MIN_TURN_PAIRS].index)
   if turns[:1] != [1] or len(turns) < 3:
     raise NotRunError('wanted pairs of the first and of two later turns')
+  return turns
+
+
+def turn_accuracy(tables) -> Finding:
+  """Claim 7: the first exchange against later ones."""
+  pairs = pairs_of(tables, BROADEST)
+  turns = turns_of(pairs)
   turn_N, right_N = pairs['turn'].to_numpy(), cal.agreement(pairs)
   is_later_N = np.isin(turn_N, turns[1:])
   # A column a group of pairs, NaN where a pair is not of it.

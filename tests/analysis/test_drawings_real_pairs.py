@@ -1,10 +1,15 @@
 """The panels of real pairs: own kind alone, points and floors by hand."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from rlhf_jax.analysis import figures
-from rlhf_jax.analysis.drawings.real_pairs import real_accuracy_vs_pairs
+from rlhf_jax.analysis import crossed, figures
+from rlhf_jax.analysis.drawings.real_pairs import (
+  accuracy_by_turn,
+  real_accuracy_vs_pairs,
+)
+from rlhf_jax.analysis.findings import NotRunError
 from tests.analysis.crossed_tables import scored, tables
 
 
@@ -49,3 +54,22 @@ def test_the_floor_is_the_better_length_rule():
   longer = (gap > 0).mean() + (gap == 0).mean() / 2
   (line,) = [x for x in helpful.lines if x.get_label() == 'length rule']
   assert line.get_ydata()[0] == pytest.approx(max(longer, 1 - longer))
+
+
+def test_a_point_an_exchange_is_the_number_of_the_claim():
+  """Of the conditional head; an exchange of few pairs is left out."""
+  found = tables(conditional=scored(0.6))
+  rows = found['cross_pairs']
+  rows['turn'] = 1 + np.arange(len(rows)) // 2 % 3
+  rows.loc[rows.index[-8:], 'turn'] = 9
+  canvas = figures.Canvas(found)
+  accuracy_by_turn(canvas, found)
+  (axis,) = canvas.figure.axes
+  (line, *_), *_ = axis.containers
+  measured = crossed.turn_accuracy(found).measured
+  assert list(line.get_xdata()) == [1, 2, 3]
+  assert line.get_ydata() == pytest.approx(
+    [measured[f'accuracy_turn{turn}'] for turn in (1, 2, 3)]
+  )
+  with pytest.raises(NotRunError, match='the first and of two later'):
+    accuracy_by_turn(canvas, tables(conditional=scored(0.6).assign(turn=1)))

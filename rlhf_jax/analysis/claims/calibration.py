@@ -267,6 +267,7 @@ THEME = Theme(
       'a turn; multi-turn data only',
       turn_accuracy,
       tables=('pm_pairs',),
+      figure='accuracy_by_turn',
       crossed=OnConversations(
         crossed.turn_accuracy,
         'first turn - later turns > 0; slope over later turns inside +-1 point '

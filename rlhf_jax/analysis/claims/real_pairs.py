@@ -7,7 +7,10 @@ those of the papers are (`analysis/crossed.py`).
 from rlhf_jax.analysis import intervals, length_rules
 from rlhf_jax.analysis.claims.calibration import HIGH, LOW
 from rlhf_jax.analysis.claims.spec import Table, Theme
-from rlhf_jax.analysis.drawings.real_pairs import real_accuracy_vs_pairs
+from rlhf_jax.analysis.drawings.real_pairs import (
+  accuracy_by_turn,
+  real_accuracy_vs_pairs,
+)
 from rlhf_jax.analysis.findings import NotHereError
 
 OWN = {'helpful': 'helpful', 'harmless': 'harmless', 'conditional': 'mix'}
@@ -129,7 +132,7 @@ CROSS_FLOORS = Table(
 THEME = Theme(
   title='Linear preference models of real pairs',
   tables=(CROSS_PAIRS, CROSS_FITS, CROSS_FLOORS),
-  drawings=(real_accuracy_vs_pairs,),
+  drawings=(real_accuracy_vs_pairs, accuracy_by_turn),
   checks=(over_length_rules,),
   roles={
     'cross': 'linear heads over a frozen base, each pair scored by those of '
