@@ -5,14 +5,7 @@ import math
 import pathlib
 
 RULES = ('longer', 'first', 'random', 'random3', 'length', 'people')
-FLOORS = (
-  'always',
-  'asked length',
-  'reply length',
-  'ood_words',
-  'refuses',
-  'complies',
-)
+FLOORS = 'always', 'asked length', 'reply length'
 THEIRS = 'person', 'harmbench', 'gpt4', 'llamaguard2', 'llama3'
 
 
@@ -32,6 +25,8 @@ def number(text) -> str:
   value = float(text or 'nan')
   if math.isnan(value):
     return '-'
+  if abs(value) >= 100:
+    return f'{value:,.0f}'
   return (
     f'{value:.3f}'.replace('0.', '.', 1) if abs(value) < 1 else f'{value:.3g}'
   )
@@ -45,6 +40,11 @@ def estimate(row, name) -> str:
   return f'{number(row[name])} [{number(low)}, {number(high)}]'
 
 
+def items(row, name='n') -> str:
+  """'n 1,343' of a row."""
+  return f'n {number(row[name])}'
+
+
 def nothing(results):
   """No lines."""
   del results
@@ -52,23 +52,34 @@ def nothing(results):
 
 
 def agreement(setup, set_name, floors):
-  """Lines of judges against people, in both orders; of floors `longer`."""
+  """Lines of judges against people, in both orders.
+
+  Args:
+    setup: 'S1' or 'S2'.
+    set_name: of the rows.
+    floors: `longer` is wanted, and people among themselves, or all others.
+  """
 
   def wanted(row):
     judge = row['judge']
     own = judge == 'longer' if floors else judge not in RULES
-    own &= (row['set'], row['setup']) == (set_name, setup)
-    return own and row['orders'] == 'both' and row['against'] in _PEOPLE
+    own &= row['orders'] == 'both' and row['against'] in _PEOPLE
+    own |= floors and judge == 'people'
+    return own and (row['set'], row['setup']) == (set_name, setup)
 
   def lines(results):
     names = 'evals/judges_agreement.csv', 'evals/judges_agreement_pm.csv'
     found = {x['judge']: x for x in rows_of(results, *names) if wanted(x)}
     return [
-      f'`{judge}` {estimate(row, "agreement")}, n {row["n_pairs"]}'
+      f'{_named(judge)} {estimate(row, "agreement")}, {items(row, "n_pairs")}'
       for judge, row in found.items()
     ]
 
   return lines
+
+
+def _named(judge):
+  return 'people among themselves' if judge == 'people' else f'`{judge}`'
 
 
 _PEOPLE = ('each person', 'the label')
@@ -81,7 +92,7 @@ def wins(questions):
     return [
       f'{row["model"]} against {row["against"]} by {row["judge"]}, turn '
       f'{row["turns"]}: {estimate(row, "win_rate")}, length-controlled '
-      f'{estimate(row, "length_controlled")}, n {row["n"]}'
+      f'{estimate(row, "length_controlled")}, {items(row)}'
       for row in rows_of(results, f'evals/wins_{questions}.csv')
       if row['orders'] == 'both'
       and row['games'] == 'all'
@@ -96,7 +107,7 @@ def longer_wins(questions):
 
   def lines(results):
     return [
-      f'`longer` {estimate(row, "win_rate")}, n {row["n"]}'
+      f'`longer` {estimate(row, "win_rate")}, {items(row)}'
       for row in rows_of(results, f'evals/wins_{questions}.csv')
       if (row['orders'], row['games']) == ('both', 'all')
       and row['judge'] == 'longer'
@@ -108,10 +119,31 @@ def longer_wins(questions):
 def leader_board(results):
   """Lines of models of AlpacaEval whose published rates are known."""
   return [
-    f'{row["model"]} {estimate(row, "win_rate")}, n {row["n"]}'
+    f'check, {row["model"]} {estimate(row, "win_rate")}, {items(row)}'
     for row in rows_of(results, 'evals/win_rates_leader_board.csv')
     if row['model'] in ('claude', 'claude-2.1_concise')
   ]
+
+
+def published(*names):
+  """Lines of the numbers of others on the benchmarks of those names."""
+
+  def lines(results):
+    rows = rows_of(results, 'evals/judges_published.csv')
+    return [
+      f'{row["protocol"]} {_as_printed(row["published"])}'
+      + (f', {items(row, "published_n")}' if row['published_n'] else '')
+      + f' ({row["published_by"]})'
+      for row in rows
+      if row['benchmark'] in names and row['published']
+    ]
+
+  return lines
+
+
+def _as_printed(text):
+  """As many decimals as they print, without the zero before the point."""
+  return text.removeprefix('0') if '.' in text else number(text)
 
 
 def reward(results):
@@ -125,8 +157,37 @@ def reward(results):
     before, after = (
       f'{number(row[name])} (s.e. {number(row[f"{name}_se"])})' for row in ends
     )
-    found.append(f'{who}: {before} before, {after} after PPO')
-  return [*found, 'SmolLM2, one seed, 24 prompts']
+    found.append(f'score by {who}: {before} before, {after} after PPO')
+  return [*found, 'PPO of SmolLM2, one seed, 24 prompts']
+
+
+def heads(results):
+  """Lines of the accuracy of a head of one kind on pairs of its kind."""
+  return [
+    f'accuracy of a head on {kind} pairs: {estimate(row, "accuracy")}, '
+    f'{items(row, "n_eval")}'
+    for kind, row in _own_kind(results)
+  ]
+
+
+def length_rules(results):
+  """Lines of the better rule on length on the same pairs."""
+  names = {'helpful': 'longer', 'harmless': 'shorter'}
+  return [
+    f'{kind} pairs: `{names[kind]}` {estimate(row, "rule")}, '
+    f'{items(row, "n_eval")}'
+    for kind, row in _own_kind(results)
+  ]
+
+
+def _own_kind(results):
+  """[(kind, row)] of heads that learned from the kind they are tested on."""
+  rows = rows_of(results, 'smollm2/tables/cross_floors.csv')
+  return [
+    (row['subset'], row)
+    for row in rows
+    if row['model'] == row['subset'] != 'mix'
+  ]
 
 
 def _iteration(row):
@@ -138,7 +199,7 @@ def hhh(results):
   rows = rows_of(results, 'smollm2_full/tables/hhh.csv')
   asked = {('plain', 'mean'), ('prompted', 'mean')}
   return [
-    f'{row["judge"]}, {row["rule"]}: {estimate(row, "accuracy")}, n {row["n"]}'
+    f'{row["judge"]}, {row["rule"]}: {estimate(row, "accuracy")}, {items(row)}'
     for row in rows
     if row['category'] == 'all'
     and ((row['judge'], row['rule']) in asked or row['judge'].startswith('PM '))
@@ -148,7 +209,7 @@ def hhh(results):
 def longer_answers(results):
   """Lines of the longer answer of the HHH comparisons."""
   return [
-    f'`longer` {estimate(row, "accuracy")}, n {row["n"]}'
+    f'`longer` {estimate(row, "accuracy")}, {items(row)}'
     for row in rows_of(results, 'smollm2_full/tables/hhh.csv')
     if (row['judge'], row['category']) == ('longer', 'all')
   ]
@@ -159,19 +220,17 @@ def detection(set_name, floors, name='harm_detection'):
 
   Args:
     set_name: of the rows.
-    floors: whether rules are wanted, or all others that are ours.
+    floors: whether `always` and lengths are wanted, or all others of ours.
     name: of the table; NAME_pm.csv has those with a model.
   """
 
   def lines(results):
     rows = rows_of(results, f'evals/{name}.csv', f'evals/{name}_pm.csv')
     found = {x['detector']: x for x in rows if x['set'] == set_name}
-    if not set(found) - {*FLOORS, 'union'}:
-      found.pop('union', None)  # of floors alone
     return [
       f'{set_name}: `{who}` F1 {estimate(row, "f1")}, AUROC '
       f'{number(row["auroc"])}, FPR95 {number(row["fpr95"])}, '
-      f'{number(row["ms_per_item"])} ms, n {row["n"]}'
+      f'{number(row["ms_per_item"])} ms, {items(row)}'
       for who, row in found.items()
       if (who in FLOORS) == floors and not who.startswith(THEIRS)
     ]
@@ -179,6 +238,6 @@ def detection(set_name, floors, name='harm_detection'):
   return lines
 
 
-def both(*lines):
+def joined(*lines):
   """Lines of one after the other."""
   return lambda results: [line for own in lines for line in own(results)]

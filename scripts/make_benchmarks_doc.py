@@ -13,13 +13,16 @@ from typing import NamedTuple
 from experiments.shared.markdown import between_markers
 from scripts.benchmark_rows import (
   agreement,
-  both,
   detection,
+  heads,
   hhh,
+  joined,
   leader_board,
+  length_rules,
   longer_answers,
   longer_wins,
   nothing,
+  published,
   reward,
   wins,
 )
@@ -32,7 +35,7 @@ HEADER = (
   'benchmark',
   'protocol',
   'ours',
-  'floors',
+  'floors, ceilings',
   'published',
   'why they differ',
 )
@@ -51,26 +54,26 @@ class Benchmark(NamedTuple):
   """A row of the page.
 
   Attributes:
-    name: of the benchmark.
+    name: of the benchmark; published numbers of that name stand beside it.
     protocol: what is measured, in a few words.
     ours: results folder -> lines of our numbers; [] where there are none.
-    floors: results folder -> lines of rules that know nothing.
-    published: numbers of others.
-    differ: why they differ from ours.
+    floors: results folder -> lines of rules that know nothing, and of people.
+    differ: why published numbers differ from ours.
     command: what measures it; '' where nothing at hand can.
+    models: file of evals/ with what models of ours did; '' where another has.
+    besides: other names of published numbers.
   """
 
   name: str
   protocol: str
   ours: Callable
   floors: Callable
-  published: str
   differ: str
   command: str
+  models: str = ''
+  besides: tuple[str, ...] = ()
 
 
-_MT = 'GPT-4 with people .66 (1,343 votes), people among themselves .63 (721)'
-_MT2 = 'GPT-4 with people .85 (859 votes), people among themselves .81 (479)'
 BENCHMARKS = (
   Benchmark(
     'MT-bench, first turn, S1',
@@ -78,7 +81,6 @@ BENCHMARKS = (
     'are not at hand',
     agreement('S1', 'pandalm', False),
     agreement('S1', 'pandalm', True),
-    _MT,
     'another set of replies, whose people agree far more often',
     JUDGE,
   ),
@@ -87,7 +89,6 @@ BENCHMARKS = (
     'the same of votes for a side; MT-Bench pairs inside LLMBar',
     agreement('S2', 'mtbench', False),
     agreement('S2', 'mtbench', True),
-    _MT2,
     "LLMBar's choice of pairs, one label a pair",
     JUDGE,
   ),
@@ -96,7 +97,6 @@ BENCHMARKS = (
     'as MT-bench',
     nothing,
     nothing,
-    'GPT-4 with people .64',
     'no arena votes are at hand',
     '',
   ),
@@ -105,7 +105,6 @@ BENCHMARKS = (
     'as MT-bench',
     nothing,
     nothing,
-    'GPT-4 with people .87',
     'no arena votes are at hand',
     '',
   ),
@@ -115,27 +114,30 @@ BENCHMARKS = (
     'preference model',
     wins('vicuna_bench'),
     longer_wins('vicuna_bench'),
-    'grades by GPT-4 of two replies in one prompt; of no model of ours',
-    'another judge and other models',
+    'another judge and other models: GPT-4 grades two replies in one prompt, '
+    'and no such grade of a model of ours is known',
     f'{WINS}vicuna_bench',
   ),
   Benchmark(
     'AlpacaEval, pairwise score',
     'the same on 545 of its 805 instructions; as a check two published models '
     "by that file's own judge",
-    wins('alpaca_eval'),
-    both(longer_wins('alpaca_eval'), leader_board),
-    'claude .170, claude-2.1_concise .092 (805 instructions)',
+    joined(wins('alpaca_eval'), leader_board),
+    longer_wins('alpaca_eval'),
     '545 of 805 instructions; for our models another judge',
     f'{WINS}alpaca_eval',
+    'wins_alpaca_eval.csv',
   ),
   Benchmark(
     'Reward on HH',
-    'mean score of replies to held-out prompts, log-odds',
-    reward,
-    nothing,
-    'none that compares: the scale of a preference model is its own',
-    '-',
+    'mean score of replies to held-out prompts, log-odds; accuracy of linear '
+    'heads on the frozen model, each pair by heads of other conversations',
+    joined(reward, heads),
+    length_rules,
+    'of scores nothing compares: the scale of a preference model is its own; '
+    'accuracy: 135M parameters frozen and some 1,200 pairs of the test files, '
+    'as the training split is not at hand; theirs are larger, trained whole, '
+    'on other or on far more pairs',
     'make reproduce PRESET=smollm2_full DATA=DATA',
   ),
   Benchmark(
@@ -143,37 +145,42 @@ BENCHMARKS = (
     'the right one of two answers, by log-probability a token or by a PM',
     hhh,
     longer_answers,
-    'Bai et al. 52B PM .86, people .75 (221 comparisons)',
-    '126 of 221 comparisons, 135M parameters; adapters on under 1,000 pairs',
+    '126 of 221 comparisons, 135M parameters; adapters on under 1,000 pairs; '
+    'a chat template moves theirs from .905 to .824, in another run to .520',
     'python -m experiments.evaluate_hhh --config=configs/hhh.py',
   ),
   Benchmark(
     'Jailbreak detection, single turn',
-    "replies to attacks that three people judged; XSTest's harmful prompts and "
-    'their safe look-alikes; thresholds of the other half, milliseconds of one '
-    'item by itself',
-    both(
+    'replies to attacks that three people judged; jailbreaks or benign '
+    "prompts; XSTest's harmful prompts and their safe look-alikes; thresholds "
+    'of the other half, milliseconds of one item by itself',
+    joined(
       detection('jailbroken replies', False, 'jailbreak_judges'),
+      detection('jailbreaks', False),
       detection('look_alikes', False),
     ),
-    both(
+    joined(
       detection('jailbroken replies', True, 'jailbreak_judges'),
+      detection('jailbreaks', True),
       detection('look_alikes', True),
     ),
-    'jailbroken replies, F1 on all 300: Llama-3-70B .881, GPT-4 .873, Llama '
-    'Guard 2 .841, HarmBench-13B .747; Llama Guard 3: 850 to 1,140 ms a pass '
-    'on another machine',
-    '200 of the 300 replies are here; a model of 135M parameters',
+    '200 of the 300 replies are here; ours look at words and ask no model, on '
+    'two shared cores; theirs are large models, on other machines',
     f'{DETECT} --parts=jailbroken,prompts',
+    'harm_detection_pm.csv',
+    ('JailbreakBench judges, F1',),
   ),
   Benchmark(
     'Jailbreak detection, multi-turn',
     'HH dialogues of two exchanges or more, red team or helpful, whole',
     detection('dialogues, whole', False),
     detection('dialogues, whole', True),
-    'none that compares',
-    'labels are the file that a dialogue is from',
+    'helpful or red team, in both; ours look at words, theirs at features of '
+    'a language model, of which the second and the third have seen ten '
+    'harmful examples. No published F1 and no latency of whole dialogues is at '
+    'hand',
     f'{DETECT} --parts=dialogues',
+    'harm_detection_pm.csv',
   ),
 )
 
@@ -189,23 +196,30 @@ def table(results=RESULTS) -> str:
     '| | ' + ' | '.join(HEADER) + ' |',
     '|---' * (len(HEADER) + 1) + '|',
   ]
-  missing = []
+  missing, by_words = [], []
   for i, row in enumerate(BENCHMARKS, 1):
     ours = row.ours(results)
     if not ours:
       missing.append((i, row))
-    floor = cell(row.floors(results), '-')
-    cells = i, row.name, row.protocol, cell(ours), floor
-    cells += row.published, row.differ
+    elif row.models and not (results / 'evals' / row.models).exists():
+      by_words.append((i, row))
+    theirs = published(row.name, *row.besides)(results)
+    cells = i, row.name, row.protocol, cell(ours)
+    cells += cell(row.floors(results), '-'), cell(theirs, '-'), row.differ
     lines.append('| ' + ' | '.join(map(str, cells)) + ' |')
-  if missing:
-    lines += ['', 'Not measured:', '']
-    lines += [
-      f'- {i}, {row.name}: '
-      + (f'`{row.command}`' if row.command else row.differ)
-      for i, row in missing
-    ]
+  lines += commands('Not measured:', missing)
+  lines += commands('Measured without a model of ours so far:', by_words)
   return '\n'.join(lines)
+
+
+def commands(title, rows) -> list[str]:
+  """Lines that say what measures those rows; none without rows."""
+  if not rows:
+    return []
+  return ['', title, ''] + [
+    f'- {i}, {row.name}: ' + (f'`{row.command}`' if row.command else row.differ)
+    for i, row in rows
+  ]
 
 
 def generate(text=None, results=RESULTS) -> str:
