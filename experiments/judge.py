@@ -15,8 +15,10 @@ to the questions of a set, or to the held-out prompts of a run, and
 `win_rates.csv` says how often the first wins, plain and length-controlled;
 with `--replies` and `--against` so do two files of JSON lines of prompt and
 reply. With `--leader_board` the models of alpaca_eval_kwise are put in order.
-What was said is in `votes.jsonl`. Replies, scores and answers are kept: a
-killed run goes on in its --workdir.
+Prompts that a model or a preference model was trained on are taken out, and a
+line says how many; where its run cannot tell any more, `--trained_on=NAME=FILE`
+does, or `=RUN`. What was said is in `votes.jsonl`. Replies, scores and answers
+are kept: a killed run goes on in its --workdir.
 
 Judges: `longer`, `first`, `random`, `random3` (sides and ties), `length` (the
 longer one, ties chosen on other prompts); with `--pms=NAME=RUN` a preference
@@ -38,6 +40,7 @@ from experiments.shared import (
   model_replies,
   pm_scoring,
   score_files,
+  unseen,
 )
 from experiments.shared import win_rate_rows as wins
 from experiments.shared.continuations import continuations
@@ -58,6 +61,7 @@ RULES = {
   'length': judging.by_score(lambda prompt, reply: len(reply)),
 }
 ORDERS = ('both', 'one')
+ALPACA = 'alpaca_eval'  # prompts of the set of pairs 'kwise' too
 
 
 def pm_judge(name, path, texts, options, as_text):
@@ -137,19 +141,35 @@ def asked_orders(options):
   return [(name, name == 'both') for name in wanted]
 
 
+def known_of(options):
+  """Keys of the prompts that models and judges know, {model: keys}."""
+  found = []
+  for flag in ('models', 'pms', 'scores'):
+    found += score_files.named(options[flag], flag).items()
+  if options['url']:
+    found.append((options['model'], options['url']))
+  sides_of = asked_questions.sides_of
+  return unseen.known_prompts(found, options['trained_on'], sides_of)
+
+
 def sets_of(options):
-  """{name: pairs} of the sets, at most `--limit` of each."""
+  """{name: pairs} of the sets, at most `--limit` of each.
+
+  Pairs of prompts that a judge was trained on are left out.
+  """
   unknown = set(options['sets']) - set(judging.SETS)
   if unknown:
     raise ValueError(
       f'--sets: wanted some of {", ".join(judging.SETS)}, got '
       f'{", ".join(sorted(unknown))}'
     )
-  limit = options['limit'] or None
-  return {
-    name: judging.SETS[name].read(options['data'])[:limit]
-    for name in options['sets']
-  }
+  limit, found, known = options['limit'] or None, {}, known_of(options)
+  for name in options['sets']:
+    pairs = judging.SETS[name].read(options['data'])
+    label = ALPACA if name == 'kwise' else name
+    pairs = unseen.without_known(label, pairs, lambda x: x.prompt, known)
+    found[name] = pairs[:limit]
+  return found
 
 
 def show(judge, found):
@@ -191,8 +211,25 @@ def of_files(options):
   """`played` of two files of replies, to words or to dialogues."""
   names = options['replies'], options['against']
   pairs = wins.paired(*map(wins.read_replies, names), names)
+  known = known_of(options)
+  pairs = unseen.without_known('replies', pairs, lambda x: x.prompt, known)
   once = lambda prompt, reply: model_replies.as_text(prompt, plain(reply))
   return played(options, pairs, judges_of(options, pairs, once))
+
+
+def asked_by(options):
+  """The Asked of `--questions`, at most `--limit` of them.
+
+  Those that a model or judge was trained on are left out. The simulated world
+  keeps sides by itself, and repeats its prompts.
+  """
+  name, limit = options['questions'], options['limit']
+  asked = asked_questions.read(name, options['data'])
+  found = asked.questions
+  if not asked.world:
+    known = known_of(options)
+    found = unseen.without_known(name, found, lambda x: x.turns[0], known)
+  return asked._replace(questions=found[: limit or None])
 
 
 def of_models(options):
@@ -203,9 +240,7 @@ def of_models(options):
       f'--models: wanted A=MODEL,B=MODEL and --questions, got {len(named)}'
     )
   imported.require(named)
-  asked = asked_questions.read(
-    options['questions'], options['data'], options['limit']
-  )
+  asked = asked_by(options)
   told = {'max_reply': options['most_tokens'], 'replies': 1, 'seed': 0}
   told |= {'temperature': options['draw']}
   folder = Path(options['workdir']) / 'replies'
@@ -295,6 +330,7 @@ def main():
     flags.DEFINE_string('questions', '', 'A set of them, or a run; see above.'),
     flags.DEFINE_float('draw', 0.0, 'Temperature of the models; 0: greedy.'),
     flags.DEFINE_integer('most_tokens', 256, 'Of a reply of the models.'),
+    flags.DEFINE_list('trained_on', [], 'NAME=FILE_OR_RUN of what it learned.'),
     flags.DEFINE_bool('leader_board', False, 'Models of alpaca_eval_kwise.'),
     flags.DEFINE_integer('max_prompt', 512, 'Tokens that a PM reads of it.'),
     flags.DEFINE_integer('max_reply', 256, 'Tokens of a reply.'),

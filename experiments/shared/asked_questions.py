@@ -1,10 +1,12 @@
 """Questions that evaluations put to models: of a file, or held out by a run."""
 
+from pathlib import Path
 from typing import NamedTuple
 
-from experiments.shared import people, sources
+from experiments.shared import people, rankings, sources
 from experiments.shared.files import read_json
 from rlhf_jax.data import questions
+from rlhf_jax.data.faults import DataError
 from rlhf_jax.data.harm import read_safety_prompts
 from rlhf_jax.data.questions import Question
 from rlhf_jax.train import about
@@ -59,24 +61,69 @@ def read(name, folder, limit=0) -> Asked:
 
 def _held_out(path):
   """(questions, world) of the prompts that a run has held out."""
+  sides = sides_of(path)
+  asked = [Question((text,), kind) for text, kind in sides.test]
+  world = None
+  if sides.config['data']['source'] == 'simulated':
+    world = sources.world_of(sides.config['world'])
+  return asked, world
+
+
+class Sides(NamedTuple):
+  """Prompts of a run.
+
+  Attributes:
+    train: [(dialogue, kind)] of its training side.
+    test: those of the side that it has held out.
+    config: of the run that made them.
+  """
+
+  train: list
+  test: list
+  config: dict
+
+
+def sides_of(path) -> Sides:
+  """The Sides of a run of comparisons, or of a model that learned from some.
+
+  Raises:
+    OSError, DataError, RunError: saying what is missing or wrong.
+  """
   run = about.read(path)
-  folder = run.config.get('comparisons_dir', '')
-  if run.about.holds == 'comparisons' or folder:
+  holds, folder = run.about.holds, run.config.get('comparisons_dir', '')
+  if holds == 'comparisons' or folder:
     folder = folder or path
-    found = read_json(f'{folder}/prompts.json')['test']
-    config = about.read(folder).config
+    found = read_json(f'{folder}/prompts.json')
+    return Sides(found['train'], found['test'], about.read(folder).config)
+  return _released(path, run.config)
+
+
+def _released(path, config):
+  """The Sides of a run that read the pairs or rankings of `data.path`."""
+  data, reading = config['data'], config['reading']
+  if data['source'] == rankings.SOURCE:
+    sides = rankings.split_records(data, reading)
+    found = [[(x.prompt, x.kind) for x in own] for own in sides]
   else:
-    config, reading = run.config, run.config['reading']
-    read = people.read_people(
-      config['data'],
+    sides = people.read_people(
+      data,
       f'{config["feature_folder"]}/tfds',
       reading['test_fraction'],
       (reading['train_pairs'], reading['test_pairs']),
       reading['held_out'],
     )
-    found = sources.prompts_of(read.test)
-  asked = [Question((text,), kind) for text, kind in found]
-  world = None
-  if config['data']['source'] == 'simulated':
-    world = sources.world_of(config['world'])
-  return asked, world
+    found = [sources.prompts_of(own) for own in sides[:2]]
+  _require_same(path, data, len(sides[0]))
+  return Sides(*found, config)
+
+
+def _require_same(path, data, count):
+  """Raises DataError if the run had read another number of training rows."""
+  done = Path(path) / 'done.json'
+  told = read_json(done).get('read') if done.exists() else None
+  known = (told or {}).get('train', {}).get('read', count)
+  if known != count:
+    raise DataError(
+      f'{data["path"]} is not what it was: {path} read {known} training rows, '
+      f'now there are {count}'
+    )

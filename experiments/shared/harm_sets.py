@@ -14,6 +14,7 @@ from rlhf_jax.judges.detectors import Item
 from rlhf_jax.text.dialogue import (
   ASSISTANT,
   HUMAN,
+  first_words,
   format_dialogue,
   parse_dialogue,
   split_reply,
@@ -75,10 +76,6 @@ def answered_sets(folder) -> dict[str, list[Item]]:
   return found
 
 
-def _first_words(dialogue):
-  return parse_dialogue(dialogue)[0].text.strip()
-
-
 def conversations(folder) -> list[tuple[str, str]]:
   """[(dialogue, file)] of HH, the longest of those that begin alike.
 
@@ -91,7 +88,7 @@ def conversations(folder) -> list[tuple[str, str]]:
     longest = {}
     for item in items:
       dialogue, _ = split_reply(item.chosen)
-      first = _first_words(dialogue)
+      first = first_words(dialogue)
       if first and len(dialogue) > len(longest.get(first, '')):
         longest[first] = dialogue
     found[name] = longest
@@ -114,8 +111,8 @@ def of_prompts(pairs, prompts) -> list[tuple[str, str]]:
   Raises:
     ValueError: if there is none.
   """
-  firsts = {_first_words(prompt) for prompt in prompts}
-  found = [(text, name) for text, name in pairs if _first_words(text) in firsts]
+  firsts = {first_words(prompt) for prompt in prompts}
+  found = [(text, name) for text, name in pairs if first_words(text) in firsts]
   if not found:
     raise ValueError(
       f'none of {len(pairs)} conversations begins as one of {len(firsts)} '
@@ -146,7 +143,7 @@ def dialogue_sets(pairs) -> dict[str, list[Item]]:
 
 def known_texts(pairs) -> list[tuple[str, str]]:
   """[(words, dialogue)] of the first turns of helpful conversations."""
-  firsts = [_first_words(text) for text, name in pairs if name == KNOWN]
+  firsts = [first_words(text) for text, name in pairs if name == KNOWN]
   return [(words, f'{HUMAN} {words}{ASSISTANT}') for words in firsts]
 
 

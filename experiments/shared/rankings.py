@@ -90,6 +90,18 @@ def tied_share(rankings: RankingArrays) -> float:
   return 1 - len(pairs_of(rankings).weight_M) / max(int(total), 1)
 
 
+def split_records(data, reading):
+  """[rankings to train on, those held out] of a file, by conversation.
+
+  Args:
+    data: path, split_seed.
+    reading: test_fraction.
+  """
+  held = reading['test_fraction']
+  records = map(of_conversation, read_rankings(data['path']))
+  return split_by_prompt(records, [1 - held, held], data['split_seed'])
+
+
 def read_pairs(config, base) -> Ranked:
   """The Ranked of a config: of its `comparisons_dir`, or of `data.path`.
 
@@ -106,11 +118,9 @@ def read_pairs(config, base) -> Ranked:
       shown, base.tokenizer, sum(size), size[1], ordered=False
     )
   else:
-    data, reading = config['data'], config['reading']
+    reading = config['reading']
     size = reading['max_prompt'], reading['max_reply']
-    held = reading['test_fraction']
-    records = map(of_conversation, read_rankings(data['path']))
-    train, test = split_by_prompt(records, [1 - held, held], data['split_seed'])
+    train, test = split_records(config['data'], reading)
   found = encoded({'train': train, 'test': test}, base.tokenizer, size)
   sides = {side: (own, pairs_of(own)) for side, (own, _) in found.items()}
   counts = {side: own for side, (_, own) in found.items()}

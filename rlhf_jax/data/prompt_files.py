@@ -12,9 +12,18 @@ these that a row has:
 from pathlib import Path
 from typing import NamedTuple
 
+from rlhf_jax.data import data_files
 from rlhf_jax.data.faults import DataError, Malformed
 from rlhf_jax.data.file_rows import rows_of
-from rlhf_jax.text.dialogue import DialogueError, Turn, format_dialogue
+from rlhf_jax.data.jsonl import iter_comparisons
+from rlhf_jax.text.answer_rows import is_dialogue
+from rlhf_jax.text.dialogue import (
+  HUMAN,
+  DialogueError,
+  Turn,
+  first_words,
+  format_dialogue,
+)
 
 WANTED = 'a prompt, turns or an instruction'
 
@@ -88,3 +97,47 @@ def asked(row):
     more = instances[0].get('input') if isinstance(instances[0], dict) else ''
   more = more.strip() if isinstance(more, str) else ''
   return '\n\n'.join(filter(None, (text.strip(), more)))
+
+
+def words_of(prompt: str) -> str:
+  """First words of a prompt that is a dialogue, or words already."""
+  return first_words(prompt) if is_dialogue(prompt) else prompt
+
+
+def key_of(words: str) -> str:
+  """Words without what may differ between two copies: case and spaces."""
+  return ' '.join(words.split()).casefold()
+
+
+def keys_of_file(path) -> frozenset[str]:
+  """Keys of the first words of a file, or of all data files of a folder.
+
+  Args:
+    path: pairs as `iter_comparisons` reads them; or rows as at the top of this
+      file, a prompt being words or a dialogue.
+
+  Raises:
+    DataError: if there is nothing to read, or a row is malformed.
+  """
+  found = set()
+  for file in data_files.find(path).data:
+    _, row = next(rows_of(file), (0, {}))
+    if isinstance(row, dict) and 'chosen' in row:
+      words = (first_words(item.chosen) for item in iter_comparisons(file))
+    else:
+      words = _first_words_of_rows(file)
+    found |= set(map(key_of, words))
+  if not found:
+    raise DataError(f'{path}: wanted prompts, got none')
+  return frozenset(found)
+
+
+def _first_words_of_rows(file):
+  for number, row in rows_of(file):
+    try:
+      if isinstance(row, Malformed):
+        raise DataError(str(row))
+      text = asked(row)
+    except DataError as error:
+      raise DataError(f'{file}:{number}: {error}') from None
+    yield words_of(f'\n\n{text}' if text.startswith(HUMAN.strip()) else text)

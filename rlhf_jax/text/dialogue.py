@@ -111,3 +111,8 @@ def last_human_turn(text: str) -> str:
   """Words that the human said last, without the spaces around them."""
   turns = parse_dialogue(text)
   return [turn.text for turn in turns if turn.role == 'human'][-1].strip()
+
+
+def first_words(text: str) -> str:
+  """Words with which the human begins, without the spaces around them."""
+  return parse_dialogue(text)[0].text.strip()

@@ -34,6 +34,7 @@ OPTIONS = {
   'questions': '',
   'draw': 0.0,
   'most_tokens': 4,
+  'trained_on': [],
   'leader_board': False,
   'max_prompt': 24,
   'max_reply': 8,
