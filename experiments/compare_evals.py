@@ -54,8 +54,9 @@ MODELS = {
   'ppo_ptx': (
     'runs/ppo-ptx',
     f'{TRAIN}_ppo --config=configs/ppo.py:instructgpt.smollm2 {HELPFUL} '
-    '--config.ptx_text=DATA --config.ptx_coef=1.0 --config.ptx_per_episode=1 '
-    '--config.iterations=10 --config.batch_size=64',
+    '--config.ptx_text=DATA/text_gutenberg,DATA/text_misc/c4_demo.jsonl.gz '
+    '--config.ptx_coef=1.0 --config.ptx_per_episode=1 --config.iterations=10 '
+    '--config.batch_size=64',
   ),
 }
 FEW = 5

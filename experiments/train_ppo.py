@@ -199,10 +199,11 @@ def run(config, workdir):
     asked = found['train']
     scorers = policies.scorers_of(config, base, networks, mesh, asked)
     iteration_fn, evaluate = programs_of(config, base, way, scorers, mesh)
-    comparisons.write_reading(run_.path, comparisons.read_counts(config, base))
     own = share_of(mesh)
     prompts = prompt_batches(config, base, asked, own)
-    prompts = recipes.with_texts(config, prompts, base.tokenizer, own)
+    prompts, mixed = recipes.with_texts(config, prompts, base.tokenizer, own)
+    counts = comparisons.read_counts(config, base) | mixed
+    comparisons.write_reading(run_.path, counts)
     measured = lambda config, found: measuring.HeldOut(
       config, base, scorers, evaluate, found
     )

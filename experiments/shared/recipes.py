@@ -18,10 +18,10 @@ import jax.numpy as jnp
 from experiments.shared.devices import spread
 from experiments.shared.files import read_arrays
 from rlhf_jax import digests
+from rlhf_jax.data import documents, plain_texts
 from rlhf_jax.data.mixed import MixedBatches
 from rlhf_jax.data.packing import pack
 from rlhf_jax.data.pipeline import Batches
-from rlhf_jax.data.plain_texts import read_plain_texts
 from rlhf_jax.text.pretrained import load_tokenizer
 from rlhf_jax.train import about, control
 from rlhf_jax.train.objectives import language_objective
@@ -83,41 +83,61 @@ def with_texts(config, prompts, tokenizer, share=None):
     prompts: stream of Prompts.
     tokenizer: of the policy.
     share: of `devices.share_of`.
+
+  Returns:
+    (the stream, counts of what was read for it, as `packed_texts`).
   """
   rows = text_rows(config)
   if not rows:
-    return prompts
-  packed = packed_texts(config, tokenizer)
+    return prompts, {}
+  packed, counts = packed_texts(config, tokenizer)
   texts = Batches(packed, rows, config['seed'], share=share)
-  return MixedBatches(prompts, texts)
+  return MixedBatches(prompts, texts), counts
 
 
 def packed_texts(config, tokenizer):
   """All texts of `ptx_text`, several a row, as a PackedBatch.
 
   Args:
-    config: ptx_text: a run of make_text, or a folder with text_*/*.txt.gz that
-      is cut into rows of max_prompt + max_reply tokens.
+    config: ptx_text: a run of make_text, or files and folders of text, commas
+      between, whose documents that are not held out (`data.documents`) are cut
+      into rows of max_prompt + max_reply tokens.
     tokenizer: of the policy.
+
+  Returns:
+    (the batch, {'ptx_text': counts of `documents.Sides`}); of a run no counts.
 
   Raises:
     ValueError: if there is no text, or it has other tokens than the policy.
   """
-  folder, T = config['ptx_text'], config['max_prompt'] + config['max_reply']
-  if not folder:
+  told, T = config['ptx_text'], config['max_prompt'] + config['max_reply']
+  if not told:
     raise ValueError(
       'ptx_text is empty and ptx_coef is not 0: wanted a run of make_text, or '
-      'a folder with text_*/*.txt.gz'
+      'files and folders of text, commas between'
     )
-  if about.is_run(folder):
-    texts, T = _rows_of_run(folder, tokenizer)
+  counts = {}
+  if about.is_run(told):
+    texts, T = _rows_of_run(told, tokenizer)
   else:
-    texts = []
-    for text in read_plain_texts(folder):
+    found = _texts_to_train_on(told)
+    texts, counts = [], {'ptx_text': found.counts}
+    for text in found.train:
       ids = [i for part in _parts(text) for i in tokenizer.encode(part)]
       ids += [tokenizer.eos_id]
       texts += [ids[i : i + T] for i in range(0, len(ids), T)]
-  return pack(texts, T, pad_id=tokenizer.pad_id)
+  return pack(texts, T, pad_id=tokenizer.pad_id), counts
+
+
+def _texts_to_train_on(told):
+  """The `documents.Sides` of a setting, which are said in a line."""
+  found = documents.read_sides(plain_texts.named(told))
+  print(f'ptx_text: {documents.said(found.counts)}', flush=True)
+  if not found.train:
+    raise ValueError(
+      f'ptx_text={told}: every document of it is held out: name more text'
+    )
+  return found
 
 
 def _parts(text):

@@ -1,12 +1,14 @@
 """What a recipe of PPO has besides, read off its config."""
 
 import gzip
+import json
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from experiments.shared import recipes
+from rlhf_jax.data import documents
 from rlhf_jax.data.pipeline import Batches
 from rlhf_jax.train.about import About
 from rlhf_jax.train.control import ControlledState
@@ -44,7 +46,7 @@ def test_a_config_without_a_recipe_is_the_program_of_before(config):
   stream, start = prompts(), state()
   assert recipes.recipe_of(config) is None
   assert recipes.controller_of(config) is None
-  assert recipes.with_texts(config, stream, None) is stream
+  assert recipes.with_texts(config, stream, None) == (stream, {})
   assert recipes.controlled(config, start, None) is start
   assert recipes.fitted(config, None, start, None, None) is start
   assert recipes.coef_of(config, start) == {}
@@ -65,7 +67,7 @@ def test_equal_recipes_are_one_and_a_changed_one_is_another():
 
 def write_books(folder):
   """Two books, of 11 and of 4 characters."""
-  for name, text in (('a', 'abcde\n\nfghi'), ('b', 'wxyz')):
+  for name, text in (('a', 'abcde\n\nfghj'), ('b', 'wxyz')):
     file = folder / 'text_books' / f'{name}.txt.gz'
     file.parent.mkdir(exist_ok=True)
     file.write_bytes(gzip.compress(text.encode()))
@@ -77,21 +79,58 @@ def write_books(folder):
 
 def test_a_folder_of_books_is_cut_into_rows_and_packed(tmp_path):
   """12 ids in two rows of 6, and one of 5."""
-  packed = recipes.packed_texts(write_books(tmp_path), Letters())
+  packed, counts = recipes.packed_texts(write_books(tmp_path), Letters())
   rows = {
     bytes(ids[:n].tolist())
     for ids, n in zip(packed.tokens_BT, packed.length_B, strict=True)
   }
-  assert rows == {b'abcde\n', b'\nfghi\x01', b'wxyz\x01'}
+  assert rows == {b'abcde\n', b'\nfghj\x01', b'wxyz\x01'}
   assert packed.mask_BT.sum() == 5 + 5 + 4
   assert packed.tokens_BT.shape == (3, 6)
+  assert counts == {
+    'ptx_text': {
+      'text_books/a.txt.gz': {'read': 1, 'kept': 1},
+      'text_books/b.txt.gz': {'read': 1, 'kept': 1},
+    }
+  }
+
+
+def test_files_are_chosen_by_name_and_their_held_out_texts_are_not_read(
+  tmp_path, capsys
+):
+  """The book beside the one that is named is left alone."""
+  pages = tmp_path / 'web' / 'c4.jsonl'
+  pages.parent.mkdir()
+  names = [f'page {n}' for n in range(30)]
+  held = [x for x in names if documents.side_of(x) == 'held out']
+  assert 0 < len(held) < 8
+  pages.write_text(''.join(json.dumps({'text': x}) + '\n' for x in names))
+  config = write_books(tmp_path) | {'max_prompt': 14}
+  config['ptx_text'] = f'{tmp_path}/text_books/b.txt.gz,{pages}'
+  packed, counts = recipes.packed_texts(config, Letters())
+  words = ''.join(chr(i) for i in packed.tokens_BT[packed.tokens_BT > 0])
+  read = set(words.split('\x01')) - {''}
+  assert read == {'wxyz', *names} - set(held)
+  kept = {'read': 30, 'kept': 30 - len(held), 'held out': len(held)}
+  assert counts['ptx_text']['web/c4.jsonl'] == kept
+  assert list(counts['ptx_text']) == ['text_books/b.txt.gz', 'web/c4.jsonl']
+  assert capsys.readouterr().out == (
+    f'ptx_text: 2 files, 31 documents: {31 - len(held)} to train on, '
+    f'{len(held)} held out\n'
+  )
+  pages.write_text(json.dumps({'text': held[0]}) + '\n')
+  config['ptx_text'] = str(pages)
+  with pytest.raises(ValueError, match='every document of it is held out'):
+    recipes.packed_texts(config, Letters())
 
 
 def test_texts_come_beside_the_prompts_so_many_an_episode(tmp_path):
-  stream = recipes.with_texts(write_books(tmp_path), prompts(), Letters())
+  config = write_books(tmp_path)
+  stream, counts = recipes.with_texts(config, prompts(), Letters())
   batch = next(stream)
   assert batch.batch.length_B.shape == (4,)
   assert batch.mixed.tokens_BT.shape == (8, 6)
+  assert list(counts) == ['ptx_text']
   assert stream.last_rows.tolist() == batch.batch.row_B.tolist()
 
 

@@ -36,7 +36,8 @@ READING = Table(
   meaning='a count of what was read of pairs that people made',
   columns={
     'part': 'a file, or a side of the comparisons',
-    'count': '`read`, `kept`, or why some were skipped, left out or cut',
+    'count': '`read`, `kept`, or why some were skipped, left out or cut; '
+    '`held out`: of text that is mixed in, documents',
     'rows': 'how many; of `files not read`, files',
   },
   text=('part', 'count'),
