@@ -11,6 +11,7 @@ from experiments.shared import imported, people, rankings
 from experiments.shared.errors import EXPECTED, one_line
 from experiments.shared.files import read_json
 from experiments.shared.score_files import named
+from rlhf_jax.data import plain_texts
 from rlhf_jax.data.prompt_files import key_of, keys_of_file, words_of
 from rlhf_jax.text.dialogue import first_words
 from rlhf_jax.train import about
@@ -87,7 +88,9 @@ def _before(path, config):
     named = key in LEARNED or key.endswith(('_dir', '_dirs'))
     if not named or key in WATCHING:
       continue
-    for name in [value] if isinstance(value, str) else value or ():
+    if isinstance(value, str):
+      value = plain_texts.named(value) if key == 'ptx_text' else [value]
+    for name in value or ():
       if name in ('', 'smollm2') or name.startswith('rung:'):
         continue
       if run_of(name):

@@ -173,6 +173,13 @@ def test_training_data_that_are_gone_or_changed_are_one_line(data, capsys):
     ValueError, match='--trained_on=odd=x: wanted the name of'
   ):
     ran(data, trained_on=['odd=x'])
+  # Several files of text that is mixed in are files, each of them.
+  texts = f'{data}/some.jsonl,{path}'
+  ran(data, pms=[f'pm={pm_of(data, "pairs", path, "four", ptx_text=texts)}'])
+  texts += ',no.jsonl'
+  lost = pm_of(data, 'pairs', path, 'five', ptx_text=texts)
+  with pytest.raises(RunError, match='ptx_text=no.jsonl of .* is not there'):
+    ran(data, pms=[f'pm={lost}'])
   lost = pm_of(data, 'hh', 'x', 'three', train_pm_dir=str(data / 'no'))
   with pytest.raises(RunError, match='train_pm_dir=.*no of .* is not there'):
     ran(data, pms=[f'pm={lost}'])
