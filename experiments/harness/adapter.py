@@ -38,8 +38,7 @@ class HarnessLM(TemplateLM):
   @property
   def prefix_token_id(self):
     """Id that stands before a text without context."""
-    bos = getattr(self.words, 'bos_id', None)
-    return self.eot_token_id if bos is None else bos
+    return texts.begin_id(self.words)
 
   @property
   def tokenizer_name(self):
@@ -84,8 +83,7 @@ class HarnessLM(TemplateLM):
 
   def _whole_ids(self, text):
     """Ids of a whole text, without the begin token: the prefix is that one."""
-    ids, bos = self.tok_encode(text), getattr(self.words, 'bos_id', None)
-    return ids[1:] if ids and ids[0] == bos else ids
+    return texts.without_begin(self.words, self.tok_encode(text))
 
   def loglikelihood_rolling(self, requests, disable_tqdm=False):
     """Log-probability of each whole text, window after window, in nats.

@@ -28,6 +28,18 @@ def plain_ids(tokenizer, text):
   return start(text)
 
 
+def begin_id(tokenizer):
+  """Id that stands before a text without context: begin, or else end."""
+  begin = getattr(tokenizer, 'bos_id', None)
+  return tokenizer.eos_id if begin is None else begin
+
+
+def without_begin(tokenizer, ids):
+  """The ids of a whole text, without the begin token where one is first."""
+  begin = getattr(tokenizer, 'bos_id', None)
+  return ids[1:] if ids and ids[0] == begin else ids
+
+
 def dialogue_text(history):
   """The marked text of messages, ready for the Assistant's words.
 

@@ -1,5 +1,7 @@
 """Loss of a language model on texts that it was not trained on."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -63,3 +65,39 @@ def nats_per_token(
     found = jax.device_get(loss_fn(params, *rows))
     nats, tokens = nats + float(found[0]), tokens + float(found[1])
   return nats / tokens if tokens else float('nan')
+
+
+def windows(ids, begin_id, longest):
+  """The requests, (context, continuation), that score each token once.
+
+    ids[i:j] after [begin, *ids[:i]],   i = 0, L, 2 L, ...,   j = min(i + L, N)
+
+  A model that holds L tokens sees one token before a full window, and before
+  the last as many as fit.
+
+  Args:
+    ids: of a text, N of them.
+    begin_id: what stands before the text, and is not scored.
+    longest: L.
+  """
+  whole = [begin_id, *ids]
+  starts = range(0, len(ids), longest)
+  return [(whole[: i + 1], ids[i : i + longest]) for i in starts]
+
+
+def ratio_and_error(top_N, bottom_N):
+  """Ratio of two sums over documents, and its standard error.
+
+    r = sum top / sum bottom,   e[i] = top[i] - r bottom[i]
+    stderr = sqrt(N / (N - 1) sum e^2) / sum bottom
+
+  Nats over tokens, or bits over bytes: long documents weigh more, and the
+  document is the unit. By the delta method; NaN for one document.
+  """
+  top_N, bottom_N = np.asarray(top_N, float), np.asarray(bottom_N, float)
+  N, total = len(top_N), bottom_N.sum()
+  ratio = top_N.sum() / total
+  if N < 2:
+    return float(ratio), math.nan
+  squares = ((top_N - ratio * bottom_N) ** 2).sum()
+  return float(ratio), float(math.sqrt(N / (N - 1) * squares) / total)

@@ -1,10 +1,13 @@
 """Loss on held-out texts, against a sum by hand."""
 
+import math
+
 import evals_bigram as bigram
 import jax
 import numpy as np
 import pytest
 
+from rlhf_jax.evals import language
 from rlhf_jax.evals.language import make_text_loss, nats_per_token
 
 
@@ -69,3 +72,36 @@ def test_the_loss_of_replies_is_that_of_their_tokens_and_their_end():
   ]
   assert len(nats) == 3 + 2 + 2 + 1 + 1  # the last of each is its end
   assert found == pytest.approx(np.mean(nats), rel=1e-6)
+
+
+@pytest.mark.parametrize('count', [1, 4, 5, 8, 9])
+def test_windows_score_each_token_once_after_what_was_before_it(count):
+  ids = list(range(10, 10 + count))
+  found = language.windows(ids, 7, 4)
+  assert sum((more for _, more in found), []) == ids
+  assert all(1 <= len(more) <= 4 for _, more in found)
+  for context, more in found:
+    assert context == [7, *ids[: more[0] - 10]]
+
+
+def test_a_ratio_of_equal_lengths_is_the_mean_with_its_error():
+  """Documents of 4 tokens: sd / sqrt(n) of the means; else long ones count."""
+  nats_N = np.array([4.0, 8.0, 6.0, 2.0])
+  ratio, error = language.ratio_and_error(nats_N, [4] * 4)
+  assert ratio == 1.25
+  assert error == pytest.approx((nats_N / 4).std(ddof=1) / 2)
+  ratio, error = language.ratio_and_error([1.0, 9.0], [1, 3])
+  # e = 1 - 2.5, 9 - 7.5: sqrt(2 (2.25 + 2.25)) / 4.
+  assert (ratio, error) == pytest.approx((2.5, 0.75))
+  assert math.isnan(language.ratio_and_error([1.0], [2])[1])
+
+
+def test_the_error_of_a_ratio_covers_what_it_should():
+  """Of 2,000 draws of 40 documents, 95 % lie within 1.96 errors, or so."""
+  rng, inside = np.random.default_rng(0), 0
+  for _ in range(2000):
+    tokens_N = rng.integers(50, 800, 40)
+    nats_N = tokens_N * rng.normal(3.0, 0.4, 40)
+    ratio, error = language.ratio_and_error(nats_N, tokens_N)
+    inside += abs(ratio - 3.0) < 1.96 * error
+  assert 0.91 < inside / 2000 < 0.97
