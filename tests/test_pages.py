@@ -34,6 +34,7 @@ RUN_BY = {
   'python -m experiments.render_activations': 'test_the_command_of_the_page',
   'python -m experiments.reproduce': 'test_a_study_of_a_page_is_planned',
   'python -m experiments.sweep': 'test_the_sweep_trains_a_grid_and_prints',
+  'python -m experiments.train_dpo': 'test_each_algorithm_of_the_page_trains',
   'python -m experiments.train_lm': 'test_the_language_model_stage_is_the_same',
   'python -m experiments.train_pm': 'test_a_model_of_one_s_own_writes_is',
   'python -m rlhf_jax.check': 'test_a_folder_of_transformers_is_checked_and',

@@ -11,6 +11,7 @@ import pathlib
 import re
 
 import imported_fixture
+import pandas as pd
 import pytest
 import tiny_stages
 from experiments_command import call, succeeded
@@ -38,6 +39,10 @@ SMALL = {
 # And the sweep, whose runs start from a finished study.
 SWEPT = {'size': '3K', 'pairs': 32, 'batch_size': 8, 'curve_points': 1}
 SWEPT |= {'curve_eval_pairs': 16, 'eval_batch': 16, 'final_eval_pairs': 0}
+# And the policies of docs/baselines.md, which start from one, too.
+POLICY = {'size': '3K', 'pm_size': '3K', 'max_prompt': 32, 'max_reply': 8}
+POLICY |= {'iterations': 2, 'batch_size': 8, 'dense_iterations': 0}
+POLICY |= {'eval_prompts': 8, 'eval_batch': 8, 'shown.each': 0}
 
 
 def of(page, stage):
@@ -164,6 +169,32 @@ def test_the_sweep_trains_a_grid_and_prints_a_table(tmp_path):
   assert config['config']['base'] == 'rung:13K'
 
 
+def test_each_algorithm_of_the_page_trains_a_policy_at_its_settings(tmp_path):
+  """By each of the four commands, and each of them another way."""
+  study = tmp_path / 'study'
+  tiny_stages.prepare(study)
+  made = {'base': study / 'lm', 'comparisons_dir': study / 'comparisons'}
+  made |= {f'{name}_pm_dir': study / 'pm' for name in ('train', 'test')}
+  found = {}
+  for stage, more in (
+    ('train_ppo', {'minibatch_size': 8}),
+    ('train_dpo', {'pairs': 32, 'microbatches': 1}),
+  ):
+    for words in of('baselines.md', stage):
+      run(words, {'runs': tmp_path}, POLICY | made | more)
+      path = tmp_path / words[-1].partition('=runs/')[2]
+      curve = pd.read_csv(path / 'rl_curve.csv')
+      assert curve['kl'].iloc[0] == 0 < curve['kl'].iloc[-1]
+      config = json.loads((path / 'config.json').read_text())['config']
+      found[config['role']] = curve['kl_coef'].iloc[0]
+  assert found == {
+    'by_rloo': 0.001,
+    'by_grpo': 0.04,
+    'by_ppo': 0.001,
+    'by_dpo': 0.1,
+  }
+
+
 def test_other_sweeps_of_the_page_are_told_dry(tmp_path):
   _, *others = of('launch.md', 'sweep')
   assert len(others) == 2
@@ -183,7 +214,8 @@ def test_a_real_model_writes(tmp_path):
 
 PLANNED = [
   (page, words)
-  for page in ('launch.md', 'online.md', 'instructgpt.md', 'reproduction.md')
+  for page in ('launch.md', 'online.md', 'baselines.md')
+  + ('instructgpt.md', 'reproduction.md')
   for words in of(page, 'reproduce')
 ]
 
