@@ -245,7 +245,7 @@ def main():
     flags.DEFINE_string('workdir', None, 'Where results go, and go on.'),
   ]
   required = ('models', 'texts', 'workdir')
-  command.main_of_flags(run, values, required, several=True, apart='workdir')
+  command.main_of_flags(run, values, required)
 
 
 if __name__ == '__main__':

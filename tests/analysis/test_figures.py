@@ -34,7 +34,8 @@ from tests.analysis.tables_fixture import SIZES
 @pytest.fixture(scope='module')
 def tables():
   """Of a study that has cross-fitted heads too, on a size of the others."""
-  crossed = crossed_tables.tables(helpful=crossed_tables.scored())
+  scored = crossed_tables.scored
+  crossed = crossed_tables.tables(helpful=scored(), conditional=scored(0.6))
   run = {'role': 'cross', 'size': '42K', 'half': 'all', 'seed': 0}
   run |= {'n_params': tables_fixture.SIZES['42K']}
   run |= {'config_hash': 'c0ffee', 'commit': 'abc1234'}
