@@ -53,12 +53,13 @@ def of_study(preset):
   config.pi0_samples = block.get('pi0_samples', config.pi0_samples)
   config.pm_pairs = study.rl.pm_pairs or study.pm.pairs
   blocks.start(config, study, root)
-  blocks.watch(config, root, subset=study.get('subset', 'mix'))
+  subset = study.get('subset', 'mix')
+  blocks.watch(config, root, subset=subset)
   if study.pm.trained != study.rl.trained:
     config.value_pm_dir = ''
   elif config.size:
     size, seed = config.get_ref('size'), config.get_ref('seed').to_str()
-    config.value_pm_dir = f'{root}/pm/scaling-' + size + '-mix-a-s' + seed
+    config.value_pm_dir = f'{root}/pm/scaling-' + size + f'-{subset}-a-s' + seed
   else:
     # A reference of its own, so that '' can be set beside a train PM.
     config.value_pm_dir = config.get_ref('train_pm_dir') + ''

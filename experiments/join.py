@@ -5,8 +5,8 @@
 Each is the folder of a published study (experiments.publish). They are parts of
 one study: their settings differ in seeds alone. A run that several have, such
 as a language model that all seeds share, is that of the first, and so are the
-replies that the page shows. The whole is
-judged anew, and its figures are drawn; what it took is the sum.
+replies that the page shows. The whole is judged anew, and its figures are
+drawn; what it took is the sum.
 """
 
 import argparse
@@ -106,6 +106,7 @@ def join(folders, out):
     if Path(folder).resolve() == Path(out).resolve():
       raise ValueError(f'{out} is one of the parts: wanted another --out')
   configs, documents, tables = zip(*map(read, folders), strict=True)
+  samples = run_report.read_samples(folders[0])
   settings = [config['config'] for config in configs]
   whole = configs[0] | {'config': joined_config(folders, settings)}
   context = context_of(documents)
@@ -122,7 +123,7 @@ def join(folders, out):
   )
   text = json.dumps(whole, indent=1) + '\n'
   (out / 'config.json').write_text(text, encoding='utf-8')
-  published.keep_samples(run_report.read_samples(folders[0]), out)
+  published.keep_samples(samples, out)
   return published.write_note(out)
 
 

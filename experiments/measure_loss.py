@@ -33,6 +33,7 @@ from rlhf_jax.evals.language import ratio_and_error, windows
 
 PART = 64  # documents that are scored before they are kept
 ALL = 'all files'
+COUNTED = ('nats', 'tokens', 'bytes')
 
 
 def models_of(words):
@@ -164,9 +165,6 @@ def losses_of(name, model, rows):
   return found
 
 
-COUNTED = ('nats', 'tokens', 'bytes')
-
-
 def bits(nats):
   """Nats as bits."""
   return [x / math.log(2) for x in nats]
@@ -220,6 +218,7 @@ def run(options):
   write_csv(workdir / 'losses.csv', losses)
   before, *others = rows.values()
   pairs = [row for after in others for row in paired_of(before, after)]
+  (workdir / 'paired.csv').unlink(missing_ok=True)  # of more models, before
   if pairs:
     write_csv(workdir / 'paired.csv', pairs)
   for row in pairs:

@@ -1,6 +1,7 @@
 """Errors that a user can do something about, and the line that says so."""
 
 import errno
+from pathlib import Path
 
 from rlhf_jax.data.jsonl import DataError
 from rlhf_jax.text.dialogue import DialogueError
@@ -26,12 +27,11 @@ def one_line(error):
       f'no space is left{where}: free some and give the same command again, '
       'the run goes on from its last checkpoint'
     )
-  if (
-    isinstance(error, (FileExistsError, NotADirectoryError)) and error.filename
-  ):
+  kinds = FileExistsError, NotADirectoryError
+  if isinstance(error, kinds) and not Path(error.filename or '.').is_dir():
     return (
-      f'{error.filename}: wanted a folder, and a file is there: name another '
-      'place, or move the file away'
+      f'{error.filename}: wanted a folder, and a file is there or on the way: '
+      'name another place, or move the file away'
     )
   first = error.args[0] if error.args else ''
   text = first if isinstance(first, str) else str(error)

@@ -81,6 +81,6 @@ def write_page(folder) -> Path:
   extras = {
     'readings': readings,
     'samples': run_report.read_samples(folder),
-    'env': {key: document[key] for key in ('commit', 'device')},
+    'env': {key: document.get(key) for key in ('commit', 'device')},
   }
   return report.write_report(folder, document, tables, drawn, extras)

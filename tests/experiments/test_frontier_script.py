@@ -9,8 +9,10 @@ import pandas as pd
 import pytest
 
 from experiments import frontier as script
+from experiments.shared.knobs import knob_of
 from rlhf_jax.analysis import frontier
 from rlhf_jax.analysis.claims.registry import load
+from rlhf_jax.analysis.gain_bound import MIN_ESS
 from rlhf_jax.crowd.prompt import Prompt
 from rlhf_jax.crowd.worlds import make_world, rules_of
 from rlhf_jax.train import about
@@ -88,6 +90,10 @@ def test_a_run_says_what_its_world_and_its_train_pm_are(tmp_path):
   assert script.labels_of(config | {'train_pm_dir': ''})['pm'] == 'none'
   config |= {'data': {'source': 'simulated'}, 'world': {'seed': 0}}
   assert script.labels_of(config)['world'] == 'classic'  # before worlds had one
+
+
+def test_the_setting_wants_as_many_replies_as_the_script():
+  assert knob_of('replies', 'frontier')['from'] == MIN_ESS + 1
 
 
 def test_what_is_no_finished_policy_is_refused(rl_run, tmp_path):

@@ -445,6 +445,14 @@ def test_a_file_where_a_folder_goes_is_one_line(name, ended, capsys, tmp_path):
   assert (tmp_path / 'taken').read_text() == 'of the user'
 
 
+def test_a_folder_that_is_there_is_not_called_a_file(ended, capsys, tmp_path):
+  (tmp_path / 'there').mkdir()
+  main = stage(lambda *_: (tmp_path / 'there').mkdir())
+  assert ended(main, CONFIG, '--workdir=there') == 2
+  said = error_line(capsys)
+  assert 'File exists' in said and 'a file is there' not in said
+
+
 def test_a_file_that_is_no_text_is_said_to_be(ended, capsys, tmp_path):
   (tmp_path / 'x').write_bytes(b'\xff\xfe')
   main = stage(lambda *_: (tmp_path / 'x').read_text('utf-8'))

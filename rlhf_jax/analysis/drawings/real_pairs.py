@@ -45,10 +45,10 @@ def accuracy_by_turn(canvas, tables):
   the first one a little easier and the later ones alike.
   """
   pairs = crossed.pairs_of(tables, crossed.BROADEST)
+  turns = crossed.turns_of(pairs)
   (axis,) = canvas.panels(
     [''], 'exchange of the dialogue (1 is the first)', marks.ACCURACY
   )
-  turns = crossed.turns_of(pairs)
   parts = [pairs[pairs['turn'] == turn] for turn in turns]
   means = [_mean_of(cal.agreement(x), x['prompt_id']) for x in parts]
   _bars(axis, turns, means)
