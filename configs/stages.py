@@ -37,7 +37,7 @@ def lm(config):
     seed=0,
     steps=1600,
     batch_size=64,
-    microbatches=4,
+    microbatches=16,  # of few rows: their logits fit a core's cache
     pack=True,  # several texts a row: the same gradient, fewer rows
     learning_rate=0.0,  # 0: the rung's
     warmup=0.05,  # of the steps
@@ -101,7 +101,7 @@ def pm(config):
     pairs=12288,  # at most so many; 0: all of the half and subset
     epochs=1,
     batch_size=32,
-    microbatches=4,
+    microbatches=8,
     lr_multiple=1.0,  # a study has others by rung beside it
     schedule='constant',
     schedule_shape='constant',

@@ -22,6 +22,19 @@ from rlhf_jax.train.progress import Progress
 from rlhf_jax.train.run import Run
 from rlhf_jax.types import Prompts
 
+ROWS = 64  # that a CPU samples at once: their keys and values fit its cache
+
+
+def sampled(base, sample, rows, key):
+  """A reply to each row, as text; each has a key of its own."""
+  count, replies = len(rows.length_B), []
+  step = ROWS if jax.default_backend() == 'cpu' else count
+  for start in range(0, count, step):
+    part = jax.tree.map(lambda x: x[start : start + step], rows)  # noqa: B023
+    rollout = jax.device_get(sample(base.params, part, key))
+    replies += policies.decoded(base.tokenizer, *rollout[:3])
+  return replies
+
 
 def sample_pairs(config, base, label):
   """Simulated comparisons: sample, decode, and let the workers compare."""
@@ -39,8 +52,7 @@ def sample_pairs(config, base, label):
     rows = Prompts(
       arrays.tokens_NP, arrays.length_N, np.arange(i * batch, (i + 1) * batch)
     )
-    rollout = jax.device_get(sample(base.params, rows, key))
-    replies = policies.decoded(tokenizer, *rollout[:3])
+    replies = sampled(base, sample, rows, key)
     pairs = list(zip(replies[::2], replies[1::2], strict=True))
     found += sources.compare_replies(world, rng, prompts, pairs)
   return [item for item in found if item.chosen != item.rejected]

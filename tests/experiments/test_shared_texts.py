@@ -210,7 +210,7 @@ def sampled(monkeypatch):
   def sample(params, rows, rng):
     assert params is tiny.base().params
     names.append(rows.row_B.tolist())
-    tokens_BT, length_B = np.zeros((6, 64), np.int32), []
+    tokens_BT, length_B = np.zeros((len(rows.row_B), 64), np.int32), []
     for out, ids, n, row in zip(tokens_BT, *rows, strict=True):
       said = WORDS.encode(f' it is {4 if row == 5 else row}.')
       whole = [*ids[:n].tolist(), *said, WORDS.eos_id]
@@ -239,6 +239,17 @@ def test_two_replies_to_each_prompt_are_compared_under_names_of_their_own(
   assert sorted(answers) == [0, 1, 2, 3, *range(6, 18)]
   again = make_comparisons.sample_pairs(sampling_config(), tiny.base(), 'x')
   assert again == found
+
+
+def test_how_many_rows_are_sampled_at_once_changes_no_pair(
+  sampled, monkeypatch
+):
+  whole = make_comparisons.sample_pairs(sampling_config(), tiny.base(), 'x')
+  sampled.clear()
+  monkeypatch.setattr(make_comparisons, 'ROWS', 4)
+  found = make_comparisons.sample_pairs(sampling_config(), tiny.base(), 'x')
+  assert found == whole
+  assert sampled[:3] == [[0, 1, 2, 3], [4, 5], [6, 7, 8, 9]]
 
 
 def test_no_prompt_is_on_two_sides_and_the_model_is_the_config_s(
