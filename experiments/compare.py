@@ -6,7 +6,9 @@ Each DIR is the folder of a finished study, or one under results/. The page has
 a row a claim with the verdicts, the numbers that decide and their intervals,
 and every figure of the studies beside the others. Of two studies that share
 seeds it also says what each number changes by, seed by seed, and changes.csv
-beside the page holds that. It needs no JAX.
+beside the page holds that. Of one preset on two sets of seeds it says which
+verdicts turn, and whether more passes are lost than power lets expect. It needs
+no JAX.
 """
 
 import argparse

@@ -10,6 +10,7 @@ from rlhf_jax.analysis import (
   intervals,
   page,
   paired,
+  rerun,
   runs,
 )
 from rlhf_jax.analysis.claims.registry import load
@@ -89,6 +90,16 @@ def changes(studies) -> list[paired.Change]:
   return paired.changes(*(runs.read_tables(study.tables) for study in studies))
 
 
+def repeated(studies) -> rerun.Rerun | None:
+  """What a rerun of one preset on other seeds says; None of other studies."""
+  if len(studies) != 2 or changes(studies):
+    return None
+  one, two = (study.document for study in studies)
+  if not one['preset'] or one['preset'] != two['preset']:
+    return None
+  return rerun.compare(one, two)
+
+
 def figures(studies) -> list[dict]:
   """A row a figure, in the order of the themes: title, a URI or None each."""
   found = []
@@ -135,6 +146,7 @@ def write(folders, out) -> pathlib.Path:
     rows=rows,
     figures=figures(studies),
     changes=[(change, chapters.words(change.name)) for change in found],
+    rerun=repeated(studies),
   )
   path = pathlib.Path(out) / 'index.html'
   path.parent.mkdir(parents=True, exist_ok=True)
