@@ -3,17 +3,21 @@
     python -m experiments.publish --workdir=runs/reproduce --out=results/micro \
         [--readme docs/results.md]
 
-These are its tables, figures, claims and settings, and the replies that its
-page shows; `python -m experiments.page DIR` makes that page of them again.
+These are its tables, figures, claims and settings without the paths of its
+machine, and the replies that its page shows, if its prompts are simulated:
+those that people wrote are data, which stays where it is. `python -m
+experiments.page DIR` makes that page of them again.
 With --readme the claims table of that file is rewritten from claims.json.
 """
 
 import argparse
+import json
 import shutil
 import sys
 from pathlib import Path
 
 from experiments.shared import published, study_report
+from rlhf_jax import digests
 from rlhf_jax.analysis import claims_io
 
 
@@ -34,8 +38,12 @@ def publish(workdir, out):
     shutil.rmtree(out / name, ignore_errors=True)
     shutil.copytree(workdir / name, out / name)
   shutil.copy(found, out / 'claims.json')
-  shutil.copy(workdir / 'config.json', out / 'config.json')
-  published.keep_samples(study_report.samples_of(workdir), out)
+  settings = digests.read_json(workdir / 'config.json', dict)
+  kept = json.dumps(published.without_places(settings), indent=1)
+  (out / 'config.json').write_text(kept, encoding='utf-8')
+  simulated = published.is_simulated(settings)
+  items = study_report.samples_of(workdir) if simulated else []
+  published.keep_samples(items, out)
   published.write_note(out)
 
 

@@ -4,6 +4,8 @@ import csv
 import math
 import pathlib
 
+from rlhf_jax.analysis import intervals
+
 RULES = ('longer', 'first', 'random', 'random3', 'length', 'people')
 FLOORS = 'always', 'asked length', 'reply length'
 THEIRS = 'person', 'harmbench', 'gpt4', 'llamaguard2', 'llama3'
@@ -147,18 +149,25 @@ def _as_printed(text):
 
 
 def reward(results):
-  """Lines of the scores of a policy before and after PPO."""
-  rows = rows_of(results, 'smollm2_full/tables/rl_curve.csv')
-  if not rows:
+  """Lines of what policies of a real model gain by PPO, over seeds."""
+  rows = rows_of(results, 'smollm2_rl/tables/rl_curve.csv')
+  seeds = sorted({row['seed'] for row in rows})
+  ends = []
+  for seed in seeds:
+    own = [row for row in rows if row['seed'] == seed]
+    ends.append((min(own, key=_iteration), max(own, key=_iteration)))
+  if not ends:
     return []
-  ends = [min(rows, key=_iteration), max(rows, key=_iteration)]
   found = []
   for name, who in (('train_pm', 'its train PM'), ('test_pm', 'a test PM')):
-    before, after = (
-      f'{number(row[name])} (s.e. {number(row[f"{name}_se"])})' for row in ends
+    score_2N = [[float(row[name]) for row in pair] for pair in ends]
+    before, after = (sum(x) / len(x) for x in zip(*score_2N, strict=True))
+    gain = intervals.t_interval([after - before for before, after in score_2N])
+    found.append(
+      f'score by {who}: {number(before)} before, {number(after)} after PPO, '
+      f'gain {number(gain.mean)} [{number(gain.low)}, {number(gain.high)}]'
     )
-    found.append(f'score by {who}: {before} before, {after} after PPO')
-  return [*found, 'PPO of SmolLM2, one seed, 24 prompts']
+  return [*found, f'PPO of SmolLM2 on helpful prompts, {len(seeds)} seeds']
 
 
 def heads(results):

@@ -138,7 +138,7 @@ BENCHMARKS = (
     'accuracy: 135M parameters frozen and some 1,200 pairs of the test files, '
     'as the training split is not at hand; theirs are larger, trained whole, '
     'on other or on far more pairs',
-    'make reproduce PRESET=smollm2_full DATA=DATA',
+    'make reproduce PRESET=smollm2_rl DATA=DATA',
   ),
   Benchmark(
     'HHH, multiple choice',

@@ -260,14 +260,21 @@ def rounded(row, name):
 
 
 def test_the_first_and_the_last_policy_stand_beside_each_other(tmp_path):
-  row = {'train_pm_se': 0.4, 'test_pm_se': 0.3, 'test_pm': -0.1}
+  """Gains 1 and 2: 1.5 [-4.853, 7.853], t of one degree of freedom."""
   rows = [
-    row | {'iteration': i, 'train_pm': x}
-    for i, x in ((16, -0.076), (2, 5.0), (0, -0.552))
+    {'seed': seed, 'iteration': i, 'train_pm': x, 'test_pm': -0.1}
+    for seed, i, x in (
+      *((7, 16, 1.5), (7, 2, 5.0), (7, 0, 0.5)),
+      *((8, 0, 0.25), (8, 16, 2.25)),
+    )
   ]
-  write(tmp_path, 'smollm2_full/tables/rl_curve.csv', *rows)
+  write(tmp_path, 'smollm2_rl/tables/rl_curve.csv', *rows)
   found = ours(doc.table(tmp_path), 'Reward on HH')
-  assert '-.552 (s.e. .400) before, -.076 (s.e. .400) after PPO' in found
+  assert (
+    'score by its train PM: .375 before, 1.88 after PPO, '
+    'gain 1.50 [-4.85, 7.85]'
+  ) in found
+  assert 'on helpful prompts, 2 seeds' in found
   assert (
     benchmark_rows.number('nan') == '-' and benchmark_rows.number('') == '-'
   )

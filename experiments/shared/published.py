@@ -41,6 +41,28 @@ def write_note(out):
   return document
 
 
+def without_places(settings):
+  """Settings of a study without where its machine keeps things.
+
+  A text that is an absolute path becomes the last of its names.
+  """
+  if isinstance(settings, dict):
+    return {name: without_places(one) for name, one in settings.items()}
+  if isinstance(settings, list):
+    return [without_places(one) for one in settings]
+  absolute = isinstance(settings, str) and Path(settings).is_absolute()
+  return Path(settings).name if absolute else settings
+
+
+def is_simulated(settings):
+  """Whether prompts of a study are its world's own, by its config.json.
+
+  Those that people wrote are data, which is not committed.
+  """
+  data = settings.get('config', {}).get('data', {})
+  return data.get('source', 'simulated') == 'simulated'
+
+
 def keep_samples(items, out):
   """Writes samples.json of a published study, or takes an old one away.
 

@@ -149,7 +149,11 @@ def test_the_figure_to_take_away_has_three_panels_and_no_need_of_colour(tables):
 def test_the_figure_to_take_away_needs_no_gold(tables):
   real = tables | {'frontier': tables['frontier'].query('scorer != "gold"')}
   canvas = _canvas(frontier.frontier_and_policies, real)
-  assert not canvas.figure.axes[2].axison  # without gold its panel is empty
+  *panels, below = canvas.figure.axes  # no hole where gold would be
+  assert [axis.get_title() for axis in panels] == ['train PM', 'test PM']
+  assert all(axis.lines for axis in panels)
+  assert below.get_legend() and not below.axison
+  assert below.get_position().y1 < panels[0].get_position().y0
 
 
 def test_a_figure_without_its_table_or_rows_is_none(whole, composed, tmp_path):

@@ -81,6 +81,23 @@ def test_replies_are_published_and_shown_as_text(tmp_path, monkeypatch):
   assert not (out / 'samples.json').exists()
 
 
+def test_of_people_no_prompt_and_of_a_machine_no_path_is_published(
+  tmp_path, monkeypatch
+):
+  workdir, out = study(tmp_path / 'run'), tmp_path / 'out'
+  monkeypatch.setattr(study_report, 'samples_of', lambda folder: [ITEM])
+  file = workdir / 'config.json'
+  data = {'source': 'hh', 'path': '/home/someone/data'}
+  rl = {'data': data, 'prompt': 'a / b', 'targets': ['attention/out/kernel']}
+  config = {'data': data, 'rl': rl, 'seeds': [200, 201]}
+  file.write_text(json.dumps(json.loads(file.read_text()) | {'config': config}))
+  assert publish.main([f'--workdir={workdir}', f'--out={out}']) == 0
+  assert not (out / 'samples.json').exists()
+  own = {'source': 'hh', 'path': 'data'}
+  kept = json.loads((out / 'config.json').read_text())['config']
+  assert kept == {'data': own, 'rl': rl | {'data': own}, 'seeds': [200, 201]}
+
+
 def test_the_whole_shows_the_replies_of_its_first_part(tmp_path):
   a = part(tmp_path / 'a', range(200, 204))
   b = part(tmp_path / 'b', range(204, 208))

@@ -26,13 +26,9 @@ def frontier_and_policies(canvas, tables):
   best = select(tables, 'best_of_n', role='linear', subset='all')
   curve = marks.rl_rows(tables, 'linear')
   shown = [name for name in PANELS if name in set(edges['scorer'])]
-  canvas.figure.set_size_inches(INCHES)
-  *axes, corner = canvas.figure.subplots(2, 2).flat
+  axes, corner = _panels(canvas.figure, len(shown))
   order = dict(zip(sizes(edges), MARKERS, strict=False))
-  for axis, name in zip(axes, PANELS, strict=True):
-    if name not in shown:
-      axis.set_axis_off()
-      continue
+  for axis, name in zip(axes, shown, strict=True):
     axis.set_title(PANELS[name], fontsize=FONT)
     for size, rows in by_size(keep(edges, 'frontier.csv', scorer=name)):
       style = {'color': canvas.colours[size], 'label': f'_{size}'}
@@ -49,6 +45,22 @@ def frontier_and_policies(canvas, tables):
   canvas.figure.supxlabel(marks.SQRT_KL, fontsize=FONT)
   canvas.figure.supylabel('gain over $\\pi_0$ (log-odds)', fontsize=FONT)
   _legend(canvas, corner, order)
+
+
+def _panels(figure, count):
+  """(axes of `count` panels, that of the legend): three and a corner, or a row.
+
+  Without gold, of real models, the legend lies below the panels.
+  """
+  if count == len(PANELS):
+    figure.set_size_inches(INCHES)
+    *axes, corner = figure.subplots(2, 2).flat
+    return axes, corner
+  figure.set_size_inches(INCHES[0], 0.7 * INCHES[1])
+  names = [str(i) for i in range(max(count, 1))]
+  mosaic = [names, ['legend'] * len(names)]
+  found = figure.subplot_mosaic(mosaic, height_ratios=[5, 2])
+  return [found[name] for name in names[:count]], found['legend']
 
 
 def _edges(canvas, axis, rows, style):
