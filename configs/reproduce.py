@@ -22,23 +22,23 @@ for two quiet cores, by kind of job (the study of seeds 120-124 took 15.6, for
 which it says 15.8):
 
   micro      preference models alone, eight seeds: claims 1, 2, 4, 5, 6, 37.
-             38 (its jobs took 44 beside other programs): language models and
-             comparisons 16, scaling 12, calibration and mixture 5, single 2,
+             32 (it took 31, other programs beside it): language models and
+             comparisons 11, scaling 12, calibration and mixture 5, single 2,
              compiling 1. Claims on RL want eight seeds as well, which is no
              matter of minutes: headline.
   headline   every claim that has an evaluator, eight seeds, four hours.
-             241: preference models 32, policies 121, frontiers 70, the rest 18.
+             236: preference models 32, policies 121, frontiers 70, the rest 13.
   classic    the same in the first world, of shorter replies: 88.
-  full       headline and every further chapter (configs/chapters): 1,080.
+  full       headline and every further chapter (configs/chapters): 1,020.
   smollm2_rl PPO of SmolLM2 under a head that reads helpful pairs, its frontier
              beside it; three seeds, resumable (docs/real-pairs.md).
   null       headline with coin-flip labels and hashed rewards.
   shared_variance
              six draws of what all seeds share, four seeds of each, smallest
-             size: 40.
+             size: 35.
   world_as_is, world_unsure, world_probit, world_unbiased, world_half
              the smallest size in four other worlds, and in this one, by the
-             same settings (docs/worlds.md): 45 each.
+             same settings (docs/worlds.md): 44 each.
   online_human, online_human_smoke
              a round of training on what people say on the page of
              apps/feedback; it stops where it waits for them (docs/online.md).

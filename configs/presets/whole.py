@@ -54,7 +54,7 @@ def study(preset, world):
 
 
 def micro():
-  """The preference models of headline: the default, some 40 minutes."""
+  """The preference models of headline: the default, some 30 minutes."""
   config = headline()
   config.preset = 'micro'
   config.themes = ('scaling', 'calibration', 'tension')

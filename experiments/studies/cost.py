@@ -9,7 +9,9 @@ scaled so that the micro study of ae98915 (five seeds of preference models,
 three of PPO) takes its 938 s (docs/reproduction.md). Longer rows take more
 again, by the factors of `LONG`: what seeds 200 and 201 of the headline study
 took at 43a80f2, on a Xeon, half of it beside other programs, over what their
-columns alone would make. An estimate is good to a third or so.
+columns alone would make; language models and comparisons, what micro took at
+534f8d6 (results/parts/micro-rerun-200-207). An estimate is good to a third or
+so.
 """
 
 import math
@@ -31,8 +33,8 @@ COLUMNS = 24 + 28  # of the rows that these rates are of
 # Of rows with more columns, on top of their number: packed texts, pages of a
 # cache, attention. Other stages of such rows: OTHER, that of a whole study.
 LONG = {
-  'train_lm': 3.3,
-  'make_comparisons': 9.0,
+  'train_lm': 2.1,
+  'make_comparisons': 6.6,
   'train_pm': 1.2,
   'train_ppo': 2.0,
   'frontier': 2.1,
