@@ -5,7 +5,7 @@ import pathlib
 import re
 from collections.abc import Mapping
 
-from rlhf_jax.analysis import claims_io, power
+from rlhf_jax.analysis import claims_io, power, redrawing
 from rlhf_jax.analysis.bars import bar
 from rlhf_jax.analysis.claims.registry import Registry
 from rlhf_jax.analysis.intervals import NOT_RUN
@@ -53,7 +53,7 @@ def chapters(document: Mapping, files: Mapping, tables, registry, workdir):
       }
     )
   rest = [claim(row, files) for row in rows.values() if ran(row)]
-  plain = [_undescribed(name, files) for name in left]
+  plain = [_undescribed(name, files, workdir) for name in left]
   more = {'name': 'more', 'title': 'More', 'claims': rest, 'figures': plain}
   found.append(more | {'opening': '', 'tables': []})
   return [chapter for chapter in found if _has_content(chapter)]
@@ -104,7 +104,8 @@ def figure(draw, files, tables, registry: Registry, workdir) -> dict:
   """A figure with its caption, its claims, and the tables behind it.
 
   The caption is the docstring of what draws it. A table is named with its rows
-  and seeds and, if the file lies in the study, a link from the page.
+  and seeds and, if the file lies in the study, a link from the page. Last comes
+  the command that draws the figure again.
   """
   name = draw.__name__
   judged = [spec for spec in registry.claims if spec.figure == name]
@@ -112,7 +113,7 @@ def figure(draw, files, tables, registry: Registry, workdir) -> dict:
     table for spec in judged for table in spec.tables
   )
   title, _, text = inspect.getdoc(draw).partition('\n\n')
-  return _undescribed(name, files) | {
+  return _undescribed(name, files, workdir) | {
     'title': ' '.join(title.split()),
     'text': ' '.join(text.split()),
     'claims': [spec.id for spec in judged],
@@ -140,8 +141,8 @@ def sources(file) -> list[str]:
   return found[1].split(', ') if found else []
 
 
-def _undescribed(name, files):
-  """A figure of which no theme says anything: its name and its files."""
+def _undescribed(name, files, workdir):
+  """A figure of which no theme says anything: its name, files and command."""
   file = pathlib.Path(files[name])
   found = [file, file.with_suffix('.png')]
   return {
@@ -151,6 +152,7 @@ def _undescribed(name, files):
     'claims': [],
     'tables': [],
     'formats': [x.name for x in dict.fromkeys(found) if x.exists()],
+    'command': redrawing.command(workdir, name),
   }
 
 

@@ -16,6 +16,7 @@ from rlhf_jax.analysis import (
   intervals,
   kl_reward,
   page,
+  redrawing,
   replies,
   runs,
   speed,
@@ -159,6 +160,7 @@ def _write(
     signs=extras.get('signs', []),
     runs=run_list(tables),
     env=extras.get('env', {}),
+    redraw=redrawing.command(workdir),
   )
   path.write_text(html, encoding='utf-8')
   return path

@@ -109,6 +109,7 @@ def test_a_figure_has_caption_claims_and_the_tables_that_its_file_names(
   drawn['red_line'].write_text('<svg>')  # of before: its claims name tables
   names = [t['name'] for t in chapters.figure(red_line, *args)['tables']]
   assert names == ['lm']
+  assert found['command'] == ''  # no theme of the house draws it
   link = chapters.link('hidden', registry(), tmp_path)
   assert link == '../tables/hidden.csv.gz'
   assert chapters.sources(tmp_path / 'x.png') == []

@@ -4,11 +4,12 @@ import html
 import json
 import pathlib
 import re
+import shlex
 import shutil
 
 import pytest
 
-from experiments import join, page, publish
+from experiments import figures, join, page, publish
 from experiments.shared import study_report
 from rlhf_jax.analysis.claims import registry
 from tests.experiments.test_join import part
@@ -107,6 +108,44 @@ def test_the_whole_shows_the_replies_of_its_first_part(tmp_path):
   assert json.loads((whole / 'samples.json').read_text()) == [ITEM]
   assert join.main([b, a, f'--out={whole}']) == 0
   assert not (whole / 'samples.json').exists()
+
+
+def commands_of(text):
+  """Figure -> the arguments of the command in its caption."""
+  found = {}
+  for name, own in re.findall(
+    r'<figure id="figure-(\w+)">(.*?)</figure>', text, re.S
+  ):
+    (command,) = re.findall(r'Drawn again by:\s+<code>([^<]+)</code>', own)
+    python, option, module, *words = shlex.split(html.unescape(command))
+    assert (python, option, module) == ('python', '-m', 'experiments.figures')
+    found[name] = words
+  return found
+
+
+def test_every_caption_of_the_headline_names_its_command(headline):
+  drawn = {x.stem for x in (headline.parents[1] / 'figures').glob('*.svg')}
+  found = commands_of(headline.read_text())
+  assert set(found) == drawn and len(drawn) >= 15
+  assert all(words[1] == f'--figure={name}' for name, words in found.items())
+
+
+def test_the_command_of_a_caption_makes_that_figure_again(tmp_path):
+  """To the byte, from the tables alone; kwise has few and quick ones."""
+  folder, first = tmp_path / 'kwise', tmp_path / 'first'
+  skipped = shutil.ignore_patterns('report')
+  shutil.copytree(ROOT / 'results' / 'kwise', folder, ignore=skipped)
+  committed = sorted(x.name for x in (folder / 'figures').iterdir())
+  assert figures.main([f'--workdir={folder}', f'--out={first}']) == 0
+  assert page.main([str(folder)]) == 0
+  found = commands_of((folder / 'report' / 'index.html').read_text())
+  shutil.rmtree(folder / 'figures')
+  for name, words in found.items():
+    assert figures.main(words) == 0
+    for file in (f'{name}.svg', f'{name}.png'):
+      drawn = (folder / 'figures' / file).read_bytes()
+      assert drawn == (first / file).read_bytes()
+  assert sorted(x.name for x in (folder / 'figures').iterdir()) == committed
 
 
 def test_chapters_with_claims_of_the_headline_have_a_reading(headline):

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -268,6 +269,14 @@ def test_the_page_of_a_run_is_made_of_its_own_tables(tmp_path):
   text = page.read_text()
   assert 'id="figure-training"' in text and text.count('class="pair"') == 1
   assert 'So &lt;b&gt;.' in text and '<div>right</div>' in text
+  # Both captions name a command, which draws the file again.
+  for name in ('training', 'lm_loss'):
+    (command,) = re.findall(rf'<code>(.*--figure={name})</code>', text)
+    file = tmp_path / 'lm' / 'figures' / f'{name}.svg'
+    drawn = file.read_bytes()
+    file.unlink()
+    assert figures.main(command.split()[3:]) == 0
+    assert file.read_bytes() == drawn
   with pytest.raises(FileNotFoundError, match='not a finished run'):
     run_report.write(tmp_path)
 
