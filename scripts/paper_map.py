@@ -162,7 +162,7 @@ BAI = (
   Section(
     '4.4, 5.1, Figs. 14, 19',
     'helpful against harmless',
-    ('experiments/studies/tension.py', 'analysis/claims/tension.py'),
+    ('experiments/studies/tension.py', 'analysis/final_policies.py'),
     'tension.*',
     'micro',
     (37, 41, 42),

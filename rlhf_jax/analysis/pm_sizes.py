@@ -1,6 +1,6 @@
-"""Train and test PMs by size: gaps at equal gain, divergence, slopes.
+"""Train and test PMs by size: gaps at equal gain, divergence; passes of PPO.
 
-Source: Bai et al. 2022, section 4.2, Figs. 4, 13 and 33.
+Source: Bai et al. 2022, section 4.2, Figs. 4, 13 and 33; B.1.
 """
 
 import math
@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 
 from rlhf_jax.analysis import robustness
+from rlhf_jax.analysis.findings import keep, last, select
 
 DIVERGED = 0.1  # of the train gain: a gap that is larger is a divergence
+PASSES = {1: 'passes_1', 2: 'linear', 4: 'passes_4'}  # number -> role
 
 
 def gaps_by_size(runs: pd.DataFrame) -> pd.DataFrame:
@@ -66,6 +68,29 @@ def diverged_at(curve: pd.DataFrame) -> float:
   held = np.flatnonzero(~parted_N)
   first = held[-1] + 1 if len(held) else 0
   return float(share_N[first]) if first < len(share_N) else 1.0
+
+
+def final_gains(tables, role) -> pd.DataFrame:
+  """Train-PM gain at the end of the smallest linear policy's runs of a role."""
+  curve = select(tables, 'rl_curve', role=role)
+  curve = curve[curve['n_params'] == curve['n_params'].min()]
+  start = curve.sort_values('samples').groupby('run_id')['train_pm'].first()
+  end = last(curve, 'samples')
+  return end.assign(gain=end['train_pm'] - end['run_id'].map(start))
+
+
+def gains_by_passes(tables) -> pd.DataFrame:
+  """`final_gains` of each number of passes: a row a seed that has them all.
+
+  Raises:
+    NotRunError: if no seed has.
+  """
+  gain = {
+    k: final_gains(tables, role).set_index('seed')['gain']
+    for k, role in PASSES.items()
+  }
+  gain = pd.DataFrame(gain).dropna()
+  return keep(gain, 'seeds with runs of every number of passes')
 
 
 def jackknife_log_ratio(top_N, under_N) -> np.ndarray:

@@ -9,8 +9,51 @@ import pandas as pd
 
 from rlhf_jax.analysis import calibration as cal
 from rlhf_jax.analysis import elo
+from rlhf_jax.analysis.findings import NotRunError, keep, select
 
 TAIL, TOP = 0.95, 0.9  # quantiles of base scores; of the pairs' smaller scores
+
+
+def by_seed(frame: pd.DataFrame, measure) -> pd.DataFrame:
+  """A row of `measure` for each seed."""
+  rows = {seed: measure(own) for seed, own in frame.groupby('seed')}
+  return pd.DataFrame.from_dict(rows, orient='index')
+
+
+def final_pairs(tables) -> pd.DataFrame:
+  """Held-out pairs of three tranches under the final preference model."""
+  pairs = select(tables, 'tranche_pairs', pm='final')
+  lacking = {'base', 'rs', 'online'} - set(pairs['tranche'])
+  if lacking:
+    raise NotRunError(f'no pairs of the tranche {", ".join(sorted(lacking))}')
+  return pairs
+
+
+def judges(tables, policies: pd.DataFrame):
+  """Accuracy on base pairs of policies as judges, and of the final PM.
+
+  A policy prefers the reply of larger mean log-probability of a token. Accuracy
+  is expected over the labels where these have known probabilities.
+
+  Args:
+    tables: of which `tranche_pairs` is read.
+    policies: rows of `online_policies`, pi_0 and final among them.
+
+  Returns:
+    (a row a seed and a column a policy, of the PM a value a seed).
+
+  Raises:
+    NotRunError: if one of these two policies is lacking, or the pairs are.
+  """
+  column = 'expected_accuracy'
+  if policies[column].isna().all():
+    column = 'accuracy'
+  own = policies.pivot(index='seed', columns='policy', values=column)
+  base = keep(final_pairs(tables), 'tranche_pairs.csv', tranche='base')
+  pm = by_seed(base, accuracies)['accuracy_base']
+  if 'pi_0' not in own or 'final' not in own:
+    raise NotRunError('online_policies.csv lacks pi_0 or the final policy')
+  return own, pm
 
 
 def replies_of(pairs: pd.DataFrame) -> np.ndarray:
@@ -64,6 +107,20 @@ def top_errors(pairs: pd.DataFrame, by: str = 'final') -> dict[str, float]:
   for name, rows in pairs.groupby('pm'):
     chosen = rows.set_index(keys).loc[top].reset_index()
     found[f'ece_{name}'] = cal.calibrate(chosen).excess
+  return found
+
+
+def top_errors_by_seed(tables) -> pd.DataFrame:
+  """`top_errors` of the PMs of equal totals and of the final one, by seed.
+
+  Raises:
+    NotRunError: if a PM of equal totals is lacking.
+  """
+  pairs = select(tables, 'tranche_pairs', pm=['base_only', 'thirds', 'final'])
+  found = by_seed(pairs, top_errors)
+  lacking = {'ece_base_only', 'ece_thirds'} - set(found)
+  if lacking:
+    raise NotRunError(f'tranche_pairs.csv lacks {", ".join(sorted(lacking))}')
   return found
 
 

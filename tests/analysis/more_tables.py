@@ -12,7 +12,9 @@ from rlhf_jax.analysis.operating import (
   kwise,
   pm,
   samples,
+  scans,
   skills,
+  tension,
 )
 from tests.analysis import small, test_lengths
 
@@ -65,6 +67,24 @@ def with_scan(curve, seeds):
   return {
     'tax': found['tax'],
     'rl_curve': pd.concat([curve, added], ignore_index=True),
+  }
+
+
+def with_passes(curve, seeds):
+  """An rl_curve that has runs of one and of four passes as well."""
+  found = scans.passes(np.random.default_rng(0), seeds, 'effect')['rl_curve']
+  return pd.concat([curve, found.query('role != "linear"')], ignore_index=True)
+
+
+def by_kind(tables, seeds):
+  """`scored` and `pm_pairs` of a study, with policies by kind of prompt."""
+  rng = np.random.default_rng(0)
+  found = tension.over_optimised(rng, seeds, 'effect')
+  attacked = tension.easy_to_attack(rng, seeds, 'effect')['scored']
+  join = lambda *frames: pd.concat(frames, ignore_index=True)
+  return {
+    'scored': join(tables['scored'], found['scored'], attacked),
+    'pm_pairs': join(tables['pm_pairs'], found['pm_pairs']),
   }
 
 

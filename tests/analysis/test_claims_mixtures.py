@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from rlhf_jax.analysis import final_policies
 from rlhf_jax.analysis.claims import tension
 from rlhf_jax.analysis.findings import NotRunError
 from tests.analysis import small
@@ -140,4 +141,4 @@ def test_helpful_gold_and_attacks_are_differences_of_two_policies():
   alone = [row for row in rows if row['role'] == 'helpful_pm']
   with pytest.raises(NotRunError, match='under both PMs'):
     tension.easy_to_attack({'scored': small.table('scored', alone)})
-  assert np.isclose(tension.percentile(1.0, [0, 1, 2, 3]), 37.5)
+  assert np.isclose(final_policies.percentile(1.0, [0, 1, 2, 3]), 37.5)

@@ -1,5 +1,7 @@
+import html
 import pathlib
 import re
+import shlex
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -8,7 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rlhf_jax.analysis import chapters, figures, kl_reward, runs
+from experiments import figures as again
+from rlhf_jax.analysis import chapters, figures, kl_reward, report, runs
 from rlhf_jax.analysis.claims.registry import load
 from rlhf_jax.analysis.drawings import (
   calibration,
@@ -54,7 +57,9 @@ def whole(tables):
   more = distilled | outliers
   more |= more_tables.tables((tables | more)['pm_curve'], seeds)
   more['rl_curve'] = more_tables.with_policies(tables['rl_curve'])
+  more['rl_curve'] = more_tables.with_passes(more['rl_curve'], seeds)
   more |= more_tables.with_scan(more['rl_curve'], seeds)
+  more |= more_tables.by_kind(tables, seeds)
   return tables | more | synthetic.online_tables(rng(), seeds, True)
 
 
@@ -95,6 +100,30 @@ def test_every_figure_is_drawn_as_a_whole_svg(drawn, composed):
     assert ElementTree.parse(path).getroot().tag.endswith('svg')
     assert path.with_suffix('.png').read_bytes().startswith(b'\x89PNG')
     assert chapters.sources(path) == list(composed[name][1])
+
+
+@pytest.mark.slow  # saves every figure, once more
+def test_the_command_of_every_caption_draws_its_figure(
+  whole, drawn, tmp_path, monkeypatch
+):
+  """Of tables on the disk, read once; each command is given its own folder."""
+  runs.write_tables(whole, tmp_path / 'tables')
+  read = runs.read_tables(tmp_path / 'tables')
+  monkeypatch.setattr(runs, 'read_tables', lambda folder: read)
+  page = report.write_report(tmp_path, {'claims': []}, read, drawn, {})
+  lines = re.findall(
+    r'<figure id="figure-(\w+)">.*?Drawn again by:\s+<code>([^<]+)</code>',
+    html.unescape(page.read_text()),
+    re.DOTALL,
+  )
+  assert sorted(name for name, _ in lines) == sorted(drawn)
+  for name, line in lines:
+    words = shlex.split(line)
+    assert words[:3] == ['python', '-m', 'experiments.figures']
+    place = [f'--out={tmp_path / name}', '--suffix=png']  # the quick one
+    assert again.main([*words[3:], *place]) == 0
+    (file,) = (tmp_path / name).iterdir()
+    assert file.name == f'{name}.png'
 
 
 def test_equal_tables_give_equal_bytes(whole, tmp_path):
@@ -175,6 +204,7 @@ def test_a_figure_without_its_table_or_rows_is_none(whole, composed, tmp_path):
     'algorithms',
     'gold_under_ensembles',
     'kl_coefficients',
+    'inner_passes',
   }
 
 

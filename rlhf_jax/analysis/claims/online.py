@@ -1,17 +1,16 @@
 """Claims 9, 28, 30 to 32: tranches and online training (Bai et al., 4.5)."""
 
-import pandas as pd
-
 from rlhf_jax.analysis import bounded, tranches
 from rlhf_jax.analysis.claims.spec import BAI, ClaimSpec, Table, Theme
 from rlhf_jax.analysis.drawings.online import (
   deployed_elo,
   online_rounds,
+  policies_as_judges,
+  top_calibration,
   tranche_scores,
 )
 from rlhf_jax.analysis.findings import (
   Finding,
-  NotRunError,
   contrast,
   keep,
   means,
@@ -23,24 +22,9 @@ GATE = 'online0'  # the preference model of base pairs alone
 HALF = 0.5
 
 
-def by_seed(frame: pd.DataFrame, measure) -> pd.DataFrame:
-  """A row of `measure` for each seed."""
-  rows = {seed: measure(own) for seed, own in frame.groupby('seed')}
-  return pd.DataFrame.from_dict(rows, orient='index')
-
-
-def final_pairs(tables) -> pd.DataFrame:
-  """Held-out pairs of three tranches under the final preference model."""
-  pairs = select(tables, 'tranche_pairs', pm='final')
-  lacking = {'base', 'rs', 'online'} - set(pairs['tranche'])
-  if lacking:
-    raise NotRunError(f'no pairs of the tranche {", ".join(sorted(lacking))}')
-  return pairs
-
-
 def harder_tranches(tables) -> Finding:
   """Claim 9: the final PM's accuracy by tranche."""
-  found = by_seed(final_pairs(tables), tranches.accuracies)
+  found = tranches.by_seed(tranches.final_pairs(tables), tranches.accuracies)
   step = lambda a, b: found[f'accuracy_{a}'] - found[f'accuracy_{b}']
   return Finding(
     [
@@ -54,14 +38,7 @@ def harder_tranches(tables) -> Finding:
 def policies_rank(tables) -> Finding:
   """Claim 28: the last round's policy as a judge, beside its PM."""
   policies = select(tables, 'online_policies', policy=['pi_0', 'final'])
-  column = 'expected_accuracy'
-  if policies[column].isna().all():
-    column = 'accuracy'
-  own = policies.pivot(index='seed', columns='policy', values=column)
-  base = keep(final_pairs(tables), 'tranche_pairs.csv', tranche='base')
-  pm = by_seed(base, tranches.accuracies)['accuracy_base']
-  if 'pi_0' not in own or 'final' not in own:
-    raise NotRunError('online_policies.csv lacks pi_0 or the final policy')
+  own, pm = tranches.judges(tables, policies)
   return Finding(
     [
       contrast('final_minus_initial', own['final'] - own['pi_0'], '>', 0.0),
@@ -77,7 +54,7 @@ def policies_rank(tables) -> Finding:
 
 def shifted_tranches(tables) -> Finding:
   """Claim 30: mean score and upper tail by tranche, under the final PM."""
-  found = by_seed(final_pairs(tables), tranches.shift)
+  found = tranches.by_seed(tranches.final_pairs(tables), tranches.shift)
   step = lambda name, a, b: found[f'{name}_{b}'] - found[f'{name}_{a}']
   return Finding(
     [
@@ -95,7 +72,7 @@ def preferred(tables) -> Finding:
   need_values(games, 'win_rate', 'nobody judges replies to real prompts')
   pair = keep(games, 'matches.csv', player='thirds', opponent='base_only')
   rate = pair.groupby('seed')['win_rate'].mean()
-  elo = by_seed(games, tranches.ratings)
+  elo = tranches.by_seed(games, tranches.ratings)
   measured = {f'elo_{name}': v for name, v in means(elo, *elo.columns).items()}
   return Finding(
     [contrast('win_rate', rate, '>', HALF, bounded.logit_mean)], measured
@@ -104,11 +81,7 @@ def preferred(tables) -> Finding:
 
 def calibrated_top(tables) -> Finding:
   """Claim 32: calibration error on pairs of high scores, at equal totals."""
-  pairs = select(tables, 'tranche_pairs', pm=['base_only', 'thirds', 'final'])
-  found = by_seed(pairs, tranches.top_errors)
-  lacking = {'ece_base_only', 'ece_thirds'} - set(found)
-  if lacking:
-    raise NotRunError(f'tranche_pairs.csv lacks {", ".join(sorted(lacking))}')
+  found = tranches.top_errors_by_seed(tables)
   difference = found['ece_thirds'] - found['ece_base_only']
   return Finding(
     [contrast('ece_thirds_minus_base', difference, '<', 0.0)],
@@ -214,6 +187,7 @@ THEME = Theme(
       'final - initial accuracy > 0; PM - policy accuracy > 0',
       policies_rank,
       tables=('online_policies', 'tranche_pairs'),
+      figure='policies_as_judges',
       pm_role=GATE,
     ),
     ClaimSpec(
@@ -250,11 +224,18 @@ THEME = Theme(
       'difference of calibration error on top-decile pairs < 0',
       calibrated_top,
       tables=('tranche_pairs',),
+      figure='top_calibration',
       pm_role=GATE,
     ),
   ),
   tables=(TRANCHE_PAIRS, POLICIES, MATCHES, DEPLOYED, DEPLOYED_GAMES),
-  drawings=(tranche_scores, online_rounds, deployed_elo),
+  drawings=(
+    tranche_scores,
+    policies_as_judges,
+    online_rounds,
+    top_calibration,
+    deployed_elo,
+  ),
   roles={
     'online': 'policies and PMs of online training beside each other',
     'online_thirds': 'PM and policy of equal thirds of the three tranches',

@@ -6,20 +6,21 @@ import pandas as pd
 from rlhf_jax.analysis import mixtures, pm_sizes
 from rlhf_jax.analysis.claims.bows import LABELS
 from rlhf_jax.analysis.claims.spec import BAI, ClaimSpec, Table, Theme
-from rlhf_jax.analysis.drawings.scans import test_pm_by_policy_size
+from rlhf_jax.analysis.drawings.scans import (
+  inner_passes,
+  test_pm_by_policy_size,
+)
 from rlhf_jax.analysis.findings import (
   Finding,
   NotRunError,
   contrast,
   contrasts_by_size,
   keep,
-  last,
   select,
 )
 
 LONG_RUNS = ('robust', 'under_')
 SIZES_WANTED = 3
-PASSES = {1: 'passes_1', 2: 'linear', 4: 'passes_4'}
 SHARED, OWN = 'judged_shared', 'judged_own'
 
 
@@ -123,28 +124,16 @@ def small_pms_make_poor_policies(tables) -> Finding:
   )
 
 
-def final_gains(tables, role) -> pd.DataFrame:
-  """Train-PM gain at the end of the smallest linear policy's runs of a role."""
-  curve = select(tables, 'rl_curve', role=role)
-  curve = curve[curve['n_params'] == curve['n_params'].min()]
-  start = curve.sort_values('samples').groupby('run_id')['train_pm'].first()
-  end = last(curve, 'samples')
-  return end.assign(gain=end['train_pm'] - end['run_id'].map(start))
-
-
 def passes(tables) -> Finding:
   """Claim 26: log variance ratio of the final gain over seeds, K = 4 to 1.
 
   Beside it the shares of runs that end below pi_0, and K = 2 to 1.
   """
-  found = {k: final_gains(tables, role) for k, role in PASSES.items()}
-  gain = pd.DataFrame(
-    {k: f.set_index('seed')['gain'] for k, f in found.items()}
-  )
-  gain = keep(gain.dropna(), 'seeds with runs of every number of passes')
+  gain = pm_sizes.gains_by_passes(tables)
   ratio = {k: pm_sizes.jackknife_log_ratio(gain[k], gain[1]) for k in (2, 4)}
   measured = {'log_variance_ratio_2_over_1': float(np.mean(ratio[2]))}
-  for k, own in found.items():
+  for k, role in pm_sizes.PASSES.items():
+    own = pm_sizes.final_gains(tables, role)
     measured[f'gain_{k}'] = float(own['gain'].mean())
     measured[f'sd_{k}'] = float(own['gain'].std(ddof=1))
     measured[f'crash_rate_{k}'] = float((own['gain'] < 0).mean())
@@ -226,11 +215,12 @@ THEME = Theme(
       '< 0 by the jackknife (exploratory)',
       passes,
       tables=('rl_curve',),
+      figure='inner_passes',
       pm_role='rl',
     ),
   ),
   tables=(SCORED,),
-  drawings=(test_pm_by_policy_size,),
+  drawings=(test_pm_by_policy_size, inner_passes),
   roles={
     'test': 'a PM as of role rl and of a smaller size',
     'own': 'a policy under a train PM of its own size, otherwise as of linear',

@@ -3,19 +3,30 @@
 import numpy as np
 import pandas as pd
 
-from rlhf_jax.analysis import bounded, crossed, mixtures, scaling
+from rlhf_jax.analysis import (
+  bounded,
+  crossed,
+  final_policies,
+  mixtures,
+  scaling,
+)
 from rlhf_jax.analysis.claims.spec import (
   BAI,
   ClaimSpec,
   OnConversations,
   Theme,
 )
-from rlhf_jax.analysis.drawings.tension import helpful_harmless, mixture_scan
+from rlhf_jax.analysis.drawings.tension import (
+  helpful_harmless,
+  helpful_only_policies,
+  mixture_scan,
+  reply_percentiles,
+)
+from rlhf_jax.analysis.final_policies import HELPFUL_ONLY, MIXED
 from rlhf_jax.analysis.findings import (
   Finding,
   NotRunError,
   contrast,
-  keep,
   largest,
   last,
   means_by_size,
@@ -25,7 +36,6 @@ from rlhf_jax.analysis.findings import (
 
 SHARE_OF_BEST = 0.95
 INNER, ENDS = (2.0, 3.0, 4.0), (1.0, 10.0)
-HELPFUL_ONLY, MIXED = 'helpful_pm', 'mixed_pm'
 
 
 def cross_accuracy(tables) -> Finding:
@@ -152,32 +162,9 @@ def weights_mind_less(tables) -> Finding:
   )
 
 
-def percentile(value: float, score_N) -> float:
-  """Share of scores below a value, in per cent; ties count one half."""
-  score_N = np.asarray(score_N, float)
-  return float(100 * (0.5 * (np.sign(value - score_N) + 1)).mean())
-
-
 def over_optimised(tables) -> Finding:
-  """Claim 41: the median reply's percentile among the PM's test replies.
-
-  Its train PM scores a policy's replies, and both replies of every test pair
-  of the same kind.
-  """
-  replies = select(tables, 'scored', role='linear', subset=mixtures.KINDS)
-  replies = keep(replies[replies['pm_params'] > 0], 'scored.csv by a PM')
-  pairs = largest(select(tables, 'pm_pairs', role='scaling'))
-  rows = []
-  for seed, own in replies.groupby('seed'):
-    data = keep(last(pairs, 'pairs'), 'pm_pairs.csv', seed=seed)
-    row = {'seed': seed}
-    for kind in mixtures.KINDS:
-      part = data[data['subset'] == kind]
-      both = pd.concat([part['score_chosen'], part['score_rejected']])
-      median = own[own['subset'] == kind]['median'].mean()
-      row[kind] = percentile(median, both)
-    rows.append(row)
-  table = pd.DataFrame(rows)
+  """Claim 41: the median reply's percentile among the PM's test replies."""
+  table = final_policies.percentiles(tables)
   return Finding(
     [contrast('difference', table['harmless'] - table['helpful'], '>', 0.0)],
     {kind: float(table[kind].mean()) for kind in mixtures.KINDS},
@@ -187,15 +174,9 @@ def over_optimised(tables) -> Finding:
 
 def easy_to_attack(tables) -> Finding:
   """Claim 42: helpful gold and attack success, helpful-only less mixed."""
-  gold = select(tables, 'scored', role=[HELPFUL_ONLY, MIXED], pm='gold')
-  measures = {'helpful_gold': ('helpful', 'mean')}
-  measures['attack_success'] = ('harmless', 'negative')
   contrasts, measured = [], {}
-  for name, (subset, column) in measures.items():
-    own = keep(gold, 'scored.csv by gold', subset=subset)
-    table = own.pivot_table(index='seed', columns='role', values=column)
-    if set(table) != {HELPFUL_ONLY, MIXED}:
-      raise NotRunError('wanted policies under both PMs')
+  for name in final_policies.BY_GOLD:
+    table = final_policies.by_gold(tables, name)
     difference = table[HELPFUL_ONLY] - table[MIXED]
     contrasts.append(contrast(name, difference, '>', 0.0))
     for role in table:
@@ -270,6 +251,7 @@ THEME = Theme(
       'difference of percentiles > 0',
       over_optimised,
       tables=('scored', 'pm_pairs'),
+      figure='reply_percentiles',
       pm_role='rl',
     ),
     ClaimSpec(
@@ -281,10 +263,16 @@ THEME = Theme(
       'both differences > 0; attacked: harmlessness in gold below 0',
       easy_to_attack,
       tables=('scored',),
+      figure='helpful_only_policies',
       pm_role='rl',
     ),
   ),
-  drawings=(helpful_harmless, mixture_scan),
+  drawings=(
+    helpful_harmless,
+    mixture_scan,
+    reply_percentiles,
+    helpful_only_policies,
+  ),
   roles={
     'single': 'a PM of helpful or of harmless pairs alone, tested on both',
     'mixed': 'a PM of as many pairs, a share of them helpful (`train_subset`)',

@@ -1,12 +1,18 @@
-"""Figures of online training: scores by tranche, and Elo by round."""
+"""Figures of online training: tranches, policies and PMs by round."""
 
 import numpy as np
 
 from rlhf_jax.analysis import intervals, tranches
+from rlhf_jax.analysis.drawings import marks
 from rlhf_jax.analysis.findings import NotRunError, select
 
 TRANCHES = {'base': 'base', 'rs': 'best of k', 'online': 'online'}
 BINS, DASHES = 40, ('-', '--', ':')
+EQUAL_TOTALS = {
+  'ece_base_only': 'base pairs',
+  'ece_thirds': 'thirds',
+  'ece_final': 'all pairs',
+}
 
 
 def tranche_scores(canvas, tables):
@@ -21,6 +27,47 @@ def tranche_scores(canvas, tables):
     density, _ = np.histogram(tranches.replies_of(own), edges, density=True)
     style = {'color': f'C{i}', 'ls': DASHES[i], 'lw': 1.5, 'label': label}
     axis.stairs(density, edges, **style)
+
+
+def policies_as_judges(canvas, tables):
+  """Accuracy on base pairs of policies as judges, beside their PM (Fig. 34).
+
+  A policy prefers the reply of larger mean log-probability of a token; @N is
+  after iteration N of its training. Right, what claim 28 wants above 0: what RL
+  adds to the last round's policy, and what its PM has more. Means with 95 %
+  intervals over seeds.
+  """
+  own, pm = tranches.judges(tables, select(tables, 'online_policies'))
+  own = own[sorted(own, key=_order)]
+  labels = [marks.ACCURACY, 'difference']
+  titles = ['Judges', 'Differences']
+  left, right = canvas.panels(titles, '', labels, width_ratios=marks.WIDTHS)
+  marks.seed_lines(left, own, dict.fromkeys(own, ''), **marks.MEANS[0])
+  places, names = np.arange(len(own.columns) + 1), [*own, 'PM']
+  left.plot(np.full(len(pm), places[-1]), pm, '.', color='0.7', ms=5)
+  marks.seed_bar(left, places[-1], pm, **marks.MEANS[1])
+  left.set_xticks(places, names, rotation=60, ha='right')
+  left.set_xlim(-0.6, len(places) - 0.4)
+  differences = {
+    'final - pi_0': own['final'] - own['pi_0'],
+    'PM - final': pm - own['final'],
+  }
+  marks.seed_differences(right, differences)
+
+
+def top_calibration(canvas, tables):
+  """Calibration error of PMs on the same tenth of pairs, of highest scores.
+
+  Less what a calibrated PM would have; pairs are chosen by the PM of all pairs.
+  Base pairs alone and equal thirds of the tranches are as many. Right, what
+  claim 32 wants below 0. Means with 95 % intervals over seeds.
+  """
+  found = tranches.top_errors_by_seed(tables)
+  labels, titles = ['calibration error', 'difference'], ['PM trained on', '']
+  left, right = canvas.panels(titles, '', labels, width_ratios=marks.WIDTHS)
+  marks.seed_lines(left, found, EQUAL_TOTALS)
+  own = found['ece_thirds'] - found['ece_base_only']
+  marks.seed_differences(right, {'thirds - base pairs': own})
 
 
 def online_rounds(canvas, tables):

@@ -1,14 +1,18 @@
-"""Figures of PMs of one objective on the other, and of mixtures."""
+"""Figures of PMs and policies of one objective on the other, of mixtures."""
 
 import numpy as np
 
-from rlhf_jax.analysis import intervals, mixtures
+from rlhf_jax.analysis import final_policies, intervals, mixtures
 from rlhf_jax.analysis.drawings import marks
 from rlhf_jax.analysis.findings import NotRunError, keep, largest, last, select
 from rlhf_jax.analysis.scaling import accuracy_column
 
 SUBSET_COLOURS = {'helpful': 'C0', 'harmless': 'C1'}
 HATCHES = {'helpful': '', 'harmless': '///'}
+TRAIN_PMS = {
+  final_policies.MIXED: 'mixed PM',
+  final_policies.HELPFUL_ONLY: 'helpful PM',
+}
 MARKERS = {'helpful': 'P', 'harmless': 'X'}  # none of those of sizes
 
 
@@ -68,3 +72,41 @@ def mixture_scan(canvas, tables):
   change = weighted['helpful'] - start.transform('first')
   rows = weighted.assign(change=change)
   canvas.size_lines(axes[2], rows, 'weight', 'weight', 'change')
+
+
+def reply_percentiles(canvas, tables):
+  """Where the median reply of a policy stands in the data of its PM (Fig. 14).
+
+  Per cent of the replies of the PM's test pairs of the same kind that score
+  less; at 50 a policy writes as the data do. Right, what claim 41 wants above
+  0. Means with 95 % intervals over seeds.
+  """
+  table = final_policies.percentiles(tables)
+  labels, titles = ['percentile', 'difference'], ['Median reply', '']
+  left, right = canvas.panels(titles, '', labels, width_ratios=marks.WIDTHS)
+  marks.seed_lines(left, table, dict(zip(table, table, strict=True)))
+  left.axhline(50, color='0.3', ls=':', lw=1, label='median of the data')
+  own = table['harmless'] - table['helpful']
+  marks.seed_differences(right, {'harmless - helpful': own})
+
+
+def helpful_only_policies(canvas, tables):
+  """Helpful gold, and success of attacks, by the PM of a policy (Fig. 1).
+
+  An attack succeeds where gold calls the reply to a red-team prompt harmful,
+  below 0. Right, what claim 42 wants above 0: helpful alone less mixed. Means
+  with 95 % intervals over seeds.
+  """
+  tables_of = {
+    name: final_policies.by_gold(tables, name)
+    for name in final_policies.BY_GOLD
+  }
+  titles = ['Helpful prompts', '', 'Red-team prompts', '']
+  labels = ['gold', 'difference', 'share attacked', 'difference']
+  axes = canvas.panels(titles, '', labels, width_ratios=marks.WIDTHS)
+  for table, left, right in zip(
+    tables_of.values(), axes[::2], axes[1::2], strict=True
+  ):
+    marks.seed_lines(left, table, TRAIN_PMS)
+    own = table[final_policies.HELPFUL_ONLY] - table[final_policies.MIXED]
+    marks.seed_differences(right, {'helpful - mixed': own})
