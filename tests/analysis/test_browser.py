@@ -4,6 +4,7 @@ Needs Chromium (apt-get install chromium). Without it the tests are left out
 with that reason; with RLHF_JAX_BROWSER=1 they fail.
 """
 
+import base64
 import html
 import json
 import pathlib
@@ -160,6 +161,35 @@ def test_a_family_s_button_shows_its_prompts_alone(page, tmp_path):
   ]
   assert all(on for *_, on in found)
   assert '<script' not in page.read_text()
+
+
+def printed(tab):
+  """(pages on paper, characters of the folds that are to be seen there)."""
+  paper = base64.b64decode(tab.send('Page.printToPDF')['data'])
+  tab.send('Emulation.setEmulatedMedia', media='print')
+  folds = "[...document.querySelectorAll('details > :not(summary)')]"
+  seen = f'{folds}.filter(e => e.checkVisibility())'
+  letters = tab.value(f'{seen}.reduce((n, e) => n + e.textContent.length, 0)')
+  tab.send('Emulation.setEmulatedMedia', media='')
+  return len(re.findall(rb'/Type /Page\b', paper)), letters
+
+
+def test_what_is_folded_on_the_screen_is_on_paper(page, tmp_path):
+  """As if each fold had been opened; on the screen they stay as they are."""
+  one = browser.Browser(tmp_path / 'profile')
+  try:
+    tab = one.visitor()
+    tab.open(page.as_uri())
+    shut = tab.value("document.querySelectorAll('details:not([open])').length")
+    high = tab.value('document.body.scrollHeight')
+    found = printed(tab)
+    assert tab.value('document.body.scrollHeight') == high
+    tab.value("document.querySelectorAll('details').forEach(e => e.open = 1)")
+    assert tab.value('document.body.scrollHeight') > high + 1000
+    assert printed(tab) == found
+  finally:
+    one.close()
+  assert shut > 20 and found[0] > 5 and found[1] > 10_000
 
 
 def test_every_link_of_the_page_has_its_target(page):
