@@ -27,12 +27,12 @@ score; with `--url` and `--model` a model behind an OpenAI-compatible endpoint;
 and `gold`, where the questions are of the simulated world.
 """
 
-import os
 from pathlib import Path
 
 from absl import flags
 
 from experiments.shared import (
+  asked_judges,
   asked_questions,
   command,
   imported,
@@ -45,94 +45,25 @@ from experiments.shared import (
 from experiments.shared import win_rate_rows as wins
 from experiments.shared.continuations import continuations
 from experiments.shared.files import write_csv
-from experiments.shared.kept import Journal
 from experiments.shared.models import open_scorer, open_writer
 from rlhf_jax.data.jsonl import write_rows
 from rlhf_jax.data.judged import read_kwise
 from rlhf_jax.data.public.ranked import plain
-from rlhf_jax.judges import endpoint, scores, votes
 from rlhf_jax.train import hosts
 
-RULES = {
-  'longer': judging.rule(votes.longer),
-  'first': judging.rule(votes.first_wins),
-  'random': judging.rule(votes.make_random(2)),
-  'random3': judging.rule(votes.make_random(3)),
-  'length': judging.by_score(lambda prompt, reply: len(reply)),
-}
 ORDERS = ('both', 'one')
 ALPACA = 'alpaca_eval'  # prompts of the set of pairs 'kwise' too
 
 
-def pm_judge(name, path, texts, options, as_text):
-  """The judge of a preference model, its scores of all texts in a file.
-
-  Args:
-    name: of the judge.
-    path: run of train_pm.
-    texts: (prompt, reply) of all that it will be asked about.
-    options: max_prompt, max_reply, workdir.
-    as_text: (prompt, reply) -> the same in the format of HH.
-  """
-  size = options['max_prompt'], options['max_reply']
-  workdir = options['workdir']
-  scorer = pm_scoring.of_run(open_scorer, name, path, workdir, size)
-  found = scorer.kept([as_text(*text) for text in texts])
-  table = dict(zip(texts, found, strict=True))
-  return judging.by_score(score_files.lookup(table, path))
-
-
-def endpoint_judge(options):
-  """The judge behind the URL that was named."""
-  key = os.environ.get(options['key_variable'], '')
-  asked = endpoint.Endpoint(
-    options['url'], options['model'], key, options['temperature']
-  )
-  label = f'{asked.url} {asked.model} {asked.temperature}'
-  journal = Journal(Path(options['workdir']) / 'said.jsonl')
-  ask = endpoint.make_kept(endpoint.make_ask(asked), journal, label)
-  if options['mode'] == 'pairwise':
-    return judging.rule(endpoint.make_pairwise(ask))
-  grade = endpoint.make_grade(ask)
-  return judging.rule(scores.make_score_judge(grade, scores.GRADES_APART))
-
-
 def judges_of(options, pairs, as_text=pm_scoring.plain_text, own=()):
-  """{name: make} of all judges that were asked for.
+  """`asked_judges.judges_of`; scores of PMs are kept in the workdir."""
+  size = options['max_prompt'], options['max_reply']
 
-  Args:
-    options: of the flags.
-    pairs: all that they will be asked about.
-    as_text: of `pm_judge`.
-    own: names that the table has besides.
+  def scorer_of(name, path):
+    workdir = options['workdir']
+    return pm_scoring.of_run(open_scorer, name, path, workdir, size)
 
-  Raises:
-    ValueError: if there is no such rule, or two judges have one name.
-  """
-  unknown = set(options['judges']) - set(RULES)
-  if unknown:
-    raise ValueError(
-      f'--judges: wanted some of {", ".join(RULES)}, got '
-      f'{", ".join(sorted(unknown))}'
-    )
-  found = {name: RULES[name] for name in options['judges']}
-  taken = {*found, *own}
-  pms = score_files.named(options['pms'], 'pms', taken)
-  files = score_files.named(options['scores'], 'scores', taken | pms.keys())
-  if options['url']:
-    name, others = options['model'], taken | pms.keys() | files.keys()
-    score_files.require_new(name, f'--model={name}', others)
-  texts = dict.fromkeys(
-    (pair.prompt, reply) for pair in pairs for reply in pair[1:3]
-  )
-  for name, path in pms.items():
-    found[name] = pm_judge(name, path, list(texts), options, as_text)
-  for name, path in files.items():
-    table = score_files.read(path)
-    found[name] = judging.by_score(score_files.lookup(table, path))
-  if options['url']:
-    found[options['model']] = endpoint_judge(options)
-  return found
+  return asked_judges.judges_of(options, pairs, scorer_of, as_text, own)
 
 
 def asked_orders(options):
@@ -314,7 +245,7 @@ def main():
   values = [
     flags.DEFINE_string('data', '', 'Folder of the judged pairs.'),
     flags.DEFINE_list('sets', list(judging.SETS), 'Sets of judged pairs.'),
-    flags.DEFINE_list('judges', list(RULES), 'Rules that judge.'),
+    flags.DEFINE_list('judges', list(asked_judges.RULES), 'Rules that judge.'),
     flags.DEFINE_list('pms', [], 'NAME=RUN of train_pm, commas between.'),
     flags.DEFINE_list('scores', [], 'NAME=FILE of scores, commas between.'),
     flags.DEFINE_string('url', '', 'OpenAI-compatible endpoint; off if empty.'),

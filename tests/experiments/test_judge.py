@@ -13,7 +13,7 @@ from rlhf_jax.analysis import agreement_people
 from rlhf_jax.data import judged
 from rlhf_jax.data.jsonl import write_rows
 from rlhf_jax.data.questions import Question
-from rlhf_jax.judges import votes
+from rlhf_jax.judges import endpoint, votes
 
 OPTIONS = {
   'data': '',
@@ -134,9 +134,7 @@ def test_an_answer_that_cannot_be_parsed_is_shown(
   data, tmp_path, monkeypatch, capsys
 ):
   said = iter(['VERDICT: A', 'VERDICT: B', 'Hm.', 'VERDICT: A'] + ['Hm.'] * 4)
-  monkeypatch.setattr(
-    judge.endpoint, 'make_ask', lambda _: lambda _: next(said)
-  )
+  monkeypatch.setattr(endpoint, 'make_ask', lambda _: lambda _: next(said))
   asked = {'url': 'http://x', 'model': 'm', 'judges': [], 'orders': 'both'}
   found = ran(data, tmp_path, **asked).set_index('judge')
   assert (found.loc['m', 'unparsed'] == 0.75).all()
