@@ -16,24 +16,16 @@ read. Documents are kept as they are scored: a killed run goes on with the next
 ones, and a model that is added later is all that is measured then.
 """
 
-import hashlib
-import math
+import functools
 from pathlib import Path
 
 import jax
 from absl import flags
 
-from experiments.harness import reading, texts
+from experiments.harness import losses, reading
 from experiments.shared import command, comparisons, imported, score_files
 from experiments.shared.files import write_csv
-from experiments.shared.kept import claim, in_parts
 from experiments.shared.models import open_writer
-from rlhf_jax.data import documents
-from rlhf_jax.evals.language import ratio_and_error, windows
-
-PART = 64  # documents that are scored before they are kept
-ALL = 'all files'
-COUNTED = ('nats', 'tokens', 'bytes')
 
 
 def models_of(words):
@@ -62,146 +54,17 @@ def held_out(options, workdir):
   limit = options['limit']
   if limit is not None and limit < 1:
     raise ValueError(f'wanted --limit of 1 or more, got {limit}')
-  found = documents.read_sides(options['texts'])
-  print(f'texts: {documents.said(found.counts)}', flush=True)
-  if not found.held:
-    raise ValueError(
-      f'--texts={",".join(options["texts"])}: none of the documents is held '
-      f'out, which is one in {documents.HELD_OUT}: name more text'
-    )
-  comparisons.write_reading(workdir, {'texts': found.counts})
-  return found.held[:limit]
+  held, counts = losses.held_out(options['texts'], limit)
+  comparisons.write_reading(workdir, {'texts': counts})
+  return held
 
 
-def make_nats(opened):
-  """Builds nats(documents, first, label) -> [[nats, tokens]] of each.
-
-  Args:
-    opened: `models.Opened`, a language model.
-  """
-  words, longest = opened.tokenizer, reading.longest_of(opened)
-  begin, score = texts.begin_id(words), reading.make_score(opened)
-
-  def nats(part, first, label):
-    del first
-    asked, owner = [], []
-    found = [[0.0, 0] for _ in part]
-    for k, document in enumerate(part):
-      ids = texts.plain_ids(words, document.text)
-      ids = texts.without_begin(words, ids)
-      found[k][1] = len(ids)
-      more = windows(ids, begin, longest)
-      asked += more
-      owner += [k] * len(more)
-    for k, (logp, _) in zip(owner, score(asked, label), strict=True):
-      found[k][0] -= logp
-    return found
-
-  return nats
-
-
-def measured(name, model, held, workdir):
-  """Rows of documents.csv of a model; what the workdir has is not remade.
-
-  Raises:
-    ValueError: if the workdir is of another model or of other documents.
-  """
-  digests = ''.join(documents.digest_of(item.text) for item in held)
-  key = {'model': model, 'revision': imported.revision(model)}
-  key |= {'documents': hashlib.sha256(digests.encode()).hexdigest()[:12]}
-  file = workdir / 'nats' / f'{name}.jsonl'
-  claim(file.with_suffix('.json'), key, kept=file)
-  opened = []
-
-  def work(*part):
-    if not opened:
-      found = open_writer(model)
-      params = jax.device_put(found.params)
-      opened.append(make_nats(found._replace(params=params)))
-    return opened[0](*part)
-
-  found = in_parts(work, held, file, PART, name)
-  return [
-    {
-      'model': name,
-      'file': item.file,
-      'number': item.number,
-      'bytes': len(item.text.encode()),
-      'tokens': tokens,
-      'nats': nats,
-    }
-    for item, (nats, tokens) in zip(held, found, strict=True)
-  ]
-
-
-def by_file(rows):
-  """{file: rows of it}, after those of all files."""
-  files = sorted({row['file'] for row in rows})
-  own = {file: [x for x in rows if x['file'] == file] for file in files}
-  return {ALL: rows} | own
-
-
-def losses_of(name, model, rows):
-  """Rows of losses.csv of a model."""
-  found = []
-  for file, own in by_file(rows).items():
-    nats, tokens, size = ([x[k] for x in own] for k in COUNTED)
-    a_token, token_error = ratio_and_error(nats, tokens)
-    a_byte, byte_error = ratio_and_error(bits(nats), size)
-    found.append(
-      {
-        'model': name,
-        'path': model,
-        'file': file,
-        'documents': len(own),
-        'tokens': sum(tokens),
-        'bytes': sum(size),
-        'nats_per_token': a_token,
-        'nats_stderr': token_error,
-        'bits_per_byte': a_byte,
-        'bits_stderr': byte_error,
-      }
-    )
-  return found
-
-
-def bits(nats):
-  """Nats as bits."""
-  return [x / math.log(2) for x in nats]
-
-
-def paired_of(before, after):
-  """Rows of paired.csv: a model less another one on the same documents.
-
-  The difference in nats a token is NaN where they cut some document into other
-  numbers of tokens.
-
-  Args:
-    before: rows of documents.csv of the one.
-    after: those of the other, in the same order.
-  """
-  found, sides = [], (by_file(before), by_file(after))
-  for file, old in sides[0].items():
-    new = sides[1][file]
-    more = [y['nats'] - x['nats'] for x, y in zip(old, new, strict=True)]
-    tokens = [x['tokens'] for x in old]
-    a_byte = ratio_and_error(bits(more), [x['bytes'] for x in old])
-    a_token = math.nan, math.nan
-    if tokens == [x['tokens'] for x in new]:
-      a_token = ratio_and_error(more, tokens)
-    found.append(
-      {
-        'before': old[0]['model'],
-        'after': new[0]['model'],
-        'file': file,
-        'documents': len(old),
-        'nats_per_token': a_token[0],
-        'nats_stderr': a_token[1],
-        'bits_per_byte': a_byte[0],
-        'bits_stderr': a_byte[1],
-      }
-    )
-  return found
+def nats_of(model):
+  """The function of `losses.make_nats` of a model, which is opened."""
+  opened = open_writer(model)
+  opened = opened._replace(params=jax.device_put(opened.params))
+  longest, score = reading.longest_of(opened), reading.make_score(opened)
+  return losses.make_nats(opened.tokenizer, longest, score)
 
 
 def run(options):
@@ -209,30 +72,23 @@ def run(options):
   models, workdir = models_of(options['models']), Path(options['workdir'])
   workdir.mkdir(parents=True, exist_ok=True)
   held = held_out(options, workdir)
-  rows, losses = {}, []
+  rows, table = {}, []
   for name, model in models.items():
-    rows[name] = measured(name, model, held, workdir)
-    losses += losses_of(name, model, rows[name])
-    print(line_of(name, losses[-len(by_file(rows[name]))]), flush=True)
+    make = functools.partial(nats_of, model)
+    rows[name] = losses.measured(name, model, held, workdir, make)
+    own = losses.losses_of(name, model, rows[name])
+    print(losses.line_of(name, own[0]), flush=True)
+    table += own
   write_csv(workdir / 'documents.csv', sum(rows.values(), []))
-  write_csv(workdir / 'losses.csv', losses)
+  write_csv(workdir / 'losses.csv', table)
   before, *others = rows.values()
-  pairs = [row for after in others for row in paired_of(before, after)]
+  pairs = [row for after in others for row in losses.paired_of(before, after)]
   (workdir / 'paired.csv').unlink(missing_ok=True)  # of more models, before
   if pairs:
     write_csv(workdir / 'paired.csv', pairs)
   for row in pairs:
-    if row['file'] == ALL:
-      print(line_of(f'{row["after"]} less {row["before"]}', row))
-
-
-def line_of(name, row):
-  """One printed line of a row of losses.csv or of paired.csv."""
-  return (
-    '{name}: {nats_per_token:.4f} +- {nats_stderr:.4f} nats a token, '
-    '{bits_per_byte:.4f} +- {bits_stderr:.4f} bits a byte, '
-    '{documents} documents'
-  ).format(name=name, **row)
+    if row['file'] == losses.ALL:
+      print(losses.line_of(f'{row["after"]} less {row["before"]}', row))
 
 
 def main():

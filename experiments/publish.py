@@ -7,7 +7,9 @@ These are its tables, figures, claims and settings without the paths of its
 machine, and the replies that its page shows, if its prompts are simulated:
 those that people wrote are data, which stays where it is. `python -m
 experiments.page DIR` makes that page of them again.
-With --readme the claims table of that file is rewritten from claims.json.
+With --readme the claims table of that file is rewritten from claims.json. Of a
+workdir of `experiments.evals`, which has no claims, tables and figures are
+copied, and --out's README.md gets a table of differences.
 """
 
 import argparse
@@ -31,12 +33,13 @@ def publish(workdir, out):
   workdir, out = Path(workdir), Path(out)
   if out.resolve() == workdir.resolve():
     raise ValueError(f'{out} is the study itself: wanted another --out')
+  if published.is_of_evals(workdir):
+    copy_folders(workdir, out)
+    published.write_differences(workdir, out)
+    return
   found = workdir / 'report' / 'claims.json'
   claims_io.read_claims(found)  # before anything is cleared away
-  out.mkdir(parents=True, exist_ok=True)
-  for name in ('tables', 'figures'):
-    shutil.rmtree(out / name, ignore_errors=True)
-    shutil.copytree(workdir / name, out / name)
+  copy_folders(workdir, out)
   shutil.copy(found, out / 'claims.json')
   settings = digests.read_json(workdir / 'config.json', dict)
   kept = json.dumps(published.without_places(settings), indent=1)
@@ -45,6 +48,24 @@ def publish(workdir, out):
   items = study_report.samples_of(workdir) if simulated else []
   published.keep_samples(items, out)
   published.write_note(out)
+
+
+def copy_folders(workdir, out):
+  """Copies tables and figures; what is there of before goes.
+
+  Raises:
+    FileNotFoundError: if the study has none yet.
+  """
+  names = ('tables', 'figures')
+  for name in names:
+    if not (workdir / name).is_dir():
+      raise FileNotFoundError(
+        f'{workdir / name} is missing: wanted a study that has finished'
+      )
+  out.mkdir(parents=True, exist_ok=True)
+  for name in names:
+    shutil.rmtree(out / name, ignore_errors=True)
+    shutil.copytree(workdir / name, out / name)
 
 
 def main(arguments=None):

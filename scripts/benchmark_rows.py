@@ -215,6 +215,17 @@ def hhh(results):
   ]
 
 
+def hhh_after_rl(results):
+  """Lines of the HHH comparisons by models before and after RL."""
+  return [
+    f'{row["after_model"]}, mean: {number(row["after"])}, '
+    f'{row["before_model"]} {number(row["before"])}, difference '
+    f'{estimate(row, "difference")}, {items(row)}'
+    for row in rows_of(results, 'evals/tables/before_after.csv')
+    if (row['task'], row['headline']) == ('hhh', 'True')
+  ]
+
+
 def longer_answers(results):
   """Lines of the longer answer of the HHH comparisons."""
   return [

@@ -16,6 +16,7 @@ from scripts.benchmark_rows import (
   detection,
   heads,
   hhh,
+  hhh_after_rl,
   joined,
   leader_board,
   length_rules,
@@ -143,7 +144,7 @@ BENCHMARKS = (
   Benchmark(
     'HHH, multiple choice',
     'the right one of two answers, by log-probability a token or by a PM',
-    hhh,
+    joined(hhh, hhh_after_rl),
     longer_answers,
     '126 of 221 comparisons, 135M parameters; adapters on under 1,000 pairs; '
     'a chat template moves theirs from .905 to .824, in another run to .520',

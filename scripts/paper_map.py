@@ -194,7 +194,11 @@ BAI = (
   Section(
     '4.6.1, App. E, Figs. 3, 28, 29',
     'question answering and choice, zero- and few-shot',
-    ('experiments/evaluate.py', 'experiments/harness/'),
+    (
+      'experiments/evals.py',
+      'experiments/evaluate.py',
+      'experiments/harness/',
+    ),
   ),
   Section(
     '4.6.2',

@@ -278,3 +278,18 @@ def test_the_first_and_the_last_policy_stand_beside_each_other(tmp_path):
   assert (
     benchmark_rows.number('nan') == '-' and benchmark_rows.number('') == '-'
   )
+
+
+def test_hhh_has_a_line_a_model_after_rl_once_they_are_measured(tmp_path):
+  row = {'before_model': 'plain', 'after_model': 'ppo', 'task': 'hhh'}
+  row |= {'before': 0.5, 'after': 0.54, 'difference': 0.04, 'n': 126}
+  row |= {'low': -0.01, 'high': 0.09}
+  rows = [row | {'headline': x, 'task': t} for x, t in SIDES]
+  write(tmp_path, 'evals/tables/before_after.csv', *rows)
+  found = ours(doc.table(tmp_path), 'HHH, multiple choice')
+  line = 'ppo, mean: .540, plain .500, difference .040 [-.010, .090], n 126'
+  assert found.count('ppo, mean') == 1 and line in found
+  assert benchmark_rows.hhh_after_rl(tmp_path / 'none') == []
+
+
+SIDES = (('True', 'hhh'), ('False', 'hhh'), ('True', 'piqa'))

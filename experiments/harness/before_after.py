@@ -18,9 +18,11 @@ HEADLINE = {
   'arc_challenge.cloze': 'acc_norm',
   'truthfulqa_mc2.cloze': 'mc2',
   'triviaqa.written': 'exact_match',
+  'hhh.answers': 'acc_mean',
 }
 MEAN = 'mean of tasks'
-TWICE = ('truthfulqa_mc2',)  # the questions of mc1 once more: in no mean
+# In no mean: the questions of mc1 once more; no benchmark of capability.
+APART = ('truthfulqa_mc2', 'hhh')
 
 
 def headline(unit):
@@ -85,9 +87,45 @@ def mean_rows(rows):
   """
   kinds = {}
   for row in rows:
-    counts = row['task'] not in TWICE and row['shots'] == 0
+    counts = row['task'] not in APART and row['shots'] == 0
     if counts and row['form'] != 'letters':
       kinds.setdefault((row['before_model'], row['after_model']), []).append(
         row | {'form': 'cloze'}
       )
   return [mean_row(own) for own in kinds.values()]
+
+
+def largest_change(n):
+  """Share of n right or wrong answers that may change for an error of PRECISE.
+
+    stderr <= sqrt(d / n),   d = n PRECISE^2
+
+  with d the share of questions that one model has right and the other wrong.
+  """
+  return n * PRECISE**2
+
+
+def part_line(name, tokens, n):
+  """One printed line of what a part reads, and of what that is enough for.
+
+  Args:
+    name: of a unit, or 'hhh'; 'loss': n are documents.
+    tokens: that are read.
+    n: questions.
+  """
+  line = f'  {name:<36} {tokens:>9,.0f} tokens of {n}'
+  if name == 'loss':
+    return f'{line} documents'
+  return (
+    f'{line} questions, error at most {PRECISE} while no more than '
+    f'{largest_change(n):.1%} change'
+  )
+
+
+def line_of(row):
+  """One printed line of a row of before_after.csv."""
+  line = (
+    '{after_model:>12} {name:<36} {before:.3f} -> {after:.3f}, '
+    '{difference:+.4f} +- {stderr:.4f}, n {n}'
+  ).format(**row)
+  return line + ('' if row['precise'] else f' (error above {PRECISE})')

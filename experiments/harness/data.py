@@ -211,6 +211,25 @@ def read(folder, name, split='test'):
   ]
 
 
+def first(docs, limit):
+  """Numbers of the questions that a limit takes: the first of them.
+
+  Of a set with categories, which stand one after the other in its file, as many
+  of each as make up that number, rounded up.
+
+  Args:
+    docs: questions.
+    limit: None: all.
+  """
+  if limit is None:
+    return list(range(len(docs)))
+  kinds = {}
+  for number, doc in enumerate(docs):
+    kinds.setdefault(doc.get('category'), []).append(number)
+  each = -(-limit // len(kinds))
+  return sorted(number for inside in kinds.values() for number in inside[:each])
+
+
 def shuffled(doc):
   """A question with its choices in an order of their own, always the same.
 

@@ -31,6 +31,20 @@ def tasks_of(unit, folder):
   return found
 
 
+def numbers_of(tasks, limit):
+  """{name: numbers of the questions that a limit takes}.
+
+  Args:
+    tasks: of `tasks_of`.
+    limit: the first so many questions, of a set with subjects or categories as
+      many of each as make up that number, rounded up. None: all.
+  """
+  each = None if limit is None else -(-limit // len(tasks))
+  return {
+    name: data.first(task.eval_docs, each) for name, task in tasks.items()
+  }
+
+
 def samples_of(unit, model, folder, limit, system=None):
   """What the harness logs of every question of a unit.
 
@@ -38,19 +52,30 @@ def samples_of(unit, model, folder, limit, system=None):
     unit: `plan.Unit`.
     model: `adapter.HarnessLM`, or any other model of the harness.
     folder: of the evaluation sets.
-    limit: the first so many questions; of a set with subjects, as many of each
-      as make up that number, rounded up. None: all.
+    limit: of `numbers_of`.
     system: system prompt; without a chat template it opens the text. None:
       there is none.
   """
   tasks = tasks_of(unit, folder)
-  each = None if limit is None else -(-limit // len(tasks))
+  return answered(unit, model, tasks, numbers_of(tasks, limit), system)
+
+
+def answered(unit, model, tasks, numbers, system=None):
+  """What the harness logs of some questions of a unit.
+
+  Args:
+    unit: `plan.Unit`.
+    model: as of `samples_of`.
+    tasks: of `tasks_of`, or some of them.
+    numbers: {name of each: numbers of its questions, one or more}.
+    system: as of `samples_of`.
+  """
   if system and unit.template == 'plain':
     system = f'{system}\n\n'  # the harness puts nothing between them
   found = evaluate(
     lm=model,
     task_dict={'tasks': tasks, 'groups': {}, 'group_map': {}},
-    limit=each,
+    samples=numbers,
     bootstrap_iters=0,
     log_samples=True,
     system_instruction=system,

@@ -4,10 +4,12 @@ import json
 from pathlib import Path
 
 from experiments.shared import run_report
+from experiments.shared.markdown import MARKERS, between_markers, markdown
 from rlhf_jax import digests
 from rlhf_jax.analysis import claims_io, figures, report, runs
 from rlhf_jax.analysis.claims import registry
 
+DIFFERENCES = 'before_after'  # name of the place in a README
 NOTE = """# {preset}
 
 One run of `{command}` at commit `{commit}` on {device}, {minutes:.1f} minutes
@@ -61,6 +63,50 @@ def is_simulated(settings):
   """
   data = settings.get('config', {}).get('data', {})
   return data.get('source', 'simulated') == 'simulated'
+
+
+def is_of_evals(workdir) -> bool:
+  """Whether a folder is the workdir of `experiments.evals`."""
+  file = Path(workdir) / 'config.json'
+  if not file.exists():
+    return False
+  return digests.read_json(file, dict).get('stage') == 'evals'
+
+
+def write_differences(workdir, out):
+  """Writes what models changed into OUT/README.md, between its markers.
+
+  Args:
+    workdir: of `experiments.evals`, with tables.
+    out: folder of the README.md, which is made where there is none.
+  """
+  file = Path(out) / 'README.md'
+  start = '\n'.join(marker.format(DIFFERENCES) for marker in MARKERS)
+  page = file.read_text() if file.exists() else f'# Evaluations\n\n{start}\n'
+  found = [runs.read_run(path) for path in runs.find_runs(workdir)]
+  named = lambda name: sorted({str(run['env'].get(name)) for run in found})
+  rows = runs.read_tables(Path(workdir) / 'tables')['before_after']
+  rows = rows[rows['headline']]
+  said = (
+    f'`python -m experiments.evals` at commit {", ".join(named("commit"))} on '
+    f'{", ".join(named("device"))}: differences from '
+    f'`{rows["before_model"].iloc[0]}` on the same questions, in the metric '
+    'that stands for each task, with paired standard errors.\n\n'
+  )
+  header = ['model', 'task', 'n', 'before', 'after', 'difference']
+  lines = [
+    [
+      row['after_model'],
+      row['name'],
+      f'{row["n"]:,}',
+      f'{row["before"]:.3f}',
+      f'{row["after"]:.3f}',
+      f'{row["difference"]:+.3f} +- {row["stderr"]:.3f}',
+    ]
+    for row in rows.to_dict('records')
+  ]
+  table = markdown(header, lines)
+  file.write_text(between_markers(page, DIFFERENCES, f'\n{said}{table}\n'))
 
 
 def keep_samples(items, out):

@@ -164,8 +164,9 @@ class Canvas:
 
   def __init__(self, tables):
     self.figure = Figure(layout='constrained', dpi=150)
-    sizes = [frame[['size', 'n_params']] for frame in tables.values()]
-    order = findings.by_size(pd.concat(sizes).dropna()) if sizes else []
+    sizes = [frame[['size', 'n_params']].dropna() for frame in tables.values()]
+    sizes = [frame for frame in sizes if len(frame)]
+    order = findings.by_size(pd.concat(sizes)) if sizes else []
     names = [size for size, _ in order]
     self.colours = self.shades(names)
     self.markers = dict(zip(names, itertools.cycle(MARKERS), strict=False))

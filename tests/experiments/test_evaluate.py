@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments import compare_evals, evaluate
+from experiments import evaluate
 from experiments.harness import plan, session
 from tests.pretrained_files import data_folder, smollm2_or_skip
 
@@ -231,36 +231,6 @@ def test_tables_are_written_once_and_compared_item_by_item(
   assert pairs[pairs['name'].str.startswith('piqa')]['n'].eq(3).all()
   assert pairs[pairs['name'].str.startswith('mmlu')]['n'].eq(4).all()
   assert 'piqa.cloze.0shot.plain' in capsys.readouterr().out
-
-
-@pytest.mark.slow  # PyTorch, transformers and the harness
-@pytest.mark.parametrize('template', plan.TEMPLATES)
-def test_models_are_compared_and_the_hhh_prompt_is_read(
-  both, sets, tmp_path, monkeypatch, template
-):
-  """The prompt is longer than the model: what is left of it still counts."""
-  folder, _, _ = both
-  monkeypatch.setattr(compare_evals, 'FEW', 1)
-  options = {'models': [f'plain={folder}', f'prompted={folder}+hhh']}
-  options |= {'tasks': ['piqa', 'winogrande'], 'letters': ['arc_easy']}
-  options |= {'few_shot': ['piqa'], 'template': template, 'limit': None}
-  options |= {'data': str(sets), 'workdir': str(tmp_path), 'capability': ''}
-  compare_evals.run(options)
-  table = pd.read_csv(tmp_path / 'before_after.csv')
-  assert len(table[table['headline']]) == 4 + 1
-  assert set(table['after_model']) == {'prompted'}
-  for name in table['name'].unique():
-    if name.startswith('mean'):
-      continue
-    sides = [
-      (tmp_path / model / 'items' / f'{name}.jsonl').read_text()
-      for model in ('plain', 'prompted')
-    ]
-    assert sides[0] != sides[1], name
-  monkeypatch.setattr(session, 'open_model', None)
-  before = (tmp_path / 'before_after.csv').read_text()
-  compare_evals.run(options)
-  assert (tmp_path / 'before_after.csv').read_text() == before
 
 
 @pytest.mark.slow  # 135M parameters

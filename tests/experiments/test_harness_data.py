@@ -57,6 +57,15 @@ def test_the_real_files_are_read(name):
   assert len({doc['item'] for doc in docs}) == len(docs)
 
 
+def test_a_limit_takes_the_first_questions_and_of_categories_as_many_of_each():
+  docs = [{'category': x} for x in 'aaaabbbc']
+  assert data.first(docs, None) == list(range(8))
+  assert data.first(docs, 4) == [0, 1, 4, 5, 7]  # two of each, rounded up
+  assert data.first(docs, 100) == list(range(8))
+  plain = [{'item': str(i)} for i in range(5)]
+  assert data.first(plain, 3) == [0, 1, 2]
+
+
 def test_layout_of_wikihow_is_taken_out_of_hellaswag(folder):
   doc = first(folder, 'hellaswag')
   assert doc['question'] == 'Talking: The cat says hello. the dog'

@@ -7,7 +7,7 @@ import types
 import harness_files
 import pytest
 
-from experiments import compare_evals, evaluate
+from experiments import evals, evaluate
 from experiments.harness import outcomes, plan, session
 
 
@@ -228,9 +228,10 @@ def test_two_models_are_compared_on_one_data_and_in_one_way(
   rows = [row | changes for row in rows]
   session.write_unit(tmp_path / 'after', UNIT, rows, items)
   options = {'before': str(tmp_path / 'out'), 'workdir': tmp_path / 'after'}
+  after = types.SimpleNamespace(name='after')
   ways = (
     lambda: evaluate.compared([UNIT], options),
-    lambda: compare_evals.compared(['out', 'after'], [UNIT], tmp_path),
+    lambda: evals.compared(after, tmp_path / 'out', UNIT, tmp_path / 'after'),
   )
   for compared in ways:
     if not said:

@@ -40,6 +40,7 @@ STAGES = {
   'demonstrations': 'make_demonstrations',
   'skills': 'evaluate_skills',
   'activations': 'render_activations',
+  'evals': 'evals',
   'reproduce': 'reproduce',
 }
 PRESETS = [(name, preset) for name, preset in ALL if name in STAGES]

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from experiments import measure_loss
-from experiments.harness import reading
+from experiments.harness import losses, reading
 from experiments.shared import recipes
 from experiments.shared.imported import Opened
 from rlhf_jax.data import documents
@@ -170,12 +170,14 @@ def test_windows_are_those_of_the_harness(pages):
 
   opened = model(seed=2)
   held = documents.read_sides([str(pages[0])]).held
-  found = measure_loss.make_nats(opened)(held, 0, 'nats')
+  score = reading.make_score(opened)
+  nats = losses.make_nats(opened.tokenizer, LONGEST, score)
+  found = nats(held, 0, 'nats')
   theirs = HarnessLM(
     opened.tokenizer,
     'x',
     LONGEST,
-    reading.make_score(opened),
+    score,
     None,
     None,
   ).loglikelihood_rolling(
@@ -189,11 +191,11 @@ def test_windows_are_those_of_the_harness(pages):
 def test_a_killed_run_goes_on_and_a_later_model_is_measured_alone(
   models, pages, monkeypatch
 ):
-  monkeypatch.setattr(measure_loss, 'PART', 2)
-  make, parts = measure_loss.make_nats, []
+  monkeypatch.setattr(losses, 'PART', 2)
+  make, parts = losses.make_nats, []
 
-  def dies(opened):
-    nats = make(opened)
+  def dies(*asked):
+    nats = make(*asked)
 
     def part(*given):
       parts.append(len(given[0]))
@@ -203,15 +205,15 @@ def test_a_killed_run_goes_on_and_a_later_model_is_measured_alone(
 
     return part
 
-  monkeypatch.setattr(measure_loss, 'make_nats', dies)
+  monkeypatch.setattr(losses, 'make_nats', dies)
   with pytest.raises(KeyboardInterrupt):
     measure_loss.run(asked(models, pages, 'uniform', limit=5))
   measure_loss.run(asked(models, pages, 'uniform', limit=5))
   assert parts == [2, 2, 1, 1] and len(models.opened) == 2
   measure_loss.run(asked(models, pages, 'uniform', 'random', limit=5))
   assert parts == [2, 2, 1, 1, 2, 2, 1] and len(models.opened) == 3
-  losses = table(models, 'losses')
-  assert losses.loc['random', 'documents'].tolist() == [5, 5]
+  found = table(models, 'losses')
+  assert found.loc['random', 'documents'].tolist() == [5, 5]
   with pytest.raises(
     ValueError, match='results of documents .* another --work'
   ):

@@ -1,4 +1,4 @@
-"""Figures of `experiments.compare_evals`, which is no theme of a study."""
+"""Figures of `experiments.evals`, and of attacks on policies."""
 
 import numpy as np
 
@@ -8,46 +8,82 @@ from rlhf_jax.analysis.findings import select
 NAMES = {'hh': 'RL on requests', 'mixed': 'RL on requests and skills'}
 TASKS = {'both skills': 'both skills', 'hh': 'own requests'}
 STEP = 0.16  # of a row, between two models
+ROW = 0.28  # inches of a task
 MARKERS = 'osv^D*'
 
 
 def before_after(canvas, tables):
-  """Differences after - before by task, a colour a model, 95 % intervals.
+  """Each task before and after, and the differences: a mark a model.
 
-  Each task by its headline metric. Hollow marks have a standard error above
-  .02.
+  Left the values, by the headline metric of each task, with 95 % intervals over
+  questions; right after - before on the same questions, with the smaller
+  intervals of paired differences. Hollow marks there have a standard error
+  above .02.
   """
   rows = select(tables, 'before_after')
   rows = rows[rows['headline']]
-  names = list(dict.fromkeys(rows['name']))
-  (axis,) = canvas.panels([''], 'after - before, share of questions', '')
+  units = list(dict.fromkeys(rows['name']))
+  first = rows['before_model'].iloc[0]
+  models = list(dict.fromkeys([first, *rows['after_model']]))
+  left, right = canvas.panels(['value', 'after - before'], '', '', sharey=True)
   width, _ = canvas.figure.get_size_inches()
-  canvas.figure.set_size_inches(width, 1.2 + 0.36 * len(names))
-  models = list(dict.fromkeys(rows['after_model']))
+  high = ROW + STEP * len(models) * ROW
+  canvas.figure.set_size_inches(1.3 * width, 1.2 + high * len(units))
   shades = canvas.shades(models)
+  step = min(STEP, 0.8 / len(models))
   for k, model in enumerate(models):
-    own, colour = rows[rows['after_model'] == model], shades[model]
-    place = np.array([names.index(name) for name in own['name']], float)
-    place += STEP * (k - (len(models) - 1) / 2)
-    bars = [own['difference'] - own['low'], own['high'] - own['difference']]
-    axis.errorbar(
-      own['difference'], place, xerr=bars, fmt='none', ecolor=colour, lw=1
+    style = {'color': shades[model], 'marker': MARKERS[k % len(MARKERS)]}
+    style |= {'ls': 'none', 'ms': 4}
+    own = rows[rows['after_model'] == model]
+    place = lambda names, k=k: np.array(
+      [units.index(name) + step * (k - (len(models) - 1) / 2) for name in names]
     )
-    some = own['precise'].to_numpy(bool)
-    for part, hollow in ((some, False), (~some, True)):
-      axis.plot(
+    values = _values(tables, rows, model, first)
+    bars = values['half'].fillna(0)
+    left.errorbar(
+      values['value'],
+      place(values['name']),
+      xerr=bars,
+      lw=1,
+      label=model,
+      **style,
+    )
+    half = own['high'] - own['difference']
+    for part, hollow in ((own['precise'], False), (~own['precise'], True)):
+      right.errorbar(
         own['difference'][part],
-        place[part],
-        ls='none',
-        marker=MARKERS[k % len(MARKERS)],
-        ms=4,
-        color=colour,
-        mfc='white' if hollow else colour,
-        label='_' if hollow else model,
+        place(own['name'][part]),
+        xerr=half[part],
+        lw=1,
+        mfc='white' if hollow else style['color'],
+        **style,
       )
-  axis.axvline(0, color='0.4', lw=1)
-  axis.set_yticks(range(len(names)), names)
-  axis.invert_yaxis()
+  right.axvline(0, color='0.4', lw=1)
+  left.set_yticks(range(len(units)), [_label(rows, name) for name in units])
+  left.invert_yaxis()
+
+
+def _values(tables, rows, model, first):
+  """Rows of name, value and half its interval (NaN of a mean) of a model."""
+  side = 'before' if model == first else 'after'
+  own = rows if model == first else rows[rows['after_model'] == model]
+  own = own.drop_duplicates('name').rename(columns={side: 'value'})
+  own = own[['name', 'metric', 'value']]
+  found = tables.get('evaluations')
+  if found is None:
+    return own.assign(half=np.nan)
+  found = found[found['model'] == model]
+  found = found.assign(half=1.96 * found['stderr'])
+  return own.merge(found[['name', 'metric', 'half']], 'left')
+
+
+def _label(rows, name):
+  """'piqa, letters' of a name."""
+  row = rows[rows['name'] == name].iloc[0]
+  if row['task'].startswith('mean'):
+    return row['task']
+  after = f', {row["shots"]} examples' if row['shots'] else ''
+  return f'{row["task"]}, {row["form"]}{after}'
 
 
 def world_tax(canvas, tables):

@@ -1,0 +1,82 @@
+r"""SmolLM2-135M-Instruct before and after RL: benchmarks, HHH and plain text.
+
+    python -m experiments.evals --config=configs/evals.py \
+        --config.data.path=DATA --config.study=STUDY --workdir=DIR
+
+What: seven kinds of models, those that are there: as it came, with the HHH
+prompt, distilled, finetuned on demonstrations, after PPO against a head on
+helpful pairs (the seeds of the study smollm2_rl, whose folder is STUDY), after
+PPO with pretraining text mixed in. DATA holds the evaluation sets.
+
+What was chosen, before any model was measured so:
+
+- Questions: 938 of each task, or all where there are fewer. Two models that
+  guess among four choices, each by itself, differ in whether they are right on
+  d = 2 (1/4) (3/4) = .375 of the questions; 938 is the least n for which the
+  error of a paired difference, sqrt(d / n) at most, is .02 then. Two that are
+  each right on three quarters, or on one quarter, of any questions and have
+  nothing in common differ as much. Models of one base have much in common: d
+  below .375 is expected, but for tasks of two choices that both only guess (d =
+  .5: an error of .023). ARC, OpenBookQA, TruthfulQA, WinoGrande and HHH have
+  fewer questions: the d that they bear is printed, and rows above .02 say so.
+- Letters and five examples: on the three tasks that read the fewest tokens with
+  five examples, of those that have letters, examples, and more than 800
+  questions (BBQ, HellaSwag, MMLU, PIQA, WinoGrande): MMLU, PIQA, WinoGrande.
+- Text: 100 of the 491 documents that no PPO with text reads.
+
+Time: at most 60 minutes a model at 700 tokens a second, which two cores read of
+this model in float32; what there is to read is counted first, and a longer list
+is refused. Presets: smollm2, and smoke, of a few questions, to see that the
+paths work.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+
+import ml_collections
+
+THREE = ('mmlu', 'piqa', 'winogrande')
+PRESETS = ('smollm2', 'smoke')
+
+
+def get_config(preset='smollm2'):
+  """Config of a preset, one of `PRESETS`."""
+  if preset not in PRESETS:
+    raise ValueError(f'unknown preset {preset!r}: one of {", ".join(PRESETS)}')
+  config = ml_collections.ConfigDict(
+    dict(
+      # The first one is before.
+      models=(
+        'plain=smollm2',
+        'prompted=smollm2+hhh',
+        'distilled=runs/distilled',
+        'sft=runs/sft',
+        *(f'ppo_s{seed}=study:rl/linear-a-s{seed}' for seed in (200, 201, 202)),
+        'ppo_ptx=runs/ppo-ptx',
+      ),
+      study='runs/reproduce-smollm2_rl',
+      data=dict(path='../shared/data'),
+      pad_token='',  # of models whose tokenizer names none
+      dtype='float32',
+      matmul='float32',
+      tasks=(),  # zero-shot cloze; (): all
+      letters=THREE,
+      few_shot=THREE,
+      template='plain',
+      items=938,
+      max_prompt=128,  # of HHH, as in configs/hhh.py
+      max_answer=96,
+      system_tokens=96,
+      texts=('text_gutenberg', 'text_misc/c4_demo.jsonl.gz'),
+      documents=100,
+      rate=700.0,
+      minutes=60.0,
+      capability='',
+    )
+  )
+  if preset == 'smoke':
+    config.update(tasks=('piqa', 'lambada'), items=4, documents=1)
+    config.update(letters=('piqa',), few_shot=('winogrande',))
+  return config
