@@ -30,6 +30,9 @@ which it says 15.8):
              236: preference models 32, policies 121, frontiers 70, the rest 13.
   classic    the same in the first world, of shorter replies: 88.
   full       headline and every further chapter (configs/chapters): 1,020.
+  smollm2_recipes
+             smollm2 and further chapters on its heads: mixtures of real pairs
+             (docs/real-pairs.md).
   smollm2_rl PPO of SmolLM2 under a head that reads helpful pairs, its frontier
              beside it; three seeds, resumable (docs/real-pairs.md).
   null       headline with coin-flip labels and hashed rewards.
@@ -56,6 +59,7 @@ _MADE = (
   *(small.smoke, small.full_smoke),
   *(controls.null, controls.gpu, controls.shared_variance, controls.parts),
   *(real.hh, real.smollm2, real.smollm2_full, real.smollm2_rl),
+  real.smollm2_recipes,
   *(people.online_human, people.online_human_smoke),
 )
 PRESETS = {f.__name__: f for f in _MADE} | worlds.PRESETS

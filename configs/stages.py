@@ -157,6 +157,16 @@ def cross_fit(config):
   )
 
 
+def real_mixtures(config):
+  """Section of `cross_fit` for shares of helpful to harmless pairs.
+
+  Of each kind some 1,200 pairs lie outside of a fold, enough for 1,000 of each
+  of the five, the two specialists among them.
+  """
+  scan = ('0/100', '25/75', '50/50', '75/25', '100/0')
+  return cross_fit(config) | dict(models=scan, pairs=(1000,))
+
+
 def rl(config):
   """Section of `train_ppo`."""
   shared = blocks.shared(config, 'world', 'max_prompt', 'max_reply')

@@ -19,7 +19,8 @@ from experiments.shared import command, comparisons, heads, pooling
 from experiments.shared.files import write_csv
 from experiments.shared.models import open_base
 from experiments.shared.trained import pooled_layers
-from rlhf_jax.analysis import length_rules
+from rlhf_jax.analysis import length_rules, shares
+from rlhf_jax.analysis.findings import NotRunError
 from rlhf_jax.analysis.mixtures import share_of
 from rlhf_jax.train.about import About
 from rlhf_jax.train.run import Run
@@ -117,10 +118,23 @@ def pair_rows(scores, pairs):
       'words_rejected': pairs.words_rejected_N[i],
     }
   )
-  shares = sorted(set(table['model']) - set(heads.MODELS), key=share_of)
-  place = {name: i for i, name in enumerate([*heads.MODELS, *shares])}
+  mixed = sorted(set(table['model']) - set(heads.MODELS), key=share_of)
+  place = {name: i for i, name in enumerate([*heads.MODELS, *mixed])}
   by = lambda column: column.map(place) if column.name == 'model' else column
   return table.sort_values(['model', 'pairs', 'pair_id'], key=by)
+
+
+def write_shares(path, table):
+  """Writes the rows of cross_shares where one number of pairs was shared.
+
+  Args:
+    path: of the file.
+    table: of `pair_rows`.
+  """
+  try:
+    write_csv(path, shares.rows(table))
+  except NotRunError:
+    return  # no shares, or a scan of numbers of pairs: cross_floors has those
 
 
 def lines_of(floors):
@@ -169,6 +183,7 @@ def run(config, workdir):
     write_csv(run_.path / 'cross_fits.csv', pd.concat(fits).to_dict('records'))
     floors = length_rules.rows(table)
     write_csv(run_.path / 'cross_floors.csv', floors)
+    write_shares(run_.path / 'cross_shares.csv', table)
     for line in lines_of(floors):
       print(line)
     run_.finish(pairs=len(pairs.kind_N), fits=sum(map(len, fits)))

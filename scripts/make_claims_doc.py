@@ -65,9 +65,10 @@ in the second, and why:
 - **Which way a PM is off** (4, 5): the note says calibrated, under- or
   over-confident, with the refit t.
 - **Real pairs have no seeds.** Where heads are cross-fitted over all pairs
-  there are (`cross_pairs.csv`), claims 1, 4, 6, 7 and 37 are judged on
+  there are (`cross_pairs.csv`), claims 1, 4, 6, 7, 37 and 38 are judged on
   intervals over conversations ([real-pairs.md](real-pairs.md)); the bounds are
-  the same.
+  the same. No other seed can choose a mixture for 38: it is that of equal
+  shares.
 - **Known power.** [operating.md](operating.md) says how often each claim passes
   where one of its contrasts lies on its bound (5 % of studies at most), and
   where it is true at a stated effect (80 % is wanted), with the noise of real

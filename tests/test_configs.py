@@ -33,22 +33,24 @@ STUDIES = (
     'world_half',
   ),
   *('full', 'full_smoke', 'parts', 'smollm2', 'smollm2_full', 'smollm2_rl'),
+  'smollm2_recipes',
 )
 OTHERS = ('world_as_is', 'world_unsure', 'world_probit', 'world_unbiased')
 PEOPLE = ('online_human', 'online_human_smoke')
-RL = tuple(name for name in STUDIES if name != 'parts')
+TRAINED = STUDIES[:-1]  # those that have a section of train_pm
+RL = tuple(name for name in TRAINED if name != 'parts')
 RECIPES = ('instructgpt', 'ziegler', 'instructgpt.smollm2')
-OWN = STUDIES[:-3]  # those that train their own language models
+OWN = STUDIES[:-4]  # those that train their own language models
 FULL = ('full', 'full_smoke')  # those that have the chapters
 PRESETS = {
   'reproduce': STUDIES,
   'text': OWN,
   'lm': (*OWN, 'sft'),
   'comparisons': OWN,
-  'pm': (*STUDIES, 'pairs', 'kwise', 'rankings'),
+  'pm': (*TRAINED, 'pairs', 'kwise', 'rankings'),
   'ppo': (*RL, *RECIPES),
   'hhh': ('smollm2', 'smollm2_full'),
-  'cross_fit': ('smollm2',),
+  'cross_fit': ('smollm2', 'smollm2_recipes'),
   'tranche': ('full', 'full_smoke'),
   'mix': ('full', 'full_smoke'),
   'online': ('full', 'full_smoke'),
@@ -102,6 +104,7 @@ SECTIONS = {
 }
 # A theme may tell a stage another section, by the start of a job's name.
 OWN_SECTIONS = {
+  'shares/': 'real_mixtures',
   'rl/online': 'online_rl',
   'rl/by_dpo': 'dpo',
   'rl/by_': 'baselines_rl',
@@ -381,7 +384,7 @@ def _theme_of_sections(config):
 @pytest.mark.parametrize(
   'preset',
   (
-    *('smoke', 'smollm2', 'smollm2_full', 'smollm2_rl'),
+    *('smoke', 'smollm2', 'smollm2_recipes', 'smollm2_full', 'smollm2_rl'),
     pytest.param('full_smoke', marks=pytest.mark.slow),  # 1,400 knobs
   ),
 )
@@ -587,11 +590,16 @@ def test_the_outliers_of_a_study_are_its_job(preset, name):
   assert _config('outliers', preset) == json.loads(json.dumps(job.config))
 
 
-def test_the_cross_fit_of_smollm2_is_its_job():
-  jobs = _jobs('smollm2', 'runs/reproduce-smollm2')
-  (job,) = [job for job in jobs if job.module == 'experiments.cross_fit']
-  assert _config('cross_fit', 'smollm2') == json.loads(json.dumps(job.config))
-  read = read_by('experiments.cross_fit')
+@pytest.mark.parametrize(
+  ('stage', 'preset', 'name'),
+  [('cross_fit', preset, 'cross/') for preset in PRESETS['cross_fit']],
+)
+def test_the_heads_of_smollm2_are_its_jobs(stage, preset, name):
+  jobs = _jobs(preset, f'runs/reproduce-{preset}')
+  (job,) = [job for job in jobs if job.name.startswith(name)]
+  assert job.module == f'experiments.{stage}'
+  assert _config(stage, preset) == json.loads(json.dumps(job.config))
+  read = read_by(job.module)
   for section in ('reading', 'features', 'head'):
     assert set(job.config[section]) <= read, section
 
@@ -700,7 +708,8 @@ def test_no_function_of_a_config_is_longer_than_a_page(file):
 def test_confirmation_seeds_are_not_those_of_development():
   """Seeds 0 to 9 are for development; committed studies confirm."""
   committed = ('micro', 'headline', 'null', 'hh')
-  for preset in (*committed, 'smollm2', 'smollm2_full', 'smollm2_rl'):
+  real = ('smollm2', 'smollm2_recipes', 'smollm2_full', 'smollm2_rl')
+  for preset in (*committed, *real):
     seeds = _config('reproduce', preset)['seeds']
     # One seed has no interval: by rule nothing of it passes.
     assert len(seeds) >= (1 if preset.startswith('smollm2') else 3)

@@ -55,6 +55,20 @@ def smollm2():
   return config
 
 
+def smollm2_recipes():
+  """The study smollm2 with further chapters on the same frozen model.
+
+  What smollm2 has made is not made again: in its folder (WORKDIR) only the
+  further chapters run. Each by itself: --config.themes=real_mixtures.
+  """
+  config = smollm2()
+  config.preset = 'smollm2_recipes'
+  config.real_mixtures = stages.real_mixtures(config)
+  config.real_mixtures.head.layers = config.cross_fit.head.layers
+  config.themes = (*config.themes, 'real_mixtures')
+  return config
+
+
 def smollm2_full():
   """Adapters of SmolLM2-135M-Instruct on the real HH pairs, and PPO.
 

@@ -12,8 +12,9 @@ import pandas as pd
 
 from rlhf_jax.analysis import calibration as cal
 from rlhf_jax.analysis import conversations as over
-from rlhf_jax.analysis import fits
+from rlhf_jax.analysis import fits, shares
 from rlhf_jax.analysis.findings import Finding, NotRunError, select
+from rlhf_jax.analysis.mixtures import SHARE_OF_BEST
 
 BROADEST = 'conditional'
 CALIBRATED_T = (0.85, 1.15)
@@ -191,3 +192,47 @@ def cross_accuracy(tables) -> Finding:
         over.contrast(name, value, drawn, '<', 0.5, _units(pairs))
       )
   return Finding(contrasts, measured)
+
+
+def mixture_serves_both(tables) -> Finding:
+  """Claim 38: heads of equal shares beside those of either kind alone.
+
+    room      accuracy - 95 % of that of the specialist of the kind
+    nearness  accuracy - mean of both specialists on the kind
+
+  Over seeds, each takes the mixture that the others favour. Here there are no
+  others: the mixture is that of equal shares, which was named beforehand.
+  """
+  table = shares.right_table(select(tables, 'cross_pairs'))
+  wanted = [shares.EQUAL, *shares.SPECIALIST.values()]
+  lacking = [share for share in wanted if share not in table]
+  if lacking:
+    raise NotRunError(f'no heads of the share {lacking[0]}')
+  contrasts, measured = [], {}
+  for kind, best in shares.SPECIALIST.items():
+    own = table[table['subset'] == kind]
+    units = own['prompt_id'].nunique()
+    drawn = over.mean_draws(own[wanted], own['prompt_id']).T
+    (room, near), (room_D, near_D) = (
+      _beside(dict(zip(wanted, x, strict=True)), best)
+      for x in (own[wanted].mean(), drawn)
+    )
+    contrasts += [
+      over.contrast(f'{kind}_room', room, room_D, '>', 0.0, units),
+      over.contrast(f'{kind}_nearness', near, near_D, '>', 0.0, units),
+    ]
+    for share in wanted:
+      name = f'{kind}_at_{share.partition("/")[0]}'
+      measured[name] = float(own[share].mean())
+  return Finding(
+    contrasts,
+    measured,
+    f'accuracy - {SHARE_OF_BEST:g} of the specialist; equal shares',
+  )
+
+
+def _beside(accuracy, best):
+  """(room, nearness) of equal shares, of {share: accuracy}."""
+  level, both = accuracy[shares.EQUAL], [*shares.SPECIALIST.values()]
+  middle = sum(accuracy[share] for share in both) / len(both)
+  return level - SHARE_OF_BEST * accuracy[best], level - middle

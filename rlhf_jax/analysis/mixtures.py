@@ -13,6 +13,7 @@ from rlhf_jax.analysis import fits, scaling
 from rlhf_jax.analysis.findings import keep, last, select
 
 KINDS = ['helpful', 'harmless']
+SHARE_OF_BEST = 0.95  # of a specialist's accuracy, that a mixture wants
 
 
 def share_of(subset: str) -> float:

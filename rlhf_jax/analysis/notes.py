@@ -23,6 +23,10 @@ NOTES = {
     'Real pairs, adapters on 135M weights, one seed: accuracy on mixed pairs '
     'is at chance (.50), and every verdict is inconclusive.'
   ),
+  'smollm2_recipes': (
+    'Real pairs, linear heads on 135M frozen weights: nothing below a head is '
+    'trained, and intervals are over conversations, not over seeds.'
+  ),
   'smollm2_rl': (
     'PPO of a real model against a linear head on helpful pairs, three seeds: '
     'claims on RL want eight, so every verdict is inconclusive.'

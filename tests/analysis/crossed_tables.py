@@ -40,3 +40,21 @@ def tables(**models):
   ]
   run = {'run_id': 'cross/s1', 'seed': 1, 'size': '135M', 'n_params': 106}
   return {'cross_pairs': pd.concat(frames, ignore_index=True).assign(**run)}
+
+
+def drawn():
+  """What the figure of heads of shares shows."""
+
+  def cell(accuracy, **columns):
+    ends = {'accuracy_low': accuracy - 0.02, 'accuracy_high': accuracy + 0.02}
+    return columns | {'accuracy': accuracy} | ends
+
+  kinds = ('helpful', 'harmless', 'both')
+  found = {
+    'cross_shares': [
+      cell(0.5 + x / 10, helpful=x, subset=kind)
+      for kind in kinds
+      for x in (0.25, 0.5, 0.75)
+    ],
+  }
+  return {name: pd.DataFrame(rows) for name, rows in found.items()}

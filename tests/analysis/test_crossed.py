@@ -112,6 +112,47 @@ def test_single_objectives_have_to_invert_each_other(helpful, harmless, wanted):
   assert row['measured']['harmless_on_harmless'] == pytest.approx(0.68)
 
 
+def shared(equal, best=0.65, other=0.4):
+  """Tables of heads of shares: on helpful pairs `equal`, on others `best`."""
+  kinds = {'helpful': '100/0', 'harmless': '0/100'}
+  level = {
+    (share, kind): best if share == own else other
+    for kind, own in kinds.items()
+    for share in kinds.values()
+  }
+  level |= {('50/50', 'helpful'): equal, ('50/50', 'harmless'): best}
+  parts = {
+    share: pd.concat(
+      scored(level[share, kind], subset=kind, n=2000) for kind in kinds
+    )
+    for share in ('0/100', '50/50', '100/0')
+  }
+  return tables(**parts) | {'cross_shares': pd.DataFrame()}
+
+
+@pytest.mark.parametrize(
+  ('equal', 'best', 'other', 'wanted'),
+  [
+    (0.65, 0.65, 0.4, 'pass'),
+    (0.5, 0.65, 0.4, 'fail'),  # 95 % of .65 are .62
+    (0.6, 0.6, 0.63, 'fail'),  # the other kind's heads do better
+    (0.62, 0.65, 0.4, 'inconclusive'),
+  ],
+)
+def test_equal_shares_have_to_serve_both_kinds(equal, best, other, wanted):
+  row = verdict(38, shared(equal, best, other))
+  assert row['verdict'] == wanted
+  assert row['measured']['helpful_at_50'] == pytest.approx(equal)
+  assert row['seeds'] == 1 and 'bootstrap over' in row['threshold']
+
+
+def test_heads_of_shares_are_judged_only_where_their_table_is():
+  found = shared(0.65)
+  del found['cross_shares']
+  row = verdict(38, found)
+  assert row['verdict'] == 'not run' and 'pm_curve' in row['note']
+
+
 def test_a_study_without_the_model_is_not_run():
   row = verdict(37, tables(helpful=scored()))
   assert row['verdict'] == 'not run' and 'cross_pairs.csv' in row['note']
@@ -125,4 +166,5 @@ def test_the_check_on_length_is_of_studies_with_such_heads_alone():
   names = lambda found: {row['name'] for row in judging.checks(found)}
   assert 'over_length_rules' in names(cross(0.4, 0.4))
   assert 'over_length_rules' not in names({})
+  assert 'over_length_rules' not in names(shared(0.65))  # of shares alone
   assert 'length' in names({})

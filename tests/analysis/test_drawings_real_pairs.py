@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rlhf_jax.analysis import crossed, figures
+from rlhf_jax.analysis import crossed, figures, shares
+from rlhf_jax.analysis.drawings.real_mixtures import real_shares
 from rlhf_jax.analysis.drawings.real_pairs import (
   accuracy_by_turn,
   real_accuracy_vs_pairs,
@@ -73,3 +74,34 @@ def test_a_point_an_exchange_is_the_number_of_the_claim():
   )
   with pytest.raises(NotRunError, match='the first and of two later'):
     accuracy_by_turn(canvas, tables(conditional=scored(0.6).assign(turn=1)))
+
+
+def test_shares_have_a_figure_of_their_own():
+  """A line a kind and their mean, at the shares; no panel of real_accuracy."""
+  kinds = ('helpful', 'harmless')
+  level = {'0/100': (0.4, 0.7), '50/50': (0.6, 0.6), '100/0': (0.7, 0.3)}
+  parts = {
+    name: pd.concat(
+      scored(a, i, subset=k)
+      for i, (a, k) in enumerate(zip(own, kinds, strict=True))
+    )
+    for name, own in level.items()
+  }
+  found = tables(**parts)
+  with pytest.raises(NotRunError, match='shares alone'):
+    real_accuracy_vs_pairs(figures.Canvas(found), found)
+  rows = pd.DataFrame(shares.rows(found['cross_pairs']))
+  found['cross_shares'] = rows.assign(size='135M', n_params=106)
+  canvas = figures.Canvas(found)
+  real_shares(canvas, found)
+  (axis,) = canvas.figure.axes
+  for bars, wanted in zip(
+    axis.containers,
+    [*zip(*level.values(), strict=True), (0.55, 0.6, 0.5)],
+    strict=True,
+  ):
+    line, _, (segments,) = bars
+    assert list(line.get_xdata()) == [0, 0.5, 1]
+    assert line.get_ydata() == pytest.approx(wanted)
+    low, high = segments.get_segments()[1][:, 1]
+    assert low < wanted[1] < high

@@ -42,8 +42,9 @@ def tables():
   run = {'role': 'cross', 'size': '42K', 'half': 'all', 'seed': 0}
   run |= {'n_params': tables_fixture.SIZES['42K']}
   run |= {'config_hash': 'c0ffee', 'commit': 'abc1234'}
-  own = crossed['cross_pairs'].assign(**run)
-  return tables_fixture.tables() | {'cross_pairs': own}
+  crossed |= crossed_tables.drawn()
+  own = {name: frame.assign(**run) for name, frame in crossed.items()}
+  return tables_fixture.tables() | own
 
 
 @pytest.fixture(scope='module')

@@ -270,6 +270,8 @@ REAL_ON_BOUND = {
   (7, 'first'): ('first_minus_later', 0.03),
   (7, 'slope'): ('later_slope', 0.03),
   (37, 'harmless'): ('harmless_on_helpful', 0.02),
+  (38, 'room'): ('helpful_room', 0.02),
+  (38, 'near'): ('helpful_nearness', 0.02),
 }
 
 

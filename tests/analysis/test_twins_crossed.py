@@ -63,6 +63,41 @@ def test_claim_37_is_that_of_loops_over_draws_of_conversations():
   assert set(small.sides(found).values()) == {('<', 0.5)}
 
 
+def test_claim_38_is_that_of_loops_over_draws_of_equal_shares():
+  """Other shares and other numbers of rows are no part of it."""
+  names, parts = ('100/0', '0/100', '50/50', '25/75'), {}
+  kinds = ('helpful', 'harmless')
+  for i, name in enumerate(names):
+    own = [scored(0.5, 2 * i + k, 30, subset=x) for k, x in enumerate(kinds)]
+    own = pd.concat(own, ignore_index=True)
+    # Right in a share of three draws of the training pairs.
+    own['right'] = np.random.default_rng(i).integers(0, 4, 60) / 3
+    parts[name] = own.sample(frac=1, random_state=i)
+  found = crossed.mixture_serves_both(tables(**parts))
+  best = {'helpful': '100/0', 'harmless': '0/100'}
+  for kind in kinds:
+    own = {
+      name: rows[rows['subset'] == kind].sort_values('pair_id')
+      for name, rows in parts.items()
+    }
+    drawn = {'room': [], 'nearness': []}
+    for counts in draws_of(own['50/50']):
+      level = {n: weighted(counts, x['right']) for n, x in own.items()}
+      drawn['room'].append(level['50/50'] - 0.95 * level[best[kind]])
+      both = (level['100/0'] + level['0/100']) / 2
+      drawn['nearness'].append(level['50/50'] - both)
+    for name, values in drawn.items():
+      ends = small.ends(found, f'{kind}_{name}')
+      assert ends == pytest.approx(ends_of(values)), (kind, name)
+    mean = loops.mean(own['50/50']['right'])
+    assert found.measured[f'{kind}_at_50'] == pytest.approx(mean)
+  assert set(small.sides(found).values()) == {('>', 0.0)}
+  assert found.contrasts[0].interval.n == 15  # conversations, not pairs
+  del parts['0/100']
+  with pytest.raises(NotRunError, match='no heads of the share 0/100'):
+    crossed.mixture_serves_both(tables(**parts))
+
+
 def test_claim_1_is_that_of_loops_over_draws_and_numbers_of_pairs():
   """Pairs that small heads did not score are left out, as another kind is."""
   sizes, parts = (50, 100, 200, 400, 800), []

@@ -171,3 +171,27 @@ def test_a_head_of_shares_has_its_part_of_each_kind_and_scores_both():
   held = found[0][2].rows
   assert set(given.kind_N[held]) == {0, 1}
   assert set(held) == set(np.flatnonzero(~outside_N))
+
+
+def test_heads_of_shares_have_a_table_at_one_number_of_pairs(tmp_path):
+  """None where there are no shares, or they are scanned over numbers."""
+  given, sides = data(), shared.pairs([np.nan] * 120)
+  sides = sides._replace(kind_N=given.kind_N, prompt_index_N=given.group_N)
+
+  def written(**own):
+    own = config(models=['25/75', '100/0', 'mix'], **own)
+    own['head'] = own['head'] | {'layers': [1, 2]}
+    parts = [cross_fit.fold_tables(own, given, 0, fold)[0] for fold in range(3)]
+    file = tmp_path / 'cross_shares.csv'
+    file.unlink(missing_ok=True)
+    cross_fit.write_shares(file, cross_fit.pair_rows(pd.concat(parts), sides))
+    return file
+
+  rows = pd.read_csv(written(pairs=[24])).set_index(['share', 'subset'])
+  assert [*dict.fromkeys(rows.index.get_level_values(0))] == ['25/75', '100/0']
+  assert rows.loc[('25/75', 'helpful'), 'helpful'] == 0.25
+  assert rows.loc[('100/0', 'helpful'), 'lost'] == 0
+  assert rows['n_eval'].tolist() == [60, 60, 120] * 2
+  assert rows['lost'].isna().tolist() == [False, True, True] * 2
+  assert not written(pairs=[12, 24]).exists()
+  assert not written(pairs=[]).exists()

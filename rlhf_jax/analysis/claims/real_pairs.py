@@ -25,6 +25,8 @@ def over_length_rules(tables) -> dict:
     raise NotHereError('no cross-fitted heads')
   found = length_rules.rows(tables['cross_pairs'])
   own = {r['model']: r for r in found if OWN.get(r['model']) == r['subset']}
+  if not own:
+    raise NotHereError('no heads of all pairs of a kind')
   contrasts = [
     intervals.Contrast(
       f'{model}_over_rule',
@@ -62,7 +64,8 @@ CROSS_PAIRS = Table(
   'conversations',
   columns={
     'model': 'what the heads were fitted on: `helpful`, `harmless`, `mix`; '
-    '`conditional`: both, with a condition on the prompt',
+    '`conditional`: both, with a condition on the prompt; `25/75`: so many '
+    'helpful to harmless pairs',
     'pairs': 'training pairs of each of them',
     'pair_id': 'of the pair',
     'prompt_id': 'of its conversation',

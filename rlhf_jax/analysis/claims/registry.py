@@ -23,6 +23,7 @@ THEMES = (
   'real_pairs',
   'end_of_context',
   'tension',
+  'real_mixtures',
   'skills',
   'ppo',
   'sqrt_kl',

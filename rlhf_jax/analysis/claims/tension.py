@@ -34,7 +34,6 @@ from rlhf_jax.analysis.findings import (
   select,
 )
 
-SHARE_OF_BEST = 0.95
 INNER, ENDS = (2.0, 3.0, 4.0), (1.0, 10.0)
 
 
@@ -81,7 +80,7 @@ def mixture_serves_both(tables) -> Finding:
   for kind, specialist in (('helpful', 1.0), ('harmless', 0.0)):
     table = rows.pivot_table(index='seed', columns='share', values=kind)
     beyond = lambda level, own=table[inner]: own.sub(level, axis=0).to_numpy()
-    room[kind] = beyond(SHARE_OF_BEST * table[specialist])
+    room[kind] = beyond(mixtures.SHARE_OF_BEST * table[specialist])
     near[kind] = beyond((table[0.0] + table[1.0]) / 2)
   chosen = mixtures.chosen_by_others(np.minimum(*room.values()))
   if len(chosen) < 2:
@@ -103,7 +102,8 @@ def mixture_serves_both(tables) -> Finding:
         for share in shares
       },
     },
-    f'accuracy - {SHARE_OF_BEST:g} of the specialist; share of helpful pairs',
+    f'accuracy - {mixtures.SHARE_OF_BEST:g} of the specialist; share of '
+    'helpful pairs',
   )
 
 
@@ -219,6 +219,13 @@ THEME = Theme(
       tables=('pm_curve',),
       figure='mixture_scan',
       min_seeds=8,  # five see a loss of 2 points in 56 % of studies
+      crossed=OnConversations(
+        crossed.mixture_serves_both,
+        'on both sets accuracy > 95 % of that of the heads of the kind alone, '
+        'and above the mean of those of either kind, at equal shares '
+        '(bootstrap over conversations)',
+        table='cross_shares',
+      ),
     ),
     ClaimSpec(
       39,

@@ -8,7 +8,8 @@ from rlhf_jax.analysis import calibration as cal
 from rlhf_jax.analysis import conversations as over
 from rlhf_jax.analysis import crossed, length_rules
 from rlhf_jax.analysis.drawings import marks
-from rlhf_jax.analysis.findings import select
+from rlhf_jax.analysis.findings import NotRunError, select
+from rlhf_jax.analysis.shares import is_share
 
 OWN = {'helpful': ('helpful',), 'harmless': ('harmless',)}
 BOTH = ('helpful', 'harmless')
@@ -21,7 +22,9 @@ def real_accuracy_vs_pairs(canvas, tables):
   which every model has one score; draws of the training pairs are averaged.
   """
   rows = select(tables, 'cross_pairs')
-  models = list(dict.fromkeys(rows['model']))
+  models = [x for x in dict.fromkeys(rows['model']) if not is_share(x)]
+  if not models:
+    raise NotRunError('heads of shares alone')
   titles = [f'{model}: tested on {_own(model)}' for model in models]
   axes = canvas.panels(titles, 'training pairs', marks.ACCURACY, sharey=True)
   for axis, model in zip(axes, models, strict=True):

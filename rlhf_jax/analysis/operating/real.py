@@ -1,4 +1,4 @@
-"""Simulated studies for the claims on cross-fitted heads: 1, 4, 6, 7, 37.
+"""Simulated studies for the claims on cross-fitted heads: 1, 4, 6, 7, 37, 38.
 
 One study is as many pairs and conversations as the real ones; what differs
 between studies is which pairs there are. There is no seed to repeat.
@@ -11,7 +11,9 @@ import pandas as pd
 from scipy import stats
 from scipy.special import expit
 
+from rlhf_jax.analysis.mixtures import SHARE_OF_BEST
 from rlhf_jax.analysis.operating.scenario import Scenario
+from rlhf_jax.analysis.shares import EQUAL, SPECIALIST
 
 PAIRS, CONVERSATIONS = 3_120, 2_930
 HALF = PAIRS // 2  # of each kind
@@ -133,6 +135,30 @@ def cross_accuracy(rng, seeds, where):
   return _tables(*frames)
 
 
+def mixture_serves_both(rng, seeds, where):
+  """Claim 38: heads of equal shares, right as often as a head of one kind.
+
+  Of its own kind a specialist is right in .65 and of the other one in .37. Of a
+  pair, half of what decides is common to all heads.
+  """
+  del seeds
+  frames = []
+  for kind, best in SPECIALIST.items():
+    [other] = {*SPECIALIST.values()} - {best}
+    level = {best: 0.65, other: 0.37, EQUAL: 0.65}
+    if kind == 'helpful' and where == 'room':
+      level[EQUAL] = SHARE_OF_BEST * level[best]
+    if kind == 'helpful' and where == 'near':
+      level |= {other: 0.63, EQUAL: 0.64}
+    rows, own_N = _rows(rng, EQUAL, kind), rng.standard_normal(HALF)
+    for share, accuracy in level.items():
+      noise_N = (own_N + rng.standard_normal(HALF)) / math.sqrt(2)
+      right_N = (noise_N < stats.norm.ppf(accuracy)).astype(float)
+      frames.append(rows.assign(model=share, right=right_N))
+  found = _tables(*frames)
+  return found | {'cross_shares': found['cross_pairs'][:0]}
+
+
 SCENARIOS = (
   Scenario(
     1,
@@ -163,5 +189,15 @@ SCENARIOS = (
     cross_accuracy,
     'cross accuracies .37 and .45',
     {'harmless': 'the harmless head has .5 on helpful pairs'},
+  ),
+  Scenario(
+    38,
+    mixture_serves_both,
+    'heads of equal shares are right as often as those of one kind, .65 of '
+    '1,560 pairs of each',
+    {
+      'room': 'they have 95 % of the helpful accuracy',
+      'near': 'they have the mean of both specialists on helpful pairs',
+    },
   ),
 )
