@@ -167,6 +167,28 @@ def real_mixtures(config):
   return cross_fit(config) | dict(models=scan, pairs=(1000,))
 
 
+def ranked_sets(sets):
+  """Which public rankings are read, and how many of them.
+
+  Args:
+    sets: of `experiments/shared/ranked_sets.py`.
+  """
+  return dict(
+    sets=sets,
+    most_prompts=1000,  # of each set; 0: all
+    most_replies=4,  # to each prompt
+  )
+
+
+def pretrain_heads(config):
+  """Section of `pretrain_heads`."""
+  found = cross_fit(config) | ranked_sets(('stackexchange', 'posts'))
+  found['head']['l2'] += (10.0, 30.0)  # of which the last stays at its centre
+  return found | dict(
+    models=('helpful', 'harmless', 'mix'), pairs=(100, 300, 1000)
+  )
+
+
 def rl(config):
   """Section of `train_ppo`."""
   shared = blocks.shared(config, 'world', 'max_prompt', 'max_reply')

@@ -15,7 +15,7 @@ no interval. A fold that is done is not done again.
 import numpy as np
 import pandas as pd
 
-from experiments.shared import command, comparisons, heads, pooling
+from experiments.shared import command, comparisons, fold_parts, heads, pooling
 from experiments.shared.files import write_csv
 from experiments.shared.models import open_base
 from experiments.shared.trained import pooled_layers
@@ -65,23 +65,9 @@ def fold_tables(config, data, draw, fold):
 
 def fold_part(folder, config, data, number):
   """`fold_tables` of one fold of one draw, from its files or into them."""
-  files = [folder / f'{number:03d}_{name}' for name in ('scores', 'fits')]
-  if not files[1].exists():
-    folder.mkdir(exist_ok=True)
-    draw, fold = divmod(number, config['folds'])
-    for file, table in zip(
-      files, fold_tables(config, data, draw, fold), strict=True
-    ):
-      write_packed(file, table)
-  read = lambda file: pd.read_csv(file, compression='gzip')
-  return tuple(map(read, files))
-
-
-def write_packed(path, table):
-  """Writes a table as CSV, gzipped; whole or absent, equal ones equal bytes."""
-  part = path.with_name(f'{path.name}.part')
-  table.to_csv(part, index=False, compression={'method': 'gzip', 'mtime': 0})
-  part.replace(path)
+  draw, fold = divmod(number, config['folds'])
+  make = lambda: fold_tables(config, data, draw, fold)
+  return fold_parts.kept(folder, number, ('scores', 'fits'), make)
 
 
 def agrees(chosen_N, rejected_N):
@@ -179,7 +165,7 @@ def run(config, workdir):
       scores.append(part[0])
       fits.append(part[1])
     table = pair_rows(pd.concat(scores), pairs)
-    write_packed(run_.path / 'cross_pairs.csv.gz', table)
+    fold_parts.write_packed(run_.path / 'cross_pairs.csv.gz', table)
     write_csv(run_.path / 'cross_fits.csv', pd.concat(fits).to_dict('records'))
     floors = length_rules.rows(table)
     write_csv(run_.path / 'cross_floors.csv', floors)

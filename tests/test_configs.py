@@ -42,6 +42,7 @@ RL = tuple(name for name in TRAINED if name != 'parts')
 RECIPES = ('instructgpt', 'ziegler', 'instructgpt.smollm2')
 OWN = STUDIES[:-4]  # those that train their own language models
 FULL = ('full', 'full_smoke')  # those that have the chapters
+HEADS = ('smollm2_recipes',)  # and those of heads on real rankings
 PRESETS = {
   'reproduce': STUDIES,
   'text': OWN,
@@ -51,6 +52,7 @@ PRESETS = {
   'ppo': (*RL, *RECIPES),
   'hhh': ('smollm2', 'smollm2_full'),
   'cross_fit': ('smollm2', 'smollm2_recipes'),
+  'pretrain_heads': HEADS,
   'tranche': ('full', 'full_smoke'),
   'mix': ('full', 'full_smoke'),
   'online': ('full', 'full_smoke'),
@@ -70,6 +72,8 @@ PRESETS = {
 }
 SHARED = ('blocks', 'stages')  # files of other configs
 ALL = [(name, preset) for name in PRESETS for preset in PRESETS[name]]
+# Those whose jobs have a test of their own.
+HEADS_STAGES = ('cross_fit', 'pretrain_heads')
 # Stages that the study of this preset does not run.
 ALONE = {('baselines', 'smollm2'), ('dpo', 'smollm2')}
 # A section of a study is what its stage is told.
@@ -84,6 +88,7 @@ SECTIONS = {
   'experiments.score_replies': 'replies',
   'experiments.evaluate_hhh': 'hhh',
   'experiments.cross_fit': 'cross_fit',
+  'experiments.pretrain_heads': 'pretrain_heads',
   'experiments.make_tasks': 'tasks',
   'experiments.compare_methods': 'methods',
   'experiments.make_forum': 'forum',
@@ -496,8 +501,8 @@ def test_every_directory_a_job_reads_is_a_job_that_it_needs(preset):
   [
     (name, preset)
     for name, preset in ALL
-    if name not in ('reproduce', 'plan', 'cross_fit', 'online', 'outliers')
-    and name != 'evals'  # no stage of a study
+    if name not in ('reproduce', 'plan', 'online', 'outliers', 'evals')
+    and name not in HEADS_STAGES
     and preset in STUDIES
     and (name, preset) not in ALONE
   ],
@@ -592,7 +597,10 @@ def test_the_outliers_of_a_study_are_its_job(preset, name):
 
 @pytest.mark.parametrize(
   ('stage', 'preset', 'name'),
-  [('cross_fit', preset, 'cross/') for preset in PRESETS['cross_fit']],
+  [
+    *(('cross_fit', preset, 'cross/') for preset in PRESETS['cross_fit']),
+    ('pretrain_heads', 'smollm2_recipes', 'pretrained/'),
+  ],
 )
 def test_the_heads_of_smollm2_are_its_jobs(stage, preset, name):
   jobs = _jobs(preset, f'runs/reproduce-{preset}')

@@ -64,8 +64,10 @@ def smollm2_recipes():
   config = smollm2()
   config.preset = 'smollm2_recipes'
   config.real_mixtures = stages.real_mixtures(config)
-  config.real_mixtures.head.layers = config.cross_fit.head.layers
-  config.themes = (*config.themes, 'real_mixtures')
+  config.pretrain_heads = stages.pretrain_heads(config)
+  for name in ('real_mixtures', 'pretrain_heads'):
+    config[name].head.layers = config.cross_fit.head.layers
+  config.themes = (*config.themes, 'real_mixtures', 'real_pretraining')
   return config
 
 

@@ -85,6 +85,22 @@ def both_sides(pairs) -> PairArrays:
   return PairArrays(*map(np.concatenate, zip(train, test, strict=True)))
 
 
+def ranked_data(rankings, prompt_NPLD, reply_NCPLD, place_M3) -> Data:
+  """Pairs of replies of rankings, grouped by conversation.
+
+  Args:
+    rankings: RankingArrays.
+    prompt_NPLD: pooled features of their prompts.
+    reply_NCPLD: of their replies.
+    place_M3: number of the ranking, of the better and of the worse reply.
+  """
+  row_M, *sides = place_M3.T
+  texts = [reply_NCPLD[row_M, reply_M] for reply_M in sides]
+  pooled_M3PLD = np.stack([prompt_NPLD[row_M], *texts], 1)
+  kind_M, group_M = rankings.kind_N[row_M], rankings.prompt_index_N[row_M]
+  return Data(pooled_M3PLD, kind_M, group_M)
+
+
 def fold_of(config, data, draw) -> np.ndarray:
   """The fold of each pair in one draw of the conversations.
 
@@ -126,7 +142,7 @@ def crossed(config, data, draw, fold):
       alone = subset in SUBSETS and count
       own_N = np.isin(data.kind_N, SUBSETS[subset]) if alone else True
       held = np.flatnonzero(~outside_N & own_N)
-      yield name, count, _scored(data, rows, held, settings, seed)
+      yield name, count, scored(data, rows, held, settings, seed)
 
 
 def rows_of(data, subset, outside_N, count, rng) -> np.ndarray:
@@ -163,10 +179,19 @@ def rows_of(data, subset, outside_N, count, rng) -> np.ndarray:
   return np.concatenate([np.zeros(0, int), *parts])
 
 
-def _scored(data, train, held, settings, seed) -> Scored:
-  """Fits on some rows, scores others."""
+def scored(data, train, held, settings, seed, centres=None) -> Scored:
+  """Fits on some rows, scores others.
+
+  Args:
+    data: Data.
+    train: numbers of the rows to fit to.
+    held: of those to score.
+    settings: `head.Settings`.
+    seed: list of whole numbers; with the number of rows, of the inner folds.
+    centres: of `head.fit`.
+  """
   rng = np.random.default_rng([*seed, len(train)])
-  found, choice = head.fit(*data.take(train), settings, rng)
+  found, choice = head.fit(*data.take(train), settings, rng, centres)
   scores = sides(found, data.pooled_N3PLD[held])
   return Scored(held, *scores, len(train), choice)
 

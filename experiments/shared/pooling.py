@@ -6,6 +6,7 @@ import numpy as np
 
 from experiments.shared.devices import jit_named
 from experiments.shared.trained import pooled_layers
+from rlhf_jax.data.carriers import carriers_of, gathered
 from rlhf_jax.data.features import fingerprint
 from rlhf_jax.data.pooled import cached_pooled, cached_prompts
 from rlhf_jax.data.shared import share_prefix
@@ -41,6 +42,19 @@ def pooled_pairs(config, base, pairs) -> np.ndarray:
     tokens=config['features']['tokens'],
     progress=lambda n: Progress(0, n, 'pooled features'),
   )
+
+
+def pooled_replies(config, base, rankings):
+  """(prompt_NPLD, reply_NCPLD) of rankings, in their order.
+
+  Args:
+    config: as of `pooled_pairs`.
+    base: Base.
+    rankings: RankingArrays.
+  """
+  found = carriers_of(rankings)
+  pooled_M3PLD = pooled_pairs(config, base, found.pairs)
+  return gathered(pooled_M3PLD, found.place_M3, rankings.rank_NC.shape[1])
 
 
 @functools.cache

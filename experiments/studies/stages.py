@@ -30,6 +30,7 @@ STAGES = (
   'measure_tax',
   'mix_tranches',
   'play_games',
+  'pretrain_heads',
   'render_activations',
   'samples',
   'score_replies',

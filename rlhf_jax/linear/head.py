@@ -18,6 +18,7 @@ import numpy as np
 from scipy.special import expit
 
 from rlhf_jax.linear import logistic
+from rlhf_jax.linear.blocks import columns, place, placed, spread
 from rlhf_jax.linear.folds import grouped_folds
 
 LAST, MEAN = 0, 1  # ways to pool
@@ -123,7 +124,7 @@ def score(head: Head, prompt_NPLD, reply_NPLD):
   return a_N + p_N * b_N
 
 
-def fit(pooled_N3PLD, kind_N, group_N, settings: Settings, rng):
+def fit(pooled_N3PLD, kind_N, group_N, settings: Settings, rng, centres=None):
   """(Head, Choice) of pairs, everything chosen on folds of these alone.
 
   Features are divided by their standard deviation over the replies. Blocks and
@@ -137,7 +138,14 @@ def fit(pooled_N3PLD, kind_N, group_N, settings: Settings, rng):
     group_N: conversation of each pair.
     settings: Settings.
     rng: NumPy generator, of the folds.
+    centres: {blocks: Head} of all candidates, of `fit_each` on other pairs: the
+      penalty pulls weights to theirs, in place of 0.
+
+  Raises:
+    ValueError: if a head with a condition has centres.
   """
+  if centres and settings.conditional:
+    raise ValueError('wanted centres of a head without a condition')
   fold_N = grouped_folds(group_N, settings.folds, rng)
   gate, p_N, right = None, np.zeros(len(fold_N)), np.nan
   if settings.conditional:
@@ -145,30 +153,63 @@ def fit(pooled_N3PLD, kind_N, group_N, settings: Settings, rng):
     right = float(np.mean((p_N > 0.5) == (np.asarray(kind_N) > 0)))
   parts = 2 if settings.conditional else 1
   options = settings.l2s, fold_N, p_N, parts
-  tried = [
-    (*_least_loss(pooled_N3PLD, blocks, *options), blocks)
+  about = {
+    blocks: placed(centres[blocks].weight_CPLD[0], blocks) if centres else None
     for blocks in settings.candidates
+  }
+  tried = [
+    (*_least_loss(pooled_N3PLD, blocks, *options, centre_K), blocks)
+    for blocks, centre_K in about.items()
   ]
   loss, l2, blocks = min(tried, key=lambda found: found[0])
   design = _design(pooled_N3PLD, blocks)
-  weight_K = logistic.fit(_conditioned(design[0], p_N, parts), l2)
+  weight_K = logistic.fit(
+    _conditioned(design[0], p_N, parts),
+    l2,
+    centre_K=_scaled(about[blocks], design[2]),
+  )
   shape = pooled_N3PLD.shape[2:]
   head = _raw_head(shape, settings, blocks, design, weight_K, gate)
   return head, Choice(blocks, l2, loss, right)
 
 
+def fit_each(pooled_N3PLD, kind_N, group_N, settings: Settings, seed):
+  """{blocks: (Head, Choice)}: `fit` of each candidate by itself.
+
+  Args:
+    pooled_N3PLD: as of `fit`, and so are the next three.
+    kind_N: as there.
+    group_N: as there.
+    settings: as there.
+    seed: of the folds, the same for all candidates.
+  """
+  return {
+    blocks: fit(
+      pooled_N3PLD,
+      kind_N,
+      group_N,
+      settings._replace(candidates=(blocks,)),
+      np.random.default_rng(seed),
+    )
+    for blocks in settings.candidates
+  }
+
+
+def _scaled(centre_K, deviation_K):
+  """The centre on scaled features; None without one."""
+  return None if centre_K is None else centre_K * deviation_K
+
+
 def _side(pooled_N3PLD, text, blocks):
-  """Features of one text, the blocks side by side: [N, K] float64."""
-  parts = [pooled_N3PLD[:, text, pool, layer] for pool, layer in blocks]
-  return np.concatenate(parts, 1).astype(np.float64)
+  """Features of one text: [N, K] float64."""
+  return columns(pooled_N3PLD[:, text], blocks)
 
 
 def _design(pooled_N3PLD, blocks):
   """(difference_NK of scaled features, mean_K, deviation_K of the replies)."""
   chosen_NK, rejected_NK = (_side(pooled_N3PLD, i, blocks) for i in (1, 2))
   both = np.concatenate([chosen_NK, rejected_NK])
-  deviation_K = both.std(0)
-  deviation_K[deviation_K == 0] = 1.0
+  deviation_K = spread(both)
   difference_NK = (chosen_NK - rejected_NK) / deviation_K
   return difference_NK, both.mean(0), deviation_K
 
@@ -180,7 +221,7 @@ def _conditioned(difference_NK, p_N, parts):
   return np.hstack([difference_NK, p_N[:, None] * difference_NK])
 
 
-def _least_loss(pooled_N3PLD, blocks, l2s, fold_N, p_N, parts):
+def _least_loss(pooled_N3PLD, blocks, l2s, fold_N, p_N, parts, centre_K):
   """(held-out loss, penalty) of the best penalty for some blocks."""
   total = dict.fromkeys(l2s, 0.0)
   for fold in np.unique(fold_N):
@@ -190,8 +231,9 @@ def _least_loss(pooled_N3PLD, blocks, l2s, fold_N, p_N, parts):
     held = pooled_N3PLD[~inside_N]
     held_NK = (_side(held, 1, blocks) - _side(held, 2, blocks)) / deviation_K
     held_NK = _conditioned(held_NK, p_N[~inside_N], parts)
+    about_K = _scaled(centre_K, deviation_K)
     for l2, weight_K in logistic.path(
-      train_NK, sorted(l2s, reverse=True), ROUGH
+      train_NK, sorted(l2s, reverse=True), ROUGH, about_K
     ):
       total[l2] += logistic.loss(weight_K, held_NK)[0] * len(held_NK)
   l2 = min(total, key=total.get)
@@ -217,8 +259,7 @@ def _fit_gate(pooled_N3PLD, kind_N, fold_N, settings):
 
 def _gate(x_NK, kind_N, l2, gradient=logistic.GRADIENT):
   """(weight_K, offset) on raw features, fitted on scaled ones."""
-  mean_K, deviation_K = x_NK.mean(0), x_NK.std(0)
-  deviation_K[deviation_K == 0] = 1.0
+  mean_K, deviation_K = x_NK.mean(0), spread(x_NK)
   scaled_NK = (x_NK - mean_K) / deviation_K
   weight_K, offset = logistic.fit_classes(scaled_NK, kind_N, l2, gradient)
   weight_K = weight_K / deviation_K
@@ -239,17 +280,9 @@ def _raw_head(shape, settings, blocks, design, weight_K, gate):
   head, (_, mean_K, deviation_K) = zero_head(*shape), design
   parts = weight_K.reshape(-1, len(mean_K)) / deviation_K
   for c, raw_K in enumerate(parts):
-    _place(head.weight_CPLD[c], blocks, raw_K)
+    place(head.weight_CPLD[c], blocks, raw_K)
     head.offset_C[c] = -mean_K @ raw_K
   if gate is None:
     return head
-  _place(head.gate_PLD, settings.gate, gate[0])
+  place(head.gate_PLD, settings.gate, gate[0])
   return head._replace(gate_offset=np.array(gate[1]))
-
-
-def _place(weight_PLD, blocks, weight_K):
-  """Writes the weights of blocks where they belong, in place."""
-  for (pool, layer), part in zip(
-    blocks, np.split(weight_K, len(blocks)), strict=True
-  ):
-    weight_PLD[pool, layer] = part

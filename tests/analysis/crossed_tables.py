@@ -43,18 +43,23 @@ def tables(**models):
 
 
 def drawn():
-  """What the figure of heads of shares shows."""
+  """What figures of heads of shares and of pretraining show."""
 
   def cell(accuracy, **columns):
     ends = {'accuracy_low': accuracy - 0.02, 'accuracy_high': accuracy + 0.02}
     return columns | {'accuracy': accuracy} | ends
 
-  kinds = ('helpful', 'harmless', 'both')
+  kinds, befores = ('helpful', 'harmless', 'both'), ('none', 'stackexchange')
   found = {
     'cross_shares': [
       cell(0.5 + x / 10, helpful=x, subset=kind)
       for kind in kinds
       for x in (0.25, 0.5, 0.75)
+    ],
+    'pretraining_gains': [
+      cell(0.55, model='mix', before=before, pairs=n)
+      for before in befores
+      for n in (100, 1000)
     ],
   }
   return {name: pd.DataFrame(rows) for name, rows in found.items()}

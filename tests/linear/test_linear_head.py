@@ -91,6 +91,71 @@ def test_an_average_reply_scores_nothing():
   assert abs(score_N.mean()) < 1e-6 < score_N.std()
 
 
+def test_centred_weights_are_those_of_the_centred_fit_on_scaled_features():
+  """The centre is on raw features, and so are the weights that come out."""
+  pooled, kind_N, group_N = drawn(60)
+  more = drawn(400, seed=8)
+  one = settings(l2s=(0.3,))
+  centres = {k: h for k, (h, _) in head.fit_each(*more, one, 5).items()}
+  rng = lambda: np.random.default_rng(0)
+  found, _ = head.fit(pooled, kind_N, group_N, one, rng(), centres)
+  sides = pooled[:, 1:, 1, 1].astype(np.float64)
+  scale = sides.reshape(-1, D).std(0)
+  prior = centres[BLOCKS].weight_CPLD[0, 1, 1] * scale
+  rows = (sides[:, 0] - sides[:, 1]) / scale
+  weight = logistic.fit(rows, 0.3, centre_K=prior)
+  np.testing.assert_allclose(found.weight_CPLD[0, 1, 1], weight / scale)
+  plain, _ = head.fit(pooled, kind_N, group_N, one, rng())
+  assert not np.allclose(plain.weight_CPLD, found.weight_CPLD, rtol=0.1)
+
+
+def test_a_centre_of_zero_is_no_centre_and_its_choice_is_the_same():
+  pooled, kind_N, group_N = drawn()
+  how = settings(candidates=head.candidates_of(('last', 'mean'), L, 2))
+  zeros = dict.fromkeys(how.candidates, head.zero_head(*SHAPE))
+  rng = lambda: np.random.default_rng(0)
+  plain = head.fit(pooled, kind_N, group_N, how, rng())
+  found = head.fit(pooled, kind_N, group_N, how, rng(), zeros)
+  for a, b in zip((*plain[0], *plain[1]), (*found[0], *found[1]), strict=True):
+    np.testing.assert_array_equal(a, b)
+
+
+def test_few_pairs_gain_from_a_centre_of_many_and_choose_to_stay_with_it():
+  """Twenty pairs of what four hundred others have taught already."""
+  pooled, kind_N, group_N = drawn(20, seed=1)
+  how = settings(l2s=(0.01, 0.1, 1.0, 10.0, 100.0), folds=2)
+  new, *_ = drawn(800, seed=5)
+  centres = head.fit_each(*drawn(400, seed=8), how, 5)
+  centres = {blocks: found for blocks, (found, _) in centres.items()}
+  rng = lambda: np.random.default_rng(0)
+  plain, _ = head.fit(pooled, kind_N, group_N, how, rng())
+  found, choice = head.fit(pooled, kind_N, group_N, how, rng(), centres)
+  assert choice.l2 >= 1.0
+  assert accuracy(found, new) > accuracy(plain, new)
+
+
+def test_each_candidate_is_fitted_as_it_is_alone():
+  pooled, kind_N, group_N = drawn(90)
+  how = settings(candidates=head.candidates_of(('last', 'mean'), L, 1))
+  found = head.fit_each(pooled, kind_N, group_N, how, 3)
+  assert tuple(found) == how.candidates
+  for blocks, (own, choice) in found.items():
+    alone = how._replace(candidates=(blocks,))
+    rng = np.random.default_rng(3)
+    wanted, _ = head.fit(pooled, kind_N, group_N, alone, rng)
+    assert choice.blocks == blocks
+    np.testing.assert_array_equal(own.weight_CPLD, wanted.weight_CPLD)
+
+
+def test_a_condition_and_centres_together_are_an_error():
+  pooled, kind_N, group_N = drawn(60)
+  how = settings(conditional=True, gate=((0, 0),))
+  centres = {BLOCKS: head.zero_head(*SHAPE)}
+  rng = np.random.default_rng(0)
+  with pytest.raises(ValueError, match='without a condition'):
+    head.fit(pooled, kind_N, group_N, how, rng, centres)
+
+
 def accuracy(found, pooled):
   chosen, rejected = (
     head.score(found, pooled[:, 0], pooled[:, i]) for i in (1, 2)

@@ -17,22 +17,23 @@ def pairs(N=60, K=5, seed=0):
   return np.where(flip_N[:, None], -difference_NK, difference_NK)
 
 
-def naive_loss(weight, rows, l2):
+def naive_loss(weight, rows, l2, centre=(0, 0, 0, 0, 0)):
   """One pair after the other, one weight after the other, in plain Python."""
   total = 0.0
   for row in rows:
     margin = sum(w * x for w, x in zip(weight, row, strict=True))
     total += math.log(1 + math.exp(-margin))
-  return total / len(rows) + sum(l2 * w * w / 2 for w in weight)
+  pull = sum((w - c) ** 2 for w, c in zip(weight, centre, strict=True))
+  return total / len(rows) + l2 * pull / 2
 
 
-def naive_fit(rows, l2, steps=60):
+def naive_fit(rows, l2, steps=60, centre=0.0):
   """Newton's method with dense matrices and no line search."""
   N, K = rows.shape
   weight = np.zeros(K)
   for _ in range(steps):
     p = 1 / (1 + np.exp(rows @ weight))
-    slope = -rows.T @ p / N + l2 * weight
+    slope = -rows.T @ p / N + l2 * (weight - centre)
     curve = (rows.T * (p * (1 - p))) @ rows / N + l2 * np.eye(K)
     weight = weight - np.linalg.solve(curve, slope)
   return weight
@@ -82,6 +83,49 @@ def test_a_path_ends_where_each_fit_alone_does(N):
   assert tuple(found) == l2s
   for l2, weight in found.items():
     np.testing.assert_allclose(weight, naive_fit(rows, l2), atol=1e-5)
+
+
+CENTRE = np.array([0.5, -1.0, 1.5, 0.0, 0.2])
+
+
+@pytest.mark.parametrize('N', [60, 3])
+def test_a_penalty_pulls_to_its_centre_as_newton_finds_it(N):
+  """And no step from there makes the loss of the loops less."""
+  rows, l2s = pairs(N), (3.0, 0.1, 0.01)
+  for l2, found in logistic.path(rows, l2s, centre_K=CENTRE):
+    wanted = naive_fit(rows, l2, centre=CENTRE)
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
+    least = naive_loss(found, rows, l2, CENTRE)
+    for step in (*np.eye(5), *-np.eye(5)):
+      assert naive_loss(found + 0.01 * step, rows, l2, CENTRE) > least
+
+
+@pytest.mark.parametrize('N', [60, 3])
+def test_a_centre_of_nothing_gives_the_plain_weights_to_the_last_bit(N):
+  rows = pairs(N)
+  for l2 in (1.0, 0.01):
+    plain, centred = logistic.fit(rows, l2), np.zeros(5)
+    found = logistic.fit(rows, l2, centre_K=centred)
+    np.testing.assert_array_equal(found, plain)
+
+
+def test_a_strong_penalty_leaves_the_centre_where_it_was():
+  found = logistic.fit(pairs(), 1e7, centre_K=CENTRE)
+  np.testing.assert_allclose(found, CENTRE, atol=1e-6)
+
+
+def test_where_rows_say_nothing_of_a_weight_it_stays_at_its_centre():
+  rows = pairs()
+  rows[:, 3] = 0
+  found = logistic.fit(rows, 0.01, centre_K=CENTRE + 1)
+  assert found[3] == pytest.approx(1.0)
+  assert abs(found[0] - 1.5) > 0.01
+
+
+@pytest.mark.parametrize('centre', [[1.0], [math.nan] * 5, [[0.0] * 5]])
+def test_a_centre_of_other_weights_is_an_error(centre):
+  with pytest.raises(ValueError, match='wanted a centre of 5 finite weights'):
+    logistic.fit(pairs(), 1.0, centre_K=centre)
 
 
 def test_an_offset_alone_is_the_log_odds_of_the_classes():

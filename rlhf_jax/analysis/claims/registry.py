@@ -40,6 +40,7 @@ THEMES = (
   'distillation',
   'imitation',
   'pretraining',
+  'real_pretraining',
   'kwise',
   'demonstrations',
   'instruct',
