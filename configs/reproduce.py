@@ -32,7 +32,8 @@ which it says 15.8):
   full       headline and every further chapter (configs/chapters): 1,020.
   smollm2_recipes
              smollm2 and further chapters on its heads: mixtures of real pairs,
-             pretraining of a head (docs/real-pairs.md).
+             pretraining of a head, imitation against ranking
+             (docs/real-pairs.md).
   smollm2_rl PPO of SmolLM2 under a head that reads helpful pairs, its frontier
              beside it; three seeds, resumable (docs/real-pairs.md).
   null       headline with coin-flip labels and hashed rewards.

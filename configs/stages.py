@@ -189,6 +189,14 @@ def pretrain_heads(config):
   )
 
 
+def compare_ranked(config):
+  """Section of `compare_ranked`."""
+  found = pretrain_heads(config)
+  for unused in ('comparisons_dir', 'models', 'pairs'):
+    del found[unused]
+  return found | ranked_sets(('stackexchange', 'alpaca_eval', 'oasst'))
+
+
 def rl(config):
   """Section of `train_ppo`."""
   shared = blocks.shared(config, 'world', 'max_prompt', 'max_reply')

@@ -65,9 +65,11 @@ def smollm2_recipes():
   config.preset = 'smollm2_recipes'
   config.real_mixtures = stages.real_mixtures(config)
   config.pretrain_heads = stages.pretrain_heads(config)
-  for name in ('real_mixtures', 'pretrain_heads'):
+  config.compare_ranked = stages.compare_ranked(config)
+  for name in ('real_mixtures', 'pretrain_heads', 'compare_ranked'):
     config[name].head.layers = config.cross_fit.head.layers
-  config.themes = (*config.themes, 'real_mixtures', 'real_pretraining')
+  more = ('real_mixtures', 'real_pretraining', 'real_imitation')
+  config.themes = (*config.themes, *more)
   return config
 
 

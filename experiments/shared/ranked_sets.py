@@ -47,7 +47,7 @@ def require(config):
       raise DataError(
         f'{file} is no file: wanted the set {name!r} there '
         '(docs/public-pairs.md); set --config.data.path to the folder, or '
-        f'leave {name!r} out of --config.sets'
+        f'leave {name!r} out of the setting sets'
       )
 
 

@@ -9,6 +9,7 @@ import difflib
 STAGES = (
   'compare_methods',
   'compare_policies',
+  'compare_ranked',
   'cross_fit',
   'detect_outliers',
   'distil',

@@ -130,18 +130,32 @@ def fit_classes(
 ) -> tuple[np.ndarray, float]:
   """(weight_K, offset) of P(class 1) = sigmoid(w . x + b), b not penalised.
 
-  The rows are those of `fit` with the sign of their class, and the sign itself
-  as the column of b.
-
   Args:
     x_NK: features.
     class_N: 0 or 1, both of them there: else b has no finite minimum.
     l2: penalty of each weight.
     gradient: as of `fit`.
   """
+  ((_, weight_K, offset),) = path_classes(x_NK, class_N, (l2,), gradient)
+  return weight_K, offset
+
+
+def path_classes(x_NK, class_N, l2s, gradient=GRADIENT):
+  """Yields (l2, weight_K, offset) of `fit_classes`, each from the last.
+
+  The rows are those of `fit` with the sign of their class, and the sign itself
+  as the column of b.
+
+  Args:
+    x_NK: as of `fit_classes`.
+    class_N: as there.
+    l2s: penalties, the strongest first for speed.
+    gradient: as of `fit`.
+  """
   sign_N1 = np.where(np.asarray(class_N) > 0, 1.0, -1.0)[:, None]
   signed_NK = np.hstack([sign_N1 * x_NK, sign_N1])
-  l2_K = np.full(signed_NK.shape[1], float(l2))
-  l2_K[-1] = 0.0
-  weight_K = fit(signed_NK, l2_K, gradient)
-  return weight_K[:-1], float(weight_K[-1])
+  free_K = np.ones(signed_NK.shape[1])
+  free_K[-1] = 0.0
+  found = path(signed_NK, [float(l2) * free_K for l2 in l2s], gradient)
+  for l2, (_, weight_K) in zip(l2s, found, strict=True):
+    yield l2, weight_K[:-1], float(weight_K[-1])

@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from rlhf_jax.analysis.ranked_pairs import METHODS
+
 N = 400
 SIZES = (50, 100, 200, 400, 800)
 
@@ -43,7 +45,7 @@ def tables(**models):
 
 
 def drawn():
-  """What figures of heads of shares and of pretraining show."""
+  """What figures of heads of shares, of pretraining and of sets show."""
 
   def cell(accuracy, **columns):
     ends = {'accuracy_low': accuracy - 0.02, 'accuracy_high': accuracy + 0.02}
@@ -60,6 +62,9 @@ def drawn():
       cell(0.55, model='mix', before=before, pairs=n)
       for before in befores
       for n in (100, 1000)
+    ],
+    'ranked_methods': [
+      cell(0.6, set='oasst', method=method) for method in METHODS
     ],
   }
   return {name: pd.DataFrame(rows) for name, rows in found.items()}

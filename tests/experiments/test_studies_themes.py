@@ -241,7 +241,7 @@ def test_a_flag_names_themes_with_commas_between():
 def test_a_preset_of_a_study_runs_all_themes(preset):
   """But for the chapters, which `full` alone adds; some widen a theme."""
   elsewhere = {'hhh', 'real_pairs', 'real_mixtures'}
-  elsewhere |= {'real_pretraining'}
+  elsewhere |= {'real_pretraining', 'real_imitation'}
   if preset != 'full':
     elsewhere |= set(_load('blocks').chapters()) - {'tension'}
   themes = _config('reproduce', preset)['themes']

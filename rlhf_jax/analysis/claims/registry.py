@@ -39,6 +39,7 @@ THEMES = (
   'evaluations',
   'distillation',
   'imitation',
+  'real_imitation',
   'pretraining',
   'real_pretraining',
   'kwise',
