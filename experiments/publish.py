@@ -8,8 +8,8 @@ machine, and the replies that its page shows, if its prompts are simulated:
 those that people wrote are data, which stays where it is. `python -m
 experiments.page DIR` makes that page of them again.
 With --readme the claims table of that file is rewritten from claims.json. Of a
-workdir of `experiments.evals`, which has no claims, tables and figures are
-copied, and --out's README.md gets a table of differences.
+workdir of `experiments.evals`, which has no claims, tables, figures and
+settings are copied, and --out's README.md gets a table of differences.
 """
 
 import argparse
@@ -35,15 +35,14 @@ def publish(workdir, out):
     raise ValueError(f'{out} is the study itself: wanted another --out')
   if published.is_of_evals(workdir):
     copy_folders(workdir, out)
+    keep_settings(workdir, out)
     published.write_differences(workdir, out)
     return
   found = workdir / 'report' / 'claims.json'
   claims_io.read_claims(found)  # before anything is cleared away
   copy_folders(workdir, out)
   shutil.copy(found, out / 'claims.json')
-  settings = digests.read_json(workdir / 'config.json', dict)
-  kept = json.dumps(published.without_places(settings), indent=1)
-  (out / 'config.json').write_text(kept, encoding='utf-8')
+  settings = keep_settings(workdir, out)
   simulated = published.is_simulated(settings)
   items = study_report.samples_of(workdir) if simulated else []
   published.keep_samples(items, out)
@@ -66,6 +65,14 @@ def copy_folders(workdir, out):
   for name in names:
     shutil.rmtree(out / name, ignore_errors=True)
     shutil.copytree(workdir / name, out / name)
+
+
+def keep_settings(workdir, out):
+  """Writes config.json without the paths of its machine; what the study had."""
+  settings = digests.read_json(workdir / 'config.json', dict)
+  kept = json.dumps(published.without_places(settings), indent=1)
+  (out / 'config.json').write_text(kept, encoding='utf-8')
+  return settings
 
 
 def main(arguments=None):

@@ -79,8 +79,8 @@ def test_the_mean_of_tasks_has_the_error_of_a_mean_of_independent_ones():
 
 
 def test_so_many_questions_keep_the_error_that_the_config_promises():
-  """The least n that holds for d = .375; a row of n answers bears it out."""
-  n, d = _config('evals', 'smollm2')['items'], 0.375
+  """The least n that holds for d = 1/3; a row of n answers bears it out."""
+  n, d = _config('evals', 'smollm2')['items'], 1 / 3
   assert before_after.largest_change(n) >= d
   assert before_after.largest_change(n - 1) < d
   changed = math.floor(n * before_after.largest_change(n))
@@ -92,8 +92,8 @@ def test_so_many_questions_keep_the_error_that_the_config_promises():
   assert rows[0]['precise'] and rows[0]['stderr'] > 0.0199
 
 
-def test_the_three_tasks_have_letters_examples_and_more_than_800_questions():
-  """As the config says it chose them; BBQ and HellaSwag read more."""
+def test_the_three_tasks_are_asked_in_each_form():
+  """Zero-shot by letters too, and with five examples."""
   config = _config('evals', 'smollm2')
   assert config['letters'] == config['few_shot']
   units, left_out = asked.units_of(config)
