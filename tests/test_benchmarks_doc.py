@@ -271,8 +271,7 @@ def test_the_first_and_the_last_policy_stand_beside_each_other(tmp_path):
   write(tmp_path, 'smollm2_rl/tables/rl_curve.csv', *rows)
   found = ours(doc.table(tmp_path), 'Reward on HH')
   assert (
-    'score by its train PM: .375 before, 1.88 after PPO, '
-    'gain 1.50 [-4.85, 7.85]'
+    'score by its train PM: .375 before, 1.88 after PPO, gain 1.5 [-4.85, 7.85]'
   ) in found
   assert 'on helpful prompts, 2 seeds' in found
   assert (

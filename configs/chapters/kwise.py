@@ -32,6 +32,7 @@ def preference_models(config):
     loss=blocks.to_set(str),
     pairs=0,  # rankings are read whole
     epochs=blocks.to_set(int),
+    microbatches=4,
     batch_size=4,  # prompts, some 70 comparisons: 128 updates an epoch
     lr_multiple=4.0,  # half of the rung's rate, with the study's multiples
     schedule='decay',

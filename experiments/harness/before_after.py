@@ -98,11 +98,11 @@ def mean_rows(rows):
 def largest_change(n):
   """Share of n right or wrong answers that may change for an error of PRECISE.
 
-    stderr <= sqrt(d / n),   d = n PRECISE^2
+    stderr <= sqrt(d / (n - 1)),   d = (n - 1) PRECISE^2
 
   with d the share of questions that one model has right and the other wrong.
   """
-  return n * PRECISE**2
+  return (n - 1) * PRECISE**2
 
 
 def part_line(name, tokens, n):

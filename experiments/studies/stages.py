@@ -13,6 +13,7 @@ STAGES = (
   'cross_fit',
   'detect_outliers',
   'distil',
+  'evals',
   'evaluate_hhh',
   'evaluate_prompted',
   'evaluate_skills',

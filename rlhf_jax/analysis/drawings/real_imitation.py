@@ -10,7 +10,7 @@ STYLES = {
   'binary': ('C2', '\\\\'),
   'imitation': ('C1', '//'),
   'imitation_whole': ('C1', '..'),
-  'longer': ('0.6', ''),
+  'longer': ('0.6', 'xx'),
 }
 LABELS = {
   'imitation': 'log-likelihood, mean',
