@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from rlhf_jax.analysis import tax_by_size
 from rlhf_jax.analysis.drawings import activations as pictures
 from rlhf_jax.analysis.drawings import baselines, ensembles
 from rlhf_jax.analysis.operating import (
@@ -17,6 +18,7 @@ from rlhf_jax.analysis.operating import (
   tension,
 )
 from tests.analysis import small, test_lengths
+from tests.analysis.test_claims_skills import policies
 
 
 def tables(curve, seeds):
@@ -33,6 +35,8 @@ def tables(curve, seeds):
   found |= kwise.together(rng, seeds, 'effect')
   found |= skills.alignment_tax(rng, seeds, 'effect')
   found |= skills.skill_mixed_in(rng, seeds, 'effect')
+  found['world_tax'] = taxes(curve)
+  found['before_after'] = evaluated()
   found['sft'] = finetuned(seeds)
   found |= images(rng, seeds)
   found['deployed'] = deployed(seeds)
@@ -53,6 +57,31 @@ def tables(curve, seeds):
     'game_replies': test_lengths.tables()['game_replies'],
     'compute': known[keys].assign(stage='train_pm', flops=flops_N),
   }
+
+
+def taxes(curve):
+  """Of test_claims_skills, its three sizes under the names of a study."""
+  rows = pd.DataFrame(tax_by_size.rows_of(policies()))
+  sizes = curve[['size', 'n_params']].dropna().drop_duplicates()
+  sizes = sizes.sort_values('n_params').to_numpy()[:3]
+  place = rows['size'].map('SML'.index)
+  size_R, n_params_R = zip(*(sizes[k] for k in place), strict=True)
+  return rows.assign(size=size_R, n_params=n_params_R)
+
+
+def evaluated():
+  """Of two tasks, before and after: a model that loses, one that gains."""
+  rows = []
+  for model, change in (('ppo', -0.1), ('prompted', 0.05)):
+    for task, form in (('piqa', 'cloze'), ('mmlu', 'letters')):
+      row = {'task': task, 'form': form, 'shots': 0, 'metric': 'acc'}
+      row |= {'name': f'{task}_{form}', 'headline': True, 'before': 0.5}
+      row |= {'before_model': 'plain', 'after_model': model}
+      row |= {'after': 0.5 + change, 'difference': change}
+      row |= {'size': np.nan, 'n_params': np.nan, 'seed': np.nan}
+      row |= {'low': change - 0.04, 'high': change + 0.04}
+      rows.append(row | {'precise': task == 'piqa'})
+  return pd.DataFrame(rows)
 
 
 def with_scan(curve, seeds):

@@ -61,8 +61,8 @@ def test_its_check_stands_beside_those_of_the_house(study):
   *_, document, _ = study
   checks = {row['name']: row for row in document['checks']}
   house = [check.__name__ for check in load().checks]
-  # Of studies of real pairs and rankings, of games, of runs that count their FLOPs, of
-  # other algorithms and of ensembles.
+  # Of studies of real pairs and rankings, of games, of runs that count their
+  # FLOPs, of other algorithms and of ensembles.
   elsewhere = ('over_length_rules', 'length_of_gain', 'size_or_data')
   elsewhere += ('ranking_over_likelihood', 'pretrained_heads_help')
   for name in (*elsewhere, 'algorithms_at_equal_kl', 'blind_spots'):

@@ -28,7 +28,7 @@ def before_after(canvas, tables):
   left, right = canvas.panels(['value', 'after - before'], '', '', sharey=True)
   width, _ = canvas.figure.get_size_inches()
   high = ROW + STEP * len(models) * ROW
-  canvas.figure.set_size_inches(1.3 * width, 1.2 + high * len(units))
+  canvas.figure.set_size_inches(width, 1.2 + high * len(units))
   shades = canvas.shades(models)
   step = min(STEP, 0.8 / len(models))
   for k, model in enumerate(models):
