@@ -26,7 +26,7 @@ What was chosen, before any model was measured so:
 
 Time: at most 60 minutes a model at 700 tokens a second, which two cores read of
 this model in float32. What there is to read is counted first, and a longer list
-is refused: MINUTES as it is or after PPO, PROMPTED behind the HHH prompt.
+is refused: 43 minutes as it is or after PPO, 57 behind the HHH prompt.
 Presets: smollm2, and smoke, of a few questions, to see that the paths work.
 """
 
