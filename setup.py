@@ -64,7 +64,12 @@ setuptools.setup(
     'gguf': ['gguf>=0.19'],
     'hf': ['safetensors>=0.6', 'tokenizers>=0.22'],
     'notebooks': ['ipykernel>=7.0', 'nbclient>=0.10', 'nbformat>=5.10'],
-    'parity': ['peft>=0.21', 'torch==2.13.0', 'transformers>=5.23'],
+    'parity': [
+      'peft>=0.21',
+      'torch==2.13.0',
+      'transformers>=5.23',
+      'trl==1.16.0',
+    ],
     'parquet': ['pyarrow>=20'],
     'slurm': ['submitit>=1.5.3'],
     'vision': ['mlxtend>=0.25'],

@@ -45,7 +45,6 @@ PEER = 'trl'
 DESCENT = types.SimpleNamespace(
   init=lambda params: (), update=lambda grads, state, params: (grads, state)
 )
-FIRST = 2  # id of the first token that is neither the pad nor the end
 # The largest differences that rounding explains, set before the first run:
 # float32 forward passes of two libraries, and a gradient over all weights.
 TOLERANCE, GRADIENT = 1e-4, 1e-3
@@ -72,31 +71,19 @@ class Told(NamedTuple):
 def make_start(folder, settings, losses):
   """Writes policy/, settings.json and losses.json: worth, prompts, pairs."""
   start.make(folder, settings)
-  rng, V = np.random.default_rng(1), settings.vocab_size
-  draw = lambda rows, length: rng.integers(FIRST, V, (rows, length)).tolist()
-  rows, R = losses.rows * losses.updates, settings.reply_length
-  ragged = lambda: [draw(1, n)[0] for n in rng.integers(1, R, rows)]
-  asked = {
-    'settings': losses._asdict(),
-    'worth': rng.normal(size=V).tolist(),
-    'prompts': draw(rows, settings.prompt_length),
-    'pairs': {
-      'prompt': draw(rows, settings.prompt_length),
-      'chosen': ragged(),
-      'rejected': ragged(),
-    },
-  }
+  asked = start.asked_of(settings, losses, losses.rows * losses.updates)
   (folder / 'losses.json').write_text(json.dumps(asked))
 
 
-def run_peer(python, which, folder, out):
-  """Runs one trainer of the peer; its versions.
+def run_peer(python, which, folder, out, asked='losses.json'):
+  """Runs one trainer of the peer on a file of `folder`; its versions.
 
   Raises:
     RuntimeError: with the last line that it wrote.
   """
   if not (out / 'done.json').exists():
     flags = ['--which', which, '--start', str(folder), '--out', str(out)]
+    flags += ['--asked', asked]
     variables = {'CUDA_VISIBLE_DEVICES': '', 'HF_HUB_OFFLINE': '1'}
     ended = subprocess.run(
       [str(python), '-m', 'benchmarks.peers.trl_losses', *flags],

@@ -82,15 +82,21 @@ def largest(got, expected):
   return float(np.abs(got - expected).max() / np.abs(expected).max())
 
 
+def distance(a, b):
+  """Euclidean distance of two trees of parameters."""
+  pairs = zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
+  return (
+    sum(
+      float(np.square(np.asarray(x, float) - np.asarray(y, float)).sum())
+      for x, y in pairs
+    )
+    ** 0.5
+  )
+
+
 def moved(before, ours_after, theirs_after):
   """|ours - theirs| / |theirs - before|, over all parameters together."""
-  square = lambda a, b: sum(
-    float(np.square(np.asarray(x, float) - np.asarray(y, float)).sum())
-    for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
-  )
-  return (
-    square(ours_after, theirs_after) / square(theirs_after, before)
-  ) ** 0.5
+  return distance(ours_after, theirs_after) / distance(theirs_after, before)
 
 
 def array_rows(got, found):

@@ -58,6 +58,11 @@ class Settings(NamedTuple):
   held_out: int = 256
   samples: int = 4
 
+  @property
+  def matmul(self):
+    """In what products are made, as a Shape of the benchmarks says it."""
+    return 'float32'
+
 
 PRESETS = {
   'full': Settings(),

@@ -23,6 +23,7 @@ from rlhf_jax.types import LMBatch, LMHyper, PairBatch, PMHyper
 ROWS, RATE = 64, 2e-3  # of both trainings
 SHARPNESS = 2.0  # std of the logits of the chain
 WORTH = 0.5  # std of the worth of a token, log-odds
+FIRST = 2  # id of the first token that is neither the pad nor the end
 
 
 class World:
@@ -138,3 +139,31 @@ def make(folder, settings, seed=0):
   }
   (folder / 'prompts.json').write_text(json.dumps(prompts))
   return {'nats_per_token': lm['loss'], 'pm_accuracy': pm['accuracy']}
+
+
+def asked_of(settings, losses, rows, seed=1):
+  """What RLOO and DPO are asked: prompts, the worth of tokens, and pairs.
+
+  Args:
+    settings: of the models.
+    losses: a NamedTuple, what the trainers are told.
+    rows: prompts, and pairs.
+    seed: of all of them.
+
+  Returns:
+    {'settings', 'worth', 'prompts', 'pairs'}, fit for JSON.
+  """
+  rng, V = np.random.default_rng(seed), settings.vocab_size
+  draw = lambda rows, length: rng.integers(FIRST, V, (rows, length)).tolist()
+  lengths = lambda: rng.integers(1, settings.reply_length, rows)
+  ragged = lambda: [draw(1, n)[0] for n in lengths()]
+  return {
+    'settings': losses._asdict(),
+    'worth': rng.normal(size=V).tolist(),
+    'prompts': draw(rows, settings.prompt_length),
+    'pairs': {
+      'prompt': draw(rows, settings.prompt_length),
+      'chosen': ragged(),
+      'rejected': ragged(),
+    },
+  }

@@ -1,11 +1,14 @@
-"""TRL's RLOOTrainer and DPOTrainer from given folders: three plain updates.
+"""TRL's RLOOTrainer, GRPOTrainer and DPOTrainer from given folders.
 
     python -m benchmarks.peers.trl_losses --which dpo --start DIR --out DIR
 
-The other side of benchmarks.agreement.losses. Each update descends the gradient
-itself (SGD), so that the change of the weights is the gradient. Writes
-OUT/0.npz, ... with what the trainer's own loss was given and gave, OUT/0, ...
-with the policies after each update, and last OUT/done.json.
+The other side of benchmarks.agreement.losses and .curves, by the file of the
+start that --asked names. For the first, losses.json, each update descends the
+gradient itself (SGD), so that the change of the weights is the gradient; for
+the second, curves.json, by Adam. Writes OUT/0.npz, ... with what the trainer's
+own loss was given and gave and what it logged, OUT/0, ... with the policies
+after each update, OUT/updates.json with norms of gradients (before they are
+clipped) and learning rates, and last OUT/done.json.
 """
 
 import argparse
@@ -27,10 +30,14 @@ PAD, EOS = torch_models.PAD, torch_models.EOS
 
 
 class Saver(transformers.TrainerCallback):
-  """Keeps the policy after each update."""
+  """Keeps the policy after each update, and the rate that it was made at."""
 
   def __init__(self, out):
-    self.out = out
+    self.out, self.rates = out, []
+
+  def on_pre_optimizer_step(self, args, state, control, optimizer=None, **_):
+    """Called by the trainer before an update."""
+    self.rates.append(optimizer.param_groups[0]['lr'])
 
   def on_step_end(self, args, state, control, model=None, **_):
     """Called by the trainer after an update."""
@@ -38,7 +45,10 @@ class Saver(transformers.TrainerCallback):
 
 
 def noted(trainer, out):
-  """The trainer, whose loss leaves its inputs and what it gives in `out`."""
+  """The trainer, whose loss leaves its inputs and what it gives in `out`.
+
+  Beside them what it logged of this update, as metric_NAME.
+  """
   plain, calls = trainer._compute_loss, []
 
   def compute(model, inputs, *rest):
@@ -46,7 +56,12 @@ def noted(trainer, out):
     found = {k: x for k, x in inputs.items() if torch.is_tensor(x)}
     value = loss[0] if isinstance(loss, tuple) else loss
     arrays = {k: x.detach().numpy() for k, x in found.items()}
-    np.savez(out / f'{len(calls)}.npz', loss=value.detach().numpy(), **arrays)
+    logged = {
+      f'metric_{name.replace("/", "_")}': np.float64(values[-1])
+      for name, values in trainer._metrics['train'].items()
+    }
+    arrays |= {'loss': value.detach().numpy(), **logged}
+    np.savez(out / f'{len(calls)}.npz', **arrays)
     calls.append(value)
     return loss
 
@@ -54,8 +69,41 @@ def noted(trainer, out):
   return trainer
 
 
+def norms_of(trainer):
+  """List to which the trainer will add the norm of each gradient."""
+  clip, norms = trainer.accelerator.clip_grad_norm_, []
+
+  def clipped(*args, **options):
+    norm = clip(*args, **options)
+    norms.append(float(norm))
+    return norm
+
+  trainer.accelerator.clip_grad_norm_ = clipped
+  return norms
+
+
+def descent(losses):
+  """Arguments of the optimiser: the gradient alone, or Adam."""
+  if 'b1' not in losses:
+    return dict(
+      optim='sgd',
+      lr_scheduler_type='constant',
+      weight_decay=0.0,
+      max_grad_norm=0.0,
+    )
+  return dict(
+    optim='adamw_torch',
+    lr_scheduler_type='linear',
+    weight_decay=0.0,
+    adam_beta1=losses['b1'],
+    adam_beta2=losses['b2'],
+    adam_epsilon=losses['eps'],
+    max_grad_norm=losses['max_grad_norm'],
+  )
+
+
 def shared(settings, losses, out):
-  """Arguments that both trainers have."""
+  """Arguments that all trainers have."""
   plain = torch_models.training_settings(
     argparse.Namespace(shape=settings), losses['rows']
   )
@@ -63,13 +111,10 @@ def shared(settings, losses, out):
     output_dir=str(out / 'trainer'),
     gradient_accumulation_steps=1,
     learning_rate=losses['rate'],
-    lr_scheduler_type='constant',
     warmup_steps=0,
-    optim='sgd',
-    weight_decay=0.0,
-    max_grad_norm=0.0,
     max_steps=losses['updates'],
     beta=losses['beta'],
+    **descent(losses),
   )
 
 
@@ -78,23 +123,23 @@ def words(rows):
   return [' '.join(f'w{i}' for i in row) for row in rows]
 
 
-def rloo(start, out, settings, losses):
-  """Trains by RLOO on the worth of tokens."""
-  asked = json.loads((start / 'losses.json').read_text())
-  worth_V = asked['worth']
+def of_replies(trainer, config, start, out, settings, asked, **options):
+  """A trainer that samples replies, on the worth of their tokens."""
+  worth_V, losses = asked['worth'], asked['settings']
 
   def worth(completion_ids, **_):
     return [sum(worth_V[i] for i in ids) for ids in completion_ids]
 
-  return trl.RLOOTrainer(
+  return trainer(
     model=str(start / 'policy'),  # pi_0 is loaded from there too
     reward_funcs=worth,
-    args=trl.RLOOConfig(
+    args=config(
       **shared(settings, losses, out),
       num_generations=losses['group'],
-      num_iterations=1,
+      epsilon=losses.get('clip', 0.2),
       max_completion_length=settings.reply_length,
       model_init_kwargs={'dtype': 'float32'},
+      **options,
     ),
     train_dataset=datasets.Dataset.from_dict(
       {'prompt': words(asked['prompts'])}
@@ -104,13 +149,33 @@ def rloo(start, out, settings, losses):
   )
 
 
-def dpo(start, out, settings, losses):
-  """Trains by DPO on the pairs of `losses.json`; the trainer adds an end."""
-  pairs = json.loads((start / 'losses.json').read_text())['pairs']
+def rloo(*told):
+  """Trains by RLOO, an update a batch."""
+  return of_replies(trl.RLOOTrainer, trl.RLOOConfig, *told, num_iterations=1)
+
+
+def grpo(*told):
+  """Trains by GRPO as in its paper, some updates a batch."""
+  losses = told[-1]['settings']
+  return of_replies(
+    trl.GRPOTrainer,
+    trl.GRPOConfig,
+    *told,
+    num_iterations=losses['passes'],
+    loss_type='grpo',
+    scale_rewards='group',
+    use_bias_correction_kl=False,
+  )
+
+
+def dpo(start, out, settings, asked):
+  """Trains by DPO on the pairs; the trainer adds an end."""
+  pairs = asked['pairs']
   return trl.DPOTrainer(
     model=str(start / 'policy'),
     args=trl.DPOConfig(
-      **shared(settings, losses, out), model_init_kwargs={'dtype': 'float32'}
+      **shared(settings, asked['settings'], out),
+      model_init_kwargs={'dtype': 'float32'},
     ),
     train_dataset=datasets.Dataset.from_dict(
       {
@@ -126,20 +191,30 @@ def dpo(start, out, settings, losses):
   )
 
 
+WAYS = {'rloo': rloo, 'grpo': grpo, 'dpo': dpo}
+
+
 def main(argv=None):
   """Runs one trainer."""
   parser = argparse.ArgumentParser()
-  parser.add_argument('--which', choices=('rloo', 'dpo'), required=True)
+  parser.add_argument('--which', choices=list(WAYS), required=True)
   parser.add_argument('--start', type=pathlib.Path, required=True)
   parser.add_argument('--out', type=pathlib.Path, required=True)
+  parser.add_argument('--asked', default='losses.json')
   args = parser.parse_args(argv)
   args.out.mkdir(parents=True, exist_ok=True)
   torch.set_num_threads(1)
   transformers.set_seed(0)
   settings = told.read(args.start / 'settings.json')
-  losses = json.loads((args.start / 'losses.json').read_text())['settings']
-  make = {'rloo': rloo, 'dpo': dpo}[args.which]
-  noted(make(args.start, args.out, settings, losses), args.out).train()
+  asked = json.loads((args.start / args.asked).read_text())
+  trainer = WAYS[args.which](args.start, args.out, settings, asked)
+  norms = norms_of(noted(trainer, args.out))
+  trainer.train()
+  rates = next(
+    x.rates for x in trainer.callback_handler.callbacks if isinstance(x, Saver)
+  )
+  updates = {'grad_norm': norms, 'rate': rates}
+  (args.out / 'updates.json').write_text(json.dumps(updates) + '\n')
   done = {'versions': {p: importlib.metadata.version(p) for p in PACKAGES}}
   (args.out / 'done.json').write_text(json.dumps(done) + '\n')
 
