@@ -19,6 +19,7 @@ def taken(batches, count):
 
 
 def test_each_batch_is_the_next_of_both_streams():
+  """Each at epochs and in an order of its own (checklist 75)."""
   alone = Batches({'y': np.arange(100, 107)}, 3, 0)
   found = taken(streams(), 5)
   assert [y for _, y in found] == [next(alone)['y'].tolist() for _ in range(5)]
@@ -31,6 +32,7 @@ def test_each_batch_is_the_next_of_both_streams():
 
 
 def test_a_position_is_that_of_both_and_reading_goes_on_there():
+  """Texts have a state of their own (checklist 75)."""
   batches = streams()
   taken(batches, 3)
   state = batches.get_state()

@@ -104,7 +104,11 @@ def test_a_file_is_split_by_prompt_and_counted(file):
 def test_a_batch_of_rankings_has_all_their_replies_and_its_twin_their_pairs(
   file,
 ):
-  """Equal steps; over all of them the same comparisons, at equal weights."""
+  """Equal steps; over all of them the same comparisons, at equal weights.
+
+  A prompt's replies stand in one row of a batch, so that all of its pairs are
+  in one element (checklist 22).
+  """
   ranked, together = planned(settings(file))
   (arrays, pairs), _ = ranked.sides.values()
   prompts = len(arrays.kind_N)
@@ -113,6 +117,10 @@ def test_a_batch_of_rankings_has_all_their_replies_and_its_twin_their_pairs(
   assert isinstance(batch, SharedCandidates) and len(batch.prefix_B) == 2
   own = together.rows[together.batches.last_rows]
   np.testing.assert_array_equal(batch.rank_BC, arrays.rank_NC[own])
+  for n, rank_C in zip(own, batch.rank_BC, strict=True):
+    there = rank_C[rank_C >= 0]
+    ordered = (there[:, None] < there).sum()
+    assert ordered == (pairs.place_M3[:, 0] == n).sum() > 1
   _, apart = planned(settings(file, loss='shuffled'))
   assert apart.total == together.total and apart.pairs == together.pairs
   assert apart.pairs == pytest.approx(2 * len(pairs.weight_M) / together.total)

@@ -119,7 +119,10 @@ def test_a_killed_run_of_everything_resumes_bit_for_bit(
 def test_the_coefficient_follows_the_kl_and_stands_in_metrics_and_curve(
   everything,
 ):
-  """By hand from what was logged: Ziegler et al., section 2.2."""
+  """By hand from what was logged: Ziegler et al., section 2.2.
+
+  n is the replies of an iteration, not its updates (checklist 52).
+  """
   asked, path = everything
   found = rows(path)
   coefs = [row['kl_coef'] for row in found]

@@ -3,6 +3,7 @@
 import gzip
 import json
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -10,12 +11,13 @@ import pytest
 from experiments.shared import recipes
 from rlhf_jax.data import documents
 from rlhf_jax.data.pipeline import Batches
+from rlhf_jax.losses.ppo import scaled_scores
 from rlhf_jax.train.about import About
 from rlhf_jax.train.control import ControlledState
 from rlhf_jax.train.optimiser import make_optimiser
 from rlhf_jax.train.run import Run
 from rlhf_jax.train.steps import init_state
-from rlhf_jax.types import Prompts
+from rlhf_jax.types import PPOHyper, Prompts
 from tests.test_configs import _load
 
 PLAIN = {'batch_size': 4, 'seed': 3, 'kl_coef': 0.2}
@@ -178,5 +180,47 @@ def test_a_scale_is_fitted_once_and_is_part_of_the_state(tmp_path):
   gain, bias = (float(x) for x in found.controller['scores'])
   assert (gain, bias) == pytest.approx((5**-0.5, -4 * 5**-0.5))
   assert row['gain'] == gain and row['replies'] == 4 and asked == [3]
+  scaled_N = scaled_scores(np.array([1.0, 3.0, 5.0, 7.0]), gain, bias)
+  assert scaled_N.mean() == pytest.approx(0.0, abs=1e-6)
+  assert scaled_N.std() == pytest.approx(1.0, rel=1e-6)
   later = found._replace(state=found.state._replace(step=jnp.int32(1)))
   assert recipes.fitted(config, None, later, None, None) is later
+
+
+def test_gain_bias_and_coefficient_come_back_from_a_checkpoint(tmp_path):
+  """Into a start that has 1, 0 and kl_coef (checklist 25, 84)."""
+  config = {**OFF, 'reward_samples': 3, 'kl_target': 6.0}
+  start = recipes.controlled(config, state(), None)
+  kept = {
+    'scores': (jnp.float32(0.4), jnp.float32(-1.7)),
+    'kl': jnp.float32(0.31),
+  }
+  with Run(tmp_path, config) as run:
+    later = start.state._replace(step=jnp.int32(3))
+    run.save(ControlledState(later, kept), prompts())
+  with Run(tmp_path, config) as run:
+    found = run.restore(start, prompts())
+  assert int(found.step) == 3
+  assert jax.tree.map(float, found.controller) == jax.tree.map(float, kept)
+  hyper = recipes.controller_of(config).steer(
+    found.controller, PPOHyper(0.1, 0.1, kl_coef=0.2)
+  )
+  assert (hyper.reward_gain, hyper.reward_bias) == kept['scores']
+  assert hyper.kl_coef == kept['kl']
+
+
+def test_the_epsilon_of_a_recipe_is_adam_s():
+  """1e-5 beside a gradient of 1e-5: half a step (checklist 73)."""
+  gradient = jnp.float32(1e-5)
+  step = {}
+  for eps in (1e-5, 1e-8):
+    recipe = recipes.recipe_of({**OFF, 'adam_eps': eps})
+    tx = recipe.optimiser(0.98) if recipe else make_optimiser()
+    update, _ = tx.update(gradient, tx.init(jnp.float32(0.0)))
+    step[eps] = float(update)
+  assert step[1e-5] == pytest.approx(0.5, rel=1e-5)
+  assert step[1e-8] == pytest.approx(1 / 1.001, rel=1e-5)
+  # TensorFlow 1: eps beside the uncorrected root, here 1.41e-6.
+  root = 1e-5 * 0.02**0.5
+  tf1 = 0.02**0.5 * 1e-5 / (root + 1e-5)
+  assert tf1 == pytest.approx(0.1239, abs=1e-4)

@@ -9,7 +9,7 @@ import pytest
 import shared_fixture as tiny
 
 from experiments import train_lm, train_pm, train_ppo
-from experiments.shared import rl_tables
+from experiments.shared import plans, rl_tables
 from rlhf_jax.data.packing import PackedBatches
 from rlhf_jax.data.pipeline import Batches
 from rlhf_jax.train.averaging import AveragedState
@@ -95,9 +95,25 @@ def test_every_coefficient_of_ppo_is_the_config_s():
 
 def test_the_rate_of_a_policy_can_fall_to_zero():
   """Half way down the six iterations after the warm-up (checklist 74)."""
-  linear = [hyper(i, schedule_shape='linear') for i in (3, 4, 7, 9)]
+  linear = [hyper(i, schedule_shape='linear') for i in (3, 4, 7, 9, 10)]
   rates = [found.policy_learning_rate for found in linear]
-  assert rates == pytest.approx([0.02, 0.02, 0.01, 0.02 / 6])
+  assert rates == pytest.approx([0.02, 0.02, 0.01, 0.02 / 6, 0.0])
+  values = [found.value_learning_rate for found in linear]
+  assert values == pytest.approx([3 * rate for rate in rates])
+
+
+@pytest.mark.parametrize('shape', ['linear', 'cosine'])
+def test_the_rate_of_a_preference_model_is_0_when_its_pairs_are_over(shape):
+  """After one epoch, less than a batch before its end (checklist 27, 74)."""
+  config = tiny.PM | {'epochs': 1, 'schedule_shape': shape, 'warmup': 0.2}
+  total = plans.steps_of(config, 85)
+  assert total == 10  # batches of 8
+  rates = [
+    train_pm.rate_at(config, tiny.namespace(), step, total)
+    for step in range(total + 1)
+  ]
+  assert max(rates) == config['learning_rate'] == rates[2]
+  assert rates[total] == 0.0 < rates[total - 1] < rates[2]
 
 
 @pytest.mark.parametrize(

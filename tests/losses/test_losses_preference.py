@@ -178,7 +178,7 @@ def test_the_loss_of_a_pick_of_four_has_its_hand_values():
 
 
 def test_the_loss_of_a_pick_equals_a_loop():
-  """Of two best ones the mean; missing candidates are in no sum."""
+  """Of two best ones the mean; missing ones are in no sum (checklist 24)."""
   rank_BC = np.int32([[0, 2, 0, 2], [1, 0, -1, -1]])
   wanted = [
     np.mean(picks(np.float64(score_C), rank_C))

@@ -12,8 +12,22 @@ from rlhf_jax.models.build import build
 from rlhf_jax.models.config import TransformerConfig
 from rlhf_jax.train import ppo, ppo_update
 from rlhf_jax.train.optimiser import make_optimiser
-from rlhf_jax.train.steps import init_state, make_lm_step
-from rlhf_jax.types import Experience, LMBatch, LMHyper, Rollout, SplitModel
+from rlhf_jax.train.steps import (
+  init_state,
+  make_lm_step,
+  make_pm_step,
+  make_ranking_step,
+)
+from rlhf_jax.types import (
+  CandidateBatch,
+  Experience,
+  LMBatch,
+  LMHyper,
+  PairBatch,
+  PMHyper,
+  Rollout,
+  SplitModel,
+)
 
 pytestmark = pytest.mark.slow  # compiles at full width
 
@@ -172,6 +186,42 @@ def float_types(tree):
   """Types of the floating-point leaves."""
   types = {x.dtype for x in jax.tree.leaves(tree)}
   return {t.name for t in types if jnp.issubdtype(t, jnp.floating)}
+
+
+@pytest.mark.parametrize('loss', ['pairs', 'kwise'])
+def test_a_preference_model_with_a_bfloat16_body_has_float32_scores_and_losses(
+  loss,
+):
+  """Of pairs and of rankings; nothing is run (checklist 26)."""
+  model = build(TransformerConfig(V, 1, 16, 2, dtype='bfloat16'))
+  tx = make_optimiser()
+  init = lambda rng: init_state(
+    model.init(rng) | {'head': model.init_head(rng)}, tx
+  )
+  state = jax.eval_shape(init, RNG)
+  ids, lengths = np.zeros((B, 5), np.int32), np.full(B, 5, np.int32)
+  rows = state.params, ids, lengths
+  assert 'bf16' in str(jax.make_jaxpr(model.score_fn)(*rows))
+  score = jax.eval_shape(model.score_fn, *rows)
+  assert score.dtype == jnp.float32
+  if loss == 'pairs':
+    step = make_pm_step(model.score_fn, tx)
+    batch = PairBatch(ids, lengths, ids, lengths)
+  else:
+    columns = lambda batch: zip(
+      batch.tokens_BCT.swapaxes(0, 1), batch.length_BC.T, strict=True
+    )
+    scores = lambda params, batch: jnp.stack(
+      [model.score_fn(params, *rows) for rows in columns(batch)], 1
+    )
+    step = make_ranking_step(scores, tx)
+    ranks = np.tile(np.arange(3, dtype=np.int32), (B, 1))
+    batch = CandidateBatch(
+      np.stack([ids] * 3, 1), np.stack([lengths] * 3, 1), ranks
+    )
+  after = jax.eval_shape(step, state, batch, RNG, PMHyper(0.1))
+  assert float_types(after) == {'float32'}
+  assert {'loss', 'accuracy'} <= set(after[1])
 
 
 @pytest.mark.parametrize('chunk', CHUNKS)

@@ -77,6 +77,43 @@ def test_a_step_descends_the_weighted_sum_of_both_losses():
   assert 'accuracy' in metrics
 
 
+def test_the_language_loss_of_better_sides_trains_the_trunk_beside_the_pairs():
+  """Askell et al. 2021: L = L_pairs + mu L_language, good side (checklist 31).
+
+  Scores and next tokens are read off one table, the trunk of both.
+  """
+
+  def score_fn(params, tokens_BT, length_B):
+    real_BT = jnp.arange(tokens_BT.shape[1])[None] < length_B[:, None]
+    return (params['table_VV'][tokens_BT].mean(2) * real_BT).sum(1)
+
+  batch, params = pairs(), fixture.bigram_params(0)['policy']
+  better = LMBatch(*batch[:2], np.zeros(8, np.int32))
+  step = jax.jit(make_pm_step(score_fn, TX, mixed=LANGUAGE))
+  state, metrics = step(
+    init_state(params, TX),
+    MixedBatch(batch, better),
+    RNG,
+    PMHyper(0.1, mixed_coef=COEF),
+  )
+  logp_BTV = jax.nn.log_softmax(params['table_VV'])[better.tokens_BT]
+  nats = [
+    -logp_BTV[b, t, better.tokens_BT[b, t + 1]]
+    for b, length in enumerate(better.length_B)
+    for t in range(length - 1)
+  ]
+  assert float(metrics['mixed_loss']) == pytest.approx(np.mean(nats), rel=1e-5)
+  both = objectives.preference_objective(score_fn), LANGUAGE
+  slopes = [
+    jax.grad(lambda p, f=x.loss_fn, rows=rows: f(p, rows)[0])(params)
+    for x, rows in zip(both, (batch, better), strict=True)
+  ]
+  expected = jax.tree.map(lambda g, other: g + COEF * other, *slopes)
+  fixture.assert_close(first_moment(state), expected, rtol=1e-4, atol=1e-6)
+  for slope in slopes:
+    assert float(jnp.abs(slope['table_VV']).max()) > 1e-2
+
+
 def test_with_a_weight_of_zero_a_step_is_the_step_without():
   params = fixture.bigram_params(0)['policy']
   states = []

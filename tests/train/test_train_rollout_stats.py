@@ -131,3 +131,37 @@ def test_an_infinite_reward_is_found_by_the_panel(learned):
   sick = learned(score_B=jnp.arange(8.0).at[3].set(jnp.inf))
   assert 'nonfinite' in names(sick)
   assert np.isfinite(sick['length_score'])
+
+
+def test_a_token_that_pi_0_rules_out_is_logged_with_a_clamped_divergence():
+  """-inf in its logits: 30 nats, in reward and log alike (checklist 55)."""
+  policy = tiny.bigram_params(0)['policy']
+  ref = {'table_VV': tiny.bigram_params(1)['policy']['table_VV']}
+  ref['table_VV'] = ref['table_VV'].at[:, 2].set(-jnp.inf)
+  tokens_BT = np.int32([[1, 2, 3, 0], [4, 5, 1, 2]])
+  length_B = np.int32([3, 4])
+  rollout = Rollout(
+    tokens_BT, np.int32([1, 1]), length_B, np.array([True, True]), None
+  )
+  logps = ppo.make_reply_logps(tiny.bigram_logits)
+  mask_BT = np.asarray(tiny.mask_of(rollout))
+  logp_BT, ref_BT = (
+    np.asarray(logps(params, rollout)) for params in (policy, ref)
+  )
+  rollout = rollout._replace(logp_BT=jnp.float32(logp_BT * mask_BT))
+  penalise = ppo.make_penalise(tiny.bigram_logits)
+  score_B, hyper = np.float32([0.5, -1.0]), tiny.hyper(kl_coef=0.25)
+  reward_BT, kl_BT = penalise(ref, rollout, score_B, hyper)
+  ruled_out = (tokens_BT == 2) & (mask_BT > 0)
+  assert ruled_out.sum() == 2 and np.isneginf(ref_BT[ruled_out]).all()
+  gap_BT = np.where(mask_BT > 0, logp_BT - ref_BT, 0.0)
+  k1_BT = np.where(ruled_out, kl.MAX_LOG_RATIO, gap_BT)
+  np.testing.assert_allclose(kl_BT, k1_BT, rtol=1e-5, atol=1e-6)
+  logged = ppo.rollout_metrics(rollout, score_B, kl_BT)
+  assert all(np.isfinite(x).all() for x in logged.values())
+  total_B = k1_BT.sum(1)
+  assert float(logged['kl_k1']) == pytest.approx(total_B.mean(), rel=1e-5)
+  assert total_B.min() > 0.8 * kl.MAX_LOG_RATIO
+  np.testing.assert_allclose(
+    np.asarray(reward_BT).sum(1), score_B - 0.25 * total_B, rtol=1e-5
+  )
