@@ -1,9 +1,10 @@
-"""Draws tables of docs/performance.md, numerics.md from benchmarks/results/.
+"""Draws tables of docs/performance.md, numerics.md and baselines.md.
 
     python -m scripts.make_performance_doc
 
-Nothing is measured here; `make bench`, `make bench-peers`, `make agreement` and
-`make gpu` write the files. What no file holds reads "not measured".
+They are those of benchmarks/results/. Nothing is measured here; `make bench`,
+`make bench-peers`, `make agreement` and `make gpu` write the files. What no
+file holds reads "not measured".
 """
 
 import csv
@@ -11,6 +12,7 @@ import json
 import pathlib
 
 from experiments.shared.markdown import between_markers
+from scripts import curve_tables
 from scripts.agreement_tables import (
   agreement_table,
   losses_table,
@@ -31,6 +33,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 RESULTS = ROOT / 'benchmarks' / 'results'
 PAGE = ROOT / 'docs' / 'performance.md'
 NUMERICS = ROOT / 'docs' / 'numerics.md'
+BASELINES = ROOT / 'docs' / 'baselines.md'
 ROUNDED_STUDY = (
   ROOT / 'results' / 'parts' / 'micro-bf16-200-204' / 'changes.csv'
 )
@@ -314,7 +317,11 @@ def numerics_tables():
   }
 
 
-PAGES = {PAGE: performance_tables, NUMERICS: numerics_tables}
+PAGES = {
+  PAGE: performance_tables,
+  NUMERICS: numerics_tables,
+  BASELINES: lambda: curve_tables.tables(RESULTS),
+}
 
 
 def generate(path):

@@ -69,6 +69,7 @@ NEED_TORCH = [
   'text/test_text_templates_beside.py',
   'text/test_text_tokenizer_export.py',
 ]
+NEED_TRL = ['benchmarks/test_agreement_trl.py']
 NEED_NOTEBOOKS = ['test_notebooks.py']
 
 
@@ -81,6 +82,7 @@ LEFT_OUT = [
   (names, files)
   for names, files in (
     (lacking('torch', 'transformers'), NEED_TORCH),
+    (lacking('trl'), NEED_TRL),
     (lacking('nbclient', 'nbformat', 'ipykernel'), NEED_NOTEBOOKS),
   )
   if names

@@ -17,6 +17,7 @@ COMMANDS = doc_commands.all_commands()
 # The tests that run a command, by how it begins; `make` and launchers that list
 # are tried dry, below.
 RUN_BY = {
+  'python -m benchmarks.agreement.curves': 'test_ours_and_trl_s_go',
   'python -m benchmarks.earlier': 'test_rows_are_kept_and_make_a_table',
   'python -m benchmarks.features': 'test_each_way_has_a_rate_and_all_read',
   'python -m benchmarks.microbatches': 'test_sizes_are_measured_and_the_best',

@@ -1,7 +1,7 @@
 """Agreement with a peer: the statistics by hand, and ours against a fake peer.
 
-TRL is not installed here. The fake peer is our own PPO, which leaves behind
-what TRL's driver leaves.
+A TRL that has PPO is not installed here. The fake peer is our own PPO, which
+leaves behind what TRL's driver leaves.
 """
 
 import ast

@@ -1,7 +1,8 @@
 """RLOO and DPO beside a peer: a fake one whose numbers are loops in NumPy.
 
-TRL is not installed here. The fake peer computes losses and gradients in
-float64, by the definitions and by differences, on a policy of a few weights.
+TRL itself is asked in test_agreement_trl.py. The fake peer computes losses and
+gradients in float64, by the definitions and by differences, on a policy of a
+few weights.
 """
 
 import json
@@ -142,5 +143,5 @@ def test_the_inputs_of_both_sides_are_pairs_and_prompts_without_their_ids(
   asked = json.loads((tmp_path / 'start' / 'losses.json').read_text())
   assert len(asked['prompts']) == 4 and len(asked['worth']) == 32
   texts = [*asked['prompts'], *sum(asked['pairs'].values(), [])]
-  assert min(min(row) for row in texts) >= losses.FIRST
+  assert min(min(row) for row in texts) >= losses.start.FIRST
   assert {len(row) for row in asked['pairs']['chosen']} <= {1, 2, 3}
