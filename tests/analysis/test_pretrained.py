@@ -146,5 +146,7 @@ def test_a_panel_a_model_has_a_line_a_pretraining_and_where_it_starts():
     lines = {c.get_label(): c[0].get_ydata() for c in axis.containers}
     assert lines['no pretraining'] == pytest.approx([0.5, 0.65])
     assert lines['after stackexchange'] == pytest.approx([0.7, 0.7])
+    assert next(iter(lines)) == 'no pretraining'
+    assert [x.get_text() for x in axis.get_xticklabels()] == ['100', '1000']
     flat = [x.get_ydata()[0] for x in axis.lines if x.get_linestyle() == ':']
     assert flat == [pytest.approx(0.55)]

@@ -2,6 +2,7 @@
 
 from rlhf_jax.analysis.drawings import marks
 from rlhf_jax.analysis.findings import select
+from rlhf_jax.analysis.pretrained import NONE
 
 COLOURS, MARKERS = ('k', 'C0', 'C1', 'C2'), 'osv^'
 
@@ -16,9 +17,12 @@ def real_pretraining(canvas, tables):
   models = list(dict.fromkeys(rows['model']))
   titles = [f'pairs: {model}' for model in models]
   axes = canvas.panels(titles, 'finetuning pairs', marks.ACCURACY, sharey=True)
-  befores = list(dict.fromkeys(rows['before']))
+  befores = sorted(dict.fromkeys(rows['before']), key=lambda x: x != NONE)
+  counts = sorted({*rows['pairs']} - {0})
   for axis, model in zip(axes, models, strict=True):
     axis.set_xscale('log')
+    axis.set_xticks(counts, counts)
+    axis.set_xticks([], minor=True)
     for i, before in enumerate(befores):
       own = rows[(rows['model'] == model) & (rows['before'] == before)]
       own = own.sort_values('pairs')
@@ -36,4 +40,4 @@ def real_pretraining(canvas, tables):
 
 
 def _label(before):
-  return 'no pretraining' if before == 'none' else f'after {before}'
+  return 'no pretraining' if before == NONE else f'after {before}'
