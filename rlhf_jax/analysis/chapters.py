@@ -121,13 +121,18 @@ def figure(draw, files, tables, registry: Registry, workdir) -> dict:
       {
         'name': table,
         'rows': len(tables[table]),
-        'seeds': tables[table]['seed'].nunique(),
+        'seeds': _seeds_of(tables[table]),
         'link': link(table, registry, workdir),
       }
       for table in behind
       if table in tables
     ],
   }
+
+
+def _seeds_of(frame):
+  """Number of seeds of a table; 0 of one whose rows are over seeds."""
+  return frame['seed'].nunique() if 'seed' in frame else 0
 
 
 def sources(file) -> list[str]:

@@ -11,13 +11,13 @@ import math
 
 import numpy as np
 
-from rlhf_jax.linear import logistic
+from rlhf_jax.linear import head, logistic
 from rlhf_jax.linear.blocks import columns, place, spread
 from rlhf_jax.linear.folds import grouped_folds
-from rlhf_jax.linear.head import ROUGH, Choice, Head, Settings, zero_head
+from rlhf_jax.linear.head import ROUGH, Choice, Head, zero_head
 
 
-def fit(reply_NPLD, good_N, group_N, settings: Settings, rng):
+def fit(reply_NPLD, good_N, group_N, settings: head.Settings, rng):
   """(Head, Choice) of replies, everything chosen on folds of these alone.
 
   Features are centred and divided by their standard deviation. Blocks and
