@@ -27,7 +27,7 @@ What was chosen, before any model was measured so:
 Time: at most 60 minutes a model at 700 tokens a second, which two cores read of
 this model in float32. What there is to read is counted first, and a longer list
 is refused: 43 minutes as it is or after PPO, 57 behind the HHH prompt.
-Presets: smollm2, and smoke, of a few questions, to see that the paths work.
+Presets: smollm2, and few, of a few questions, to see that the paths work.
 """
 
 import sys
@@ -38,7 +38,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1]))
 import ml_collections
 
 THREE = ('mmlu', 'piqa', 'winogrande')
-PRESETS = ('smollm2', 'smoke')
+PRESETS = ('smollm2', 'few')
 
 
 def get_config(preset='smollm2'):
@@ -76,7 +76,7 @@ def get_config(preset='smollm2'):
       capability='',
     )
   )
-  if preset == 'smoke':
+  if preset == 'few':
     config.update(tasks=('piqa', 'lambada'), items=4, documents=1)
     config.update(letters=('piqa',), few_shot=('winogrande',))
   return config

@@ -21,6 +21,7 @@ is all that is measured then. DIR/tables and DIR/figures are made of them anew
 every time; `experiments.publish` copies both.
 """
 
+import time
 from pathlib import Path
 
 import jax
@@ -109,10 +110,12 @@ def hhh_block(model, before, wanted, config, folder):
   if not requests:
     print(f'{model.name}: no chat template for the HHH prompt, so no HHH')
     return {}
+  began = time.perf_counter()
   scores = reading.make_score(model.opened)(requests, f'{model.name} HHH')
+  seconds = round(time.perf_counter() - began, 1)
   items = hhh.items_of(wanted.choices, requests, scores)
-  about = {'data': wanted.hhh_data, 'model': model.path}
-  rows = hhh.rows_of(items, about | {'revision': model.revision})
+  about = {'data': wanted.hhh_data, 'revision': model.revision}
+  rows = hhh.rows_of(items, about | {'seconds': seconds})
   session.write_unit(folder, hhh.UNIT, rows, items)
   print(shown(model, rows[-1]), flush=True)
   pairs = compared(model, before, hhh.UNIT, folder) if before else []

@@ -67,7 +67,7 @@ PRESETS = {
   'activations': FULL,
   'demonstrations': (*FULL, 'files'),
   'skills': FULL,
-  'evals': ('smollm2', 'smoke'),
+  'evals': ('smollm2', 'few'),
   **dict.fromkeys(('baselines', 'dpo'), (*FULL, 'smollm2')),
 }
 SHARED = ('blocks', 'stages')  # files of other configs

@@ -80,9 +80,9 @@ def rows_of(items, about):
 
   Args:
     items: of `items_of`.
-    about: data, model, revision.
+    about: data, revision, seconds.
   """
   head = {'name': UNIT.name, **UNIT._asdict()}
   tail = {'of': len(items), 'examples': UNIT.examples, **about}
-  tail |= {'tasks': '', 'harness': '', 'seconds': ''}
+  tail |= {'tasks': '', 'harness': ''}
   return [head | row | tail for row in outcomes.rows_of(items)]

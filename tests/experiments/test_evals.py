@@ -109,7 +109,7 @@ def test_every_setting_is_read():
   files += sorted((ROOT / 'experiments/harness').glob('*.py'))
   read = set().union(*(keys_read(file.read_text()) for file in files))
   named = {*listed.COMPUTES, *asked.SIZES}  # read by a list of names
-  for preset in ('smollm2', 'smoke'):
+  for preset in ('smollm2', 'few'):
     config = _config('evals', preset)
     assert set(config) | set(config['data']) <= read | named, preset
 
@@ -218,7 +218,7 @@ def test_hhh_is_read_as_its_own_stage_reads_it():
   wanted = 0.5 if sizes[0] == sizes[1] else float(sizes[0] > sizes[1])
   assert [x['acc_mean'] for x in found] == [wanted, 1.0]
   assert len({x['item'] for x in found}) == 2
-  about = {'data': 'd', 'model': 'm', 'revision': 'r'}
+  about = {'data': 'd', 'revision': 'r', 'seconds': 1.0}
   row = hhh.rows_of(found, about)[0]
   assert (row['metric'], row['value'], row['chance']) == ('acc', 0.75, 0.5)
   # What has no chat template cannot be given the prompt.

@@ -115,7 +115,7 @@ def test_a_policy_of_adapters_is_scored_as_its_steps_compute(study, tmp_path):
 
 
 def config_of(root, **changes):
-  config = _config('evals', 'smoke') | {'study': str(root)}
+  config = _config('evals', 'few') | {'study': str(root)}
   config |= {'models': [f'plain={root}/model', f'prompted={root}/model+hhh']}
   config['models'] += ['ppo=study:rl/ppo', 'none=study:rl/none']
   config |= {'data': {'path': str(root / 'data')}, 'pad_token': tiny.PAD}
