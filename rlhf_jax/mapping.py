@@ -94,6 +94,26 @@ def over_data(function, rows, *whole, total=False):
   )(rows, *whole)
 
 
+def parts_of_device(rows, microbatches):
+  """Parts in which a device goes through its share of `rows` rows.
+
+  A part has rows / microbatches rows at most, on any number of devices: the
+  batch is cut into microbatches before devices share it, so that each of d
+  devices has the least number of equal parts that is microbatches / d or more.
+
+  Raises:
+    ValueError: if `microbatches` does not divide the rows.
+  """
+  if rows % microbatches:
+    raise ValueError(
+      f'{microbatches} microbatches do not divide a batch of {rows} rows'
+    )
+  devices = data_parts(rows)
+  own = rows // devices
+  least = -(-microbatches // devices)
+  return next(n for n in range(least, own + 1) if own % n == 0)
+
+
 def split_rows(batch, parts):
   """Every array [B, ...] of the batch as [parts, B / parts, ...].
 
@@ -102,9 +122,7 @@ def split_rows(batch, parts):
   """
   size = jax.tree.leaves(batch)[0].shape[0]
   if size % parts:
-    raise ValueError(
-      f'{parts} microbatches do not divide a batch of {size} rows'
-    )
+    raise ValueError(f'{size} rows cannot be cut into {parts} equal parts')
   return jax.tree.map(
     lambda x: x.reshape(parts, size // parts, *x.shape[1:]), batch
   )
@@ -113,14 +131,16 @@ def split_rows(batch, parts):
 def map_microbatches(fn, batch, microbatches, *weights):
   """Calls fn(part, *weights) for parts of the batch, in turn; rejoins rows.
 
-  On a mesh each device of the axis `data` does so with its own rows.
+  On a mesh each device of the axis `data` does so with its own rows, see
+  `parts_of_device`.
   """
+  count = parts_of_device(jax.tree.leaves(batch)[0].shape[0], microbatches)
 
   def joined(batch, *weights):
     one = lambda part: fn(part, *weights)
-    if microbatches == 1:
+    if count == 1:
       return one(batch)
-    parts = jax.lax.map(one, split_rows(batch, microbatches))
+    parts = jax.lax.map(one, split_rows(batch, count))
     return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), parts)
 
   return over_data(joined, batch, *weights)

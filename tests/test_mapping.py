@@ -11,6 +11,8 @@ from rlhf_jax.mapping import (
   map_microbatches,
   on_rows,
   over_data,
+  parts_of_device,
+  split_rows,
 )
 from rlhf_jax.train.sharded import on_mesh
 from rlhf_jax.train.sharding import AXES, make_mesh
@@ -76,3 +78,33 @@ def test_microbatches_are_mapped_in_turn_and_joined_in_their_order(parts):
 def test_parts_that_do_not_divide_the_rows_are_an_error():
   with pytest.raises(ValueError, match='3 microbatches do not divide .* of 8'):
     map_microbatches(lambda part: part, np.arange(8.0), 3)
+
+
+@pytest.mark.parametrize(
+  ('sizes', 'rows', 'microbatches', 'parts'),
+  [
+    ((1, 1, 1), 16, 16, 16),
+    ((2, 1, 1), 16, 16, 8),  # one row a part, as on one device
+    ((4, 1, 1), 16, 2, 1),  # a device has fewer rows than a microbatch
+    ((2, 1, 1), 48, 16, 8),  # three rows a part
+    ((3, 1, 1), 48, 16, 8),  # 16 / 3 and no fewer that divide 16 rows
+    ((1, 4, 1), 16, 16, 16),  # weights are cut: rows are not a device's own
+  ],
+)
+def test_devices_share_the_parts_of_a_batch(sizes, rows, microbatches, parts):
+  """A part never has more than rows / microbatches rows."""
+  with mesh_of(*sizes):
+    assert parts_of_device(rows, microbatches) == parts
+    own = rows // data_parts(rows)
+  assert own % parts == 0
+  assert own // parts <= rows // microbatches
+
+
+def test_microbatches_have_to_divide_the_rows_of_all_devices():
+  with mesh_of(2, 1, 1), pytest.raises(ValueError, match='16 .* of 8 rows'):
+    parts_of_device(8, 16)
+
+
+def test_rows_are_cut_into_equal_parts_alone():
+  with pytest.raises(ValueError, match='8 rows cannot be cut into 3 equal'):
+    split_rows(np.arange(8.0), 3)

@@ -19,7 +19,7 @@ import jax
 import orbax.checkpoint as ocp
 
 from rlhf_jax import digests
-from rlhf_jax.train import hosts
+from rlhf_jax.train import distributed, hosts
 from rlhf_jax.train.about import RunError
 from rlhf_jax.train.run_files import read_json, write_json
 from rlhf_jax.train.sharding import whole
@@ -44,6 +44,8 @@ def _require_fit(saved, wanted, where):
 class _Quiet:
   """Turns what orbax and its threads say of an error into one line.
 
+  That another process has died is no fault of the disk, and goes on as it is.
+
   Args:
     what: was done: 'read', 'write'.
     path: the folder.
@@ -61,7 +63,7 @@ class _Quiet:
     logging.disable(self._disabled)
     if kind is None or not issubclass(kind, Exception):
       return
-    if issubclass(kind, RunError):
+    if issubclass(kind, RunError) or distributed.is_loss(error):
       return
     if _disk_is_full(error):
       raise RunError(

@@ -161,6 +161,24 @@ def start(address=None, num_processes=None, process_id=None):
   jax.devices()  # where all meet: what is done `once` must not wait for it
 
 
+def is_loss(error):
+  """Whether an error, or one behind it, says that another process has died.
+
+  So say collectives, in words of their own (SIGNS), wherever they were called
+  from: a library may have put an error of its own over theirs.
+  """
+  if hosts.count() == 1:
+    return False
+  import jax
+
+  while error is not None:
+    known = isinstance(error, jax.errors.JaxRuntimeError | ValueError)
+    if known and any(sign in str(error) for sign in SIGNS):
+      return True
+    error = error.__cause__ or error.__context__
+  return False
+
+
 @contextlib.contextmanager
 def together():
   """Runs a job's program: process 0 speaks, and none outlives another.
@@ -174,8 +192,6 @@ def together():
   if hosts.count() == 1:
     yield
     return
-  import jax
-
   from rlhf_jax.train import partners
 
   connections = partners.connect()
@@ -183,8 +199,7 @@ def together():
     with silent() if hosts.index() else contextlib.nullcontext():
       yield
   except BaseException as error:
-    known = isinstance(error, jax.errors.JaxRuntimeError | ValueError)
-    if known and any(sign in str(error) for sign in SIGNS):
+    if is_loss(error):
       partners.lose(reason(error))
     partners.leave(connections)
     raise

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from rlhf_jax.mapping import over_data, split_rows
+from rlhf_jax.mapping import over_data, parts_of_device, split_rows
 
 
 def make_optimiser(
@@ -89,7 +89,8 @@ def accumulate_gradients(
     params: pytree.
     batch: pytree of arrays with one leading batch axis.
     weight_fn: batch -> [] how many tokens or rows count.
-    microbatches: static int that divides the rows of a device.
+    microbatches: static int that divides the rows; devices share them, see
+      `parts_of_device`.
     *frozen: weights that the loss reads and that get no gradient; it may close
       over traced scalars, but not over arrays.
 
@@ -105,10 +106,12 @@ def accumulate_gradients(
     share = weight_fn(part) / total
     return jax.tree.map(lambda x: share * x, (grads, {**metrics, 'loss': loss}))
 
+  parts = parts_of_device(jax.tree.leaves(batch)[0].shape[0], microbatches)
+
   def summed(part, *weights):
-    if microbatches == 1:
+    if parts == 1:
       return weighted(part, *weights)
-    split = split_rows(part, microbatches)
+    split = split_rows(part, parts)
     first = jax.tree.map(lambda x: x[0], split)
     shapes = jax.eval_shape(weighted, first, *weights)
     zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)

@@ -95,7 +95,7 @@ def main():
   mesh = make_mesh(data=8)
   found = {
     'shares': shares,
-    'sums': all_reduces(compile_step(mesh, microbatches=2)),
+    'sums': all_reduces(compile_step(mesh, microbatches=B)),
     'sampler': all_reduces(compile_sampler(mesh)),
   }
   print(json.dumps(found))

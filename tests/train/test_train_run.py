@@ -7,11 +7,12 @@ import os
 import subprocess
 import sys
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rlhf_jax.train import locks
+from rlhf_jax.train import checkpoints, distributed, hosts, locks
 from rlhf_jax.train import run as run_module
 from rlhf_jax.train.optimiser import make_optimiser
 from rlhf_jax.train.run import Run, RunError
@@ -210,3 +211,35 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_later(
     run.save(state_of(2))
   with Run(tmp_path, CONFIG) as run:
     assert int(run.restore(state_of()).step) == 2
+
+
+DEATH = 'UNKNOWN: Gloo AllGather failed: Read error: Connection reset by peer'
+
+
+@pytest.mark.parametrize(
+  ('processes', 'expected', 'says'),
+  [
+    (2, jax.errors.JaxRuntimeError, 'Gloo'),
+    (1, RunError, 'see to the disk'),  # there is no other process
+  ],
+)
+def test_another_process_that_dies_while_both_write_is_no_fault_of_the_disk(
+  tmp_path, monkeypatch, processes, expected, says
+):
+  """`distributed.together` ends the process then, in its own words."""
+  monkeypatch.setattr(hosts, 'count', lambda: processes)
+
+  quiet = checkpoints._Quiet('write', tmp_path, 'see to the disk')
+  with pytest.raises(expected, match=says), quiet:
+    raise jax.errors.JaxRuntimeError(DEATH)
+
+
+@pytest.mark.parametrize('wrapped', [False, True])
+def test_a_death_is_known_behind_another_error(monkeypatch, wrapped):
+  monkeypatch.setattr(hosts, 'count', lambda: 2)
+  error = jax.errors.JaxRuntimeError(DEATH)
+  if wrapped:
+    outer = RuntimeError('the commit failed')
+    outer.__cause__, error = error, outer
+  assert distributed.is_loss(error)
+  assert not distributed.is_loss(OSError(errno.ENOSPC, 'Connection'))
