@@ -22,7 +22,7 @@ for two quiet cores, by kind of job (the study of seeds 120-124 took 15.6, for
 which it says 15.8):
 
   micro      preference models alone, eight seeds: claims 1, 2, 4, 5, 6, 37.
-             32 (it took 31, other programs beside it): language models and
+             32 (it took 21 on a quiet machine): language models and
              comparisons 11, scaling 12, calibration and mixture 5, single 2,
              compiling 1. Claims on RL want eight seeds as well, which is no
              matter of minutes: headline.
