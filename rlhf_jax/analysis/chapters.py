@@ -109,9 +109,6 @@ def figure(draw, files, tables, registry: Registry, workdir) -> dict:
   """
   name = draw.__name__
   judged = [spec for spec in registry.claims if spec.figure == name]
-  behind = sources(files[name]) or dict.fromkeys(
-    table for spec in judged for table in spec.tables
-  )
   title, _, text = inspect.getdoc(draw).partition('\n\n')
   return _undescribed(name, files, workdir) | {
     'title': ' '.join(title.split()),
@@ -124,7 +121,7 @@ def figure(draw, files, tables, registry: Registry, workdir) -> dict:
         'seeds': _seeds_of(tables[table]),
         'link': link(table, registry, workdir),
       }
-      for table in behind
+      for table in behind(name, files[name], registry)
       if table in tables
     ],
   }
@@ -133,6 +130,13 @@ def figure(draw, files, tables, registry: Registry, workdir) -> dict:
 def _seeds_of(frame):
   """Number of seeds of a table; 0 of one whose rows are over seeds."""
   return frame['seed'].nunique() if 'seed' in frame else 0
+
+
+def behind(name, file, registry: Registry) -> list[str]:
+  """The tables behind a figure: those its file names, else its claims'."""
+  judged = [spec for spec in registry.claims if spec.figure == name]
+  of_claims = (table for spec in judged for table in spec.tables)
+  return sources(file) or list(dict.fromkeys(of_claims))
 
 
 def sources(file) -> list[str]:
@@ -163,12 +167,17 @@ def _undescribed(name, files, workdir):
 
 def link(table, registry: Registry, workdir) -> str | None:
   """Where the file of a table lies, seen from the page; None if nowhere."""
+  file = table_file(table, registry, workdir)
+  return f'../{file.relative_to(workdir).as_posix()}' if file else None
+
+
+def table_file(table, registry: Registry, workdir) -> pathlib.Path | None:
+  """The file of a table in the folder of a study or run; None if it lacks."""
   known = registry.tables.get(table)
-  file = table + ('.csv.gz' if known and known.compressed else '.csv')
-  for folder in ('tables/', ''):
-    if (pathlib.Path(workdir) / folder / file).exists():
-      return f'../{folder}{file}'
-  return None
+  name = table + ('.csv.gz' if known and known.compressed else '.csv')
+  folders = pathlib.Path(workdir) / 'tables', pathlib.Path(workdir)
+  files = (folder / name for folder in folders)
+  return next((file for file in files if file.exists()), None)
 
 
 def headline(found):

@@ -1,8 +1,10 @@
 """Several studies side by side: verdicts, changes seed by seed, and figures."""
 
+import os
 import pathlib
 from collections import Counter
 from typing import NamedTuple
+from urllib.parse import quote
 
 from rlhf_jax.analysis import (
   chapters,
@@ -10,6 +12,7 @@ from rlhf_jax.analysis import (
   intervals,
   page,
   paired,
+  redrawing,
   rerun,
   runs,
 )
@@ -23,13 +26,18 @@ class Study(NamedTuple):
     name: of its folder.
     document: of its claims.json.
     figures: name -> file.
-    tables: folder of its tables, which may be missing.
+    folder: of all of it.
   """
 
   name: str
   document: dict
   figures: dict
-  tables: pathlib.Path
+  folder: pathlib.Path
+
+  @property
+  def tables(self) -> pathlib.Path:
+    """The folder of its tables, which may be missing."""
+    return self.folder / 'tables'
 
 
 def read(folder) -> Study:
@@ -49,7 +57,7 @@ def read(folder) -> Study:
   drawn = sorted((folder / 'figures').glob('*.svg'))
   document = claims_io.read_claims(file)
   figures = {path.stem: path for path in drawn}
-  return Study(folder.name, document, figures, folder / 'tables')
+  return Study(folder.name, document, figures, folder)
 
 
 def ledger(studies) -> list[dict]:
@@ -100,17 +108,52 @@ def repeated(studies) -> rerun.Rerun | None:
   return rerun.compare(one, two)
 
 
-def figures(studies) -> list[dict]:
-  """A row a figure, in the order of the themes: title, a URI or None each."""
+def figures(studies, out) -> list[dict]:
+  """A row a figure, in the order of the themes: title, what each study shows.
+
+  Args:
+    studies: in the order of the page.
+    out: folder of the page, from which links lead.
+
+  Returns:
+    [{name, title, shown}], `shown` being of `figure`, or None where a study has
+    no such figure.
+  """
   found = []
   for draw in load().drawings:
     name = draw.__name__
-    files = [study.figures.get(name) for study in studies]
-    if any(files):
-      uris = [page.data_uri(file) if file else None for file in files]
+    if any(name in study.figures for study in studies):
+      shown = [
+        figure(study, name, out) if name in study.figures else None
+        for study in studies
+      ]
       title = ' '.join(draw.__doc__.partition('\n\n')[0].split())
-      found.append({'name': name, 'title': title, 'uris': uris})
+      found.append({'name': name, 'title': title, 'shown': shown})
   return found
+
+
+def figure(study, name, out) -> dict:
+  """A figure of a study: the picture, what is behind it, how to draw it again.
+
+  Args:
+    study: that has it.
+    name: of the figure.
+    out: folder of the page.
+
+  Returns:
+    {uri, tables, command}: `tables` are dicts of name and link, from the page
+    to the file of the table, None where the study keeps none.
+  """
+  registry, start, tables = load(), pathlib.Path(out).resolve(), []
+  for table in chapters.behind(name, study.figures[name], registry):
+    file = chapters.table_file(table, registry, study.folder)
+    link = quote(os.path.relpath(file, start)) if file else None
+    tables.append({'name': table, 'link': link})
+  return {
+    'uri': page.data_uri(study.figures[name]),
+    'tables': tables,
+    'command': redrawing.command(study.folder, name),
+  }
 
 
 def write(folders, out) -> pathlib.Path:
@@ -144,7 +187,7 @@ def write(folders, out) -> pathlib.Path:
     studies=studies,
     counts=[{verdict: count[verdict] for verdict in order} for count in counts],
     rows=rows,
-    figures=figures(studies),
+    figures=figures(studies, out),
     changes=[(change, chapters.words(change.name)) for change in found],
     rerun=repeated(studies),
   )

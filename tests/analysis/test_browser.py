@@ -39,7 +39,8 @@ window.onload = () => {{
       'body, a, .verdict, .muted, dt, td')].map(
       e => page.defaultView.getComputedStyle(e).color),
     paper: page.defaultView.getComputedStyle(page.body).backgroundColor,
-    letters: Math.min(...[...page.querySelectorAll('p, td, li')].map(
+    letters: Math.min(...[...page.querySelectorAll(
+      'p, td, li, figcaption, code')].map(
       e => parseFloat(getComputedStyle(e).fontSize))),
     families: [...page.querySelectorAll('.labels label')].map(label => {{
       label.click();
@@ -220,7 +221,7 @@ def test_a_comparison_fits_a_narrow_screen(tmp_path):
   folders = [ROOT / 'results' / name for name in ('smollm2', 'smollm2_full')]
   found = looked_at(compare.write(folders, tmp_path / 'out'), 400, tmp_path)
   assert found['wide'] == [] and found['scroll'] <= 400
-  assert min(found['images']) > 300
+  assert min(found['images']) > 300 and found['letters'] >= 12
 
 
 def test_the_probe_sees_what_is_too_wide_and_what_runs(tmp_path):
