@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from rlhf_jax.analysis import tax_by_size
+from rlhf_jax.analysis import starts, tax_by_size
 from rlhf_jax.analysis.drawings import activations as pictures
 from rlhf_jax.analysis.drawings import baselines, ensembles
 from rlhf_jax.analysis.operating import (
@@ -131,13 +131,15 @@ def finetuned(seeds):
 def with_policies(curve):
   """An rl_curve that has runs of other algorithms and rewards as well.
 
-  Those of algorithms are the linear ones of one size, those under ensembles
-  the long ones, a little lower.
+  Those of algorithms are the linear ones of one size, and so are those from a
+  distilled model; those under ensembles the long ones, a little lower.
   """
   added = [curve]
   for place, role in enumerate(baselines.ALGORITHMS):
     rows = curve[(curve['role'] == 'linear') & (curve['size'] == '13K')]
     added.append(_as_role(rows, role, place))
+  rows = curve[(curve['role'] == 'linear') & (curve['size'] == '13K')]
+  added.append(_as_role(rows, starts.DISTILLED, 2))
   for place, role in enumerate(ensembles.REWARDS):
     if role != 'robust':
       added.append(_as_role(curve[curve['role'] == 'robust'], role, place))

@@ -203,6 +203,7 @@ def test_a_figure_without_its_table_or_rows_is_none(whole, composed, tmp_path):
     'frontier_and_policies',
     'gold_and_forms',
     'algorithms',
+    'policies_from_distilled',
     'gold_under_ensembles',
     'kl_coefficients',
     'inner_passes',

@@ -62,10 +62,11 @@ def test_its_check_stands_beside_those_of_the_house(study):
   checks = {row['name']: row for row in document['checks']}
   house = [check.__name__ for check in load().checks]
   # Of studies of real pairs and rankings, of games, of runs that count their
-  # FLOPs, of other algorithms and of ensembles.
+  # FLOPs, of other algorithms, of ensembles and of distilled models.
   elsewhere = ('over_length_rules', 'length_of_gain', 'size_or_data')
   elsewhere += ('ranking_over_likelihood', 'pretrained_heads_help')
-  for name in (*elsewhere, 'algorithms_at_equal_kl', 'blind_spots'):
+  elsewhere += ('algorithms_at_equal_kl', 'blind_spots', 'policies_by_start')
+  for name in elsewhere:
     house.remove(name)
   assert list(checks) == [*house, 'thermometer']
   assert checks['thermometer']['measured']['heat'] == pytest.approx(16.3)

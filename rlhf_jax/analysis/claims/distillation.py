@@ -14,6 +14,7 @@ from rlhf_jax.analysis.claims.spec import (
 )
 from rlhf_jax.analysis.drawings.distillation import (
   distilled_kl,
+  policies_from_distilled,
   prompted_models,
 )
 from rlhf_jax.analysis.findings import (
@@ -26,6 +27,7 @@ from rlhf_jax.analysis.findings import (
   sizes,
 )
 from rlhf_jax.analysis.intervals import Contrast, Interval, exact
+from rlhf_jax.analysis.starts import policies_by_start
 
 LEFT = 0.2  # share of the divergence that self-distillation may leave
 MARGIN = 0.03  # of accuracies that are the same
@@ -280,7 +282,8 @@ THEME = Theme(
     ),
   ),
   tables=(DISTILLATION, BUCKETS, PROMPTED, GAMES),
-  drawings=(distilled_kl, prompted_models),
+  drawings=(distilled_kl, prompted_models, policies_from_distilled),
+  checks=(policies_by_start,),
   roles={
     'teacher': 'the largest language model that read pages, with the HHH '
     'prompt',

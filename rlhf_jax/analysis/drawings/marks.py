@@ -65,6 +65,19 @@ def seed_lines(axis, table, names, **style):
   _name_places(axis, names.values())
 
 
+def seed_places(axis, values, styles=None):
+  """Bars of means over seeds, a place each.
+
+  Args:
+    axis: with a place for each.
+    values: name on the axis -> one value a seed.
+    styles: name -> style of its bar; None: each has a marker of its own.
+  """
+  for place, (name, own) in enumerate(values.items()):
+    seed_bar(axis, place, own, **(styles or {}).get(name, {}))
+  _name_places(axis, values)
+
+
 def seed_differences(axis, values):
   """Bars of differences over seeds, and the 0 that a claim bounds them by.
 
@@ -72,10 +85,8 @@ def seed_differences(axis, values):
     axis: with a place for each.
     values: name on the axis -> one value a seed.
   """
-  for place, own in enumerate(values.values()):
-    seed_bar(axis, place, own)
+  seed_places(axis, values)
   axis.axhline(0, color='0.3', ls='--', lw=1, label='bound of the claim')
-  _name_places(axis, values)
 
 
 def _name_places(axis, names):
