@@ -171,10 +171,18 @@ def exposed_scores(fit_ND, shown_MD, tested_ND, l2) -> np.ndarray:
 
 
 def layer_scores(part: Split):
-  """(Gaussian, {score: (of outliers, of known prompts)}) of one layer."""
+  """(Gaussian, {score: (of outliers, of known prompts)}) of one layer.
+
+  The background of the relative score has the known prompts of the fit and the
+  outliers that may be shown, which are never tested.
+  """
   gaussian = ood.fit_gaussian(part.fit)
   sides = [ood.scores(gaussian, x) for x in (part.outliers, part.known)]
-  return gaussian, {name: [x[name] for x in sides] for name in ood.SCORES}
+  values = {name: [x[name] for x in sides] for name in ood.SCORES}
+  background = ood.background_of(part.fit, part.exposed)
+  tested = part.outliers, part.known
+  relative = [ood.relative(gaussian, background, x) for x in tested]
+  return gaussian, values | {ood.RELATIVE: relative}
 
 
 def detection_rows(gaussian, values, keys):

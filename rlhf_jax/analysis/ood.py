@@ -7,10 +7,14 @@ how often an outlier is farther off than a known prompt.
     plain       (x - mu)^T S^-1 (x - mu)
     diagonal    (x - mu)^T diag(S)^-1 (x - mu)
     simplified  plain - diagonal
+    relative    plain - (x - mu_0)^T S_0^-1 (x - mu_0), a background's
 
-Reference: Bai et al. 2022 (arXiv:2204.05862), section 5.4 and appendix B.9;
-Ren et al. 2021 (arXiv:2106.09022) for the relative distance. All of it is
-float64.
+Reference: Bai et al. 2022 (arXiv:2204.05862), section 5.4 and appendix B.9, of
+the first three, and Ren et al. 2021 (arXiv:2106.09022) of the last. Their
+background is fitted to all training data, whatever its class. Where all of it
+is known prompts that is the Gaussian itself and the score is 0, so here the
+background has prompts of both kinds, of which nobody says which are which. No
+claim is judged by it. All of it is float64.
 """
 
 import dataclasses
@@ -24,6 +28,7 @@ from rlhf_jax.analysis.bounded import share
 from rlhf_jax.analysis.intervals import Interval
 
 SCORES = ('plain', 'diagonal', 'simplified')
+RELATIVE = 'relative'
 RIVALS = ('plain', 'simplified')  # what the paper compares
 DEEP = 4  # layers from which on a model has a middle
 ROUNDED = 1e-12  # a mean of perfect areas need not add up to 1
@@ -138,6 +143,20 @@ def relative(foreground: Gaussian, background: Gaussian, x_ND) -> np.ndarray:
   rows, less specific ones.
   """
   return mahalanobis(foreground, x_ND) - mahalanobis(background, x_ND)
+
+
+def background_of(known_ND, others_MD, shrinkage: float | None = None):
+  """The Gaussian of prompts of both kinds, without their labels.
+
+  That of Ren et al. 2021, section 3, mu_0 and S_0 of all rows whatever their
+  class; rows of others that are later scored would give the score away.
+
+  Args:
+    known_ND: features of known prompts, those of the other Gaussian.
+    others_MD: of outliers, none of which is scored.
+    shrinkage: of `fit_gaussian`.
+  """
+  return fit_gaussian(np.concatenate([known_ND, others_MD]), shrinkage)
 
 
 def scores(gaussian: Gaussian, x_ND) -> dict[str, np.ndarray]:

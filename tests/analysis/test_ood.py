@@ -90,6 +90,45 @@ def test_relative_to_another_gaussian_is_the_difference_of_two_loops(rows):
   np.testing.assert_allclose(found, wanted)
 
 
+def test_the_background_of_both_kinds_is_that_of_a_loop(rows):
+  """All rows in one mean and one covariance; of known ones alone it is 0."""
+  x_ND, y_ND = rows
+  others_MD = x_ND[:9] @ np.diag([1.0, 2.0, 1.0, 3.0, 1.0]) - 2
+  foreground = ood.fit_gaussian(x_ND, 0.0)
+  background = ood.background_of(x_ND, others_MD, 0.0)
+  assert background.n == N + 9
+  found = ood.relative(foreground, background, y_ND)
+  both = [*x_ND, *others_MD]
+  wanted = [twin_distance(x_ND, y) - twin_distance(both, y) for y in y_ND]
+  np.testing.assert_allclose(found, wanted)
+  alone = ood.background_of(x_ND, x_ND[:0], 0.0)
+  np.testing.assert_array_equal(ood.relative(foreground, alone, y_ND), 0.0)
+
+
+def test_a_background_takes_away_what_no_kind_is_told_by():
+  """Half of the coordinates vary more in the tested prompts of both kinds.
+
+  They drown the plain distance: a spread of 3 in ten coordinates, while the
+  kinds differ by 1.5 in one. 2,000 prompts: the error of an area is .013.
+  """
+  rng = np.random.default_rng(3)
+
+  def draw(count, off, spread):
+    x_ND = rng.normal(size=(count, 20))
+    x_ND[:, :10] *= spread
+    x_ND[:, 19] += off
+    return x_ND
+
+  known, others = draw(4000, 0.0, 1.0), draw(4000, 1.5, 1.0)
+  foreground = ood.fit_gaussian(known)
+  background = ood.background_of(known, others)
+  tested = [draw(1000, off, 3.0) for off in (1.5, 0.0)]
+  area = lambda score: ood.auroc(*(score(x) for x in tested)).value
+  plain = area(lambda x: ood.mahalanobis(foreground, x))
+  against = area(lambda x: ood.relative(foreground, background, x))
+  assert plain < 0.56 and against > 0.7
+
+
 def twin_shrinkage(z_ND):
   """Ledoit and Wolf's a by loops over rows, as their section 3 has it."""
   n, d = z_ND.shape

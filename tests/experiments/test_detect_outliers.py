@@ -87,7 +87,7 @@ def test_tables_of_a_split_have_their_columns_and_the_areas_of_a_loop():
       assert set(row) == set(load().tables[name].columns), name
   split = outliers.split_rows(own, 1)
   rows = pd.DataFrame(tables['ood']).set_index(['pool', 'layer', 'score'])
-  assert len(rows) == 2 * 2 * 3 and rows['n_fit'].eq(40).all()
+  assert len(rows) == 2 * 2 * 4 and rows['n_fit'].eq(40).all()
   x = lambda part: pooled[part, 1, 0].astype(float)
   gaussian = ood.fit_gaussian(x(split.fit))
   sides = [
@@ -102,6 +102,15 @@ def test_tables_of_a_split_have_their_columns_and_the_areas_of_a_loop():
   plain = rows.loc['mean', 1, 'plain']
   assert found['over_plain'] == pytest.approx(area - plain['auroc'])
   assert plain['over_plain'] == plain['over_plain_se'] == 0
+  background = ood.fit_gaussian(
+    np.concatenate([x(split.fit), x(split.exposed)])
+  )
+  sides = [
+    ood.mahalanobis(gaussian, x(part)) - ood.mahalanobis(background, x(part))
+    for part in (split.outliers, split.known)
+  ]
+  area = np.mean([[a > b for b in sides[1]] for a in sides[0]])
+  assert rows.loc['mean', 1, 'relative']['auroc'] == pytest.approx(area)
   control = pd.DataFrame(tables['ood_control'])
   assert control['rotated'].max() < 1e-9 < control['unrotated'].min()
 
@@ -112,7 +121,7 @@ def test_shown_outliers_are_compared_with_the_best_distance_of_any_layer():
   pooled[60:, :, 1, 2] -= 3.0
   tables = outliers.tables_of(pooled, config(), 0)
   rows = pd.DataFrame(tables['ood'])
-  rows = rows[(rows['pool'] == 'last') & (rows['score'] != 'diagonal')]
+  rows = rows[(rows['pool'] == 'last') & rows['score'].isin(ood.RIVALS)]
   shown = pd.DataFrame(tables['ood_exposure'])
   shown = shown[shown['pool'] == 'last'].set_index('outliers')
   assert list(shown['layer']) == [2, 2] and list(shown['draws']) == [3, 3]

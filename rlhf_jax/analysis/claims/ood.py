@@ -192,7 +192,9 @@ OOD = Table(
   columns=LAYER
   | {
     'score': '`plain`: Mahalanobis; `diagonal`: the same without correlations; '
-    '`simplified`: the first less the second',
+    '`simplified`: the first less the second; `relative`: the first less the '
+    'distance to a Gaussian of prompts of both kinds without their labels '
+    '(Ren et al. 2021), which no claim is judged by',
     'auroc': 'P(a red-team prompt is farther off than a helpful one)',
     'auroc_se': 'its standard error over prompts (DeLong)',
     'auroc_low': 'low end of the 95 % interval over prompts',
