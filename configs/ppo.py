@@ -87,6 +87,7 @@ def instructgpt(config, root):
     gae_lambda=0.95,  # not stated; Stiennon et al. 2020, app. B.1
     temperature=1.0,  # app. C.4
     b2=0.95,  # app. C: Adam's betas are .9 and .95
+    average_decay=0.992,  # app. C.4; of an update or an iteration: not stated
     reward_samples=512,  # not stated
     reward_sd=0.0,  # section 3.5: a bias alone; there demonstrations score 0
     sparse_every=50,  # ours: between two evaluations

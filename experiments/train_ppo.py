@@ -106,14 +106,16 @@ def hyper_at(config, base, iteration):
 
 
 def initial_state(config, base, mesh):
-  """Policy = pi_0, and with PPO a value network."""
+  """Policy = pi_0, with PPO a value network, with a recipe what that has."""
   params = {'policy': trained.policy(config, base)}
   if algorithm_of(config).group is None:
     params['value'] = initial_value(config, base, mesh)
   recipe, b2 = recipes.recipe_of(config), config['b2']
   tx = recipe.optimiser(b2) if recipe else make_optimiser(b2=b2)
   # Its own: the state is donated.
-  return recipes.controlled(config, spread(init_state(params, tx), mesh), mesh)
+  state = spread(init_state(params, tx), mesh)
+  state = recipes.averaged(config, state, mesh)
+  return recipes.controlled(config, state, mesh)
 
 
 def initial_value(config, base, mesh):
@@ -277,14 +279,15 @@ def train(config, run_, base, held_out, running, spent, read=None):
     if iteration % config['log_every'] == 0:
       health.note('train', done, run_.log(done, metrics))
     if iteration + 1 in points:
-      measure(state.params['policy'], iteration + 1)
+      measure(recipes.policy_of(state), iteration + 1)
     if iteration + 1 in config.get('snapshots', ()):
       keep_snapshot(config, run_.path, base, state, iteration + 1)
     if (iteration + 1) % config['checkpoint_every'] == 0:
       run_.save(state, prompts)
   curve = rl_tables.write_tables(run_, pi0)
   rl_tables.print_curve(curve, rl_tables.pi0_rows(pi0), config['seed'])
-  run_.save_params(spread(state.params['policy'], None), total * updates)
+  policy = recipes.policy_of(state)
+  run_.save_params(spread(policy, None), total * updates)
   run_.finish(iterations=total, train_pm=curve[-1]['train_pm'], **spent)
 
 
@@ -299,7 +302,8 @@ def keep_snapshot(config, path, base, state, iteration):
   folder = path / 'snapshots' / str(iteration)
   with Run(folder, config | {'iterations': iteration}, row, about=about) as own:
     if not own.done:
-      own.save_params(spread(state.params['policy'], None), iteration)
+      policy = recipes.policy_of(state)
+      own.save_params(spread(policy, None), iteration)
       own.finish(iterations=iteration)
 
 

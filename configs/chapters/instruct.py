@@ -25,6 +25,7 @@ def recipe():
     value_coef=1.0,
     schedule_shape='constant',
     adam_eps=1e-8,
+    average_decay=0.0,
   )
 
 

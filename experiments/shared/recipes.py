@@ -1,4 +1,4 @@
-"""Pieces that a recipe of PPO has besides: text, a controller, a scale.
+"""Pieces that a recipe of PPO has besides: text, a controller, an average.
 
 Each is off where the config does not have its key, and the run is then the
 program that it would be without.
@@ -7,6 +7,7 @@ program that it would be without.
     kl_target        a coefficient of the KL that adapts (Ziegler et al. 2019)
     reward_samples   scores brought to a scale that is fitted on pi_0 (the same)
     whiten_rewards   rewards of a batch that get variance 1 (the same)
+    average_decay    a moving average of the policy's weights (Ouyang et al.)
 """
 
 import functools
@@ -24,6 +25,7 @@ from rlhf_jax.data.packing import pack
 from rlhf_jax.data.pipeline import Batches
 from rlhf_jax.text.pretrained import load_tokenizer
 from rlhf_jax.train import about, control
+from rlhf_jax.train.averaging import AveragedState, make_averaging_advance
 from rlhf_jax.train.objectives import language_objective
 from rlhf_jax.train.optimiser import make_optimiser
 
@@ -37,11 +39,13 @@ class Recipe(NamedTuple):
     mixes: whether text is mixed in.
     whitens: whether rewards are whitened.
     adam_eps: of Adam.
+    average_decay: of the policy's weights; 0: there is no average.
   """
 
   mixes: bool
   whitens: bool
   adam_eps: float
+  average_decay: float
 
   def optimiser(self, b2):
     """Adam of policy and value network."""
@@ -55,7 +59,16 @@ class Recipe(NamedTuple):
       microbatches: parts whose gradients are summed, of both losses.
     """
     text = language_objective(policy, microbatches=microbatches, packed=True)
-    return {'mixed': text if self.mixes else None, 'whiten': self.whitens}
+    found = {'mixed': text if self.mixes else None, 'whiten': self.whitens}
+    if self.average_decay:
+      averaging = make_averaging_advance(self.average_decay, _policy)
+      found['advance'] = averaging
+    return found
+
+
+def _policy(params):
+  """What is averaged: the value network is not kept."""
+  return params['policy']
 
 
 def recipe_of(config):
@@ -64,8 +77,9 @@ def recipe_of(config):
     config.get('ptx_coef', 0.0) > 0,
     config.get('whiten_rewards', False),
     config.get('adam_eps', 1e-8),
+    config.get('average_decay', 0.0),
   )
-  return None if found == Recipe(False, False, 1e-8) else found
+  return None if found == Recipe(False, False, 1e-8, 0.0) else found
 
 
 def text_rows(config):
@@ -194,6 +208,23 @@ def controlled(config, state, mesh):
   if not found:
     return state
   return control.ControlledState(state, spread(found, mesh))
+
+
+def averaged(config, state, mesh):
+  """A TrainState with the average of its policy, if one is kept.
+
+  It starts as the policy does.
+  """
+  if not config.get('average_decay', 0.0):
+    return state
+  return AveragedState(state, spread(_policy(state.params), mesh))
+
+
+def policy_of(state):
+  """The policy to measure and to keep: the average, or the last weights."""
+  inner = state.state if isinstance(state, control.ControlledState) else state
+  averages = isinstance(inner, AveragedState)
+  return inner.average if averages else _policy(inner.params)
 
 
 def fitted(config, run, state, scores, mesh):

@@ -165,7 +165,7 @@ def make_pieces(
     rescore: whether the update compares with `_rescored` log-probabilities.
     whiten: rewards, as of `ppo.make_estimate`; it needs a critic.
     algorithm: 'ppo' of a value_fn; 'rloo' (or None) and 'grpo' of a group.
-    **update: passes, minibatch_size and microbatches of `make_ppo_update`.
+    **update: passes, minibatch_size and all other of `make_ppo_update`.
 
   Raises:
     ValueError: if the sampler cuts (top-k, top-p), or the algorithm lacks what

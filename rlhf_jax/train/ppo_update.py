@@ -169,14 +169,14 @@ def make_ppo_update(
   critic=True,
   combine=whole,
   mixed=None,
+  advance=advance,
   **options,
 ):
   """Builds update(state, Experience, rng, PPOHyper) -> (state, metrics).
 
   K inner passes over the batch, each in another order, in minibatches; the old
-  log-probabilities and values stay frozen. Advantages are whitened within each
-  minibatch (masked mean 0, variance 1), but not those of `train.rloo`; rewards
-  are not whitened.
+  log-probabilities and values stay frozen. Advantages get masked mean 0 and
+  variance 1 in each minibatch, but not those of `train.rloo`; rewards do not.
 
   Args:
     logits_and_value_fn: of `make_ppo_loss`.
@@ -189,6 +189,7 @@ def make_ppo_update(
     mixed: Objective whose gradient is added, times `hyper.mixed_coef`: the
       update takes a batch of it as `mixed_batch` then, of which every
       minibatch has the next rows, so that each is seen once an iteration.
+    advance: an optimiser update; `train.averaging` has one that averages.
     **options: of `make_ppo_objective`.
 
   Returns:
@@ -207,8 +208,7 @@ def make_ppo_update(
     def one(state, rows_and_mixed):
       rows, mixed_part = rows_and_mixed
       part = jax.tree.map(lambda x: jnp.take(x, rows, axis=0), experience)
-      if critic:
-        part = _whitened(part)
+      part = _whitened(part) if critic else part
       if mixed is not None:
         part = MixedBatch(part, mixed_part)
       grads, metrics = mixed_gradients(

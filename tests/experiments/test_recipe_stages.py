@@ -79,6 +79,7 @@ def everything(study):
     kl_target=0.02,
     kl_horizon=40,
     reward_samples=8,
+    average_decay=0.7,
     seed=1,
   )
   train_ppo.run(asked, study / 'everything')
@@ -106,7 +107,7 @@ def test_with_a_weight_the_text_is_learnt_beside_the_reward(study, plain):
 def test_a_killed_run_of_everything_resumes_bit_for_bit(
   study, everything, monkeypatch
 ):
-  """Positions of both streams, coefficient, scale (checklist 75, 82, 84)."""
+  """Streams, coefficient, scale and average (checklist 75, 82, 84)."""
   asked, whole = everything
   broken = study / 'broken'
   killed(asked, broken, 2, monkeypatch)
@@ -143,6 +144,45 @@ def test_the_scale_is_logged_once_and_gives_pi_0_mean_0(everything):
   assert row['gain'] * row['sd'] == pytest.approx(1, rel=1e-5)
   assert row['bias'] == pytest.approx(-row['gain'] * row['mean'], rel=1e-5)
   assert row['replies'] == 8
+
+
+def test_the_average_is_measured_and_kept_and_never_acts(study, plain):
+  """Replies and losses of training are those of the run without it.
+
+  By hand of the first update: three quarters of pi_0 and a quarter of what it
+  led to, which is the policy of the run of that one update without an average.
+  """
+  train_ppo.run(config(study, average_decay=0.75), study / 'averaged')
+  ours, alone = rows(study / 'averaged'), rows(plain)
+  assert len(ours) == len(alone) == 3
+  for one, other in zip(ours, alone, strict=True):
+    assert one['score'] == pytest.approx(other['score'], rel=1e-4)
+    assert one['loss'] == pytest.approx(other['loss'], rel=1e-3, abs=1e-5)
+  curves = [
+    pd.read_csv(x / 'rl_curve.csv').set_index('iteration')['kl']
+    for x in (study / 'averaged', plain)
+  ]
+  assert curves[0][0] == curves[1][0] == 0  # both are pi_0
+  assert 0 < curves[0][3] < curves[1][3]
+  one = {'iterations': 1, 'dense_iterations': 1, 'warmup_iterations': 0}
+  one |= {'minibatch_size': config(study)['batch_size'], 'passes': 1}
+  for name, decay in (('one', 0.75), ('other', 0.0)):
+    train_ppo.run(config(study, average_decay=decay, **one), study / name)
+  pi0, average, last = (
+    open_run(study / name).params for name in ('lm', 'one', 'other')
+  )
+  differ = jax.tree.map(
+    lambda a, b: float(np.abs(np.asarray(a) - b).max()), pi0, last
+  )
+  assert max(jax.tree.leaves(differ)) > 1e-5
+  jax.tree.map(
+    lambda a, p, q: np.testing.assert_allclose(
+      a, 0.75 * np.asarray(p) + 0.25 * np.asarray(q), rtol=1e-5, atol=1e-7
+    ),
+    average,
+    pi0,
+    last,
+  )
 
 
 def test_policies_stand_beside_each_other_on_text_and_prompts(study, plain):

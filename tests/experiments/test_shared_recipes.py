@@ -50,6 +50,7 @@ def test_a_config_without_a_recipe_is_the_program_of_before(config):
   assert recipes.controller_of(config) is None
   assert recipes.with_texts(config, stream, None) == (stream, {})
   assert recipes.controlled(config, start, None) is start
+  assert recipes.averaged(config, start, None) is start
   assert recipes.fitted(config, None, start, None, None) is start
   assert recipes.coef_of(config, start) == {}
   assert recipes.text_rows(config) == 0
@@ -61,6 +62,8 @@ def test_equal_recipes_are_one_and_a_changed_one_is_another():
   assert recipes.recipe_of(mixed) == recipes.recipe_of({**mixed, 'ptx_coef': 9})
   assert recipes.recipe_of(mixed).mixes
   assert recipes.recipe_of({**OFF, 'whiten_rewards': True}).whitens
+  averages = recipes.recipe_of({**OFF, 'average_decay': 0.9})
+  assert averages.average_decay == 0.9 and not averages.mixes
   adapts = {**OFF, 'kl_target': 6.0}
   one, other = (recipes.controller_of({**adapts, 'seed': i}) for i in (0, 1))
   assert one is other
@@ -207,6 +210,36 @@ def test_gain_bias_and_coefficient_come_back_from_a_checkpoint(tmp_path):
   )
   assert (hyper.reward_gain, hyper.reward_bias) == kept['scores']
   assert hyper.kl_coef == kept['kl']
+
+
+def two_networks():
+  params = {'policy': {'w': jnp.ones(2)}, 'value': {'w': jnp.zeros(2)}}
+  return init_state(params, make_optimiser())
+
+
+@pytest.mark.parametrize('controlled', [False, True])
+def test_the_policy_that_is_kept_is_the_average_where_there_is_one(
+  controlled, tmp_path
+):
+  """It starts as pi_0, in arrays of its own, and is part of a checkpoint."""
+  config = {**OFF, 'average_decay': 0.9, 'kl_target': 6.0 * controlled}
+  last = recipes.controlled(OFF | config, two_networks(), None)
+  assert recipes.policy_of(last) is last.params['policy']
+  start = recipes.averaged(config, two_networks(), None)
+  assert start.average['w'] is not start.params['policy']['w']
+  later = start._replace(
+    average={'w': jnp.full(2, 7.0)},
+    state=start.state._replace(step=jnp.int32(3)),
+  )
+  start, later = (recipes.controlled(config, x, None) for x in (start, later))
+  np.testing.assert_array_equal(recipes.policy_of(start)['w'], 1.0)
+  with Run(tmp_path, config) as run:
+    run.save(later, prompts())
+  with Run(tmp_path, config) as run:
+    found = run.restore(start, prompts())
+  assert int(found.step) == 3 and isinstance(found, type(later))
+  np.testing.assert_array_equal(recipes.policy_of(found)['w'], 7.0)
+  np.testing.assert_array_equal(found.params['policy']['w'], 1.0)
 
 
 def test_the_epsilon_of_a_recipe_is_adam_s():
