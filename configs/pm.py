@@ -23,7 +23,7 @@ The preset pairs is the same for pairs of one's own (docs/own-pairs.md): all of
 them, and the model is written for transformers, into DIR/model. The preset
 kwise is of rankings of K replies to a prompt, the first model of the theme
 kwise; rankings is adapters over SmolLM2 from rankings of one's own, the file
-data.path (docs/kwise.md).
+data.path, shifted by demonstrations of demonstrations_path (docs/kwise.md).
 """
 
 import sys
@@ -71,6 +71,7 @@ def own_rankings():
   config.loss, config.read, config.half = 'kwise', 'tokens', 'all'
   config.data.source = 'rankings'
   config.update(batch_size=4, microbatches=4, eval_batch=2, export='')
+  config.update(demonstrations_path='', demonstrations_count=256)
   return config
 
 

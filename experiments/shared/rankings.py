@@ -3,13 +3,17 @@
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from rlhf_jax import digests
+from rlhf_jax.data.demonstrations import read_demonstrations
 from rlhf_jax.data.faults import DataError
 from rlhf_jax.data.pairs import PairArrays, split_by_prompt
 from rlhf_jax.data.rankings import (
   RankedPairs,
   RankingArrays,
   encode_rankings,
+  make_ranking,
   of_conversation,
   pairs_of,
   read_rankings,
@@ -46,7 +50,12 @@ def reads(config) -> bool:
     ValueError: if it wants something of them that there is not.
     DataError: if they are not there.
   """
-  loss = config.get('loss', PAIRS)
+  loss, own = config.get('loss', PAIRS), config.get('demonstrations_path', '')
+  if own and (loss == PAIRS or config['comparisons_dir']):
+    raise ValueError(
+      f'demonstrations_path={own!r} shifts a model of rankings of data.path: '
+      'a run of make_rankings has its own, and one of pairs is not shifted'
+    )
   if loss == PAIRS:
     return False
   plain = {'read': 'tokens', 'pairs': 0, 'score_at': 'end_of_context'}
@@ -102,12 +111,43 @@ def split_records(data, reading):
   return split_by_prompt(records, [1 - held, held], data['split_seed'])
 
 
+def demonstrations_of_people(config, tokenizer, size):
+  """(RankingArrays of one reply each, counts) of a file of demonstrations.
+
+  Args:
+    config: demonstrations_path; demonstrations_count, so many are drawn of it;
+      seed; data.
+    tokenizer: the tokenizer.
+    size: (most tokens of a prompt, most tokens of a reply).
+
+  Returns:
+    (None, {}) where the config names no file.
+
+  Raises:
+    DataError: if there is no demonstration in it.
+  """
+  path = config.get('demonstrations_path', '')
+  if not path:
+    return None, {}
+  on_error = config['data'].get('on_error', 'raise')
+  found, counts = read_demonstrations(path, on_error)
+  order = np.random.default_rng([config['seed'], 7]).permutation(len(found))
+  items = [
+    make_ranking(found[i].prompt, [found[i].reply], [0], 'demonstration')
+    for i in order[: config['demonstrations_count']]
+  ]
+  arrays, _ = encode_rankings(
+    items, tokenizer, sum(size), size[1], ordered=False
+  )
+  return arrays, {'demonstrations': counts | {'scored': len(arrays.kind_N)}}
+
+
 def read_pairs(config, base) -> Ranked:
   """The Ranked of a config: of its `comparisons_dir`, or of `data.path`.
 
   Rankings of one conversation stay on one side, as pairs of people do.
   """
-  folder, demonstrations = config['comparisons_dir'], None
+  folder, more = config['comparisons_dir'], {}
   if folder:
     names = ('train.jsonl.gz', 'test.jsonl.gz', DEMONSTRATIONS)
     digests.check(folder, *names)
@@ -121,8 +161,11 @@ def read_pairs(config, base) -> Ranked:
     reading = config['reading']
     size = reading['max_prompt'], reading['max_reply']
     train, test = split_records(config['data'], reading)
+    demonstrations, more = demonstrations_of_people(
+      config, base.tokenizer, size
+    )
   found = encoded({'train': train, 'test': test}, base.tokenizer, size)
   sides = {side: (own, pairs_of(own)) for side, (own, _) in found.items()}
-  counts = {side: own for side, (_, own) in found.items()}
+  counts = {side: own for side, (_, own) in found.items()} | more
   both = [sides[side][1].pairs for side in ('train', 'test')]
   return Ranked(*both, counts if not folder else {}, sides, demonstrations)

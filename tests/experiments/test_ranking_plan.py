@@ -18,6 +18,7 @@ from experiments.shared.trained import Way
 from rlhf_jax.data.faults import DataError
 from rlhf_jax.data.rankings import make_ranking, write_rankings
 from rlhf_jax.losses import preference
+from rlhf_jax.text.encode import encode_prompt, encode_reply
 from rlhf_jax.train.run import Run
 from rlhf_jax.types import SharedCandidates, WeightedPairs
 from tests.test_configs import _config
@@ -217,6 +218,54 @@ def test_demonstrations_score_0_on_average_and_no_gap_changes(file):
     'mean_score_before': pytest.approx(float(mean), abs=1e-5),
   }
   assert params['head']['kernel'] is PARAMS['head']['kernel']
+
+
+def write_demonstrations(path, count=6):
+  rows = [
+    {'instruction': f'draw {i} {tiny.ANIMALS[i]}s', 'output': SAID[i % 4]}
+    for i in range(count)
+  ]
+  path.write_text(''.join(json.dumps(row) + '\n' for row in rows))
+  return str(path)
+
+
+def test_demonstrations_of_a_file_shift_a_model_of_real_rankings(
+  file, tmp_path
+):
+  """As many as are asked for, an order of the seed; all of them by a loop."""
+  path = write_demonstrations(tmp_path / 'shown.jsonl')
+  config = settings(file, demonstrations_path=path, demonstrations_count=99)
+  ranked = rankings.read_pairs(config, BASE)
+  assert ranked.counts['demonstrations'] == {'read': 6, 'kept': 6, 'scored': 6}
+  scores = []
+  for i in range(6):
+    asked = tiny.prompt(f'draw {i} {tiny.ANIMALS[i]}s')
+    prompt, _ = encode_prompt(WORDS, asked, 30)
+    reply, _ = encode_reply(WORDS, SAID[i % 4], 12)
+    end = len(prompt) + len(reply)  # where end-of-context stands
+    scores.append(1.0 * 0.1 * end + 0.5)
+  args = config, BASE, WAY, None, ranked, {}, PARAMS
+  params, said = ranking_plan.shifted(*args)
+  mean = float(np.mean(scores))
+  assert said['shift']['mean_score_before'] == pytest.approx(mean, abs=1e-5)
+  assert float(params['head']['bias']) == pytest.approx(0.5 - mean, abs=1e-5)
+  few = config | {'demonstrations_count': 2}
+  one, again, other = (
+    rankings.read_pairs(few | {'seed': seed}, BASE).demonstrations.tokens_NCT
+    for seed in (0, 0, 5)
+  )
+  assert len(one) == 2
+  np.testing.assert_array_equal(one, again)
+  assert (one != other).any()
+
+
+@pytest.mark.parametrize(
+  'changes', [{'loss': 'pairs'}, {'comparisons_dir': 'x'}]
+)
+def test_demonstrations_shift_rankings_of_a_file_alone(changes, file):
+  config = settings(file, demonstrations_path='shown.jsonl', **changes)
+  with pytest.raises(ValueError, match='shifts a model of rankings of data.p'):
+    rankings.reads(config)
 
 
 def test_rows_of_both_sides_share_a_program(file):
