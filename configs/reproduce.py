@@ -22,12 +22,11 @@ for two quiet cores, by kind of job (the study of seeds 120-124 took 15.6, for
 which it says 15.8):
 
   micro      preference models alone, eight seeds: claims 1, 2, 4, 5, 6, 37.
-             32 (it took 21 on a quiet machine): language models and
-             comparisons 11, scaling 12, calibration and mixture 5, single 2,
-             compiling 1. Claims on RL want eight seeds as well, which is no
-             matter of minutes: headline.
+             22 (it took 21): language models and comparisons 9, scaling 7,
+             calibration and mixture 3, single 1, compiling 1. Claims on RL want
+             eight seeds as well, which is no matter of minutes: headline.
   headline   every claim that has an evaluator, eight seeds, four hours.
-             236: preference models 32, policies 121, frontiers 70, the rest 13.
+             221: preference models 20, policies 121, frontiers 70, the rest 10.
   classic    the same in the first world, of shorter replies: 88.
   full       headline and every further chapter (configs/chapters): 1,020.
   smollm2_recipes

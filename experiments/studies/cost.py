@@ -9,9 +9,9 @@ scaled so that the micro study of ae98915 (five seeds of preference models,
 three of PPO) takes its 938 s (docs/reproduction.md). Longer rows take more
 again, by the factors of `LONG`: what seeds 200 and 201 of the headline study
 took at 43a80f2, on a Xeon, half of it beside other programs, over what their
-columns alone would make; language models and comparisons, what micro took at
-534f8d6 (results/parts/micro-rerun-200-207). An estimate is good to a third or
-so.
+columns alone would make; language models, comparisons and preference models,
+what micro took at 11048bb, with nothing beside it
+(results/parts/micro-rerun-200-207). An estimate is good to a third or so.
 """
 
 import math
@@ -33,9 +33,9 @@ COLUMNS = 24 + 28  # of the rows that these rates are of
 # Of rows with more columns, on top of their number: packed texts, pages of a
 # cache, attention. Other stages of such rows: OTHER, that of a whole study.
 LONG = {
-  'train_lm': 2.1,
-  'make_comparisons': 6.6,
-  'train_pm': 1.2,
+  'train_lm': 1.7,
+  'make_comparisons': 5.2,
+  'train_pm': 0.7,
   'train_ppo': 2.0,
   'frontier': 2.1,
 }
@@ -62,9 +62,14 @@ def seconds(job) -> float:
 
 
 def reckoned(job) -> float:
-  """Seconds a job should take, by its stage and rung, else by its weight."""
+  """Seconds a job should take, by its stage and rung, else by its weight.
+
+  A weight is no number of seconds: one that stood for the comparisons of six
+  draws would let the rest of their study look short.
+  """
   known = job.module.rpartition('.')[2] in OF_STAGE
-  if known and job.config.get('size') in rungs.COST:
+  sizes = [job.config[key] for key in ('size', 'lm_size') if key in job.config]
+  if known and all(size in rungs.COST for size in sizes):
     return seconds(job)
   return clock.by_weight(job)
 
