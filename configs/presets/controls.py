@@ -42,7 +42,7 @@ def shared_variance():
   config.draws, config.seeds = 6, tuple(range(400, 424))
   config.rl_seeds = len(config.seeds)
   config.comparisons.update(lm_size='13K', pairs=36000)
-  config.rl.update(eval_prompts=256, dense_every=2)
+  config.rl.eval_prompts = 256  # as often as there: fits want eight points
   config.themes = ('scaling', 'ppo')
   config.scaling.sizes = config.linear.sizes = ('13K',)
   config.linear.pm_size, config.ppo.inert_sizes = '13K', ()

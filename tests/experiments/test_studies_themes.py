@@ -213,6 +213,9 @@ def test_draws_deal_out_the_seeds_and_share_nothing():
     seeds.setdefault(name.split('/', 1)[1].split('-')[0], []).append(
       job.config['seed']
     )
+  schedule = ('dense_iterations', 'dense_every', 'sparse_every')
+  whole = _config('reproduce', 'headline')['rl']  # whose fits are compared
+  assert all(config['rl'][key] == whole[key] for key in schedule)
   assert seeds['comparisons'] == list(range(200, 206))
   assert seeds['text'] == list(range(6))
   assert sorted(seeds['rl/linear']) == list(range(400, 424))
