@@ -28,12 +28,14 @@ Written by `python -m scripts.make_variance_doc`.
 
 - **between**: variance of what seeds share; **within**: of the seeds beside it.
 - **share**: between / (between + within), with its 95 % interval.
+- **runs**: those that the quantity could be measured of; a slope wants eight
+  checkpoints between KL 0 and sqrt(KL) = 3.5.
 - **widening**: standard error of the mean of a study of {seeds} seeds, were the
   shared part drawn anew as well, over the one that its interval is made of.
 """
 COLUMNS = (
-  '\n| quantity | mean | between | within | share | 95 % interval '
-  '| widening |\n|---|---|---|---|---|---|---|\n'
+  '\n| quantity | runs | mean | between | within | share | 95 % interval '
+  '| widening |\n|---|---|---|---|---|---|---|---|\n'
 )
 WAITING = """
 Not run yet: `make reproduce PRESET=shared_variance` (about {minutes} minutes on
@@ -47,7 +49,8 @@ def rows_of(table):
   """The rows of the page's table."""
   for row in table.to_dict('records'):
     interval = f'{row["low"]:.2f} to {row["high"]:.2f}'
-    cells = [row['quantity'], f'{row["mean"]:.3g}', f'{row["between"]:.2g}']
+    cells = [row['quantity'], str(row['runs']), f'{row["mean"]:.3g}']
+    cells += [f'{row["between"]:.2g}']
     cells += [f'{row["within"]:.2g}', f'{row["share"]:.2f}', interval]
     yield '| ' + ' | '.join([*cells, f'{row["widening"]:.2f}']) + ' |'
 

@@ -5,8 +5,11 @@ prompts. With S draws of those and R seeds of each, one-way random effects tell
 the two apart:
 
   y_sr = mean + a_s + e_sr,   Var(a) = between, Var(e) = within
-  MSB = R sum_s (y_s - y)^2 / (S - 1),   MSW = sum_sr (y_sr - y_s)^2 / S(R - 1)
-  within = MSW,   between = (MSB - MSW) / R,   share = between / (both)
+  MSB = sum_s R_s (y_s - y)^2 / (S - 1),   MSW = sum_sr (y_sr - y_s)^2 / (N - S)
+  within = MSW,   between = (MSB - MSW) / R0,   share = between / (both)
+
+N runs in all; R0 = (N - sum_s R_s^2 / N) / (S - 1) is R where each draw has R
+seeds, and a little less than their mean where some run measured nothing.
 
 An interval over the n seeds of one study covers the mean over seeds of that
 draw; the mean over draws varies by between + within / n.
@@ -41,7 +44,8 @@ class Nested:
     low: lower end of its 95 % interval, at least 0.
     high: upper end of it.
     draws: S.
-    seeds: R, of each draw.
+    seeds: R, of each draw, at most.
+    runs: N, those that measured something.
   """
 
   mean: float
@@ -52,6 +56,7 @@ class Nested:
   high: float
   draws: int
   seeds: int
+  runs: int
 
   def widening(self, seeds: int = SEEDS) -> float:
     """Standard error of a study's mean over what its seeds alone tell.
@@ -63,15 +68,16 @@ class Nested:
 
 
 def one_way(value_SR, level: float = 0.95) -> Nested:
-  """Components of variance of equal groups, and the F interval of the share.
+  """Components of variance of groups, and the F interval of the share.
 
-    F = MSB / MSW;  F / F[1 - a/2] <= 1 + R between / within <= F / F[a/2]
+    F = MSB / MSW;  F / F[1 - a/2] <= 1 + R0 between / within <= F / F[a/2]
 
-  at S - 1 and S (R - 1) degrees of freedom, so that with f such an end
-  the share's is (f - 1) / (f - 1 + R).
+  at S - 1 and N - S degrees of freedom, so that with f such an end the
+  share's is (f - 1) / (f - 1 + R0): exact where groups are equal.
 
   Args:
-    value_SR: rows are draws, columns their seeds.
+    value_SR: rows are draws, columns their seeds; NaN where nothing was
+      measured, which is left out.
     level: of the interval.
 
   Raises:
@@ -79,29 +85,27 @@ def one_way(value_SR, level: float = 0.95) -> Nested:
   """
   value_SR = np.asarray(value_SR, float)
   S, R = value_SR.shape
-  if S < 2 or R < 2:
-    raise ValueError(f'wanted two draws of two seeds or more, got {S} of {R}')
-  mean_S = value_SR.mean(1)
-  msb = R * mean_S.var(ddof=1)
-  msw = value_SR.var(axis=1, ddof=1).mean()
-  between = max(0.0, (msb - msw) / R)
+  there_SR = ~np.isnan(value_SR)
+  count_S = there_SR.sum(1)
+  if S < 2 or count_S.min() < 2:
+    raise ValueError(
+      f'wanted two draws of two seeds or more, got {S} of {count_S.min()}'
+    )
+  N = int(count_S.sum())
+  mean, mean_S = np.nanmean(value_SR), np.nanmean(value_SR, axis=1)
+  msb = (count_S * (mean_S - mean) ** 2).sum() / (S - 1)
+  msw = np.nansum((value_SR - mean_S[:, None]) ** 2) / (N - S)
+  usual = (N - (count_S**2).sum() / N) / (S - 1)
+  between = max(0.0, (msb - msw) / usual)
   total = between + msw
-  freedom = S - 1, S * (R - 1)
   ratio = msb / msw if msw else math.inf
   ends = [
-    _share(ratio / stats.f.ppf((1 + sign * level) / 2, *freedom), R)
+    _share(ratio / stats.f.ppf((1 + sign * level) / 2, S - 1, N - S), usual)
     for sign in (1, -1)
   ]
   share = between / total if total else math.nan
-  return Nested(
-    float(value_SR.mean()),
-    float(between),
-    float(msw),
-    float(share),
-    *ends,
-    S,
-    R,
-  )
+  found = (float(x) for x in (mean, between, msw, share))
+  return Nested(*found, *ends, S, R, N)
 
 
 def _share(f, R):
