@@ -6,6 +6,8 @@ The student is any language model with the teacher's tokenizer; it reads the
 texts without the prompt, and its divergence from the stored distributions, over
 50 ids and one bucket, is what is minimised: at 0.05 times the rate of its
 pretraining, falling to 0, 32 texts a step (Bai et al. 2022, appendix A.1).
+Trained is all of it, or adapters over it frozen. A real model reads the texts
+as its chat template has them: behind the student's prefix of the targets.
 """
 
 import functools
@@ -13,7 +15,7 @@ import functools
 import jax
 import numpy as np
 
-from experiments.shared import command
+from experiments.shared import command, trained
 from experiments.shared.devices import (
   jit_measure,
   jit_step,
@@ -23,7 +25,8 @@ from experiments.shared.devices import (
 )
 from experiments.shared.files import write_csv
 from experiments.shared.models import open_base
-from experiments.shared.targets import KINDS, read_targets
+from experiments.shared.pages import behind
+from experiments.shared.targets import KINDS, read_targets, student_prefix
 from rlhf_jax.data.pipeline import Batches, take_rows
 from rlhf_jax.evals.distillation import make_target_divergence
 from rlhf_jax.train.about import About
@@ -36,21 +39,33 @@ from rlhf_jax.types import LMHyper
 
 @functools.cache
 def distil_step(
-  functions, label, b2, weight_decay, microbatches, mesh, on_nonfinite
+  functions,
+  label,
+  b2,
+  weight_decay,
+  microbatches,
+  mesh,
+  on_nonfinite,
+  prefix=(),
+  way=None,
 ):
-  """Jitted step of context distillation."""
+  """Jitted step of context distillation, behind the student's prefix.
+
+  With a Way of adapters: step(state, base, batch, rng, hyper).
+  """
   step = make_distil_step(
-    functions.logits_fn,
+    behind(functions, prefix),
     make_optimiser(b2=b2, weight_decay=weight_decay),
     microbatches=microbatches,
+    combine=way.attach if way else None,
   )
   return jit_step(with_guard(step, on_nonfinite), f'distil_step_{label}', mesh)
 
 
 @functools.cache
-def target_divergence(functions, label, mesh):
+def target_divergence(functions, label, mesh, prefix=()):
   """Jitted divergence of a batch of texts."""
-  divergence = make_target_divergence(functions.logits_fn)
+  divergence = make_target_divergence(behind(functions, prefix))
   return jit_measure(divergence, f'distil_kl_{label}', mesh)
 
 
@@ -71,34 +86,59 @@ def measure(divergence, params, held, kind_N, batch_size, tokens):
   return rows
 
 
+def stepping(config, base, mesh, prefix):
+  """(state, batch, rng, hyper) -> (state, metrics), compiled at its call."""
+  way = way_of(config)
+  adapted = way.kind == 'adapters'
+  step = distil_step(
+    base.functions,
+    base.size,
+    config['b2'],
+    config['weight_decay'],
+    config['microbatches'],
+    mesh,
+    config['on_nonfinite'],
+    prefix,
+    way if adapted else None,
+  )
+  frozen = (base.params,) if adapted else ()
+  return lambda state, *rest: step(state, *frozen, *rest)
+
+
+def way_of(config):
+  """The Way of a config; those of before train all."""
+  return trained.way_of({'trained': 'all'} | config)
+
+
 def run(config, workdir):
   """Trains; writes `params` and `distillation.csv`."""
-  base = open_base(config, weights=False)
+  base, way = open_base(config, weights=False), way_of(config)
   row = {k: config[k] for k in ('role', 'seed', 'half')}
   row |= {'size': base.size, 'n_params': base.n_params}
-  about = About('distil', 'language model', base=config['base'])
+  about = About('distil', 'language model', way.kind, config['base'])
   loggers = config.get('loggers', ())
   with Run(workdir, config, row, about=about, loggers=loggers) as run_:
     if run_.done:
       return
     mesh = mesh_from(config['mesh'])
-    base = open_base(config, mesh)
-    arrays, _ = read_targets(f'{config["targets_dir"]}/targets.npz')
-    held = read_targets(f'{config["targets_dir"]}/heldout.npz')
+    base, folder = open_base(config, mesh), config['targets_dir']
+    arrays, _ = read_targets(f'{folder}/targets.npz')
+    held = read_targets(f'{folder}/heldout.npz')
+    prefix = student_prefix(folder)
     order = config['batch_size'], config['seed']
     batches = Batches(arrays, *order, share=share_of(mesh))
-    static = (config['b2'], config['weight_decay'])
-    tx = make_optimiser(b2=static[0], weight_decay=static[1])
-    state = run_.restore(spread(init_state(base.params, tx), mesh), batches)
-    more = config['microbatches'], mesh, config['on_nonfinite']
-    step_fn = distil_step(base.functions, base.size, *static, *more)
+    tx = make_optimiser(b2=config['b2'], weight_decay=config['weight_decay'])
+    start = trained.policy({'trained': 'all'} | config, base)
+    state = run_.restore(spread(init_state(start, tx), mesh), batches)
+    step_fn = stepping(config, base, mesh, prefix)
     state = train(config, run_, base, step_fn, state, batches)
-    divergence = target_divergence(base.functions, base.size, mesh)
+    divergence = target_divergence(base.functions, base.size, mesh, prefix)
     tokens = int(config['steps'] * config['batch_size'])
     tokens = int(tokens * (arrays.length_B - 1).mean())
+    after = way.merge(base.params, state.params)
     before, after = (
       measure(divergence, params, *held, config['eval_batch'], count)
-      for params, count in ((base.params, 0), (state.params, tokens))
+      for params, count in ((base.params, 0), (after, tokens))
     )
     run_.save_params(spread(state.params, None), config['steps'])
     write_csv(run_.path / 'distillation.csv', [*before, *after])

@@ -33,3 +33,23 @@ def with_prefix(prefix, tokens_NT, length_N):
   P = len(prefix)
   before_NP = np.broadcast_to(np.int32(prefix), (len(tokens_NT), P))
   return jnp.concatenate([before_NP, tokens_NT], 1), length_N + P
+
+
+def behind(functions, prefix):
+  """Builds logits(params, tokens_BT, length_B) -> logits_BTV of texts.
+
+  The model reads each text behind the prefix, whose own logits are not made.
+
+  Args:
+    functions: `build`'s Model.
+    prefix: ids; () where texts stand alone.
+  """
+  if not prefix:
+    return functions.logits_fn
+
+  def logits(params, tokens_BT, length_B):
+    rows = with_prefix(prefix, tokens_BT, length_B)
+    hidden_BSD = functions.hidden_fn(params, *rows)
+    return functions.head_fn(params, hidden_BSD[:, len(prefix) :])
+
+  return logits

@@ -4,16 +4,22 @@ NAME.npz   tokens_NT, length_N, kind_N of the texts; and of each token but
            the first of its text, M in all: row_M and column_M (where it
            stands in tokens_NT), logp_MC (its 50 largest log-probabilities
            and that of the rest) and id_MK
+prefixes.json  ids that the teacher and its student read before each text;
+           neither is in it
 """
+
+from pathlib import Path
 
 import jax
 import numpy as np
 
-from experiments.shared.files import read_arrays
+from experiments.shared.files import read_arrays, read_json
+from rlhf_jax.digests import write_json
 from rlhf_jax.types import DistilBatch
 
 KINDS = ('generic', 'question')  # of texts, by number
 NAMES = 'tokens_NT length_N kind_N row_M column_M logp_MC id_MK'.split()
+PREFIXES = 'prefixes.json'
 
 
 def places(length_N):
@@ -83,3 +89,16 @@ def read_targets(path):
     spread(data['id_MK']),
   )
   return batch, data['kind_N']
+
+
+def write_prefixes(folder, teacher, student):
+  """Writes the ids that are read before each text."""
+  found = {'teacher': list(teacher), 'student': list(student)}
+  write_json(Path(folder) / PREFIXES, found)
+
+
+def student_prefix(folder) -> tuple[int, ...]:
+  """Ids that a student reads before each text; () in folders of before."""
+  if not (Path(folder) / PREFIXES).exists():
+    return ()
+  return tuple(read_json(Path(folder) / PREFIXES)['student'])

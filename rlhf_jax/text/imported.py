@@ -1,10 +1,10 @@
 r"""Base of the tokenizers of imported models.
 
 They have the attributes and methods of `rlhf_jax.text.tokenizer.Tokenizer`, and
-three more: `encode_prompt` and `encode_reply`, which `rlhf_jax.text.encode`
-prefers, and `encode_document`. A dialogue in the HH format becomes turns of the
-model's chat template; where the model has none, the markers are text, tokenised
-apart from what is said between them.
+four more: `encode_prompt` and `encode_reply`, which `rlhf_jax.text.encode`
+prefers, `encode_document` and `opening`. A dialogue in the HH format becomes
+turns of the model's chat template; where the model has none, the markers are
+text, tokenised apart from what is said between them.
 
 - A prompt is tokenised without its reply and a reply without its prompt, in
   training and in sampling alike: the prefix property holds by construction.
@@ -189,6 +189,14 @@ class ImportedTokenizer:
     lost = set(said[:over])
     ids = [x for i, x in enumerate(layout.ids) if i not in lost]
     return ids, whole - max_prompt
+
+  def opening(self) -> list[int]:
+    """Ids that stand before the first words of a dialogue, the same in all.
+
+    A system prompt is among them, where the chat template has one.
+    """
+    layout = self._layout([Turn('human', ' a'), Turn('assistant', '')])
+    return layout.ids[: layout.turn.index(0)]
 
   def refuses(self, prompt: str) -> bool:
     """Whether the template refuses a prompt, or its end from a Human turn on.

@@ -76,9 +76,10 @@ def make_lm_step(
   return make_step(objective, tx, combine=combine, mixed=mixed)
 
 
-def make_distil_step(logits_fn, tx, *, microbatches=1):
+def make_distil_step(logits_fn, tx, *, microbatches=1, combine=None):
   """Context distillation; see `distil_objective`, `make_step`."""
-  return make_step(distil_objective(logits_fn, microbatches=microbatches), tx)
+  objective = distil_objective(logits_fn, microbatches=microbatches)
+  return make_step(objective, tx, combine=combine)
 
 
 def make_pm_step(

@@ -4,8 +4,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from experiments import make_targets
 from experiments.shared import targets
 from rlhf_jax.digests import DamagedError
+from rlhf_jax.evals.distillation import divergences
 from rlhf_jax.losses import distillation
 from rlhf_jax.train import objectives
 
@@ -75,3 +77,30 @@ def test_a_file_that_lacks_an_array_is_named(tmp_path):
   np.savez(tmp_path / 'x.npz', tokens_NT=np.zeros((1, 2)))
   with pytest.raises(DamagedError, match='lacks length_N, kind_N, row_M'):
     targets.read_targets(tmp_path / 'x.npz')
+
+
+def test_prefixes_are_kept_and_folders_of_before_have_none(tmp_path):
+  assert targets.student_prefix(tmp_path) == ()
+  targets.write_prefixes(tmp_path, [1, 2, 3], [4, 5])
+  assert targets.student_prefix(tmp_path) == (4, 5)
+
+
+def test_buckets_are_of_real_tokens_alone_text_by_text():
+  rng = np.random.default_rng(0)
+  teacher_NTV, plain_NTV = rng.standard_normal((2, N, T, V))
+  rows = np.zeros((N, T), np.int32), LENGTH_N
+  whole, few = make_targets.bucket_rows(
+    lambda *rows: teacher_NTV, lambda *rows: plain_NTV, rows, K
+  )
+  inside = [(n, t) for n, size in enumerate(LENGTH_N) for t in range(size - 1)]
+  p_MV, q_MV = (
+    np.array([x[place] for place in inside]) for x in (teacher_NTV, plain_NTV)
+  )
+  full_M, kept_M = divergences(p_MV, q_MV, K)
+  assert (whole['ids'], whole['top'], whole['tokens']) == (V, K, len(inside))
+  assert whole['full'] == pytest.approx(full_M.mean())
+  assert whole['bucketed'] == pytest.approx(kept_M.mean())
+  assert whole['largest_excess'] == pytest.approx((kept_M - full_M).max())
+  assert (
+    few['ids'] == K and few['largest_excess'] == 0 == few['smallest_excess']
+  )
