@@ -5,6 +5,7 @@ is a preference model, its mean score of the model's own replies are written
 down, and the model is kept; which of them the run ends with is `choose_by`.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -64,6 +65,25 @@ def chosen(rows, rule):
   """The row of the epoch that a rule chooses; of equals the first."""
   column, sign = RULES[rule]
   return max(rows, key=lambda row: (sign * row[column], -row['epoch']))
+
+
+def marked(rows, rule):
+  """Rows of sft.csv: which epoch each rule names, and which is kept.
+
+  Args:
+    rows: of the epochs.
+    rule: by which one is kept.
+  """
+  named = {'least_loss': chosen(rows, 'validation_loss')}
+  scored = all(math.isfinite(row['rm_score']) for row in rows)
+  named['best_score'] = chosen(rows, 'rm_score') if scored else None
+  kept = chosen(rows, rule)
+  return [
+    row
+    | {name: int(row is best) for name, best in named.items()}
+    | {'choose_by': rule, 'chosen': int(row is kept)}
+    for row in rows
+  ]
 
 
 def steps_of(config, rows):
@@ -152,9 +172,6 @@ class Epochs:
       {k: row[k] for k in row if k != 'step'} for row in self._run.rows('epoch')
     ]
     best = chosen(rows, rule)
-    lines = [
-      row | {'choose_by': rule, 'chosen': int(row is best)} for row in rows
-    ]
-    write_csv(self._run.path / 'sft.csv', lines)
+    write_csv(self._run.path / 'sft.csv', marked(rows, rule))
     folder = self._run.path / 'snapshots' / str(best['epoch'])
     return restored(folder, lambda _: trained, self._mesh), best

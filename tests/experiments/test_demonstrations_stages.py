@@ -35,6 +35,18 @@ def test_each_rule_chooses_its_epoch_and_of_equals_the_first(rule, epoch):
   assert demonstrations.chosen(EPOCHS, rule)['epoch'] == epoch
 
 
+def test_rows_name_the_epoch_of_each_rule_and_the_one_that_is_kept():
+  rows = demonstrations.marked(EPOCHS, 'last')
+  column = lambda name: [row[name] for row in rows]
+  assert column('least_loss') == [0, 1, 0, 0]
+  assert column('best_score') == [0, 0, 1, 0]
+  assert column('chosen') == [0, 0, 0, 1]
+  without = [row | {'rm_score': math.nan} for row in EPOCHS]
+  rows = demonstrations.marked(without, 'validation_loss')
+  assert column('best_score') == [0, 0, 0, 0]
+  assert column('least_loss') == column('chosen') == [0, 1, 0, 0]
+
+
 def test_a_choice_by_score_wants_a_preference_model():
   config = {'choose_by': 'rm_score', 'rm_dir': ''}
   with pytest.raises(ValueError, match='choose_by=rm_score wants rm_dir'):

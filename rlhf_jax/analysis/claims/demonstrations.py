@@ -16,10 +16,14 @@ SFT = Table(
     'gold': 'their mean gold score; NaN on real data',
     'length': 'their mean number of tokens',
     'ended': 'share of them that end by themselves',
+    'least_loss': '1 of the epoch with the least loss on held-out ones',
+    'best_score': '1 of the epoch whose replies score best; 0 of all without a '
+    'preference model',
     'choose_by': 'rule of the choice: `validation_loss`, `rm_score` or `last`',
     'chosen': '1 of the epoch whose model the run ends with',
   },
   text=('choose_by',),
+  optional=('least_loss', 'best_score'),
 )
 
 THEME = Theme(
