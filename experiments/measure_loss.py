@@ -14,6 +14,10 @@ errors over documents; paired.csv, every model against the first one on the same
 documents; documents.csv, a row a document and model; reading.csv, what was
 read. Documents are kept as they are scored: a killed run goes on with the next
 ones, and a model that is added later is all that is measured then.
+
+In a study it is a stage like others: `run` takes a config with writer_names and
+writer_dirs, opens all models in one arithmetic, and writes the tables
+text_losses and text_loss_differences (docs/tables.md).
 """
 
 import functools
@@ -22,10 +26,12 @@ from pathlib import Path
 import jax
 from absl import flags
 
-from experiments.harness import losses, reading
+from experiments.harness import listed, losses, reading
 from experiments.shared import command, comparisons, imported, score_files
 from experiments.shared.files import write_csv
-from experiments.shared.models import open_writer
+from experiments.shared.models import open_base, open_writer
+from rlhf_jax.train.about import About
+from rlhf_jax.train.run import Run
 
 
 def models_of(words):
@@ -45,50 +51,91 @@ def models_of(words):
   return models
 
 
-def held_out(options, workdir):
+def held_out(texts, limit, workdir):
   """The documents that models read; what was found is said and written.
 
   Raises:
     ValueError: if a file is missing or malformed, or nothing is held out.
   """
-  limit = options['limit']
   if limit is not None and limit < 1:
     raise ValueError(f'wanted --limit of 1 or more, got {limit}')
-  held, counts = losses.held_out(options['texts'], limit)
+  held, counts = losses.held_out(texts, limit)
   comparisons.write_reading(workdir, {'texts': counts})
   return held
 
 
-def nats_of(model):
+def nats_of(opening, model):
   """The function of `losses.make_nats` of a model, which is opened."""
-  opened = open_writer(model)
+  opened = opening(model)
   opened = opened._replace(params=jax.device_put(opened.params))
   longest, score = reading.longest_of(opened), reading.make_score(opened)
   return losses.make_nats(opened.tokenizer, longest, score)
 
 
-def run(options):
-  """Measures, compares and writes; `options` has the flags' names."""
-  models, workdir = models_of(options['models']), Path(options['workdir'])
-  workdir.mkdir(parents=True, exist_ok=True)
-  held = held_out(options, workdir)
+def measured(models, held, workdir, opening):
+  """(rows of documents, of losses, of differences from the first model).
+
+  Args:
+    models: {name: model}.
+    held: `documents.Document`s.
+    workdir: where what is scored is kept.
+    opening: model -> `imported.Opened`.
+  """
   rows, table = {}, []
   for name, model in models.items():
-    make = functools.partial(nats_of, model)
+    make = functools.partial(nats_of, opening, model)
     rows[name] = losses.measured(name, model, held, workdir, make)
     own = losses.losses_of(name, model, rows[name])
     print(losses.line_of(name, own[0]), flush=True)
     table += own
-  write_csv(workdir / 'documents.csv', sum(rows.values(), []))
-  write_csv(workdir / 'losses.csv', table)
   before, *others = rows.values()
   pairs = [row for after in others for row in losses.paired_of(before, after)]
-  (workdir / 'paired.csv').unlink(missing_ok=True)  # of more models, before
-  if pairs:
-    write_csv(workdir / 'paired.csv', pairs)
   for row in pairs:
     if row['file'] == losses.ALL:
       print(losses.line_of(f'{row["after"]} less {row["before"]}', row))
+  return sum(rows.values(), []), table, pairs
+
+
+def compare(options):
+  """Measures, compares and writes; `options` has the flags' names."""
+  models, workdir = models_of(options['models']), Path(options['workdir'])
+  workdir.mkdir(parents=True, exist_ok=True)
+  held = held_out(options['texts'], options['limit'], workdir)
+  opening = lambda model: open_writer(model)
+  read, table, pairs = measured(models, held, workdir, opening)
+  write_csv(workdir / 'documents.csv', read)
+  write_csv(workdir / 'losses.csv', table)
+  (workdir / 'paired.csv').unlink(missing_ok=True)  # of more models, before
+  if pairs:
+    write_csv(workdir / 'paired.csv', pairs)
+
+
+def run(config, workdir):
+  """The stage of a study; writes text_losses and text_loss_differences.
+
+  Raises:
+    ValueError, OSError, RunError: saying what is missing or wrong.
+  """
+  named = zip(config['writer_names'], config['writer_dirs'], strict=True)
+  models = dict(named)
+  if len(models) < 2:
+    raise ValueError(f'wanted two models or more, got {list(models)}')
+  imported.require(models)
+  first = {'base': config['writer_dirs'][0], 'size': ''}
+  base = open_base(config | first, weights=False)
+  row = {k: config[k] for k in ('role', 'seed', 'half')}
+  row |= {'size': base.size, 'n_params': base.n_params}
+  about = About('measure_loss', 'table')
+  with Run(workdir, config, row, about=about) as run_:
+    if run_.done:
+      return
+    held = held_out(config['texts'], config['documents'], run_.path)
+    opening = lambda path: listed.Model('', path, config, open_base).opened
+    _, table, pairs = measured(models, held, run_.path, opening)
+    table = [{k: row[k] for k in row if k != 'path'} for row in table]
+    write_csv(run_.path / 'text_losses.csv', table)
+    write_csv(run_.path / 'text_loss_differences.csv', pairs)
+    run_.finish(models=len(models), documents=len(held))
 
 
 def main():
@@ -100,7 +147,7 @@ def main():
     flags.DEFINE_string('workdir', None, 'Where results go, and go on.'),
   ]
   required = ('models', 'texts', 'workdir')
-  command.main_of_flags(run, values, required)
+  command.main_of_flags(compare, values, required)
 
 
 if __name__ == '__main__':

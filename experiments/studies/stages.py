@@ -29,6 +29,7 @@ STAGES = (
   'make_tasks',
   'make_text',
   'make_tranche',
+  'measure_loss',
   'measure_tax',
   'mix_tranches',
   'play_games',

@@ -14,6 +14,7 @@ from experiments import measure_loss
 from experiments.harness import losses, reading
 from experiments.shared import recipes
 from experiments.shared.imported import Opened
+from rlhf_jax.analysis import runs
 from rlhf_jax.data import documents
 from rlhf_jax.models.build import build
 from rlhf_jax.models.config import TransformerConfig
@@ -102,7 +103,7 @@ def table(models, name):
 
 def test_a_uniform_model_loses_the_logarithm_of_the_vocabulary(models, pages):
   """ln V a token whatever the text, and its error is 0; bytes are of UTF-8."""
-  measure_loss.run(asked(models, pages, 'uniform'))
+  measure_loss.compare(asked(models, pages, 'uniform'))
   row = table(models, 'losses').iloc[0]
   _, held = pages
   tokens, size = sum(map(len, held)), sum(len(x.encode()) for x in held)
@@ -125,7 +126,7 @@ def test_a_uniform_model_loses_the_logarithm_of_the_vocabulary(models, pages):
 
 
 def test_models_are_compared_on_the_same_documents(models, pages):
-  measure_loss.run(asked(models, pages, 'uniform', 'random', 'halved'))
+  measure_loss.compare(asked(models, pages, 'uniform', 'random', 'halved'))
   own, paired = table(models, 'documents'), table(models, 'paired')
   uniform, other = own.loc['uniform'], own.loc['random']
   assert uniform['number'].tolist() == other['number'].tolist()
@@ -207,29 +208,100 @@ def test_a_killed_run_goes_on_and_a_later_model_is_measured_alone(
 
   monkeypatch.setattr(losses, 'make_nats', dies)
   with pytest.raises(KeyboardInterrupt):
-    measure_loss.run(asked(models, pages, 'uniform', limit=5))
-  measure_loss.run(asked(models, pages, 'uniform', limit=5))
+    measure_loss.compare(asked(models, pages, 'uniform', limit=5))
+  measure_loss.compare(asked(models, pages, 'uniform', limit=5))
   assert parts == [2, 2, 1, 1] and len(models.opened) == 2
-  measure_loss.run(asked(models, pages, 'uniform', 'random', limit=5))
+  measure_loss.compare(asked(models, pages, 'uniform', 'random', limit=5))
   assert parts == [2, 2, 1, 1, 2, 2, 1] and len(models.opened) == 3
   found = table(models, 'losses')
   assert found.loc['random', 'documents'].tolist() == [5, 5]
   with pytest.raises(
     ValueError, match='results of documents .* another --work'
   ):
-    measure_loss.run(asked(models, pages, 'uniform', limit=3))
+    measure_loss.compare(asked(models, pages, 'uniform', limit=3))
 
 
 def test_what_cannot_be_measured_is_one_line(models, pages, tmp_path):
   with pytest.raises(ValueError, match='--limit of 1 or more, got 0'):
-    measure_loss.run(asked(models, pages, 'uniform', limit=0))
+    measure_loss.compare(asked(models, pages, 'uniform', limit=0))
   with pytest.raises(FileNotFoundError, match='none=.* there is no'):
-    measure_loss.run(asked(models, pages, 'none'))
+    measure_loss.compare(asked(models, pages, 'none'))
   prompted = asked(models, pages, 'uniform')
   prompted['models'] = [f'{prompted["models"][0]}+hhh']
   with pytest.raises(ValueError, match=r'leave \+hhh out'):
-    measure_loss.run(prompted)
+    measure_loss.compare(prompted)
   few = tmp_path / 'few.jsonl'
   few.write_text(json.dumps({'text': 'page'}) + '\n')
   with pytest.raises(ValueError, match='none of the documents is held out'):
-    measure_loss.run(asked(models, pages, 'uniform', texts=[str(few)]))
+    measure_loss.compare(asked(models, pages, 'uniform', texts=[str(few)]))
+
+
+@pytest.fixture
+def based(monkeypatch):
+  """Models by path, opened as bases to train from."""
+  opened = []
+  words = {'uniform': model(), 'random': model(seed=1)}
+
+  def open_base(config, weights=True):
+    name = config['base'].rpartition('/')[2]
+    if weights:
+      opened.append((name, config['dtype'], config['matmul']))
+    one = words[name]
+    return types.SimpleNamespace(
+      functions=one.functions,
+      params=one.params,
+      tokenizer=one.tokenizer,
+      size='3K',
+      n_params=3456,
+    )
+
+  monkeypatch.setattr(measure_loss, 'open_base', open_base)
+  return opened
+
+
+def stage(folder, pages, *names, **changes):
+  return {
+    'role': 'text_loss',
+    'seed': 7,
+    'half': 'a',
+    'writer_names': list(names),
+    'writer_dirs': [str(folder / name) for name in names],
+    'texts': [str(pages[0])],
+    'documents': 5,
+    'pad_token': '',
+    'dtype': 'float32',
+    'matmul': 'float32',
+    **changes,
+  }
+
+
+def test_a_study_measures_all_in_one_arithmetic_and_once(
+  models, based, pages, tmp_path
+):
+  """Its tables are those of the themes, with the columns of a run."""
+  config = stage(models.folder, pages, 'uniform', 'random')
+  measure_loss.run(config, tmp_path / 'run')
+  computed = ('float32', 'float32')
+  assert based == [('uniform', *computed), ('random', *computed)]
+  tables = runs.run_tables(tmp_path / 'run')
+  losses_, more = (
+    tables[name].query('file == "all files"').set_index(key)
+    for name, key in (
+      ('text_losses', 'model'),
+      ('text_loss_differences', 'after'),
+    )
+  )
+  assert losses_['documents'].tolist() == [5, 5]
+  assert set(losses_['seed']) == {7} and set(losses_['role']) == {'text_loss'}
+  nats = losses_['nats_per_token']
+  assert nats['uniform'] == pytest.approx(math.log(V), abs=1e-5)
+  wanted = nats['random'] - nats['uniform']
+  assert more.loc['random', 'nats_per_token'] == pytest.approx(wanted)
+  measure_loss.run(config, tmp_path / 'run')
+  assert len(based) == 2
+  with pytest.raises(ValueError, match="two models or more, got .'uniform'."):
+    measure_loss.run(stage(models.folder, pages, 'uniform'), tmp_path / 'one')
+  lacking = stage(models.folder, pages, 'uniform', 'none')
+  with pytest.raises(FileNotFoundError, match='none=.* there is no'):
+    measure_loss.run(lacking, tmp_path / 'lacking')
+  assert not (tmp_path / 'lacking').exists()

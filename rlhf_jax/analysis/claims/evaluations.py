@@ -85,7 +85,8 @@ LOSS = {
 }
 TEXT_LOSSES = Table(
   name='text_losses',
-  meaning='the loss of one model on held-out documents (`experiments.evals`)',
+  meaning='the loss of one model on held-out documents (`experiments.evals`, '
+  '`experiments.measure_loss`)',
   columns={'model': 'name of the model'}
   | LOSS
   | {'tokens': 'that were scored', 'bytes': 'of the documents'},
