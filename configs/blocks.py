@@ -41,16 +41,19 @@ def stage(name, preset):
   return found, ml_collections.ConfigDict(found[name].to_dict()), root
 
 
-def chapters():
-  """{name: module} of configs/chapters, a file a theme, in order of name.
+def chapters(folder='chapters'):
+  """{name: module} of a folder here, a file a theme, in order of name.
 
   Each has `sections(config)`, a dict of what the theme adds to the config of a
   study (its own settings, under its name, and the sections of stages that only
   it runs), and `small(config)`, which cuts them down for a smoke test.
+
+  Args:
+    folder: 'chapters', of the simulated worlds, or 'policies', of a real model.
   """
-  found = sorted(Path(__file__).with_name('chapters').glob('[a-z]*.py'))
+  found = sorted(Path(__file__).with_name(folder).glob('[a-z]*.py'))
   return {
-    file.stem: importlib.import_module(f'configs.chapters.{file.stem}')
+    file.stem: importlib.import_module(f'configs.{folder}.{file.stem}')
     for file in found
   }
 

@@ -3,10 +3,12 @@ r"""SmolLM2-135M-Instruct before and after RL: benchmarks, HHH and plain text.
     python -m experiments.evals --config=configs/evals.py \
         --config.data.path=DATA --config.study=STUDY --workdir=DIR
 
-What: seven kinds of models, those that are there: as it came, with the HHH
+What: six kinds of models, those that are there: as it came, with the HHH
 prompt, distilled, finetuned on demonstrations, after PPO against a head on
-helpful pairs (the seeds of the study smollm2_rl, whose folder is STUDY), after
-PPO with pretraining text mixed in. DATA holds the evaluation sets.
+helpful pairs (the seeds of the study smollm2_rl), after PPO with pretraining
+text mixed in. All but the first two are runs of the study whose folder is
+STUDY: smollm2_rl and smollm2_policies in one folder have them
+(docs/real-policies.md). DATA holds the evaluation sets.
 
 What was chosen, before any model was measured so:
 
@@ -51,10 +53,10 @@ def get_config(preset='smollm2'):
       models=(
         'plain=smollm2',
         'prompted=smollm2+hhh',
-        'distilled=runs/distilled',
-        'sft=runs/sft',
+        'distilled=study:distil/s200',
+        'sft=study:sft/s200',
         *(f'ppo_s{seed}=study:rl/linear-a-s{seed}' for seed in (200, 201, 202)),
-        'ppo_ptx=runs/ppo-ptx',
+        'ppo_ptx=study:rl/real_ptx-a-s200',
       ),
       study='runs/reproduce-smollm2_rl',
       data=dict(path='../shared/data'),

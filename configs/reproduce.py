@@ -35,6 +35,12 @@ which it says 15.8):
              (docs/real-pairs.md).
   smollm2_rl PPO of SmolLM2 under a head that reads helpful pairs, its frontier
              beside it; three seeds, resumable (docs/real-pairs.md).
+  smollm2_policies
+             smollm2_rl's policies and others of the same model: finetuned on
+             demonstrations, distilled from the prompted model, PPO with text
+             mixed in, RLOO, GRPO and DPO; resumable, and in the folder of
+             smollm2_rl what is done stays done (docs/real-policies.md).
+             smollm2_policies_smoke is all of it once, tiny.
   null       headline with coin-flip labels and hashed rewards.
   shared_variance
              six draws of what all seeds share, four seeds of each, smallest
@@ -56,10 +62,10 @@ from configs.presets import controls, people, real, small, whole, worlds
 
 _MADE = (
   *(whole.micro, whole.headline, whole.classic, whole.full),
-  *(small.smoke, small.full_smoke),
+  *(small.smoke, small.full_smoke, small.smollm2_policies_smoke),
   *(controls.null, controls.gpu, controls.shared_variance, controls.parts),
   *(real.hh, real.smollm2, real.smollm2_full, real.smollm2_rl),
-  real.smollm2_recipes,
+  *(real.smollm2_recipes, real.smollm2_policies),
   *(people.online_human, people.online_human_smoke),
 )
 PRESETS = {f.__name__: f for f in _MADE} | worlds.PRESETS

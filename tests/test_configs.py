@@ -33,14 +33,14 @@ STUDIES = (
     'world_half',
   ),
   *('full', 'full_smoke', 'parts', 'smollm2', 'smollm2_full', 'smollm2_rl'),
-  'smollm2_recipes',
+  *('smollm2_policies', 'smollm2_policies_smoke', 'smollm2_recipes'),
 )
 OTHERS = ('world_as_is', 'world_unsure', 'world_probit', 'world_unbiased')
 PEOPLE = ('online_human', 'online_human_smoke')
 TRAINED = STUDIES[:-1]  # those that have a section of train_pm
 RL = tuple(name for name in TRAINED if name != 'parts')
 RECIPES = ('instructgpt', 'ziegler', 'instructgpt.smollm2')
-OWN = STUDIES[:-4]  # those that train their own language models
+OWN = STUDIES[:-6]  # those that train their own language models
 FULL = ('full', 'full_smoke')  # those that have the chapters
 HEADS = ('smollm2_recipes',)  # and those of heads on real rankings
 PRESETS = {
@@ -106,6 +106,7 @@ SECTIONS = {
   'experiments.make_demonstrations': 'demos',
   'experiments.evaluate_skills': 'capability',
   'experiments.measure_tax': 'tax',
+  'experiments.measure_loss': 'text_loss',
   'experiments.render_activations': 'activations',
 }
 # A theme may tell a stage another section, by the start of a job's name.
@@ -123,6 +124,9 @@ OWN_SECTIONS = {
   'rl/tax': 'skills_rl',
   'skills/data_': 'skills_mix',
   **dict.fromkeys(('rl/ptx', 'rl/beta_'), 'instruct_rl'),
+  **dict.fromkeys(('rl/real_ptx', 'rl/real_beta_'), 'instruct_rl'),
+  **dict.fromkeys(('rl/real_rloo', 'rl/real_grpo'), 'baselines_rl'),
+  'rl/real_dpo': 'dpo',
 }
 
 
@@ -136,6 +140,8 @@ def section_of(job):
 
 # Knobs that are read when the jobs are run, and when they are analysed.
 BEYOND_JOBS = {'preset', 'workers', 'claims.rl_requires_test_pm'}
+# Those of the study in whose folder it goes on, and of a theme of that.
+OF_ANOTHER = {'smollm2_policies': ('seeds', 'ppo.')}
 
 
 @functools.cache
@@ -391,6 +397,7 @@ def _theme_of_sections(config):
   'preset',
   (
     *('smoke', 'smollm2', 'smollm2_recipes', 'smollm2_full', 'smollm2_rl'),
+    'smollm2_policies',
     pytest.param('full_smoke', marks=pytest.mark.slow),  # 1,400 knobs
   ),
 )
@@ -410,7 +417,8 @@ def test_every_knob_of_a_study_changes_its_jobs(preset):
     if key[1:].replace('_', '.') not in sizes
   ]
   theme_of = lambda key: chapter.get(key.partition('.')[0])
-  check_knobs(config, plan, [*BEYOND_JOBS, *unused], theme_of)
+  beyond = [*BEYOND_JOBS, *unused, *OF_ANOTHER.get(preset, ())]
+  check_knobs(config, plan, beyond, theme_of)
 
 
 def test_knobs_beyond_the_jobs_are_read():
@@ -702,7 +710,9 @@ def _elsewhere(folder, code, *arguments):
 def test_configs_load_in_any_working_directory(tmp_path):
   files = [file for file in FILES if file.stem not in SHARED]
   files = [
-    file for file in files if file.parent.name not in ('chapters', 'presets')
+    file
+    for file in files
+    if file.parent.name not in ('chapters', 'policies', 'presets')
   ]
   assert all(int(count) > 3 for count in _elsewhere(tmp_path, LOAD, *files))
   flags = (f'--config={ROOT}/configs/pm.py:smoke', '--config.seed=7')
@@ -720,7 +730,7 @@ def test_confirmation_seeds_are_not_those_of_development():
   """Seeds 0 to 9 are for development; committed studies confirm."""
   committed = ('micro', 'headline', 'null', 'hh')
   real = ('smollm2', 'smollm2_recipes', 'smollm2_full', 'smollm2_rl')
-  for preset in (*committed, *real):
+  for preset in (*committed, *real, 'smollm2_policies'):
     seeds = _config('reproduce', preset)['seeds']
     # One seed has no interval: by rule nothing of it passes.
     assert len(seeds) >= (1 if preset.startswith('smollm2') else 3)

@@ -52,7 +52,7 @@ def sections(config):
     ),
     pages=_pages(config),
     targets=_targets(config),
-    distil=_distil(config),
+    distil=distil(config),
     prompted=_prompted(config),
   )
 
@@ -81,7 +81,8 @@ def _targets(config):
   )
 
 
-def _distil(config):
+def distil(config):
+  """Section of `distil`."""
   return _of(config, 'mesh', *blocks.ARITHMETIC) | dict(
     base=to_set(str),
     pad_token='',

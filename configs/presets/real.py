@@ -150,6 +150,31 @@ def smollm2_rl():
   return config
 
 
+def smollm2_policies():
+  """Other policies of SmolLM2 beside those of smollm2_rl, a theme a file.
+
+  A model finetuned on demonstrations, one distilled from itself behind the HHH
+  prompt, PPO with pretraining text mixed in, and RLOO, GRPO and DPO: the files
+  of configs/policies. Heads, PPO and its frontier are the jobs of smollm2_rl:
+  in its folder (WORKDIR) they are not made again; elsewhere they take 40
+  minutes more for each of two seeds. One seed or two decide no claim.
+
+  Two and a half hours of two cores, reckoned and not run. Counted were tokens,
+  at core-seconds measured beside other programs: 6.2 for a step of finetuning
+  of 768 tokens, 5.3 for one of a student on 608, 1.2 for the teacher on 872,
+  16.4 for an iteration of PPO of 16 replies and as many rows of text. real_sft
+  23 minutes, real_distillation 38, real_ptx 45 and real_baselines 50
+  (docs/real-policies.md).
+  """
+  config = smollm2_rl()
+  config.preset = 'smollm2_policies'
+  themes = blocks.chapters('policies')
+  for theme in themes.values():
+    config.update(theme.sections(config))
+  config.themes = tuple(themes)
+  return config
+
+
 def adapted_pm():
   """What adapters over features change in the section of `train_pm`."""
   return dict(

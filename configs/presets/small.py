@@ -1,6 +1,7 @@
 """The study cut down, so that everything runs once in minutes."""
 
-from configs.presets import whole
+from configs import blocks
+from configs.presets import real, whole
 
 
 def smoke():
@@ -49,4 +50,29 @@ def full_smoke():
   config.preset = 'full_smoke'
   for chapter in whole.add_chapters(config):
     chapter.small(config)
+  return config
+
+
+def smollm2_policies_smoke():
+  """Every theme of smollm2_policies once, tiny: some minutes of SmolLM2."""
+  config = real.smollm2_policies()
+  config.preset = 'smollm2_policies_smoke'
+  config.seeds, config.rl_seeds = (0,), 1
+  config.reading.update(train_pairs=48, test_pairs=24)
+  config.rl.update(
+    iterations=2,
+    batch_size=8,
+    minibatch_size=8,
+    warmup_iterations=1,
+    eval_prompts=4,
+    eval_batch=4,
+    pi0_samples=2,
+    dense_iterations=2,
+    dense_every=1,
+    checkpoint_every=1,
+    shown=dict(each=1, replies=2, snapshots=2),
+  )
+  config.frontier.update(prompts=2, replies=24)
+  for theme in blocks.chapters('policies').values():
+    theme.small(config)
   return config

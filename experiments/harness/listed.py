@@ -5,22 +5,16 @@ import functools
 from experiments.shared import imported, score_files
 from rlhf_jax.train import about
 
-TRAIN = 'python -m experiments.train'
+POLICIES = (
+  'make reproduce PRESET=smollm2_policies WORKDIR=runs/reproduce-smollm2_rl '
+  'DATA=DATA'
+)
 # What makes the models of configs/evals.py, where they lie.
 MADE = {
   'plain': 'make smollm2',
   'prompted': 'make smollm2',
-  'distilled': 'no stage distils SmolLM2 on real texts yet; give your own',
-  'sft': f'{TRAIN}_lm --config=configs/lm.py:sft --workdir=runs/sft',
   'ppo': 'make reproduce PRESET=smollm2_rl DATA=DATA',
-  'ppo_ptx': (
-    f'{TRAIN}_ppo --config=configs/ppo.py:instructgpt.smollm2 '
-    '--config.data.path=DATA --config.train_pm_dir=PM '
-    "--config.test_pm_dir=PM --config.value_pm_dir='' "
-    '--config.ptx_text=DATA/text_gutenberg,DATA/text_misc/c4_demo.jsonl.gz '
-    '--config.ptx_coef=1.0 --config.ptx_per_episode=1 --config.iterations=10 '
-    '--config.batch_size=64 --workdir=runs/ppo-ptx'
-  ),
+  **dict.fromkeys(('distilled', 'sft', 'ppo_ptx'), POLICIES),
 }
 COMPUTES = ('pad_token', 'dtype', 'matmul')
 

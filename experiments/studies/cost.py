@@ -294,10 +294,14 @@ def kind_of(job) -> str:
 
 
 def unknown_sizes(jobs) -> list[str]:
-  """Sizes of jobs of which no rate is known, as of any imported model."""
-  return sorted(
-    {job.config.get('size', '3K') for job in jobs} - rungs.COST.keys()
+  """Sizes of jobs of which no rate is known, as of any imported model.
+
+  A stage without a size, such as texts, has that of its base, if it has one.
+  """
+  size = lambda job: job.config.get(
+    'size', '' if job.config.get('base') else '3K'
   )
+  return sorted({size(job) for job in jobs} - rungs.COST.keys())
 
 
 def table(jobs) -> list[tuple[str, int, float]]:

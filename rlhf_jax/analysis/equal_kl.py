@@ -14,6 +14,8 @@ from rlhf_jax.analysis.intervals import Interval, t_interval
 
 SCORES = {'train': 'train_pm', 'test': 'test_pm', 'gold': 'gold'}
 GRID = 4
+# Roles of a real model, as those of the simulated world are called.
+REAL = {f'real_{name}': f'by_{name}' for name in ('rloo', 'grpo', 'dpo')}
 
 
 def gain_at(run: pd.DataFrame, column: str, root_N) -> np.ndarray:
@@ -58,6 +60,26 @@ def gains(curve: pd.DataFrame) -> pd.DataFrame:
         for x, y in zip(root_N, gain_N, strict=True)
       ]
   return pd.DataFrame(rows)
+
+
+def of_real_model(curve: pd.DataFrame) -> pd.DataFrame:
+  """Rows of a real model's policies, with the roles of the simulated ones.
+
+  PPO is its linear run, as far as it had written as many replies as RLOO and
+  GRPO, of the seeds that have others.
+
+  Args:
+    curve: rl_curve.
+
+  Raises:
+    NotRunError: if there is none besides PPO.
+  """
+  others = keep(curve, 'rl_curve.csv', role=list(REAL))
+  ppo = curve[(curve['role'] == 'linear') & (curve['half'] == 'a')]
+  ppo = ppo[ppo['seed'].isin(others['seed'])]
+  ppo = ppo[ppo['size'].isin(others['size'])]
+  ppo = ppo[ppo['samples'] <= others['samples'].max()].assign(role='by_ppo')
+  return pd.concat([ppo, others.replace({'role': REAL})], ignore_index=True)
 
 
 def less_than(found: pd.DataFrame, role: str, other: str) -> pd.DataFrame:

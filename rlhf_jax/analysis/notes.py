@@ -31,5 +31,9 @@ NOTES = {
     'PPO of a real model against a linear head on helpful pairs, three seeds: '
     'claims on RL want eight, so every verdict is inconclusive.'
   ),
+  'smollm2_policies': (
+    'Policies of a real model, one seed or two of each: tables and figures, '
+    'and no claim is decided.'
+  ),
   'gpu': 'Larger rungs, not measured yet: expect hours on one GPU.',
 }

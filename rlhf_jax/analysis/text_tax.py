@@ -6,6 +6,8 @@ import pandas as pd
 PPO, MIXED, SCAN = 'robust', 'ptx', 'beta_'
 NAMES = {PPO: 'ppo'}  # a role of rl_curve, as the table tax names its policy
 RUN = ['seed', 'policy']
+# Of a real model: roles begin so, and PPO is the run of another theme.
+REAL, LINEAR, ALL = 'real_', 'linear', 'all files'
 
 
 def long_runs(curve) -> pd.DataFrame:
@@ -14,9 +16,32 @@ def long_runs(curve) -> pd.DataFrame:
   Columns: kl_coef, kl, gold, and `gain`, of the train PM over pi_0.
   """
   own = curve['role'].isin([PPO, MIXED]) | curve['role'].str.startswith(SCAN)
-  rows = curve[own & (curve['half'] == 'a')].sort_values('samples')
-  rows = rows.assign(policy=rows['role'].replace(NAMES))
-  runs = rows.groupby(RUN)
+  rows = curve[own & (curve['half'] == 'a')]
+  return _ends(rows.assign(policy=rows['role'].replace(NAMES)))
+
+
+def real_runs(curve) -> pd.DataFrame:
+  """The same of a real model, of the seeds that have PPO with text mixed in."""
+  names = {LINEAR: 'ppo', f'{REAL}{MIXED}': MIXED}
+  scan = curve['role'].str.startswith(f'{REAL}{SCAN}')
+  rows = curve[curve['role'].isin(names) | scan]
+  mixed = rows[rows['role'] == f'{REAL}{MIXED}']
+  rows = rows[rows['seed'].isin(mixed['seed'])]
+  rows = rows[rows['size'].isin(mixed['size'])]
+  names = rows['role'].replace(names).str.removeprefix(REAL)
+  return _ends(rows.assign(policy=names))
+
+
+def real_tax(losses) -> pd.DataFrame:
+  """Rows as of the table tax, seed, policy and nats, of text_losses."""
+  rows = losses[(losses['role'] == 'text_loss') & (losses['file'] == ALL)]
+  rows = rows.rename(columns={'model': 'policy', 'nats_per_token': 'nats'})
+  return rows[[*RUN, 'nats']]
+
+
+def _ends(rows):
+  """The last checkpoint of each policy and seed, and its gain."""
+  runs = rows.sort_values('samples').groupby(RUN)
   last = runs[['kl_coef', 'kl', 'gold', 'train_pm']].last()
   last['gain'] = last['train_pm'] - runs['train_pm'].first()
   return last.drop(columns='train_pm').reset_index()

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from rlhf_jax.analysis import starts, tax_by_size
+from rlhf_jax.analysis import equal_kl, starts, tax_by_size
 from rlhf_jax.analysis.drawings import activations as pictures
 from rlhf_jax.analysis.drawings import baselines, ensembles
 from rlhf_jax.analysis.operating import (
@@ -40,6 +40,7 @@ def tables(curve, seeds):
   found['sft'] = finetuned(seeds)
   found |= images(rng, seeds)
   found['deployed'] = deployed(seeds)
+  found |= read_texts(seeds)
   joint = pm.joint_scaling(rng, seeds, 'effect')['pm_curve']
   added = [
     end_of_context.special_token(rng, seeds, 'effect')['pm_curve'],
@@ -131,8 +132,9 @@ def finetuned(seeds):
 def with_policies(curve):
   """An rl_curve that has runs of other algorithms and rewards as well.
 
-  Those of algorithms are the linear ones of one size, and so are those from a
-  distilled model; those under ensembles the long ones, a little lower.
+  Those of algorithms, and of a real model, are the linear ones of one size, and
+  so are those from a distilled model; those under ensembles the long ones, a
+  little lower.
   """
   added = [curve]
   for place, role in enumerate(baselines.ALGORITHMS):
@@ -140,6 +142,10 @@ def with_policies(curve):
     added.append(_as_role(rows, role, place))
   rows = curve[(curve['role'] == 'linear') & (curve['size'] == '13K')]
   added.append(_as_role(rows, starts.DISTILLED, 2))
+  real = [*equal_kl.REAL, 'real_ptx', 'real_beta_0.02']
+  for place, role in enumerate(real):
+    rows = curve[(curve['role'] == 'linear') & (curve['size'] == '13K')]
+    added.append(_as_role(rows, role, place))
   for place, role in enumerate(ensembles.REWARDS):
     if role != 'robust':
       added.append(_as_role(curve[curve['role'] == 'robust'], role, place))
@@ -150,6 +156,20 @@ def _as_role(rows, role, place):
   rows = rows[rows['half'] == 'a']
   names = rows['run_id'].str.replace('^[a-z]+', role, regex=True)
   return rows.assign(role=role, run_id=names, gold=rows['gold'] - 0.1 * place)
+
+
+def read_texts(seeds):
+  """Held-out text that policies of a real model read."""
+  run = {'role': 'text_loss', 'size': '13K', 'half': 'a', 'n_params': 13_000}
+  run |= {'file': 'all files', 'before': 'pi_0', 'nats_stderr': 0.01}
+  policies = {'ppo': 0.3, 'ptx': 0.1, 'beta_0.02': 0.2}
+  rows = [
+    run | {'seed': s, 'after': name, 'nats_per_token': x}
+    for s in seeds
+    for name, x in policies.items()
+  ]
+  name = 'text_loss_differences'
+  return {name: small.table(name, rows)}
 
 
 def images(rng, seeds):

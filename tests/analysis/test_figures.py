@@ -204,6 +204,8 @@ def test_a_figure_without_its_table_or_rows_is_none(whole, composed, tmp_path):
     'gold_and_forms',
     'algorithms',
     'policies_from_distilled',
+    'real_algorithms',
+    'real_text_tax',
     'gold_under_ensembles',
     'kl_coefficients',
     'inner_passes',

@@ -119,18 +119,19 @@ def test_models_that_are_not_there_are_left_out_with_what_makes_them(
 ):
   monkeypatch.chdir(tmp_path)
   monkeypatch.setattr(listed.imported, 'revision', lambda path: 'r')
-  (tmp_path / 'runs/sft').mkdir(parents=True)
+  (tmp_path / 'study/sft/s200').mkdir(parents=True)
   (tmp_path / 'study/rl/linear-a-s201').mkdir(parents=True)
   config = _config('evals', 'smollm2') | {'study': 'study'}
   found, left_out = listed.models_of(config, None)
   assert [x.name for x in found] == ['plain', 'prompted', 'sft', 'ppo_s201']
   assert found[-1].path == 'study/rl/linear-a-s201'
+  assert found[-2].path == 'study/sft/s200'
   assert [x.system for x in found[:2]] == [None, HHH_PROMPT]
   words = '\n'.join(left_out)
-  assert 'distilled left out, runs/distilled is not there: no stage' in words
+  assert 'distilled left out, study/distil/s200 is not there: make' in words
   assert words.count('PRESET=smollm2_rl DATA=DATA') == 2
-  assert '--config.ptx_text=DATA' in words
-  own = config | {'models': ['a=smollm2', 'b=runs/sft', 'c=no']}
+  assert words.count('PRESET=smollm2_policies WORKDIR=runs/') == 2
+  own = config | {'models': ['a=smollm2', 'b=study/sft/s200', 'c=no']}
   found, left_out = listed.models_of(own, None)
   assert [x.name for x in found] == ['a', 'b']
   assert left_out == [

@@ -203,7 +203,11 @@ def test_a_setting_changes_what_is_reckoned(capsys):
 
 
 @pytest.mark.parametrize(
-  ('preset', 'sizes'), [('smollm2_rl', "['']"), ('gpu', "['13M', '2.7M']")]
+  ('preset', 'sizes'),
+  [
+    *(('smollm2_rl', "['']"), ('smollm2_policies', "['']")),
+    ('gpu', "['13M', '2.7M']"),
+  ],
 )
 def test_a_size_without_a_rate_is_not_reckoned(preset, sizes, capsys):
   assert estimate_study.main([preset]) == 2
@@ -211,6 +215,13 @@ def test_a_size_without_a_rate_is_not_reckoned(preset, sizes, capsys):
   assert (
     not said.out and f'nothing is reckoned of the sizes {sizes}' in said.err
   )
+
+
+def test_a_stage_of_an_imported_model_without_a_size_is_not_reckoned():
+  jobs = {job.name: job for job in _jobs('smollm2_policies')}
+  for name in ('demos', 'targets/s200'):
+    assert cost.unknown_sizes([jobs[name]]) == ['']
+  assert cost.unknown_sizes([Job('text', 'm', {'base': ''})]) == []
 
 
 def test_what_a_job_should_take_goes_by_its_stage_where_that_is_known():

@@ -245,6 +245,7 @@ def test_a_preset_of_a_study_runs_all_themes(preset):
   """But for the chapters, which `full` alone adds; some widen a theme."""
   elsewhere = {'hhh', 'real_pairs', 'real_mixtures'}
   elsewhere |= {'real_pretraining', 'real_imitation'}
+  elsewhere |= set(_load('blocks').chapters('policies'))
   if preset != 'full':
     elsewhere |= set(_load('blocks').chapters()) - {'tension'}
   themes = _config('reproduce', preset)['themes']

@@ -15,9 +15,16 @@ def algorithms_at_equal_kl(tables) -> dict:
   """
   if 'rl_curve' not in tables or not (tables['rl_curve']['role'] == PPO).any():
     raise NotHereError('this study has no policies of several algorithms')
-  found = equal_kl.gains(
-    select(tables, 'rl_curve', role=list(ALGORITHMS))
-  ).dropna()
+  return at_equal_kl(select(tables, 'rl_curve', role=list(ALGORITHMS)))
+
+
+def at_equal_kl(curve) -> dict:
+  """The part of a check's row on policies of these roles.
+
+  Args:
+    curve: rows of rl_curve.
+  """
+  found = equal_kl.gains(curve).dropna()
   last = found[found['root'] == found['root'].max()]
   measured = {'sqrt_kl': float(last['root'].max())}
   for (scorer, role), rows in last.groupby(['scorer', 'role']):

@@ -285,8 +285,8 @@ THEME = Theme(
   drawings=(distilled_kl, prompted_models, policies_from_distilled),
   checks=(policies_by_start,),
   roles={
-    'teacher': 'the largest language model that read pages, with the HHH '
-    'prompt',
+    'teacher': 'the largest language model that read pages, or a real model, '
+    'with the HHH prompt',
     'distilled': 'a student of the prompted teacher, without the prompt',
     'prompted': 'models of all sizes as they are, prompted and distilled',
     'from_distilled': 'PPO of one policy that starts from its distilled model',

@@ -1,7 +1,6 @@
 """Figure of several ways to a policy, on one axis of KL."""
 
 import numpy as np
-import pandas as pd
 
 from rlhf_jax.analysis import best_of_n, equal_kl
 from rlhf_jax.analysis.drawings import marks
@@ -29,15 +28,27 @@ def algorithms(canvas, tables):
   everywhere, as the policies do. Grey: the most that pi_0 allows in each score.
   Last panel: gold less that of PPO at equal KL, seed by seed.
   """
-  curve = marks.rl_rows(tables, list(ALGORITHMS))
+  draw_ways(canvas, tables, marks.rl_rows(tables, list(ALGORITHMS)))
+
+
+def draw_ways(canvas, tables, curve):
+  """The panels of policies of these roles, beside what pi_0 allows.
+
+  Args:
+    canvas: figures.Canvas.
+    tables: with frontier and best_of_n, of role linear, if they were measured.
+    curve: rows of rl_curve with `root`, of one size.
+  """
   shown = [n for n in PANELS if curve[equal_kl.SCORES[n]].notna().all()]
   titles = [PANELS[name] for name in shown] + ['less PPO, at equal KL']
   label = 'gain over $\\pi_0$ (log-odds)'
   axes = canvas.panels(titles, marks.SQRT_KL, label)
   (size,) = sizes(curve)
+  runs = {'role': 'linear', 'subset': 'all', 'size': size}
+  runs['seed'] = sorted(set(curve['seed']))
   for axis, name in zip(axes, shown, strict=False):
-    _edge(axis, tables, name, size)
-    _best(axis, tables, name, size)
+    _edge(axis, tables, name, runs)
+    _best(axis, tables, name, runs)
     _policies(canvas, axis, curve, equal_kl.SCORES[name])
     axis.set_xlim(0, 1.05 * curve['root'].max())
     axis.axhline(0, color='0.6', lw=0.8)
@@ -70,14 +81,12 @@ def _style(role):
   }
 
 
-def _edge(axis, tables, scorer, size):
-  """The frontier of one score, if it was measured."""
-  edges = tables.get('frontier', pd.DataFrame(columns=['role']))
-  own = edges[edges['role'] == 'linear']
-  if own.empty:
+def _edge(axis, tables, scorer, runs):
+  """The frontier of one score of these runs, if it was measured."""
+  try:
+    own = select(tables, 'frontier', scorer=scorer, **runs)
+  except NotRunError:
     return
-  own = own[(own['scorer'] == scorer) & (own['subset'] == 'all')]
-  own = own[own['size'] == size]
   rank = own.groupby('run_id')['b'].rank()
   steps = own.assign(root=np.sqrt(own['kl'].clip(lower=0)))
   steps = steps.groupby(rank)[['root', 'gain']].mean()
@@ -85,12 +94,10 @@ def _edge(axis, tables, scorer, size):
   axis.plot(root_N, gain_N, label='the most $\\pi_0$ allows', **EDGE)
 
 
-def _best(axis, tables, scorer, size):
+def _best(axis, tables, scorer, runs):
   """Best-of-n by the train PM, measured by one scorer, if it was."""
-  if 'best_of_n' not in tables:
-    return
   try:
-    best = select(tables, 'best_of_n', role='linear', subset='all', size=size)
+    best = select(tables, 'best_of_n', **runs)
     own = keep(best_of_n.measured_by(best, scorer, 'train'), 'best_of_n.csv')
   except NotRunError:
     return
