@@ -52,7 +52,7 @@ def test_a_study_says_at_its_start_how_long_it_should_take():
   assert reproduce.plan_text(jobs, first) == (
     f'{len(jobs)} jobs, 2 to do, about {time_text(seconds)} of two quiet cores'
   )
-  assert 'about 3 h 5' in reproduce.plan_text(jobs, jobs)
+  assert 'about 3 h 4' in reproduce.plan_text(jobs, jobs)
   assert reproduce.plan_text(jobs, []) == f'{len(jobs)} jobs, 0 to do'
   jobs = registry.all_jobs(_config('reproduce', 'smollm2_rl'), '/study')
   assert reproduce.plan_text(jobs, jobs) == '12 jobs, 12 to do'
