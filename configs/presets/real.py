@@ -159,12 +159,12 @@ def smollm2_policies():
   in its folder (WORKDIR) they are not made again; elsewhere they take 40
   minutes more for each of two seeds. One seed or two decide no claim.
 
-  Two and a half hours of two cores, reckoned and not run. Counted were tokens,
-  at core-seconds measured beside other programs: 6.2 for a step of finetuning
-  of 768 tokens, 5.3 for one of a student on 608, 1.2 for the teacher on 872,
-  16.4 for an iteration of PPO of 16 replies and as many rows of text. real_sft
-  23 minutes, real_distillation 38, real_ptx 45 and real_baselines 50
-  (docs/real-policies.md).
+  Two hours of two quiet cores, reckoned and not run (docs/real-policies.md):
+  real_sft 16 minutes, real_distillation 28, real_ptx 35, real_baselines 40.
+  Counted were tokens; measured, 2.0 seconds for a step of finetuning on 768 and
+  1.9 for one of a student on 608, and beside other programs 1.2 core-seconds
+  for the teacher on 872 and 16.4 for an iteration of PPO of 16 replies and as
+  many rows of text.
   """
   config = smollm2_rl()
   config.preset = 'smollm2_policies'
