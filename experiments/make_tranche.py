@@ -168,11 +168,14 @@ def ask(config, base, ranker, found, count, key):
 def usable(asked, tokenizer, config):
   """Whether a pair stays one in tokens.
 
-  Its replies differ, are not empty, and write no turn of the human.
+  Its replies differ, are not empty, and write no turn: a reply that begins with
+  one of the assistant would make another prompt, of no known side.
   """
   sides = asked.text + asked.first, asked.text + asked.second
   pair = make_comparison(*sides, config['source'], kind=asked.kind)
-  return queued.stays(pair, tokenizer, config)
+  if not queued.stays(pair, tokenizer, config):
+    return False
+  return comparisons.sources.split_reply(pair.chosen)[0] == asked.text
 
 
 def enough(config, base, ranker, found, side, count):

@@ -114,6 +114,13 @@ def test_a_pair_that_is_none_in_tokens_is_not_asked(second, stays):
   assert make_tranche.usable(asked, WORDS, sampling()) is stays
 
 
+def test_replies_that_begin_with_a_turn_of_the_assistant_are_not_asked():
+  """Both would move the pair to a prompt that neither side has."""
+  turn = '\n\nAssistant:'
+  asked = label_sources.Asked(*FOUND[0], f'{turn} 7.', f'{turn} 8.')
+  assert not make_tranche.usable(asked, WORDS, sampling())
+
+
 def test_equal_replies_are_no_pair_and_are_made_up_for(monkeypatch):
   """Two replies in three are equal: passes go on until there are enough."""
   turns = []
