@@ -28,7 +28,7 @@ which it says 15.8):
   headline   every claim that has an evaluator, eight seeds, four hours.
              221: preference models 20, policies 121, frontiers 70, the rest 10.
   classic    the same in the first world, of shorter replies: 88.
-  full       headline and every further chapter (configs/chapters): 1,020.
+  full       headline and every further chapter (configs/chapters): 930.
   smollm2_recipes
              smollm2 and further chapters on its heads: mixtures of real pairs,
              pretraining of a head, imitation against ranking
@@ -44,10 +44,10 @@ which it says 15.8):
   null       headline with coin-flip labels and hashed rewards.
   shared_variance
              six draws of what all seeds share, four seeds of each, smallest
-             size: 35.
+             size: 31, beside tests it took 41.
   world_as_is, world_unsure, world_probit, world_unbiased, world_half
              the smallest size in four other worlds, and in this one, by the
-             same settings (docs/worlds.md): 44 each.
+             same settings (docs/worlds.md): 42 each.
   online_human, online_human_smoke
              a round of training on what people say on the page of
              apps/feedback; it stops where it waits for them (docs/online.md).

@@ -101,8 +101,7 @@ def compare(options):
   models, workdir = models_of(options['models']), Path(options['workdir'])
   workdir.mkdir(parents=True, exist_ok=True)
   held = held_out(options['texts'], options['limit'], workdir)
-  opening = lambda model: open_writer(model)
-  read, table, pairs = measured(models, held, workdir, opening)
+  read, table, pairs = measured(models, held, workdir, open_writer)
   write_csv(workdir / 'documents.csv', read)
   write_csv(workdir / 'losses.csv', table)
   (workdir / 'paired.csv').unlink(missing_ok=True)  # of more models, before

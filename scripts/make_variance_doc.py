@@ -28,8 +28,8 @@ Written by `python -m scripts.make_variance_doc`.
 
 - **between**: variance of what seeds share; **within**: of the seeds beside it.
 - **share**: between / (between + within), with its 95 % interval.
-- **runs**: those that the quantity could be measured of; a slope wants eight
-  checkpoints between KL 0 and sqrt(KL) = 3.5.
+- **runs**: those it could be measured of; slope, bow and exponent want eight
+  checkpoints up to sqrt(KL) = 3.5 whose KL spans a factor of ten.
 - **widening**: standard error of the mean of a study of {seeds} seeds, were the
   shared part drawn anew as well, over the one that its interval is made of.
 """

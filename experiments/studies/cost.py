@@ -31,7 +31,8 @@ COMPILE = 6.0  # seconds a program, counted once a size and stage
 FAMILIES = 24  # of prompts of which some are shown
 COLUMNS = 24 + 28  # of the rows that these rates are of
 # Of rows with more columns, on top of their number: packed texts, pages of a
-# cache, attention. Other stages of such rows: OTHER, that of a whole study.
+# cache, attention; less than 1 where rows are since read a few at a time. Other
+# stages of such rows: OTHER, that of a whole study.
 LONG = {
   'train_lm': 1.7,
   'make_comparisons': 5.2,

@@ -4,16 +4,15 @@ from experiments.studies import blocks
 from experiments.studies.job import Job, filled
 
 
-def demos_job(config, root):
+def demos_job(config):
   """Demonstrations of files, in the tokens of the base."""
-  del root
   made = filled(config, 'demos', {}, {})
   return Job('demos', 'experiments.make_demonstrations', made)
 
 
 def sft_job(config, root, seed):
   """The finetuned model; the study's train PM scores its replies."""
-  demos = demos_job(config, root)
+  demos = demos_job(config)
   judge = blocks.scaling_pm(config, root, config['scaling']['sizes'][-1], seed)
   values = {'text_dir': f'{root}/{demos.name}', 'size': '', 'seed': seed}
   values |= {'rm_dir': f'{root}/{judge.name}'}

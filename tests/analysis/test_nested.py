@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from rlhf_jax.analysis import nested
+from rlhf_jax.analysis import nested, runs
 from rlhf_jax.analysis.findings import NotRunError
 from scripts import make_variance_doc as page
 from tests.analysis import small
@@ -149,3 +149,31 @@ def test_the_page_has_the_table_of_the_study_or_says_how_it_is_made(tmp_path):
   rows = list(page.rows_of(found))
   assert rows[1].startswith('| gain of PPO | 4 | 4 | 7 | 2 | 0.78 | 0.00 to ')
   assert page.generate() == page.OUT.read_text()
+
+
+def test_what_the_results_say_of_shared_variance_is_its_table():
+  """Shares, their intervals, and how much wider an interval would be."""
+  words = (page.ROOT / 'docs' / 'results.md').read_text()
+  said = words.partition('**What seeds share.**')[2].partition('\n\n')[0]
+  said = ' '.join(said.split())
+  found = nested.table(runs.read_tables(page.STUDY / 'tables'))
+  found = found.set_index('quantity')
+  short = lambda x: f'{x:.2f}'.lstrip('0') if x else '0'
+  for quantity in ('PM expected accuracy', 'gain of PPO'):
+    row = found.loc[quantity]
+    ends = f'[{short(row["low"])}, {short(row["high"])}]'
+    assert f'{short(row["share"])} {ends}' in said, quantity
+  fits = found.loc[
+    [f'{x} of reward on KL' for x in ('slope', 'bow', 'exponent')]
+  ]
+  low, high = (short(x) for x in (fits['share'].min(), fits['share'].max()))
+  assert f'{low} to {high} of that of slope, bow and exponent' in said
+  rest = found.loc[['gain of PPO', *fits.index]]
+  low, high = (short(x) for x in (rest['high'].min(), rest['high'].max()))
+  assert f'intervals that reach {low} to {high}' in said
+  wide = found['widening']
+  assert f'{wide["PM expected accuracy"]:.1f} times' in said
+  own = wide[rest.index]
+  assert f'1.0 to {own.max():.1f} times' in said and own.min() < 1.1
+  widest = np.sqrt(1 + nested.SEEDS * rest['high'] / (1 - rest['high']))
+  assert 'do not exclude four times' in said and (widest.max() > 4)
