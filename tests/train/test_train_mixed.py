@@ -227,7 +227,7 @@ def test_every_minibatch_takes_the_next_rows_of_the_second_batch(
   ]
   assert len(set(expected)) == 4
   np.testing.assert_allclose(metrics['mixed_loss'], expected, rtol=1e-5)
-  with pytest.raises(ValueError, match='do not divide a batch of 10 rows'):
+  with pytest.raises(ValueError, match='10 rows cannot be cut into 4 equal'):
     update(
       init_state(params, TX), experience, RNG, hyper, mixed_batch=texts(10)
     )
