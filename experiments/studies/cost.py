@@ -22,7 +22,8 @@ from experiments.studies import clock, rungs
 SCALE = 0.4  # what a whole study took over the sum of the rates
 PAIR = 1 / 363  # of training, 197K
 FORWARD = PAIR / 6  # of one sequence: a third of the step, two in a pair
-PPO_SAMPLE = 1 / 135
+PPO_SAMPLE = 1 / 135  # of two passes
+PASS = 6 * FORWARD  # of a sample, policy and value network: a step each
 REPLY = 15 / 60_000  # of sampling, 15 tokens
 LM_TEXT = 1 / 700  # a row of training
 GOLD = 5e-5  # of one reply, plain Python
@@ -59,7 +60,17 @@ def seconds(job) -> float:
   work = OF_STAGE.get(stage, lambda config, job: 0.0)(job.config, job)
   wide = columns(job)
   more = LONG.get(stage, OTHER) if wide > COLUMNS else 1.0
-  return START + SCALE * work * more * wide / COLUMNS
+  fits = _fits(job)
+  return START + fits + SCALE * work * more * wide / COLUMNS
+
+
+def _fits(job) -> float:
+  """Seconds that neither rows nor sizes change: fits of classifiers."""
+  config = job.config
+  if not job.module.endswith('detect_outliers'):
+    return 0.0
+  each = len(config['exposures']) * config['exposure_draws']
+  return config['splits'] * each * FIT
 
 
 def reckoned(job) -> float:
@@ -85,7 +96,9 @@ def columns(job) -> int:
 def _lm(config, job):
   own = share(config['size'])
   if 'epochs' not in config:
-    return config['steps'] * config['batch_size'] * LM_TEXT * own
+    pages = [x.config.get('page_tokens', 0) for x in job.needs]
+    longer = max(1.0, *(tokens / columns(job) for tokens in (0, *pages)))
+    return config['steps'] * config['batch_size'] * LM_TEXT * own * longer
   # Of demonstrations, and of replies after each epoch that a PM of 197K scores.
   [demos] = [need for need in job.needs if 'demonstrations' in need.config]
   rows = (1 - demos.config['test_fraction']) * demos.config['demonstrations']
@@ -148,7 +161,8 @@ def _ppo(config, job):
   own, judge = share(config['size']), share(config['pm_size'])
   train = judge * (1 + len(config.get('ensemble_dirs', ())))
   # Of a sample: its policy and value network, and one score of each train PM.
-  trained = samples * (own * (PPO_SAMPLE - FORWARD) + train * FORWARD)
+  each = PPO_SAMPLE + (config['passes'] - 2) * PASS - FORWARD
+  trained = samples * (own * each + train * FORWARD)
   measured = evaluation_count(config) + config['pi0_samples']
   read = FAMILIES * math.prod(config['shown'].values())
   replies = measured * config['eval_prompts'] + read
@@ -255,9 +269,7 @@ def _prompted(config, job):
 def _outliers(config, job):
   prompts = config['fit_prompts'] + 2 * config['test_prompts']
   prompts += config['exposed_prompts']
-  # The shared scale is for training; fits of classifiers are not cheaper.
-  fits = config['splits'] * len(config['exposures']) * config['exposure_draws']
-  return prompts * FORWARD * share(config['size']) + fits * FIT / SCALE
+  return prompts * FORWARD * share(config['size'])
 
 
 OF_STAGE = {
@@ -292,6 +304,12 @@ def kind_of(job) -> str:
   role = parts[-1].split('-')[0]
   own = [] if re.fullmatch(r's\d+', role) else [role]
   return '/'.join([*parts[:-1][:1], *own])
+
+
+def has_policy(job) -> bool:
+  """Whether a job trains a policy, or reads what one has made."""
+  own = job.module.endswith(('train_ppo', 'train_dpo'))
+  return own or any(map(has_policy, job.needs))
 
 
 def unknown_sizes(jobs) -> list[str]:

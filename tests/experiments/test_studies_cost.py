@@ -14,6 +14,7 @@ RL = {
   'pm_size': '197K',
   'iterations': 10,
   'batch_size': 20,
+  'passes': 2,
   'dense_iterations': 6,
   'dense_every': 2,
   'sparse_every': 4,
@@ -65,6 +66,26 @@ def test_a_grid_of_methods_takes_rates_times_seeds_times_the_models():
   assert tuned == pytest.approx(6 * single)
 
 
+def test_a_pass_more_is_a_step_of_both_networks_on_every_sample():
+  """Three forwards each, of 200 samples at the size of the policy."""
+  job = lambda **changes: Job('rl/x', 'experiments.train_ppo', RL | changes)
+  more = cost.seconds(job(passes=4)) - cost.seconds(job())
+  each = 1.3 / 6 * 6 * cost.FORWARD
+  assert more == pytest.approx(cost.SCALE * 200 * 2 * each)
+
+
+def test_a_language_model_of_pages_has_rows_as_long_as_they_are():
+  config = {'size': '197K', 'steps': 10, 'batch_size': 70}
+  lengths = {'max_prompt': 40, 'max_reply': 72}
+  texts = Job('text', 'experiments.make_text', lengths)
+  pages = Job('pages', 'experiments.make_pages', lengths | {'page_tokens': 336})
+  job = lambda need: Job(
+    'lm', 'experiments.train_lm', config | lengths, (need,)
+  )
+  plain, wide = (cost.seconds(job(x)) - cost.START for x in (texts, pages))
+  assert wide == pytest.approx(3 * plain)
+
+
 def test_pretraining_takes_all_pairs_of_its_forum():
   forum = {'pairs': 1000, 'test_fraction': 0.25}
   forum = Job('forum/ranked', 'experiments.make_forum', forum)
@@ -93,6 +114,18 @@ def test_skills_take_two_pms_a_task_and_the_questions_of_every_policy():
   written = 2 * 2 * 30 * (cost.REPLY + cost.GOLD)
   wanted = cost.START + cost.SCALE * (read + written)
   assert cost.seconds(job) == pytest.approx(wanted)
+
+
+def test_fits_of_classifiers_take_as_long_whatever_the_rows():
+  config = {'size': '197K', 'fit_prompts': 5, 'test_prompts': 2, 'splits': 2}
+  config |= {'exposed_prompts': 1, 'exposures': (1, 3), 'exposure_draws': 4}
+  job = lambda more: Job('ood/x', 'experiments.detect_outliers', config | more)
+  short, long = ({'max_prompt': n, 'max_reply': 0} for n in (52, 104))
+  rows = cost.SCALE * 10 * cost.FORWARD
+  fits = 2 * 2 * 4 * cost.FIT
+  assert cost.seconds(job(short)) == pytest.approx(cost.START + fits + rows)
+  rows *= 2 * cost.OTHER
+  assert cost.seconds(job(long)) == pytest.approx(cost.START + fits + rows)
 
 
 def test_longer_rows_take_longer_also_where_only_a_need_says_how_long():
@@ -192,6 +225,16 @@ def test_a_preset_is_reckoned_as_long_as_its_jobs_took(preset, minutes, capsys):
   assert estimate_study.main([preset]) == 0
   last = capsys.readouterr().out.splitlines()[-1]
   assert last.endswith(f'{seconds / 60:.1f} min on two cores')
+
+
+def test_a_study_that_is_finished_is_left_out(capsys):
+  """All that is left of headline after micro is RL and what it alone needs."""
+  jobs = _jobs('headline', estimate_study.STUDY)
+  left = {x.name for x in estimate_study.left_of(jobs, 'micro')}
+  made = {job.name for job in _jobs('micro', estimate_study.STUDY)}
+  assert left == {job.name for job in jobs} - made
+  assert estimate_study.main(['micro', '--after=headline']) == 0
+  assert '0 jobs     0.0 min on two cores' in capsys.readouterr().out
 
 
 def test_a_setting_changes_what_is_reckoned(capsys):
