@@ -58,6 +58,12 @@ def chapters(folder='chapters'):
   }
 
 
+def base_tranche(study, root):
+  """Folder of the base tranche of online training (`studies/online.py`)."""
+  own = study.online.size != study.comparisons.lm_size
+  return f'{root}/online/comparisons' if own else f'{root}/comparisons'
+
+
 def start(config, study, root):
   """Sets where a preset of a stage finds what earlier stages have written."""
   config.feature_folder = f'{root}/features'

@@ -24,7 +24,8 @@ def get_config(preset='full'):
     block.size,
   )
   config.subset = 'helpful'
-  config.tranche_dirs, config.tranche_numbers = (f'{root}/comparisons',), (0,)
+  config.tranche_dirs = (blocks.base_tranche(study, root),)
+  config.tranche_numbers = (0,)
   config.train_counts = (3 * block.rounds * block.round_pairs,)
   config.test_counts = (block.rounds * block.round_test_pairs,)
   return config

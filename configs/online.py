@@ -41,7 +41,7 @@ def get_config(preset='full'):
   )
   config.tranche_names = ('base', 'rs', *['online'] * rounds)
   config.tranche_dirs = (
-    f'{root}/comparisons',
+    blocks.base_tranche(study, root),
     *(f'{root}/online/rs-s{seed}',),
     *(f'{root}/online/round{i}-s{seed}' for i in range(1, rounds + 1)),
   )

@@ -28,7 +28,10 @@ which it says 15.8):
   headline   every claim that has an evaluator, eight seeds, four hours.
              221: preference models 20, policies 121, frontiers 70, the rest 10.
   classic    the same in the first world, of shorter replies: 88.
-  full       headline and every further chapter (configs/chapters): 930.
+  full       headline and every further chapter (configs/chapters): 665. A
+             chapter alone, in the folder of a finished headline study, takes
+             less than an hour, and less than a quarter of one without RL:
+             python -m scripts.estimate_study full --chapters
   smollm2_recipes
              smollm2 and further chapters on its heads: mixtures of real pairs,
              pretraining of a head, imitation against ranking
@@ -47,7 +50,7 @@ which it says 15.8):
              size: 31, beside tests it took 41.
   world_as_is, world_unsure, world_probit, world_unbiased, world_half
              the smallest size in four other worlds, and in this one, by the
-             same settings (docs/worlds.md): 42 each.
+             same settings (docs/worlds.md): 23 each.
   online_human, online_human_smoke
              a round of training on what people say on the page of
              apps/feedback; it stops where it waits for them (docs/online.md).

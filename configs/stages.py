@@ -265,7 +265,11 @@ def lacking(config, *makers):
 
 def pm_sizes():
   """Section of long runs under PMs of several sizes (`runs_by_pm_size`)."""
-  return dict(sizes=('3K', '13K', '42K'))  # besides that of robustness
+  return dict(
+    sizes=('3K', '13K'),  # besides that of robustness
+    eval_prompts=256,
+    pi0_samples=2,
+  )
 
 
 def replies():

@@ -26,7 +26,7 @@ def get_config(preset='full'):
     *('tranche', seed, 'all'),
     size,
   )
-  config.comparisons_dir = f'{root}/comparisons'
+  config.comparisons_dir = blocks.base_tranche(study, root)
   config.source = 'helpful-rejection-sampled'
   config.writer_dirs = (f'{root}/lm/{size}',)
   config.ranker_dir = f'{root}/pm/online0-{size}-helpful-all-s{seed}'

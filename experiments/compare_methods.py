@@ -48,8 +48,17 @@ def drawn(config, found, task, seed):
 
 
 def cells(config):
-  """[(task, method)], in order."""
-  return [(task, x) for task in config['tasks'] for x in config['methods']]
+  """[(task, method)], in order.
+
+  A task has no head of the other kind, unless it is asked for: `crossed`.
+  """
+  tasks, own = config['tasks'], lambda task: (TASKS[task].kind, 'imitation')
+  return [
+    (task, method)
+    for task in tasks
+    for method in config['methods']
+    if config['crossed'] or method in own(task)
+  ]
 
 
 class Bench:

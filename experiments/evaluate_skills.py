@@ -3,12 +3,12 @@
     python -m experiments.evaluate_skills --config=configs/skills.py \
         --workdir=DIR
 
-Every preference model is tested on the held-out pairs of its tasks
-(skill_pms). Every policy chooses between a right and a wrong answer by their
-log-probabilities, and writes answers that the checker of the skill runs or
-reads (capability; Bai et al. 2022, sections 3.3 and 5.2). `hh` are the world's
-own requests: right against wrong answers in the same words, where there are
-such.
+Every preference model, if some are named, is tested on the held-out pairs of
+its tasks (skill_pms). Every policy chooses between a right and a wrong answer
+by their log-probabilities, and writes answers that the checker of the skill
+runs or reads (capability; Bai et al. 2022, sections 3.3 and 5.2). `hh` are the
+world's own requests: right against wrong answers in the same words, where there
+are such.
 """
 
 import jax
@@ -154,7 +154,9 @@ def run(config, workdir):
   with Run(workdir, config, row, about=about, apart=True) as run_:
     if run_.done:
       return
-    write_csv(run_.path / 'skill_pms.csv', pm_rows(config, held_pairs(config)))
+    if config['pm_names']:
+      judged = pm_rows(config, held_pairs(config))
+      write_csv(run_.path / 'skill_pms.csv', judged)
     questions, rows = Questions(config, first.tokenizer), []
     named = zip(config['writer_names'], config['writer_dirs'], strict=True)
     for name, folder in named:

@@ -98,7 +98,7 @@ def main(arguments=None):
   parser.add_argument('changes', nargs='*', metavar='KEY=VALUE')
   parser.add_argument('--after', metavar='PRESET')
   parser.add_argument('--chapters', action='store_true')
-  args = parser.parse_args(arguments)
+  args = parser.parse_intermixed_args(arguments)
   try:
     config = config_of(args.preset, args.changes)
     if args.chapters:

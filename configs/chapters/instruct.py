@@ -5,7 +5,15 @@ the long ones of `robustness`, in one direction, in which gold turns: one with
 pretraining text mixed in, and one for each of these coefficients. Its own
 coefficients are 0 and 2 (both bad) and 0.01 to 0.02 (best). All policies read
 held-out text of the pretraining mixture; a small policy of `linear` plays
-against plain language models that are larger.
+against a plain language model that is larger.
+
+They stand beside the long run of headline, whose lambda of GAE is .95, and so
+it is .95 here too: claim 58 asks for equal reward within 5 %. They have as many
+iterations as that run: in its 16 runs gold is best after 22 to 52 of 52.
+
+Time: 42 minutes by estimate after headline, five runs a seed of a minute each.
+Left out is a language model of 810K (12): 197K is 14 times the policy, and
+claim 60 asks for 10.
 """
 
 from configs import blocks, stages
@@ -35,7 +43,7 @@ def sections(config):
     instruct=dict(
       ptx_coef=1.0,
       kl_coefs=(0.0, 0.02, 0.2, 2.0),
-      plain_sizes=('197K', '810K'),
+      plain_sizes=('197K',),
     ),
     instruct_rl=stages.rl(config)
     | recipe()
@@ -43,6 +51,7 @@ def sections(config):
       iterations=blocks.to_set(int),
       lr_multiple=blocks.to_set(float),
       eval_prompts=1024,
+      pi0_samples=2,
       dense_iterations=0,
       dense_every=1,
       sparse_every=26,

@@ -9,6 +9,10 @@ linear classifiers that were shown 1 to 100 red-team prompts. Every seed trains
 language models of its own. Features are those of the last token of a prompt,
 which is the same in all of them; the mean over a prompt stands beside it in the
 tables. The preset smollm2 does the same on real first turns.
+
+Time: 14 minutes by estimate, of which language models take 9. Those of headline
+have 1,600 steps, and would take 50. Whether a model that has read more detects
+better was not tried.
 """
 
 from configs import blocks
@@ -19,7 +23,7 @@ def sections(config):
   keys = ('world', 'max_prompt')
   own = {k: config[k] if k == 'world' else config.get_ref(k) for k in keys}
   return dict(
-    ood=dict(sizes=('3K', '13K', '42K', '197K'), lm_steps=1600),
+    ood=dict(sizes=('3K', '13K', '42K', '197K'), lm_steps=280),
     outliers=outliers(config) | own,
   )
 

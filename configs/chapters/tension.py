@@ -1,8 +1,13 @@
 """Mixtures of helpful and harmless pairs, and weights of the harmless ones.
 
 Shares in steps of 10 % at a constant number of pairs; weights 1 to 10 where
-helpful pairs are twice as many (Bai et al. 2022, section 5.1). The numbers of
-pairs and of seeds keep both scans under a quarter of an hour.
+helpful pairs are twice as many (Bai et al. 2022, section 5.1). Shares have
+eight seeds, which claim 38 asks for, weights five. Policies are held against
+one of headline (`helpful_pm`), so that lambda of GAE is .95 as there.
+
+Time: 24 minutes by estimate after headline, 21 of them without policies: shares
+15, weights 4. Shares in steps of 25 % would take 8 less, and leave claim 38 a
+power of 80 % in place of 92; a fourth size would take 6 more.
 """
 
 from configs import stages
@@ -12,12 +17,16 @@ def sections(config):
   """What the theme adds to the config of a study."""
   return {
     'mixtures': {
-      'sizes': tuple(config.scaling.sizes),
-      'seeds': 5,  # the first of the study; none of these claims is on RL
+      'sizes': ('3K', '13K', '197K'),
+      'seeds': 8,  # the first of the study; claim 38 wants as many
+      'weight_seeds': 5,  # of these; claim 40 wants no more
       'pairs': 2560,
       'shares': tuple(range(0, 101, 10)),  # per cent of helpful pairs
       'weighted_share': '67/33',  # helpful to harmless
       'weights': (1.0, 2.0, 3.0, 4.0, 10.0),  # of a harmless pair
+      'eval_prompts': 256,  # of the policy under the mixed model
+      'dense_every': 6,
+      'pi0_samples': 2,
     },
     **stages.lacking(config, stages.replies),
   }
@@ -26,4 +35,5 @@ def sections(config):
 def small(config):
   """Cuts it down for a smoke test."""
   config.mixtures.update(sizes=('3K', '13K'), pairs=128, shares=(0, 50, 100))
+  config.mixtures.update(weight_seeds=1, eval_prompts=64, dense_every=4)
   config.replies.update(prompts=16)

@@ -27,7 +27,7 @@ def online_human_smoke():
   config.preset = 'online_human_smoke'
   config.seeds, config.rl_seeds = (0,), 1
   _wait_for_people(config).small(config)
-  config.online.update(round_pairs=400, round_test_pairs=100)
+  config.online.update(size='13K', round_pairs=400, round_test_pairs=100)
   config.online_rl.update(
     iterations=16, snapshots=(8,), dense_iterations=16, dense_every=4
   )
@@ -41,6 +41,7 @@ def _wait_for_people(config):
   config.update(chapter.sections(config))
   config.themes = ('online',)
   config.online.update(
+    size=config.comparisons.lm_size,
     rounds=1,
     round_pairs=400,
     round_test_pairs=100,

@@ -229,6 +229,8 @@ def robust_runs(config, root, seed):
     config, root, role, size, seed, half, pairs=pairs
   )
   judges = {half: make('robust', block['pm_size'], half) for half in 'ab'}
+  alike = size == block['pm_size']  # then it is the model that rewards
+  value = lambda half: judges[half] if alike else make('value', size, half)
   changes = {key: block[key] for key in ('iterations', 'lr_multiple')}
   return [
     rl_job(
@@ -238,7 +240,7 @@ def robust_runs(config, root, seed):
       size,
       seed,
       half,
-      (judges[half], judges[other], make('value', size, half)),
+      (judges[half], judges[other], value(half)),
       **changes,
     )
     for half, other in ('ab', 'ba')
@@ -249,7 +251,8 @@ def runs_by_pm_size(config, root, seed):
   """Runs as of `robustness`, under a PM of each further size.
 
   Train and test PM are of one size and few pairs, in both directions; the
-  value network starts where that of `robustness` does.
+  value network starts where that of `robustness` does. Of the size of the
+  policy they are the models that value networks start from.
   """
   block = config['robustness']
   size, pairs = block['size'], block['pm_pairs']
@@ -257,6 +260,9 @@ def runs_by_pm_size(config, root, seed):
     config, root, role, size, seed, half, pairs=pairs
   )
   changes = {key: block[key] for key in ('iterations', 'lr_multiple')}
+  judge = lambda pm, half: make('value' if pm == size else 'scan', pm, half)
+  measured = dict(config['pm_sizes'])
+  sizes = measured.pop('sizes')
   return [
     rl_job(
       config,
@@ -265,12 +271,12 @@ def runs_by_pm_size(config, root, seed):
       size,
       seed,
       half,
-      (make('scan', pm, half), make('scan', pm, other), value),
+      (judge(pm, half), judge(pm, other), make('value', size, half)),
       **changes,
+      **measured,
     )
-    for pm in config['pm_sizes']['sizes']
+    for pm in sizes
     for half, other in ('ab', 'ba')
-    for value in [make('value', size, half)]
   ]
 
 

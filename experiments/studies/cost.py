@@ -184,7 +184,9 @@ def _dpo(config, job):
 
 
 def _methods(config, job):
-  models = len(config['tasks']) * len(config['methods'])
+  # Of a kind of tasks its own head and the imitator, or all.
+  each = len(config['methods']) if config['crossed'] else 2
+  models = len(config['tasks']) * each
   if not config['tuned_dir']:
     models *= len(config['rates']) * len(config['tuning_seeds'])
   each = config['pairs'] * PAIR + 2 * config['eval_pairs'] * FORWARD
@@ -241,6 +243,7 @@ def _games(config, job):
 def _skills(config, job):
   own, tasks = share(config['size']), len(config['tranche_names'])
   pairs = 2 * tasks * config['test_pairs']  # by a PM of each, and one of all
+  pairs = pairs if config['pm_names'] else 0
   policies = len(config['writer_dirs'])
   choices = policies * tasks * config['choices']
   answers = policies * (tasks - 1) * config['samples']

@@ -72,7 +72,7 @@ def jobs(config, root, seed):
     )
   third = block['rounds'] * block['round_pairs']
   tested = block['rounds'] * block['round_test_pairs']
-  base = Tranche(blocks.comparison_job(config, root), 0, 3 * third, tested)
+  base = Tranche(base_job(config, root), 0, 3 * third, tested)
   rounds = [trained_on(*args, 'online0', [base])]
   tranches = [base]
   if block['labels'] != 'queue':
@@ -89,6 +89,26 @@ def jobs(config, root, seed):
     thirds = [trained_on(*args, THIRDS, equal)]
   last = comparison_of(*args, tranches, rounds, thirds)
   return [*(job for pair in (*rounds, *thirds) for job in pair), last]
+
+
+def base_job(config, root) -> Job:
+  """The base tranche: pairs of the language model of the policies' size.
+
+  Where that model wrote the study's comparisons it is these.
+  """
+  block, made = config['online'], blocks.comparison_job(config, root)
+  size = block['size']
+  if size == config['comparisons']['lm_size']:
+    return made
+  lm = blocks.lm_job(config, root, size)
+  values = {'text_dir': lm.config['text_dir'], 'lm_dir': f'{root}/{lm.name}'}
+  changes = {'lm_size': size, 'pairs': block['base_pairs']}
+  return dataclasses.replace(
+    made,
+    name='online/comparisons',
+    config=filled(config, 'comparisons', values, changes),
+    needs=(*lm.needs, lm),
+  )
 
 
 def trained_on(config, root, seed, role, tranches) -> Trained:
@@ -188,7 +208,7 @@ def _tranche(config, root, seed, name, values, needs):
   """A tranche of the study's kind, prompts and label source."""
   block = config['online']
   values |= _labels(config, seed, 'tranche') | {
-    'comparisons_dir': f'{root}/comparisons',
+    'comparisons_dir': f'{root}/{base_job(config, root).name}',
     'labels': block['labels'],
     'judge_dir': block['judge_dir'],
     'queue': block['queue'],

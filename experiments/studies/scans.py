@@ -12,8 +12,7 @@ def jobs(config, root, seed):
     _own(config, root, size, seed) for size in config['scans']['own_sizes']
   ]
   tests = [
-    blocks.pm_job(config, root, 'rl', size, seed, 'b')
-    for size in config['scaling']['sizes']
+    _test_pm(config, root, size, seed) for size in config['scaling']['sizes']
   ]
   judged = [
     scored.replies_job(config, root, f'judged_{kind}', run, tests, seed)
@@ -38,15 +37,19 @@ def _own(config, root, size, seed):
   """A policy under PMs of its own size: scan B."""
   train = blocks.scaling_pm(config, root, size, seed)
   test = _test_pm(config, root, size, seed)
-  return blocks.rl_job(
-    config, root, 'own', size, seed, 'a', (train, test, train)
-  )
+  args = config, root, 'own', size, seed, 'a', (train, test, train)
+  return blocks.rl_job(*args, **_measured(config))
 
 
 def _passes(config, root, passes, seed):
   """The smallest linear run with another number of passes."""
   size = config['linear']['sizes'][0]
   pms = blocks.shared_pms(config, root, size, seed)
-  return blocks.rl_job(
-    config, root, f'passes_{passes}', size, seed, 'a', pms, passes=passes
-  )
+  args = config, root, f'passes_{passes}', size, seed, 'a', pms
+  return blocks.rl_job(*args, passes=passes, **_measured(config))
+
+
+def _measured(config):
+  """How these runs are measured: by their ends, on prompts of those of rl."""
+  keys = ('eval_prompts', 'dense_every', 'pi0_samples')
+  return {key: config['scans'][key] for key in keys}

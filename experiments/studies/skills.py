@@ -122,7 +122,8 @@ def policy_job(config, root, seed, size, name):
 
 def capability_job(config, root, seed, size):
   """All preference models and policies of a size, beside the start."""
-  pms = {name: pm_job(config, root, seed, size, name) for name in TASKS_OF}
+  compared = TASKS_OF if size in config['skills']['compared'] else ()
+  pms = {name: pm_job(config, root, seed, size, name) for name in compared}
   made = [comparison_job(config, root, task) for task in TASKS]
   writers = {'pi_0': lm_job(config, root, size)}
   if blocks.has_rl(config, seed):

@@ -18,14 +18,14 @@ def jobs(config, root, seed):
 def _scans(config, root, seed):
   """Every share and every weight, at every size, on the first seeds."""
   block = config['mixtures']
-  if seed not in config['seeds'][: block['seeds']]:
-    return []
   shares = [f'{share}/{100 - share}' for share in block['shares']]
   weights = [f'{block["weighted_share"]}*{x:g}' for x in block['weights']]
+  scans = ('mixed', shares, 'seeds'), ('weighted', weights, 'weight_seeds')
   return [
     blocks.mixed_pm(config, root, role, size, seed, subset, block['pairs'])
     for size in block['sizes']
-    for role, subsets in (('mixed', shares), ('weighted', weights))
+    for role, subsets, count in scans
+    if seed in config['seeds'][: block[count]]
     for subset in subsets
   ]
 
@@ -39,6 +39,8 @@ def _policies(config, root, seed, helpful):
   if not blocks.has_rl(config, seed):
     return []
   block, single = config['bows'], config['tension']
+  keys = ('eval_prompts', 'dense_every', 'pi0_samples')
+  seldom = {key: config['mixtures'][key] for key in keys}
   top = config['linear']['pm_size']
   test = blocks.pm_job(config, root, 'rl', top, seed, 'b')
   value = blocks.scaling_pm(config, root, block['size'], seed)
@@ -46,7 +48,8 @@ def _policies(config, root, seed, helpful):
     config, root, 'equal', single['size'], seed, '50/50', single['pairs']
   )
   judged = []
-  for role, pm in (('helpful_pm', helpful), ('mixed_pm', mixed)):
+  runs = ('helpful_pm', helpful, {}), ('mixed_pm', mixed, seldom)
+  for role, pm, measured in runs:
     run = blocks.rl_job(
       config,
       root,
@@ -56,6 +59,7 @@ def _policies(config, root, seed, helpful):
       'a',
       (pm, test, value),
       iterations=block['iterations'],
+      **measured,
     )
     judged.append(scored.replies_job(config, root, role, run, [pm], seed))
   run = blocks.linear_runs(config, root, seed)[0]

@@ -15,7 +15,7 @@ from rlhf_jax.analysis.operating import distillation, online, ood, rl, samples
 from rlhf_jax.analysis.operating.noise import NOISE
 from rlhf_jax.analysis.operating.scenario import EFFECT
 from rlhf_jax.analysis.operating.studies import SCENARIOS
-from rlhf_jax.analysis.operating.tables import SIZES
+from rlhf_jax.analysis.operating.tables import SIZES, THREE
 from tests.analysis import loops, small
 
 LOGIT = 400 / math.log(10)
@@ -26,8 +26,12 @@ MIDDLE = loops.mean([0.74, 1.1, 1.42, 1.66, 1.94, 2.09])
 
 
 def ln_slope(*values):
-  """Of one value a size."""
-  return loops.ln_slope(dict(zip(SIZES.values(), values, strict=True)))
+  """Of one value a size of THREE."""
+  return loops.ln_slope(dict(zip(THREE.values(), values, strict=True)))
+
+
+def of_three(name, *values):
+  return of_sizes(name, *values, sizes=tuple(THREE))
 
 
 def of_sizes(name, *values, sizes=tuple(SIZES)):
@@ -60,9 +64,9 @@ WANTED = {
   18: {'error_42K': 0.0, 'error_197K': 0.0},
   19: {'early_gap_per_gain': 0.0, 'late_gap_per_gain': 0.3},
   20: {'share_ranked': 1.0, 'spearman': 1.0},
-  21: {'gap_per_gain_slope': ln_slope(0.55, 0.45, 0.35, 0.25)}
-  | of_sizes('gap_per_gain', 0.55, 0.45, 0.35, 0.25)
-  | of_sizes('diverged_at', *(i / 52 for i in (12, 20, 28, 36))),
+  21: {'gap_per_gain_slope': ln_slope(0.55, 0.4, 0.25)}
+  | of_three('gap_per_gain', 0.55, 0.4, 0.25)
+  | of_three('diverged_at', *(i / 52 for i in (12, 24, 36))),
   22: {'change_of_slope': 0.02},
   23: {'difference_13K': -0.4, 'difference_42K': -0.4},
   24: {'gold_middle_gain': 0.5, 'gold_flattening': -1.5}
@@ -81,9 +85,9 @@ WANTED = {
   37: {'helpful_on_harmless': 0.28, 'harmless_on_helpful': 0.45},
   38: {'helpful_room': 0.68 - 0.95 * 0.7, 'harmless_room': 0.73 - 0.95 * 0.75}
   | {'helpful_nearness': 0.68 - 0.55, 'harmless_nearness': 0.73 - 0.59},
-  39: {'area_slope': ln_slope(0.88, 0.895, 0.91, 0.925)}
-  | of_sizes('area', 0.88, 0.895, 0.91, 0.925),
-  40: {'drop_slope': ln_slope(0.08, 0.06, 0.04, 0.02)}
+  39: {'area_slope': ln_slope(0.88, 0.9025, 0.925)}
+  | of_three('area', 0.88, 0.9025, 0.925),
+  40: {'drop_slope': ln_slope(0.08, 0.05, 0.02)}
   | {'inner_minus_1': 0.02, 'inner_minus_10': 0.02, 'mean_at_10': 0.68},
   42: {'helpful_gold': 0.5, 'attack_success': 0.2},
   44: {'share_of_cells': 1.0, 'smallest_difference': 0.03, 'cells': 10},
@@ -92,9 +96,9 @@ WANTED = {
   47: {'smallest_minus_largest': 0.02},
   49: {'left_of_own_kl': 0.1, 'slope_of_final_kl': -0.02},
   51: {'distilled_minus_prompted': 0.0, 'accuracy_prompted': 0.85},
-  52: of_sizes('ranked', 0.05, 0.07, 0.09, 0.11)
-  | of_sizes('binary', *4 * (0.0,))
-  | {'slope': ln_slope(0.05, 0.07, 0.09, 0.11)},
+  52: of_three('ranked', 0.05, 0.07, 0.09)
+  | of_three('binary', *3 * (0.0,))
+  | {'slope': ln_slope(0.05, 0.07, 0.09)},
   53: {'gain_many': 0.03, 'gain_few': 0.08, 'gain_few_minus_many': 0.05},
   54: {'binary_minus_ranked': 0.03, 'gain_binary': 0.08},
   67: of_sizes('efficiency', 0.5, 0.5, 0.5, sizes=POLICIES),

@@ -81,6 +81,7 @@ def test_the_sides_of_a_task_share_no_prompt_and_follow_from_the_seed():
 CONFIG = {
   'tasks': ['answer'],
   'methods': ['ranked', 'imitation'],
+  'crossed': True,
   'rates': [0.1, 1.0],
   'tuning_seeds': [0, 1],
   'seed': 7,
@@ -169,6 +170,16 @@ def test_rates_of_another_grid_or_too_few_are_refused(tmp_path, changed):
   config = CONFIG | {'tuned_dir': str(tmp_path)}
   with pytest.raises(RunError, match='wanted 0.1 1 for all tasks and methods'):
     compare_methods.chosen_rates(config)
+
+
+def test_a_task_has_the_head_of_its_kind_alone_unless_they_are_crossed():
+  config = {'tasks': ['helpful', 'answer'], 'crossed': False}
+  config |= {'methods': list(methods.METHODS)}
+  own = [('helpful', 'ranked'), ('helpful', 'imitation')]
+  own += [('answer', 'binary'), ('answer', 'imitation')]
+  assert compare_methods.cells(config) == own
+  every = compare_methods.cells(config | {'crossed': True})
+  assert len(every) == 6 and set(own) < set(every)
 
 
 def test_too_few_pairs_are_a_clear_error():

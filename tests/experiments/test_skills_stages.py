@@ -59,26 +59,35 @@ def test_a_mixture_holds_as_many_pairs_of_each_task_as_single_ones_do():
   numbers = jobs['skills/data_oneliners-s200'].config['tranche_numbers']
   assert numbers == [2]  # the same labels as in the mixture
   for name, parts in counts.items():
-    for size in ('3K', '197K'):
-      pm = jobs[f'pm/skill_{name}-{size}-mix-all-s200'].config
-      assert pm['pairs'] == sum(parts)
-      assert pm['comparisons_dir'] == f'/r/skills/data_{name}-s200'
+    pm = jobs[f'pm/skill_{name}-197K-mix-all-s200'].config
+    assert pm['pairs'] == sum(parts)
+    assert pm['comparisons_dir'] == f'/r/skills/data_{name}-s200'
+
+
+def test_preference_models_are_compared_at_the_sizes_that_are_asked_for():
+  pms = {x for x in jobs_of() if x.startswith('pm/')}
+  assert pms == {f'pm/skill_{x}-197K-mix-all-s200' for x in (*TASKS, 'mixed')}
+  last = {
+    size: jobs_of()[f'skills/capability-{size}-s200'].config['pm_names']
+    for size in ('3K', '197K')
+  }
+  assert last == {'3K': [], '197K': [*TASKS, 'mixed']}
 
 
 def test_policies_are_asked_what_their_pm_has_read():
   """All sizes under the largest; the value network starts at zero."""
   jobs = jobs_of()
   for role, name in (('tax', 'hh'), ('tax_mixed', 'mixed')):
-    for size in ('3K', '42K'):
+    for size in ('3K', '13K'):
       rl = jobs[f'rl/{role}-{size}-all-s200'].config
       assert rl['comparisons_dir'] == f'/r/skills/data_{name}-s200'
       assert rl['train_pm_dir'] == f'/r/pm/skill_{name}-197K-mix-all-s200'
       assert rl['value_pm_dir'] == ''
       assert rl['world']['skill_share'] == 0.35  # so that gold knows them
-  last = jobs['skills/capability-42K-s200'].config
+  last = jobs['skills/capability-13K-s200'].config
   assert last['writer_names'] == ['pi_0', 'hh', 'mixed']
   without = jobs_of(rl_seeds=0)
-  last = without['skills/capability-42K-s200'].config
+  last = without['skills/capability-13K-s200'].config
   assert last['writer_names'] == ['pi_0']
   assert not [name for name in without if name.startswith('rl/')]
 
@@ -148,6 +157,9 @@ def test_a_pm_and_a_model_are_tested_on_every_task(tmp_path):
   wanted = [('mixed', task) for task in TASKS] + [('summaries', 'summaries')]
   assert sorted(tested) == sorted(wanted)
   assert pms['expected_accuracy'].between(0, 1).all()
+  alone = config | {'pm_names': [], 'pm_dirs': []}
+  evaluate_skills.run(alone, root / 'without')
+  assert not (root / 'without' / 'skill_pms.csv').exists()
   found = pd.read_csv(root / 'found' / 'capability.csv')
   assert list(found['task']) == list(TASKS)
   assert found['passed'].isna().tolist() == [True, False, False]

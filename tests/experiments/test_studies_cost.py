@@ -1,13 +1,14 @@
 """What a study is reckoned to take: sums by hand, and its budget."""
 
 import dataclasses
+import re
 
 import pytest
 
 from experiments.studies import cost, registry
 from experiments.studies.job import Job
 from scripts import estimate_study
-from tests.test_configs import _config, _jobs
+from tests.test_configs import ROOT, _config, _jobs, _load
 
 RL = {
   'size': '13K',
@@ -58,12 +59,14 @@ def test_long_rows_take_more_than_their_columns():
 
 def test_a_grid_of_methods_takes_rates_times_seeds_times_the_models():
   one = {'tasks': 'abcd', 'methods': 'xyz', 'size': '197K', 'pairs': 363}
-  one |= {'eval_pairs': 0, 'tuned_dir': 'there'}
+  one |= {'eval_pairs': 0, 'tuned_dir': 'there', 'crossed': True}
   grid = one | {'tuned_dir': '', 'rates': (1, 2, 3), 'tuning_seeds': (0, 1)}
   job = lambda config: Job('m', 'experiments.compare_methods', config)
   single, tuned = (cost.seconds(job(x)) - cost.START for x in (one, grid))
   assert single == pytest.approx(cost.SCALE * 12)  # models, a second each
   assert tuned == pytest.approx(6 * single)
+  own = cost.seconds(job(one | {'crossed': False})) - cost.START
+  assert own == pytest.approx(cost.SCALE * 8)  # two of three a task
 
 
 def test_a_pass_more_is_a_step_of_both_networks_on_every_sample():
@@ -109,11 +112,15 @@ def test_finetuning_takes_epochs_of_what_is_not_held_out_and_of_replies():
 def test_skills_take_two_pms_a_task_and_the_questions_of_every_policy():
   config = {'size': '197K', 'tranche_names': 'abc', 'writer_dirs': 'xy'}
   config |= {'test_pairs': 10, 'choices': 20, 'samples': 30}
+  config |= {'pm_names': 'abcm'}
   job = Job('skills/x', 'experiments.evaluate_skills', config)
   read = 2 * (2 * 3 * 10 + 2 * 3 * 20) * cost.FORWARD
   written = 2 * 2 * 30 * (cost.REPLY + cost.GOLD)
   wanted = cost.START + cost.SCALE * (read + written)
   assert cost.seconds(job) == pytest.approx(wanted)
+  without = Job('skills/y', job.module, config | {'pm_names': []})
+  pairs = cost.SCALE * 2 * 2 * 3 * 10 * cost.FORWARD
+  assert cost.seconds(without) == pytest.approx(wanted - pairs)
 
 
 def test_fits_of_classifiers_take_as_long_whatever_the_rows():
@@ -225,6 +232,34 @@ def test_a_preset_is_reckoned_as_long_as_its_jobs_took(preset, minutes, capsys):
   assert estimate_study.main([preset]) == 0
   last = capsys.readouterr().out.splitlines()[-1]
   assert last.endswith(f'{seconds / 60:.1f} min on two cores')
+
+
+WITHOUT_RL, WITH_RL = 15, 60  # minutes that a chapter may take
+
+
+def test_every_chapter_keeps_within_its_minutes(capsys):
+  """Each by itself, in the folder of a finished headline study."""
+  config = estimate_study.config_of('full')
+  found = estimate_study.by_chapter(config)
+  assert set(found) == set(_load('blocks').chapters())
+  for name, (_, whole, plain) in found.items():
+    rl = plain < whole
+    assert whole < (WITH_RL if rl else WITHOUT_RL), name
+  text = (ROOT / 'docs' / 'reproduction.md').read_text()
+  table = text.partition('<!-- chapters -->')[2].partition('<!-- /chapters')[0]
+  rows = re.findall(r'^\| `(\w+)` \| (\d+) \| (\d+) \|', table, re.M)
+  minutes = {name: (int(whole), int(plain)) for name, whole, plain in rows}
+  assert minutes == {x: (round(y), round(z)) for x, (_, y, z) in found.items()}
+  assert estimate_study.main(['full', '--chapters']) == 0
+  lines = capsys.readouterr().out.splitlines()
+  assert len(lines) == len(found)
+  assert lines[0].split()[0] == 'tension'
+
+
+def test_the_five_worlds_keep_within_two_hours():
+  worlds = [x for x in _load('reproduce').PRESETS if x.startswith('world_')]
+  one = sum(row[2] for row in cost.table(_jobs('world_as_is')))
+  assert len(worlds) == 5 and 5 * one < 2 * 3600
 
 
 def test_a_study_that_is_finished_is_left_out(capsys):

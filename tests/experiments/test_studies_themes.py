@@ -135,20 +135,42 @@ def test_every_round_of_online_training_retrains_on_all_data_so_far():
   }
   assert sum(counts['online_thirds']) == sum(counts['online0'])
   for role, parts in counts.items():
-    pm = jobs[f'pm/{role}-197K-helpful-all-s200'].config
-    rl = jobs[f'rl/{role}-197K-all-s200'].config
+    pm = jobs[f'pm/{role}-42K-helpful-all-s200'].config
+    rl = jobs[f'rl/{role}-42K-all-s200'].config
     data = f'/r/online/data_{role}-s200'
     assert pm['comparisons_dir'] == rl['comparisons_dir'] == data
-    assert pm['pairs'] == sum(parts) and pm['base'] == '/r/lm/197K'
-    assert rl['base'] == '/r/lm/197K'  # from scratch, not continued
-    assert rl['train_pm_dir'] == f'/r/pm/{role}-197K-helpful-all-s200'
-    assert (rl['passes'], rl['iterations']) == (4, 24)
+    assert pm['pairs'] == sum(parts) and pm['base'] == '/r/lm/42K'
+    assert rl['base'] == '/r/lm/42K'  # from scratch, not continued
+    assert rl['train_pm_dir'] == f'/r/pm/{role}-42K-helpful-all-s200'
+    assert (rl['passes'], rl['gae_lambda']) == (4, 1.0)
+
+
+def test_policies_and_the_base_tranche_are_of_one_size():
+  """The study's own comparisons where their language model wrote them."""
+  jobs = online_jobs()
+  made = jobs['online/comparisons'].config
+  assert (made['lm_size'], made['lm_dir']) == ('42K', '/r/lm/42K')
+  base = '/r/online/comparisons'
+  assert jobs['online/data_online0-s200'].config['tranche_dirs'] == [base]
+  readers = ('online/rs-s200', 'online/round2-s200')
+  assert {jobs[x].config['comparisons_dir'] for x in readers} == {base}
+  # As many helpful pairs as are asked for, with a tenth to spare.
+  config = _config('reproduce', 'full')
+  block, held = config['online'], config['test_fraction']
+  helpful = block['base_pairs'] * 16 / 21
+  wanted = block['rounds'] * block['round_pairs'] * 3
+  assert helpful * (1 - held) > 1.09 * wanted
+  tests = block['rounds'] * block['round_test_pairs']
+  assert helpful * held > 1.09 * tests
+  jobs = online_jobs(size='197K')
+  base = jobs['online/data_online0-s200'].config['tranche_dirs']
+  assert base == ['/r/comparisons'] and 'online/comparisons' not in jobs
 
 
 def test_a_round_deploys_snapshots_of_the_last_two_rounds():
   jobs = online_jobs()
-  path = lambda i: f'/r/rl/online{i}-197K-all-s200'
-  both = lambda i: [f'{path(i)}/snapshots/12', path(i)]
+  path = lambda i: f'/r/rl/online{i}-42K-all-s200'
+  both = lambda i: [f'{path(i)}/snapshots/8', path(i)]
   writers = [jobs[f'online/round{i}-s200'].config for i in (1, 2, 3)]
   assert [x['writer_dirs'] for x in writers] == [
     both(0),
@@ -162,18 +184,18 @@ def test_a_round_deploys_snapshots_of_the_last_two_rounds():
   ]
   assert {x['best_of'] for x in writers} == {1}
   ranked = jobs['online/rs-s200'].config
-  assert (ranked['best_of'], ranked['writer_dirs']) == (16, ['/r/lm/197K'])
-  assert ranked['ranker_dir'] == '/r/pm/online0-197K-helpful-all-s200'
+  assert (ranked['best_of'], ranked['writer_dirs']) == (16, ['/r/lm/42K'])
+  assert ranked['ranker_dir'] == '/r/pm/online0-42K-helpful-all-s200'
 
 
 def test_more_rounds_are_a_setting_and_people_answer_for_one_seed():
   jobs = online_jobs(rounds=4, labels='people', queue='/q')
-  assert 'online/round4-s200' in jobs and 'rl/online4-197K-all-s200' in jobs
+  assert 'online/round4-s200' in jobs and 'rl/online4-42K-all-s200' in jobs
   assert jobs['online/round4-s200'].config['queue'] == '/q'
   names = jobs['online/policies-s200'].config['writer_names']
   assert names[:4] == ['pi_0', 'round1', 'round2', 'round3']
   assert names[4:] == [
-    f'{x}{end}' for x in ('base_only', 'final', 'thirds') for end in ('@12', '')
+    f'{x}{end}' for x in ('base_only', 'final', 'thirds') for end in ('@8', '')
   ]
   config = _config('reproduce', 'full') | {'themes': ['online']}
   config['online'] |= {'labels': 'people'}
@@ -188,8 +210,8 @@ def test_where_people_talk_with_the_policies_only_those_are_compared():
   one, two = (jobs[f'online/round{i}-s200'].config for i in (1, 2))
   assert (one['queue'], one['labels']) == ('/q.db', 'queue')
   assert (one['before_dir'], two['before_dir']) == ('', '/r/online/round1-s200')
-  path = '/r/rl/online0-197K-all-s200'
-  assert one['writer_dirs'] == [f'{path}/snapshots/12', path]
+  path = '/r/rl/online0-42K-all-s200'
+  assert one['writer_dirs'] == [f'{path}/snapshots/8', path]
   mixed = jobs['online/data_online2-s200'].config
   assert mixed['train_counts'] == [3 * 2 * 768, 768, 768]
   last = jobs['online/policies-s200'].config
@@ -260,11 +282,11 @@ def test_chapters_come_with_the_runs_that_they_read():
   }
   best = jobs_of('best_of_n')
   job = best['replies/best_of_n-13K-s200']
-  assert len(job.config['pm_dirs']) == 4 * 4  # sizes, numbers of pairs
+  assert len(job.config['pm_dirs']) == 4 * 2  # sizes, numbers of pairs
   assert job.config['policy_dir'] == '/lm/13K'
   assert 'rl/under_3K-13K-b-s200' in best
   tension = jobs_of('tension')
-  mixed = tension['pm/mixed-42K-30_70-all-s200'].config
+  mixed = tension['pm/mixed-13K-30_70-all-s200'].config
   assert (mixed['train_subset'], mixed['role']) == ('30/70', 'mixed')
   assert 'pm/weighted-3K-67_33_x10-all-s200' in tension
   assert 'rl/mixed_pm-13K-a-s200' in tension
@@ -274,6 +296,50 @@ def test_chapters_come_with_the_runs_that_they_read():
     *('3K', '13K', '42K', '197K')
   ]
   assert scans['rl/passes_4-13K-a-s200'].config['passes'] == 4
+
+
+def test_lambda_is_one_but_where_runs_stand_beside_those_of_headline():
+  """There the runs that are compared differ in what is asked alone."""
+  found = {}
+  for job in full_jobs(*_config('reproduce', 'full')['themes']).values():
+    if job.module == 'experiments.train_ppo':
+      role = job.config['role']
+      found.setdefault(job.config['gae_lambda'], set()).add(role)
+  assert set(found) == {0.95, 1.0}
+  assert found[1.0] == {
+    *('by_ppo', 'by_rloo', 'by_grpo'),
+    *(f'online{i}' for i in range(4)),
+    *('online_thirds', 'tax', 'tax_mixed'),
+  }
+
+
+def test_the_scan_of_weights_has_fewer_seeds_than_that_of_shares():
+  """Claims 38 and 40 want eight and five, and both three sizes."""
+  config = _config('reproduce', 'full') | {'themes': ['tension']}
+  seeds, sizes = {}, {}
+  for job in registry.all_jobs(config, '/r'):
+    role = job.config.get('role')
+    if role in ('mixed', 'weighted'):
+      seeds.setdefault(role, set()).add(job.config['seed'])
+      sizes.setdefault(role, set()).add(job.config['size'])
+  assert {role: len(own) for role, own in seeds.items()} == {
+    'mixed': claims.load().claim(38).min_seeds,
+    'weighted': claims.load().claim(40).min_seeds,
+  }
+  assert set(map(len, sizes.values())) == {3}
+
+
+def test_a_pm_that_is_there_is_not_trained_again_under_another_name():
+  """Of one size, half and number of pairs; roles and curves alone differ."""
+  keys = ('size', 'seed', 'half', 'train_subset', 'pairs', 'schedule')
+  keys += ('schedule_shape', 'lr_multiple', 'base', 'comparisons_dir')
+  for theme in ('best_of_n', 'scans', 'instruct', 'robustness'):
+    made = [
+      tuple(job.config[key] for key in keys)
+      for job in full_jobs(theme).values()
+      if job.module == 'experiments.train_pm'
+    ]
+    assert len(made) == len(set(made)) > 0, theme
 
 
 def test_the_default_trains_no_policy_and_has_eight_seeds():

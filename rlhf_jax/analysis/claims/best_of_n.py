@@ -272,15 +272,11 @@ THEME = Theme(
   drawings=(gold_and_forms,),
   roles={
     'best_of_n': 'replies of pi_0, scored by PMs of all sizes and of few pairs',
-    **{
-      f'few_{pairs}': f'a PM of {pairs} pairs, half a, which chooses the best '
-      'of n'
-      for pairs in (256, 768, 3072)
-    },
+    'few_256': 'a PM of 256 pairs, half a, which chooses the best of n',
     'scan': 'a PM as of role robust and of a smaller size',
     **{
       f'under_{size}': f'a run as of role robust, under a PM of size {size}'
-      for size in ('3K', '13K', '42K')
+      for size in ('3K', '13K')
     },
   },
 )

@@ -146,6 +146,7 @@ THEME = Theme(
     'robust': 'a PM of few pairs and the largest size, or a long RL run under '
     'it; each half of the comparisons serves as train PM in turn',
     'value': 'a PM of the size of the policy, trained on a robust half; it '
-    'only initialises the value network of a robust run, and no claim uses it',
+    'initialises the value network of a robust run, and rewards a run under a '
+    'PM of that size',
   },
 )

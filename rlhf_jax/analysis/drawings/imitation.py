@@ -16,5 +16,7 @@ def methods_by_size(canvas, tables):
     marks.size_axis(axis, own)
     for method, colour in STYLES.items():
       part = own[own['method'] == method]
+      if part.empty:
+        continue
       style = {'color': colour, 'label': method}
       canvas.mean_line(axis, part, 'n_params', 'n_params', 'accuracy', **style)

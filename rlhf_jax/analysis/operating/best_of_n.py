@@ -15,6 +15,7 @@ from rlhf_jax.analysis.operating.tables import (
   LARGEST,
   POLICIES,
   SIZES,
+  THREE,
   checkpoints,
   pi0_row,
   run_of,
@@ -127,7 +128,7 @@ def _gold(rng, way, d_N, beta, halfway=False):
 
 
 def follows_forms(rng, seeds, where):
-  """Claim 35: PMs of four sizes; best-of-n and long runs under each."""
+  """Claim 35: best-of-n by PMs of four sizes, long runs under three."""
   middle = np.mean(np.log(list(SIZES.values())))
   best, curve, pms = [], [], []
   for seed in seeds:
@@ -141,6 +142,8 @@ def follows_forms(rng, seeds, where):
         if way == 'best_of_n':
           run = run_of('best_of_n', '13K', seed)
           best.append(rows(run, 'gold', gain_N, pm))
+          continue
+        if pm not in THREE:
           continue
         role = 'robust' if pm == LARGEST else f'under_{pm}'
         run = run_of(role, '13K', seed, 'a')

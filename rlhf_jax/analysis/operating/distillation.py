@@ -5,9 +5,9 @@ import pandas as pd
 
 from rlhf_jax.analysis.elo import win_rate_from_elo
 from rlhf_jax.analysis.operating.scenario import Scenario
-from rlhf_jax.analysis.operating.tables import LARGEST, SIZES, run_of
+from rlhf_jax.analysis.operating.tables import LARGEST, THREE, run_of
 
-LN_SIZES = np.log(list(SIZES.values()))
+LN_SIZES = np.log(list(THREE.values()))
 # Spread over seeds, rough: no study has run yet.
 LEFT_SEED = 0.05  # of the log of what is left
 KL_SEED = 0.01  # nats a token
@@ -16,14 +16,14 @@ PROMPTS = 1024
 
 
 def distillation_works(rng, seeds, where):
-  """Claim 49: four students a seed, before and after."""
+  """Claim 49: three students a seed, before and after."""
   left = 0.2 if where == 'left' else 0.1
   slope = 0.0 if where == 'slope' else -0.02
   rows = []
   for seed in seeds:
     own = left * np.exp(LEFT_SEED * rng.standard_normal())
     tilt = slope + KL_SEED / 4 * rng.standard_normal()
-    for x, size in zip(LN_SIZES, SIZES, strict=True):
+    for x, size in zip(LN_SIZES, THREE, strict=True):
       after = own + tilt * (x - LN_SIZES[-1])
       for tokens, kl in ((0, 1.0), (400_000, after)):
         run = run_of('distilled', size, seed)
@@ -61,7 +61,7 @@ def distilled_like_prompted(rng, seeds, where):
     right = {'plain': 0.7, 'prompted': prompted}
     right['distilled'] = prompted + apart + ACCURACY_SEED / 2 * noise
     for reading, accuracy in right.items():
-      row = {'model': LARGEST, 'model_params': SIZES[LARGEST]}
+      row = {'model': LARGEST, 'model_params': THREE[LARGEST]}
       row |= {'reading': reading, 'gold': 1.0, 'accuracy': accuracy}
       row |= {'nats_per_token': 1.0}
       rows.append(run_of('prompted', LARGEST, seed) | row)
@@ -69,20 +69,20 @@ def distilled_like_prompted(rng, seeds, where):
 
 
 def elo_by_size(rng, seeds, where):
-  """Claim 55: games of four sizes, of so many prompts."""
+  """Claim 55: games of three sizes, of so many prompts."""
   slope = 0.0 if where == 'slope' else 30.0
   elo_P = slope * (LN_SIZES - LN_SIZES.mean())
   if where == 'r2':  # a bend that leaves R2 = .95
-    bend_P = np.array([-1.0, 1.0, 1.0, -1.0])
+    bend_P = np.array([-1.0, 1.0, -1.0])
     bend_P -= np.polyval(np.polyfit(LN_SIZES, bend_P, 1), LN_SIZES)
     explained = (elo_P**2).sum() / (bend_P**2).sum()
     elo_P = elo_P + np.sqrt(explained * 0.05 / 0.95) * bend_P
   rows = []
   for seed in seeds:
-    noise_P = 1.5 * rng.standard_normal(4)
+    noise_P = 1.5 * rng.standard_normal(3)
     own_P = elo_P + noise_P
-    for i, (one, params) in enumerate(SIZES.items()):
-      for j, (other, others) in enumerate(SIZES.items()):
+    for i, (one, params) in enumerate(THREE.items()):
+      for j, (other, others) in enumerate(THREE.items()):
         if i == j:
           continue
         row = {'model': one, 'model_params': params, 'reading': 'prompted'}

@@ -5,7 +5,7 @@ import pandas as pd
 
 from rlhf_jax.analysis.operating.noise import NOISE
 from rlhf_jax.analysis.operating.scenario import Scenario
-from rlhf_jax.analysis.operating.tables import SIZES, accuracy_row, run_of
+from rlhf_jax.analysis.operating.tables import THREE, accuracy_row, run_of
 
 TASKS = {
   'helpful': 'ranked',
@@ -23,7 +23,7 @@ def method_rows(seed, size, lead, noise=lambda: 0.0) -> list[dict]:
 
   Args:
     seed: of the run.
-    size: of SIZES.
+    size: rung.
     lead: kind of a task -> what its method has over imitation.
     noise: () -> error of one accuracy.
   """
@@ -49,11 +49,11 @@ def method_rows(seed, size, lead, noise=lambda: 0.0) -> list[dict]:
 
 
 def ranking_against_imitation(rng, seeds, where):
-  """Claim 52: four tasks at four sizes."""
+  """Claim 52: four tasks at three sizes."""
   error = NOISE['size_residual']
   rows = []
   for seed in seeds:
-    for place, size in enumerate(SIZES):
+    for place, size in enumerate(THREE):
       lead = {'ranked': FIRST + STEP * place, 'binary': 0.0}
       if where == 'level':
         lead['ranked'] = 0.15

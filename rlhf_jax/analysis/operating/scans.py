@@ -12,6 +12,7 @@ from rlhf_jax.analysis.operating.tables import (
   LARGEST,
   POLICIES,
   SIZES,
+  THREE,
   checkpoints,
   run_of,
 )
@@ -19,7 +20,7 @@ from rlhf_jax.analysis.operating.tension import scored_row
 
 LATE_GAP = 0.4  # of the gain, as micro has it
 PARTED = 0.15  # of the gain, as soon as there is a gap
-FALL = 0.1  # of the late gap, a step of the ladder
+FALL = 0.15  # of the late gap, a step of the ladder
 
 
 def large_pms_last(rng, seeds, where):
@@ -28,10 +29,10 @@ def large_pms_last(rng, seeds, where):
   share_N = robust.SHARE
   for seed in seeds:
     shared = NOISE['late_gap_seed'] * rng.standard_normal()
-    for i, size in enumerate(SIZES):
+    for i, size in enumerate(THREE):
       late = LATE_GAP + shared + NOISE['late_gap_seed'] / 2 * rng.normal()
-      late -= 0.0 if where == 'gap' else FALL * (i - 1.5)
-      start = 0.4 if where == 'samples' else 0.2 + 0.15 * i
+      late -= 0.0 if where == 'gap' else FALL * (i - 1)
+      start = 0.4 if where == 'samples' else 0.2 + 0.225 * i
       train_N = NOISE['late_gain'] * np.sqrt(share_N)
       grown_N = np.maximum(share_N - start, 0)
       level_N = PARTED + (late - PARTED) * grown_N / grown_N[-1]

@@ -9,6 +9,7 @@ from rlhf_jax.analysis.operating.tables import (
   LABELS,
   LARGEST,
   SIZES,
+  THREE,
   accuracy_row,
   run_of,
 )
@@ -16,7 +17,6 @@ from rlhf_jax.analysis.operating.tables import (
 SHARES = tuple(range(0, 101, 10))
 WEIGHTS = (1, 2, 3, 4, 10)
 PAIRS = 2_560
-LN_SIZES = np.log(list(SIZES.values()))
 HELPFUL, HARMLESS = 0.70, 0.75  # accuracies of specialists
 
 
@@ -57,8 +57,8 @@ def large_mind_less(rng, seeds, where):
   """Claim 39: a tent over the shares, lower by its depth at both ends."""
   rows = []
   for seed in seeds:
-    for i, size in enumerate(SIZES):
-      depth = 0.2 if where == 'level' else 0.24 - 0.03 * i
+    for i, size in enumerate(THREE):
+      depth = 0.2 if where == 'level' else 0.24 - 0.045 * i
       for percent in SHARES:
         mean = 0.7 * (1 - depth * abs(percent / 50 - 1))
         pair = mean + _noise(rng, 2)
@@ -78,8 +78,8 @@ def weights_mind_less(rng, seeds, where):
     gains |= {2: -0.05, 4: -0.05}
   rows = []
   for seed in seeds:
-    for i, size in enumerate(SIZES):
-      drop = 0.05 if where == 'level' else 0.08 - 0.02 * i
+    for i, size in enumerate(THREE):
+      drop = 0.05 if where == 'level' else 0.08 - 0.03 * i
       for weight in WEIGHTS:
         mean, fall = 0.7 + gains[weight], drop * np.log10(weight)
         pair = np.array([-fall, fall]) + mean + _noise(rng, 2)
