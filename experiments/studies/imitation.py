@@ -41,9 +41,11 @@ def methods_job(config, root, size, role, seed, tuned=None):
 
 
 def jobs(config, root, seed):
-  """Every size: the grid once, on development seeds, then the seed."""
-  found = []
-  for size in config['imitation']['sizes']:
+  """Every size: the grid once, on a development seed, then the seed."""
+  block, found = config['imitation'], []
+  if seed not in config['seeds'][: block['seeds']]:
+    return found
+  for size in block['sizes']:
     first = config['methods']['tuning_seeds'][0]
     tuned = methods_job(config, root, size, 'tuned', first)
     found.append(methods_job(config, root, size, 'compared', seed, tuned))

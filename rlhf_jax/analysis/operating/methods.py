@@ -5,7 +5,7 @@ import pandas as pd
 
 from rlhf_jax.analysis.operating.noise import NOISE
 from rlhf_jax.analysis.operating.scenario import Scenario
-from rlhf_jax.analysis.operating.tables import THREE, accuracy_row, run_of
+from rlhf_jax.analysis.operating.tables import LOWER, accuracy_row, run_of
 
 TASKS = {
   'helpful': 'ranked',
@@ -38,11 +38,11 @@ def method_rows(seed, size, lead, noise=lambda: 0.0) -> list[dict]:
           'task': task,
           'kind': kind,
           'method': method,
-          'pairs': 2_048,
+          'pairs': 2_560,
           'rate': 0.3,
           'accuracy': accuracy,
           'accuracy_whole': accuracy - 0.05 if imitates else np.nan,
-          'n_eval': 1_500,
+          'n_eval': 1_000,
         }
       )
   return rows
@@ -53,7 +53,7 @@ def ranking_against_imitation(rng, seeds, where):
   error = NOISE['size_residual']
   rows = []
   for seed in seeds:
-    for place, size in enumerate(THREE):
+    for place, size in enumerate(LOWER):
       lead = {'ranked': FIRST + STEP * place, 'binary': 0.0}
       if where == 'level':
         lead['ranked'] = 0.15

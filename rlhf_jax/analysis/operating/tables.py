@@ -7,6 +7,7 @@ from scipy.special import expit
 SIZES = {'3K': 3_456, '13K': 13_824, '42K': 38_400, '197K': 196_608}
 # Rungs of the chapters that scan three.
 THREE = {size: SIZES[size] for size in ('3K', '13K', '197K')}
+LOWER = {size: SIZES[size] for size in ('3K', '13K', '42K')}
 POLICIES = ('13K', '42K', '197K')
 LARGEST = '197K'
 

@@ -8,15 +8,15 @@ from rlhf_jax.analysis.operating.scenario import Scenario
 from rlhf_jax.analysis.operating.tables import (
   LABELS,
   LARGEST,
+  LOWER,
   SIZES,
-  THREE,
   accuracy_row,
   run_of,
 )
 
 SHARES = tuple(range(0, 101, 10))
 WEIGHTS = (1, 2, 3, 4, 10)
-PAIRS = 2_560
+PAIRS = 6_144
 HELPFUL, HARMLESS = 0.70, 0.75  # accuracies of specialists
 
 
@@ -49,7 +49,7 @@ def serves_both(rng, seeds, where):
       harmless = HARMLESS - (0.02 if s > 0 else 0) - (0.3 if s == 1 else 0)
       pair = np.array([helpful, harmless]) + _noise(rng, 2)
       subset = f'{percent}/{100 - percent}'
-      rows += _rows(seed, LARGEST, 'mixed', subset, *pair)
+      rows += _rows(seed, '42K', 'mixed', subset, *pair)
   return {'pm_curve': pd.DataFrame(rows)}
 
 
@@ -57,7 +57,7 @@ def large_mind_less(rng, seeds, where):
   """Claim 39: a tent over the shares, lower by its depth at both ends."""
   rows = []
   for seed in seeds:
-    for i, size in enumerate(THREE):
+    for i, size in enumerate(LOWER):
       depth = 0.2 if where == 'level' else 0.24 - 0.045 * i
       for percent in SHARES:
         mean = 0.7 * (1 - depth * abs(percent / 50 - 1))
@@ -78,7 +78,7 @@ def weights_mind_less(rng, seeds, where):
     gains |= {2: -0.05, 4: -0.05}
   rows = []
   for seed in seeds:
-    for i, size in enumerate(THREE):
+    for i, size in enumerate(LOWER):
       drop = 0.05 if where == 'level' else 0.08 - 0.03 * i
       for weight in WEIGHTS:
         mean, fall = 0.7 + gains[weight], drop * np.log10(weight)
