@@ -10,6 +10,11 @@ language models of its own. Features are those of the last token of a prompt,
 which is the same in all of them; the mean over a prompt stands beside it in the
 tables. The preset smollm2 does the same on real first turns.
 
+Tried on development seeds 0 and 1: at the last layer the simplified score has
+AUROC of .90 to 1 from 3K to 42K and of 1 at 197K, the plain distance .95 to 1.
+Red-team prompts of this world have words of their own, and a distance has
+little left to win. Nothing was changed by that.
+
 Time: 14 minutes by estimate, of which language models take 9. Those of headline
 have 1,600 steps, and would take 50. Whether a model that has read more detects
 better was not tried.
