@@ -1,4 +1,5 @@
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -108,6 +109,43 @@ def test_the_page_of_results_says_how_many_freezes_there_have_been():
   freezes = len(make_ledger_doc.read()['freezes'])
   text = ' '.join((ROOT / 'docs' / 'results.md').read_text().split())
   assert f'There have been {number[freezes]} freezes so far' in text
+  assert (
+    f'[{number[freezes]} freezes so far]' in (ROOT / 'README.md').read_text()
+  )
+
+
+def test_no_verdict_of_headline_is_reversed_on_other_seeds():
+  """What docs/results.md says of `headline_rerun`: from its own claims.json."""
+  one, other = (
+    {row['id']: row for row in claims_io.read_claims(path)['claims']}
+    for path in (
+      ROOT / 'results' / name / 'claims.json'
+      for name in ('headline', 'headline_rerun')
+    )
+  )
+  passed = {n for n, row in one.items() if row['verdict'] == 'pass'}
+  assert len(passed) == 8
+  assert {other[n]['verdict'] for n in passed} == {'pass'}
+  failed = {n for n, row in one.items() if row['verdict'] == 'fail'}
+  assert 'pass' not in {other[n]['verdict'] for n in failed}
+  changed = {n for n in one if one[n]['verdict'] != other[n]['verdict']}
+  text = (ROOT / 'docs' / 'results.md').read_text()
+  part = text.partition('## The same on other seeds')[2].partition('\n## ')[0]
+  rows = re.findall(r'^\| (\d+) \|(.*)$', part, re.M)
+  assert {int(n) for n, _ in rows} == changed
+  for n, words in rows:
+    *_, first, second, _ = words.split('|')
+    for cell, study in ((first, one), (second, other)):
+      verdict = study[int(n)]['verdict'].replace('inconclusive', 'open')
+      assert verdict in cell
+      for number in study[int(n)]['ci'] or ():
+        assert _is_said(number, cell), (number, cell)
+
+
+def _is_said(number, cell):
+  """Whether a cell has the number, rounded to three digits."""
+  said = [float(x) for x in re.findall(r'-?\d*\.?\d+', cell)]
+  return any(number == pytest.approx(x, rel=0.005) for x in said)
 
 
 def test_every_item_and_every_claim_has_its_number():

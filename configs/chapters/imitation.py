@@ -10,8 +10,8 @@ helpful task (.51 to .53, the grid over; an imitator .71), so that the claim
 would have been about chance. Of 2,560 pairs one of 42K has .65, an imitator
 .68, and the best rates are .3 and 1: the grid begins and ends beyond them.
 
-Time: 15 minutes by estimate after headline: 9 for five seeds, 6 for the grid, on
-one development seed. Three sizes, the largest of the ladder not among them:
+Time: 15 minutes by estimate after headline: 9 for five seeds, 6 for the grid,
+on one development seed. Three sizes, the largest of the ladder not among them:
 it takes as long as the others together. Claim 52 holds an imitator against the
 head of the kind of a task, so that no head learns tasks of the other kind
 (`crossed`), which was a third of all models.
