@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from rlhf_jax.analysis import nested, runs
+from rlhf_jax.analysis import claims_io, nested, runs
 from rlhf_jax.analysis.findings import NotRunError
 from scripts import make_variance_doc as page
 from tests.analysis import small
@@ -175,5 +175,35 @@ def test_what_the_results_say_of_shared_variance_is_its_table():
   assert f'{wide["PM expected accuracy"]:.1f} times' in said
   own = wide[rest.index]
   assert f'1.0 to {own.max():.1f} times' in said and own.min() < 1.1
+  _verdicts_hold(wide)
+  assert 'decides 11, 13, 14 or 37 changes its verdict' in said
   widest = np.sqrt(1 + nested.SEEDS * rest['high'] / (1 - rest['high']))
   assert 'do not exclude four times' in said and (widest.max() > 4)
+
+
+def _verdicts_hold(wide):
+  """Intervals of headline, each wider by its own factor, decide as they did."""
+  of = {11: 'gain of PPO', 13: 'bow of reward on KL'}
+  of |= {14: 'exponent of reward on KL', 37: 'PM expected accuracy'}
+  path = page.ROOT / 'results' / 'headline' / 'claims.json'
+  rows = {row['id']: row for row in claims_io.read_claims(path)['claims']}
+  for number, quantity in of.items():
+    sides = {_side(x, wide[quantity]) for x in rows[number]['contrasts']}
+    found = 'fail' if 'beyond' in sides else 'pass'
+    assert found == 'fail' or sides == {'inside'}, number
+    assert found == rows[number]['verdict'], number
+
+
+def _side(contrast, wider):
+  """Whether an interval lies inside its bound, beyond it or across."""
+  mean, bound = contrast['mean'], contrast['bound']
+  low, high = (mean + wider * (end - mean) for end in contrast['ci'])
+  if contrast['side'] == 'inside':
+    least, most = bound
+  else:
+    least, most = {'>': (bound, np.inf), '<': (-np.inf, bound)}[
+      contrast['side']
+    ]
+  if least < low and high < most:
+    return 'inside'
+  return 'beyond' if high < least or low > most else 'across'
