@@ -527,6 +527,7 @@ def test_a_preset_of_a_stage_is_the_study_s_largest_run(name, preset):
   part = lambda size: f'-{size}' if size else ''
   subset = study.get('subset', 'mix')
   games = study['samples']['sizes'][0] if 'samples' in study else ''
+  compared = study['imitation']['sizes'][-1] if 'imitation' in study else ''
   named = lambda theme: study[theme]['size'] if theme in study else ''
   wanted = {
     'text': 'text',
@@ -537,7 +538,7 @@ def test_a_preset_of_a_stage_is_the_study_s_largest_run(name, preset):
     'hhh': f'hhh/s{seed}',
     'tasks': 'tasks',
     'forum': 'forum/ranked',
-    'methods': f'methods/compared-{top}-s{seed}',
+    'methods': f'methods/compared-{compared}-s{seed}',
     'pages': 'pages',
     'targets': f'targets/s{seed}',
     'distil': f'distil/{top}-s{seed}',

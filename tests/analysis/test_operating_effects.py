@@ -15,7 +15,7 @@ from rlhf_jax.analysis.operating import distillation, online, ood, rl, samples
 from rlhf_jax.analysis.operating.noise import NOISE
 from rlhf_jax.analysis.operating.scenario import EFFECT
 from rlhf_jax.analysis.operating.studies import SCENARIOS
-from rlhf_jax.analysis.operating.tables import SIZES, THREE
+from rlhf_jax.analysis.operating.tables import LOWER, SIZES, THREE
 from tests.analysis import loops, small
 
 LOGIT = 400 / math.log(10)
@@ -25,9 +25,18 @@ SLOPE = 0.48
 MIDDLE = loops.mean([0.74, 1.1, 1.42, 1.66, 1.94, 2.09])
 
 
-def ln_slope(*values):
-  """Of one value a size of THREE."""
-  return loops.ln_slope(dict(zip(THREE.values(), values, strict=True)))
+def ln_slope(*values, sizes=tuple(THREE)):
+  """Of one value a size."""
+  params = [SIZES[size] for size in sizes]
+  return loops.ln_slope(dict(zip(params, values, strict=True)))
+
+
+def low_slope(*values):
+  return ln_slope(*values, sizes=tuple(LOWER))
+
+
+def of_lower(name, *values):
+  return of_sizes(name, *values, sizes=tuple(LOWER))
 
 
 def of_three(name, *values):
@@ -85,9 +94,9 @@ WANTED = {
   37: {'helpful_on_harmless': 0.28, 'harmless_on_helpful': 0.45},
   38: {'helpful_room': 0.68 - 0.95 * 0.7, 'harmless_room': 0.73 - 0.95 * 0.75}
   | {'helpful_nearness': 0.68 - 0.55, 'harmless_nearness': 0.73 - 0.59},
-  39: {'area_slope': ln_slope(0.88, 0.9025, 0.925)}
-  | of_three('area', 0.88, 0.9025, 0.925),
-  40: {'drop_slope': ln_slope(0.08, 0.05, 0.02)}
+  39: {'area_slope': low_slope(0.88, 0.9025, 0.925)}
+  | of_lower('area', 0.88, 0.9025, 0.925),
+  40: {'drop_slope': low_slope(0.08, 0.05, 0.02)}
   | {'inner_minus_1': 0.02, 'inner_minus_10': 0.02, 'mean_at_10': 0.68},
   42: {'helpful_gold': 0.5, 'attack_success': 0.2},
   44: {'share_of_cells': 1.0, 'smallest_difference': 0.03, 'cells': 10},
@@ -96,9 +105,9 @@ WANTED = {
   47: {'smallest_minus_largest': 0.02},
   49: {'left_of_own_kl': 0.1, 'slope_of_final_kl': -0.02},
   51: {'distilled_minus_prompted': 0.0, 'accuracy_prompted': 0.85},
-  52: of_three('ranked', 0.05, 0.07, 0.09)
-  | of_three('binary', *3 * (0.0,))
-  | {'slope': ln_slope(0.05, 0.07, 0.09)},
+  52: of_lower('ranked', 0.05, 0.07, 0.09)
+  | of_lower('binary', *3 * (0.0,))
+  | {'slope': low_slope(0.05, 0.07, 0.09)},
   53: {'gain_many': 0.03, 'gain_few': 0.08, 'gain_few_minus_many': 0.05},
   54: {'binary_minus_ranked': 0.03, 'gain_binary': 0.08},
   67: of_sizes('efficiency', 0.5, 0.5, 0.5, sizes=POLICIES),
