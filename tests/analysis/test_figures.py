@@ -298,6 +298,15 @@ def test_letters_can_be_read_at_400_pixels_and_marks_without_colour(composed):
   assert len(markers) == len(SIZES)
 
 
+def test_a_label_that_all_panels_share_is_written_once(composed):
+  for name, (canvas, _) in composed.items():
+    figure = canvas.figure
+    shared = {figure.get_supxlabel(), figure.get_supylabel()} - {''}
+    labels = [(axis.get_xlabel(), axis.get_ylabel()) for axis in figure.axes]
+    own = {label for pair in labels for label in pair}
+    assert not shared & own, name
+
+
 def look(handle):
   """What a mark of a legend looks like where colours cannot be seen."""
   handle = getattr(handle, 'lines', [handle])[0] or handle[0]

@@ -24,9 +24,13 @@ MEANS = tuple({'color': f'C{i}', 'marker': m} for i, m in enumerate('os^'))
 
 
 def size_axis(axis, frame):
-  """A logarithmic axis of parameters, with a tick named after each size."""
+  """A logarithmic axis of parameters, with a tick named after each size.
+
+  Its label is that of the whole figure, where that has the same one.
+  """
   ladder = [(rows['n_params'].min(), size) for size, rows in by_size(frame)]
-  axis.set(xlabel=PARAMS, xscale='log')
+  shared = axis.figure.get_supxlabel() == PARAMS
+  axis.set(xlabel='' if shared else PARAMS, xscale='log')
   axis.set_xticks(*zip(*ladder, strict=True))
   axis.set_xticks([], minor=True)
 

@@ -1,0 +1,92 @@
+"""Tables of docs/results.md, held against the tables of their studies."""
+
+import pathlib
+import re
+
+import pytest
+
+from rlhf_jax.analysis import runs
+
+ROOT = pathlib.Path(__file__).parents[2]
+PAGE = (ROOT / 'docs' / 'results.md').read_text()
+
+
+def part_of(title):
+  """The text below a heading of the second level."""
+  return PAGE.partition(f'## {title}\n')[2].partition('\n## ')[0]
+
+
+def cells_of(title):
+  """[[cell]] of all rows of tables below a heading."""
+  found = re.findall(r'^\|(.*)\|$', part_of(title), re.M)
+  return [[cell.strip() for cell in row.split('|')] for row in found]
+
+
+def numbers(cells):
+  return [[float(x) for x in re.findall(r'\d*\.?\d+', cell)] for cell in cells]
+
+
+def tables_of(name):
+  return runs.read_tables(ROOT / 'results' / name / 'tables')
+
+
+def test_imitation_s_table_is_the_mean_over_its_seeds():
+  frame = tables_of('imitation')['methods']
+  assert frame['seed'].nunique() == 5
+  mean = frame.groupby(['task', 'method', 'size'])['accuracy'].mean()
+  rows = cells_of('Imitation, discrimination and ranking')[2:]
+  tasks = ('helpful', 'harmless', 'answer', 'refusal')
+  assert len(rows) == 8
+  for i, row in enumerate(rows):
+    task = tasks[i // 2]
+    method = {'ranking': 'ranked', 'discrimination': 'binary'}.get(
+      row[1], 'imitation'
+    )
+    said = [value for [value] in numbers(row[2:])]
+    wanted = [mean[task, method, size] for size in ('3K', '13K', '42K')]
+    assert said == pytest.approx(wanted, abs=6e-4), row
+
+
+def test_distillation_s_first_table_is_the_mean_over_its_seeds():
+  tables = tables_of('distillation')
+  rows = cells_of('Context distillation')
+  left = tables['distillation'].query('texts == "all"')
+  ends = left.groupby(['size', left['tokens'] > 0])['kl'].mean()
+  mean = (
+    tables['prompted'].groupby(['model', 'reading'])[['gold', 'nats_per_token']]
+  ).mean()
+  said = {row[0]: numbers(row[1:]) for row in rows[2:7]}
+  for i, size in enumerate(('3K', '13K', '197K')):
+    near = lambda value: pytest.approx(value, abs=6e-3)
+    kl = said['KL of the student from the teacher, nats a token'][i]
+    assert kl == [near(ends[size, False]), near(ends[size, True])]
+    for name, reading in (
+      ('as it is', 'plain'),
+      ('behind the prompt', 'prompted'),
+      ('distilled', 'distilled'),
+    ):
+      assert said[f'gold, {name}'][i] == [near(mean['gold'][size, reading])]
+    loss = said['loss on held-out texts, before and after'][i]
+    nats = mean['nats_per_token'][size]
+    assert loss == pytest.approx([nats['plain'], nats['distilled']], abs=6e-4)
+
+
+def test_distillation_s_second_table_is_of_the_first_and_last_checkpoints():
+  rows = cells_of('Context distillation')[-2:]
+  mine = 'role == "linear" and size == "13K"'
+  for row, frame in zip(
+    rows,
+    (
+      tables_of('headline_rerun')['rl_curve'].query(mine),
+      tables_of('distillation')['rl_curve'],
+    ),
+    strict=True,
+  ):
+    assert frame['seed'].nunique() == 8
+    ordered = frame.sort_values('samples').groupby('seed')
+    first, last = ordered.head(1).mean(numeric_only=True), ordered.tail(1)
+    last = last.mean(numeric_only=True)
+    wanted = [first['train_pm'], first['gold'], last['kl']]
+    wanted += [last['train_pm'], last['gold']]
+    said = [value for [value] in numbers(row[1:])]
+    assert said == pytest.approx(wanted, abs=0.06)
