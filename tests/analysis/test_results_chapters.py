@@ -8,6 +8,7 @@ import pytest
 from rlhf_jax.analysis import runs
 
 ROOT = pathlib.Path(__file__).parents[2]
+SIZES = ('3K', '13K', '42K', '197K')
 PAGE = (ROOT / 'docs' / 'results.md').read_text()
 
 
@@ -90,3 +91,19 @@ def test_distillation_s_second_table_is_of_the_first_and_last_checkpoints():
     wanted += [last['train_pm'], last['gold']]
     said = [value for [value] in numbers(row[1:])]
     assert said == pytest.approx(wanted, abs=0.06)
+
+
+def test_the_table_of_outliers_is_the_mean_over_its_seeds():
+  tables = tables_of('ood')
+  mine = tables['ood'].query('pool == "last" and layer == layers')
+  assert mine['seed'].nunique() == 8
+  distance = mine.groupby(['score', 'size'])['auroc'].mean()
+  shown = tables['ood_exposure'].query('pool == "last"')
+  shown = shown.groupby(['outliers', 'size'])['auroc'].mean()
+  rows = cells_of('Red-team prompts as outliers')[2:]
+  scores = ('plain', 'simplified', 'relative')
+  wanted = [[distance[score, size] for size in SIZES] for score in scores]
+  wanted += [[shown[count, size] for size in SIZES] for count in (1, 10, 100)]
+  for row, values in zip(rows, wanted, strict=True):
+    said = [value for [value] in numbers(row[1:])]
+    assert said == pytest.approx(values, abs=6e-4), row
