@@ -107,3 +107,16 @@ def test_the_table_of_outliers_is_the_mean_over_its_seeds():
   for row, values in zip(rows, wanted, strict=True):
     said = [value for [value] in numbers(row[1:])]
     assert said == pytest.approx(values, abs=6e-4), row
+
+
+def test_what_is_said_of_real_outliers_is_in_their_tables():
+  tables = tables_of('smollm2_ood')
+  mine = tables['ood'].query('pool == "last"')
+  best = mine.groupby(['score', 'layer'])['auroc'].mean().groupby('score').max()
+  shown = tables['ood_exposure'].query('pool == "last"')
+  shown = shown.groupby('outliers')['auroc'].mean()
+  said = part_of('Red-team prompts as outliers')
+  said = said.partition('**Real first turns**')[2]
+  values = [best[name] for name in ('plain', 'simplified', 'relative')]
+  for value in (*values, shown[10], shown[100]):
+    assert f' {value:.3f}'.replace(' 0.', ' .') in said.replace('\n', ' ')
