@@ -8,7 +8,7 @@ from rlhf_jax.analysis.operating.scenario import Scenario
 from rlhf_jax.analysis.operating.tables import LARGEST, THREE, run_of
 
 LN_SIZES = np.log(list(THREE.values()))
-# Spread over seeds, rough: no study has run yet.
+# Spread over seeds, rough: set before any study had run.
 LEFT_SEED = 0.05  # of the log of what is left
 KL_SEED = 0.01  # nats a token
 ACCURACY_SEED = 0.02  # 512 choices, the same for both readings
